@@ -1,0 +1,44 @@
+#include "runtime/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const struct {
+    const char *name;
+    const char *text;
+    bool retryable;
+} errors[SL_ERR_COUNT] = {
+#define SL_ERR(name, text, retryable) {#name, text, retryable},
+#include "runtime/err.def"
+#undef SL_ERR
+};
+
+static _Thread_local char detail[1024];
+
+static bool in_range(sl_err err) {
+    return (unsigned)err < SL_ERR_COUNT;
+}
+
+const char *sl_err_text(sl_err err) {
+    return in_range(err) ? errors[err].text : "unknown error";
+}
+
+const char *sl_err_name(sl_err err) {
+    return in_range(err) ? errors[err].name : "UNKNOWN";
+}
+
+bool sl_err_retryable(sl_err err) {
+    return in_range(err) && errors[err].retryable;
+}
+
+sl_err sl_fail(sl_err err, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    return err;
+}
+
+const char *sl_err_detail(void) {
+    return detail;
+}
