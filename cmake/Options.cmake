@@ -38,7 +38,8 @@ target_include_directories(starlane_options INTERFACE ${PROJECT_SOURCE_DIR} ${PR
 target_compile_definitions(starlane_options INTERFACE _GNU_SOURCE)
 target_compile_options(starlane_options INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
-  -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -fno-strict-aliasing -fno-omit-frame-pointer -ffunction-sections -fdata-sections>)
+  -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -fno-strict-aliasing -fno-omit-frame-pointer
+  -ffunction-sections -fdata-sections>)
 target_link_options(starlane_options INTERFACE -Wl,-z,relro,-z,now)
 if(STARLANE_WERROR)
   target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror>)
