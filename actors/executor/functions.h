@@ -1,0 +1,75 @@
+/* Function tasks: C functions that every rank registers under the same names.
+ *
+ * Register first, freeze, then look up: after the freeze the table is read-only and any thread may
+ * use it. Ids are the places in the order of names, so ranks that registered the same names in
+ * any order agree on ids; sl_functions_hash() lets them verify it. */
+#ifndef SL_ACTORS_EXECUTOR_FUNCTIONS_H
+#define SL_ACTORS_EXECUTOR_FUNCTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/err.h"
+
+#define SL_FUNCTION_NAME_MAX_BYTES 127u
+#define SL_FUNCTIONS_MAX           65536u
+
+/* The bytes a function task answers with: grows as they are written, up to a limit. */
+typedef struct sl_task_output {
+    unsigned char *data; /* owned */
+    size_t size_bytes;
+    size_t capacity_bytes;
+    size_t limit_bytes;
+} sl_task_output;
+
+/* Empty, at most `limit_bytes` will be accepted. Allocates nothing. */
+void sl_task_output_init(sl_task_output *output, size_t limit_bytes);
+
+/* Frees what was written and is not taken. */
+void sl_task_output_fini(sl_task_output *output);
+
+/* Appends a copy of `bytes`. SL_ERR_TOO_LARGE over the limit or SL_ERR_NO_MEMORY: nothing added. */
+sl_err sl_task_output_write(sl_task_output *output, const void *bytes, size_t size) SL_CHECKED;
+
+/* Hands the bytes over (free() them; NULL when empty), sets `size_bytes`, leaves `output` empty. */
+void *sl_task_output_take(sl_task_output *output, size_t *size_bytes);
+
+/* A task's function: runs on a pool thread, several at once. `args` is borrowed for the call; what
+ * it writes to `output` is its result. An error makes the task fail; sl_fail() gives its text. */
+typedef sl_err (*sl_task_function)(const void *args, size_t args_bytes, sl_task_output *output,
+                                   void *user);
+
+typedef struct sl_functions sl_functions;
+
+sl_err sl_functions_create(sl_functions **functions) SL_CHECKED;
+void sl_functions_destroy(sl_functions *functions); /* NULL is fine */
+
+/* Adds `function` as `name` (letters, digits and `_ - . :`; copied). `user` is handed to each call.
+ * SL_ERR_INVALID: bad name or no function; SL_ERR_EXISTS; SL_ERR_CLOSED: frozen already;
+ * SL_ERR_TOO_LARGE; SL_ERR_NO_MEMORY. One thread. */
+sl_err sl_functions_register(sl_functions *functions, const char *name, sl_task_function function,
+                             void *user) SL_CHECKED;
+
+/* Ends registration and gives the ids. Safe to repeat. */
+void sl_functions_freeze(sl_functions *functions);
+
+/* The rest is for after the freeze. */
+
+size_t sl_functions_count(const sl_functions *functions);
+
+/* Id of `name`; SL_ERR_NOT_FOUND names it; SL_ERR_INVALID before the freeze. */
+sl_err sl_functions_find(const sl_functions *functions, const char *name, uint32_t *id) SL_CHECKED;
+
+/* Name of `id`, owned by the table, or NULL when there is none. */
+const char *sl_functions_name(const sl_functions *functions, uint32_t id);
+
+/* FNV-1a (64 bit, Fowler/Noll/Vo) over the names in order, each with its NUL: equal on two ranks
+ * when, but for collisions, they registered the same names. */
+uint64_t sl_functions_hash(const sl_functions *functions);
+
+/* Calls function `id` here and returns what it returned; a value outside sl_err becomes
+ * SL_ERR_FAILED. SL_ERR_NOT_FOUND when there is no such id. */
+sl_err sl_functions_call(const sl_functions *functions, uint32_t id, const void *args,
+                         size_t args_bytes, sl_task_output *output) SL_CHECKED;
+
+#endif
