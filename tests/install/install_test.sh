@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# install_test.sh BUILD SOURCE CC: installs BUILD into an empty prefix and moves that prefix elsewhere (nothing
+# in it may point back), then builds and runs SOURCE's program by pkg-config and by find_package(Starlane).
+set -euo pipefail
+build=$1 source=$2 cc=$3
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/starlane-install-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+cmake --install "$build" --prefix "$work/first" >"$work/log" || { cat "$work/log"; exit 1; }
+mv "$work/first" "$work/prefix"
+prefix=$work/prefix
+
+for file in include/starlane.h lib/libstarlane.so lib/libstarlane.so.0 lib/pkgconfig/starlane.pc \
+    lib/cmake/Starlane/StarlaneConfig.cmake lib/cmake/Starlane/StarlaneTargets.cmake \
+    bin/starlane share/man/man1/starlane.1 share/doc/starlane/LICENSE; do
+    [ -e "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
+done
+if grep -rlF -e "$build" -e "$work/first" "$prefix/lib/pkgconfig" "$prefix/lib/cmake" "$prefix/include"; then
+    echo "these files name the build tree or the first prefix"
+    exit 1
+fi
+readelf -d "$prefix/lib/libstarlane.so" | grep -q 'SONAME.*\[libstarlane\.so\.0\]' || { echo "wrong soname"; exit 1; }
+
+expect_version() {
+    local version
+    version=$("$@") || { echo "$1 failed"; exit 1; }
+    case $version in
+    *[0-9].[0-9]*) ;;
+    *) echo "$1 said '$version', no version"; exit 1 ;;
+    esac
+}
+
+export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$source/user/version.c" -o "$work/by_pkg_config" \
+    $(pkg-config --cflags --libs starlane)
+LD_LIBRARY_PATH=$prefix/lib expect_version "$work/by_pkg_config"
+
+cmake -S "$source/user" -B "$work/user" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >"$work/log" &&
+    cmake --build "$work/user" >>"$work/log" || { cat "$work/log"; exit 1; }
+expect_version "$work/user/version"
+expect_version "$prefix/bin/starlane" --version
+echo "installed, moved, and used by pkg-config, by CMake and by the command"
