@@ -37,8 +37,11 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
     $(pkg-config --cflags --libs starlane)
 LD_LIBRARY_PATH=$prefix/lib expect_version "$work/by_pkg_config"
 
-cmake -S "$source/user" -B "$work/user" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >"$work/log" &&
-    cmake --build "$work/user" >>"$work/log" || { cat "$work/log"; exit 1; }
+if ! { cmake -S "$source/user" -B "$work/user" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
+    cmake --build "$work/user"; } >"$work/log" 2>&1; then
+    cat "$work/log"
+    exit 1
+fi
 expect_version "$work/user/version"
 expect_version "$prefix/bin/starlane" --version
 echo "installed, moved, and used by pkg-config, by CMake and by the command"
