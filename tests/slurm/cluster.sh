@@ -81,9 +81,9 @@ SlurmctldHost=ctl(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=root
 SlurmdUser=root
-# cred_expire is also how long a requeued job must wait; the default of 120 s would rule the test.
+# cred_expire is also how long a requeued job must wait: 120 s unless set, and 5 s at least.
 AuthType=auth/munge
-AuthInfo=socket=$dir/munge/socket,cred_expire=2
+AuthInfo=socket=$dir/munge/socket,cred_expire=6
 CredType=cred/munge
 StateSaveLocation=$dir/state
 SlurmdSpoolDir=$dir/spool-%n
@@ -91,6 +91,7 @@ SlurmctldPidFile=$dir/slurmctld.pid
 SlurmdPidFile=$dir/slurmd-%n.pid
 SlurmctldLogFile=$dir/log/slurmctld
 SlurmdLogFile=$dir/log/slurmd-%n
+MailProg=/bin/true
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
