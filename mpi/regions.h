@@ -1,22 +1,21 @@
-/* The map rank -> region. Every rank decides for itself, without a message and without asking
- * Slurm.
+/* The map rank -> region. Every rank decides for itself: no message is sent and Slurm is not asked.
  *
  * The first that knows decides:
  *   1. the value of --regions:
- *        us-west:2,eu-central:2   as many ranks, in rank order; they must add up to the number of
- * ranks; the last may go without a number and takes the rest (at least one) us-west,eu-central the
- * ranks in blocks as even as can be, earlier blocks the larger A name may come again
- * ("a:1,b:1,a:1"; "a,b,a,b").
+ *        us-west:2,eu-central:2   as many ranks, in rank order, that add up to all ranks; the last
+ *                                 may go without a number and takes the rest (at least one)
+ *        us-west,eu-central       the ranks in blocks as even as can be, earlier ones the larger
+ *      A name may come again ("a:1,b:1,a:1"; "a,b,a,b").
  *   2. STARLANE_REGION in this rank's environment
  *   3. the sites file, by host name
  *   4. SLURM_TOPOLOGY_ADDR, when SLURM_TOPOLOGY_ADDR_PATTERN has two switches or more: the part
- * below the top switch ("wan.us-west.n1" with "switch.switch.node" is us-west)
+ *      below the top switch ("wan.us-west.n1" with "switch.switch.node" is us-west)
  *   5. in a heterogeneous job, the component whose node list has this node: its partition if the
- * partitions differ, else its job name if those differ, else het-group-N. (SLURM_JOB_PARTITION is
- * not asked there: Slurm 22.05 gives the tasks of a het step the partition of any of its
- * components.)
+ *      partitions differ, else its job name if those differ, else het-group-N. SLURM_JOB_PARTITION
+ *      is not asked there: Slurm 22.05 gives tasks of a het step that of any of its components
  *   6. SLURM_JOB_PARTITION
  *   7. "local"
+ *
  * Whatever decided the region, a sites file's rule of the same region and host adds zone and
  * coordinates. What Slurm says but cannot be a name (a switch called "s[0-1]") is passed over; what
  * a person wrote wrongly is an error. */

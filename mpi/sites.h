@@ -6,8 +6,7 @@
  *
  * Patterns are fnmatch(3)'s, compared without regard to case with the host's name; a pattern
  * without a dot is also compared with the part of the name before its first dot. Names of regions
- * and zones: letters, digits,
- * `-`, `_`, `.`, a letter or digit first, at most 63 bytes. */
+ * and zones: letters, digits, `-`, `_`, `.`, a letter or digit first, at most 63 bytes. */
 #ifndef SL_MPI_SITES_H
 #define SL_MPI_SITES_H
 

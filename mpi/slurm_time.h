@@ -12,8 +12,7 @@
 typedef struct sl_slurm_time {
     bool known;         /* false: no end is known, or the job has none */
     int64_t end_unix_s; /* seconds since 1970-01-01 UTC; 0 when not known */
-    const char
-        *source; /* "--time-limit", "STARLANE_END_TIME", "SLURM_JOB_END_TIME" or "none"; static */
+    const char *source; /* the variable's name, "--time-limit" or "none"; static */
 } sl_slurm_time;
 
 /* A moment: seconds since 1970 ("1767323045") or, in the process's time zone, "2026-01-02T03:04:05"
