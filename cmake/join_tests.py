@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """join_tests.py FOLDER PRESET...: one CTestTestfile.cmake in FOLDER with the tests of several builds.
 
-A build's tests keep their properties and get the labels filter and the environment of the test preset of
-that name (CMakePresets.json); all but the first build's names get the prefix `PRESET/`. One ctest then runs
-all of them side by side and closes with one summary.
+A build's tests keep their properties and get the label filter and the environment of the test preset of that
+name (CMakePresets.json); all but the first build's get the prefix `PRESET/` and the label PRESET. One ctest then
+runs all of them side by side and closes with one summary.
 """
 import json
 import pathlib
@@ -48,6 +48,8 @@ def properties_of(test, prefix, environment):
     properties = {p["name"]: p["value"] for p in test.get("properties", [])}
     for name in NAMES & properties.keys():
         properties[name] = [prefix + value for value in properties[name]]
+    if prefix:
+        properties["LABELS"] = properties.get("LABELS", []) + [prefix.rstrip("/")]
     if environment:
         properties["ENVIRONMENT"] = properties.get("ENVIRONMENT", []) + environment
     return properties
@@ -59,7 +61,7 @@ def lines_of(build, preset, prefix):
                    for name, value in preset.get("environment", {}).items()]
     for test in tests_of(build):
         properties = properties_of(test, prefix, environment)
-        if wanted and not any(re.search(wanted, label) for label in properties.get("LABELS", [])):
+        if wanted and not any(re.search(wanted, label) for label in properties.get("LABELS", ())):
             continue
         name = quote(prefix + test["name"])
         # A program that was not built has no command here: ctest then reports the test as not run.

@@ -37,7 +37,7 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
     $(pkg-config --cflags --libs starlane)
 LD_LIBRARY_PATH=$prefix/lib expect_version "$work/by_pkg_config"
 
-if ! { cmake -S "$source/user" -B "$work/user" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
+if ! { cmake -S "$source/user" -B "$work/user" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     cmake --build "$work/user"; } >"$work/log" 2>&1; then
     cat "$work/log"
     exit 1
