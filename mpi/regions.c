@@ -10,7 +10,7 @@ enum { HET_GROUPS_MAX = 128, VARIABLE_BYTES = 64 };
 
 /* One item of --regions. */
 typedef struct item {
-    char region[SL_SITES_NAME_BYTES];
+    char region[SL_REGION_NAME_BYTES];
     uint32_t ranks; /* 0: no number given */
 } item;
 
@@ -44,10 +44,10 @@ static sl_err next_item(const char **at, item *out) {
         return sl_fail(SL_ERR_SYNTAX, "--regions: \"%.80s\": a name has at most %zu bytes", *at,
                        sizeof found.region - 1);
     memcpy(found.region, *at, name);
-    if (!sl_sites_name_valid(found.region))
+    if (!sl_region_name_valid(found.region))
         return sl_fail(SL_ERR_SYNTAX,
-                       "--regions: \"%s\" is not a region's name (letters, digits, - _ ., a letter "
-                       "or digit first)",
+                       "--regions: \"%s\" is not a region's name (letters, digits, - _ ., "
+                       "a letter or digit first)",
                        found.region);
     if (name < length)
         SL_TRY(parse_count(*at + name + 1, length - name - 1, &found.ranks));
@@ -131,11 +131,11 @@ static sl_err locate_by_flag(const sl_regions_query *query, sl_regions_place *pl
 
 /* Takes `length` bytes as the region if they can be one. */
 static bool take(sl_regions_place *place, const char *name, size_t length, const char *source) {
-    char region[SL_SITES_NAME_BYTES] = "";
+    char region[SL_REGION_NAME_BYTES] = "";
     if (length >= sizeof region)
         return false;
     memcpy(region, name, length);
-    if (!sl_sites_name_valid(region))
+    if (!sl_region_name_valid(region))
         return false;
     memcpy(place->region, region, sizeof region);
     snprintf(place->source, sizeof place->source, "%s", source);
@@ -143,23 +143,23 @@ static bool take(sl_regions_place *place, const char *name, size_t length, const
 }
 
 static sl_err locate_by_name(const sl_env *env, sl_regions_place *place, bool *found) {
-    const char *name = sl_env_get(env, "STARLANE_REGION");
-    *found = name && take(place, name, strlen(name), "STARLANE_REGION");
+    const char *name = sl_env_get(env, "STARLANE_NODE_REGION");
+    *found = name && take(place, name, strlen(name), "STARLANE_NODE_REGION");
     if (name && !*found)
         return sl_fail(SL_ERR_SYNTAX,
-                       "STARLANE_REGION is \"%.80s\": a region's name has letters, digits, - _ ., "
-                       "a letter or digit "
-                       "first, and at most %d bytes",
-                       name, SL_SITES_NAME_BYTES - 1);
+                       "STARLANE_NODE_REGION is \"%.80s\": not a region's name (letters, digits, "
+                       "- _ ., a letter or digit first, at most %d bytes)",
+                       name, SL_REGION_NAME_BYTES - 1);
     return SL_OK;
 }
 
-static bool locate_by_site(const sl_regions_query *query, const sl_site *site,
+static bool locate_by_rule(const sl_regions_query *query, const sl_topology_rule *rule,
                            sl_regions_place *place) {
-    if (!site)
+    if (!rule)
         return false;
-    memcpy(place->region, site->region, sizeof place->region);
-    snprintf(place->source, sizeof place->source, "%s:%d", sl_sites_name(query->sites), site->line);
+    memcpy(place->region, rule->region, sizeof place->region);
+    snprintf(place->source, sizeof place->source, "%s:%d", sl_topology_file_name(query->topology),
+             rule->line);
     return true;
 }
 
@@ -248,19 +248,19 @@ static void locate_by_slurm(const sl_regions_query *query, sl_regions_place *pla
 
 sl_err sl_regions_locate(const sl_regions_query *query, sl_regions_place *place) {
     sl_regions_place answer = {.region = ""};
-    const sl_site *site = sl_sites_find(query->sites, query->host);
+    const sl_topology_rule *rule = sl_topology_file_find(query->topology, query->host);
     bool found = query->flag != NULL;
     if (found)
         SL_TRY(locate_by_flag(query, &answer));
     else
         SL_TRY(locate_by_name(query->env, &answer, &found));
-    if (!found && !locate_by_site(query, site, &answer))
+    if (!found && !locate_by_rule(query, rule, &answer))
         locate_by_slurm(query, &answer);
-    if (site && strcmp(site->region, answer.region) == 0) {
-        memcpy(answer.zone, site->zone, sizeof answer.zone);
-        answer.has_coordinates = site->has_coordinates;
-        answer.latitude = site->latitude;
-        answer.longitude = site->longitude;
+    if (rule && strcmp(rule->region, answer.region) == 0) {
+        memcpy(answer.zone, rule->zone, sizeof answer.zone);
+        answer.has_coordinates = rule->has_coordinates;
+        answer.latitude = rule->latitude;
+        answer.longitude = rule->longitude;
     }
     *place = answer;
     return SL_OK;

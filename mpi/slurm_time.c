@@ -7,7 +7,6 @@
 
 /* 9999-12-31T23:59:59Z: what is later was not meant. */
 static const int64_t LAST_MOMENT_S = 253402300799;
-static const int64_t LONGEST_LIMIT_S = 3653LL * 86400;
 
 /* Reads 1 to `most` digits and moves *at behind them. */
 static bool read_digits(const char **at, int most, int64_t *value) {
@@ -78,60 +77,13 @@ sl_err sl_slurm_time_parse(const char *name, const char *text, bool *known, int6
     return SL_OK;
 }
 
-/* The numbers of "A:B:C" from `text` into `part`; 0 when it is not of that shape to its end. */
-static int read_parts(const char *text, int64_t part[3]) {
-    for (int count = 0; count < 3;) {
-        if (!read_digits(&text, 9, &part[count++]))
-            return 0;
-        if (!*text)
-            return count;
-        if (*text++ != ':')
-            return 0;
-    }
-    return 0;
-}
-
-/* After "D-" the parts mean hours first; without it one or two parts mean minutes first. */
-static int64_t parts_seconds(const int64_t part[3], int count, bool with_days) {
-    if (with_days || count == 3)
-        return part[0] * 3600 + (count > 1 ? part[1] * 60 : 0) + (count > 2 ? part[2] : 0);
-    return part[0] * 60 + (count > 1 ? part[1] : 0);
-}
-
-static bool parse_limit(const char *text, int64_t *seconds) {
-    const char *at = text;
-    int64_t days = 0, part[3] = {0};
-    if (!read_digits(&at, 9, &days))
-        return false;
-    if (strcmp(at, "s") == 0) {
-        *seconds = days;
-        return true;
-    }
-    bool with_days = *at == '-';
-    int count = read_parts(with_days ? at + 1 : text, part);
-    *seconds = parts_seconds(part, count, with_days) + (with_days ? days * 86400 : 0);
-    return count > 0;
-}
-
-sl_err sl_slurm_time_parse_limit(const char *text, int64_t *seconds) {
-    int64_t limit;
-    if (!parse_limit(text, &limit) || limit > LONGEST_LIMIT_S)
-        return sl_fail(SL_ERR_SYNTAX,
-                       "\"%.64s\" is not a time limit: give M, M:S, H:M:S, D-H, D-H:M, D-H:M:S as "
-                       "Slurm's --time "
-                       "does, or seconds such as 90s",
-                       text);
-    *seconds = limit;
-    return SL_OK;
-}
-
-sl_err sl_slurm_time_of_job(const char *limit, int64_t now_unix_s, const sl_env *env,
+sl_err sl_slurm_time_of_job(int64_t limit_s, int64_t now_unix_s, const sl_env *env,
                             sl_slurm_time *end) {
     static const char *const names[] = {"STARLANE_END_TIME", "SLURM_JOB_END_TIME"};
-    if (limit) {
-        int64_t seconds;
-        SL_TRY(sl_slurm_time_parse_limit(limit, &seconds));
-        *end = (sl_slurm_time){true, now_unix_s + seconds, "--time-limit"};
+    if (limit_s < 0 || limit_s > LAST_MOMENT_S || now_unix_s < 0 || now_unix_s > LAST_MOMENT_S)
+        return sl_fail(SL_ERR_INVALID, "--time-limit: %lld s is out of range", (long long)limit_s);
+    if (limit_s) {
+        *end = (sl_slurm_time){true, now_unix_s + limit_s, "--time-limit"};
         return SL_OK;
     }
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -21,14 +21,11 @@ typedef struct sl_slurm_time {
 sl_err sl_slurm_time_parse(const char *name, const char *text, bool *known,
                            int64_t *unix_s) SL_CHECKED;
 
-/* A length of time as Slurm's --time takes it: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S; or seconds with
- * the unit written ("90s"). At most ten years. SL_ERR_SYNTAX names the forms. */
-sl_err sl_slurm_time_parse_limit(const char *text, int64_t *seconds) SL_CHECKED;
-
-/* The job's end. `limit` is the value of --time-limit, counted from `now_unix_s`, or NULL; it wins
- * over STARLANE_END_TIME, which wins over SLURM_JOB_END_TIME (Slurm >= 23 sets it; 22.05 does not).
+/* The job's end. `limit_s` is the value of --time-limit, counted from `now_unix_s`, or 0 when it
+ * was not given; it wins over STARLANE_END_TIME, which wins over SLURM_JOB_END_TIME (Slurm 23 and
+ * later set it; 22.05 does not). SL_ERR_SYNTAX as above, SL_ERR_INVALID for a limit out of range.
  * Pure, any thread. */
-sl_err sl_slurm_time_of_job(const char *limit, int64_t now_unix_s, const sl_env *env,
+sl_err sl_slurm_time_of_job(int64_t limit_s, int64_t now_unix_s, const sl_env *env,
                             sl_slurm_time *end) SL_CHECKED;
 
 #endif

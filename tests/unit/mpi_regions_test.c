@@ -75,10 +75,10 @@ TEST(flag_syntax) {
 }
 
 /* Region and source of a rank with no flag, as "region <source". */
-static const char *found(const sl_sites *sites, const char *host, const sl_env *env) {
+static const char *found(const sl_topology_file *file, const char *host, const sl_env *env) {
     static char text[512];
     sl_regions_place place;
-    sl_regions_query query = {NULL, sites, host, 0, 1, env};
+    sl_regions_query query = {NULL, file, host, 0, 1, env};
     if (sl_regions_locate(&query, &place) != SL_OK)
         return sl_err_detail();
     snprintf(text, sizeof text, "%s <%s", place.region, place.source);
@@ -89,31 +89,31 @@ static const char *found(const sl_sites *sites, const char *host, const sl_env *
     "SLURM_TOPOLOGY_ADDR", "wan.us-west.n1", "SLURM_TOPOLOGY_ADDR_PATTERN", "switch.switch.node"
 
 TEST(order_of_sources) {
-    sl_sites *sites = NULL;
-    const char *text = "n1 site\n";
-    REQUIRE(sl_sites_parse(text, strlen(text), "f.txt", &sites) == SL_OK);
-    CHECK_STR(found(sites, "n1", ENV("STARLANE_REGION", "mine", TOPOLOGY)),
-              "mine <STARLANE_REGION");
-    CHECK_STR(found(sites, "n1", ENV(TOPOLOGY)), "site <f.txt:1");
-    CHECK_STR(found(sites, "n2", ENV(TOPOLOGY, "SLURM_JOB_PARTITION", "p")),
+    sl_topology_file *file = NULL;
+    const char *text = "n1 rule\n";
+    REQUIRE(sl_topology_file_parse(text, strlen(text), "f.txt", &file) == SL_OK);
+    CHECK_STR(found(file, "n1", ENV("STARLANE_NODE_REGION", "mine", TOPOLOGY)),
+              "mine <STARLANE_NODE_REGION");
+    CHECK_STR(found(file, "n1", ENV(TOPOLOGY)), "rule <f.txt:1");
+    CHECK_STR(found(file, "n2", ENV(TOPOLOGY, "SLURM_JOB_PARTITION", "p")),
               "us-west <SLURM_TOPOLOGY_ADDR");
-    CHECK_STR(found(sites, "n2", ENV("SLURM_JOB_PARTITION", "p")), "p <SLURM_JOB_PARTITION");
-    CHECK_STR(found(sites, "n2", ENV(NULL)), "local <default");
-    CHECK_STR(found(NULL, "n1", ENV("STARLANE_REGION", "")), "local <default");
+    CHECK_STR(found(file, "n2", ENV("SLURM_JOB_PARTITION", "p")), "p <SLURM_JOB_PARTITION");
+    CHECK_STR(found(file, "n2", ENV(NULL)), "local <default");
+    CHECK_STR(found(NULL, "n1", ENV("STARLANE_NODE_REGION", "")), "local <default");
     sl_regions_place place;
-    sl_regions_query query = {"flag", sites, "n1", 0, 1, ENV("STARLANE_REGION", "mine")};
+    sl_regions_query query = {"flag", file, "n1", 0, 1, ENV("STARLANE_NODE_REGION", "mine")};
     REQUIRE(sl_regions_locate(&query, &place) == SL_OK);
     CHECK_STR(place.region, "flag");
     CHECK_STR(place.source, "--regions");
-    sl_sites_destroy(sites);
+    sl_topology_file_destroy(file);
 }
 
 TEST(coordinates_follow_the_region) {
-    sl_sites *sites = NULL;
+    sl_topology_file *file = NULL;
     const char *text = "n1 us-west zone=a lat=45.5 lon=-121\n";
-    REQUIRE(sl_sites_parse(text, strlen(text), "f.txt", &sites) == SL_OK);
+    REQUIRE(sl_topology_file_parse(text, strlen(text), "f.txt", &file) == SL_OK);
     sl_regions_place place;
-    sl_regions_query query = {"us-west", sites, "n1", 0, 1, ENV(NULL)};
+    sl_regions_query query = {"us-west", file, "n1", 0, 1, ENV(NULL)};
     REQUIRE(sl_regions_locate(&query, &place) == SL_OK);
     CHECK_STR(place.zone, "a");
     CHECK(place.has_coordinates);
@@ -123,7 +123,7 @@ TEST(coordinates_follow_the_region) {
     REQUIRE(sl_regions_locate(&query, &place) == SL_OK);
     CHECK_STR(place.zone, "");
     CHECK(!place.has_coordinates);
-    sl_sites_destroy(sites);
+    sl_topology_file_destroy(file);
 }
 
 static const char *by_topology(const char *address, const char *pattern) {
@@ -181,6 +181,7 @@ TEST(het_group_unknown) {
 }
 
 TEST(environment_errors) {
-    CHECK_CONTAINS(found(NULL, "n1", ENV("STARLANE_REGION", "a b")), "STARLANE_REGION is \"a b\"");
+    CHECK_CONTAINS(found(NULL, "n1", ENV("STARLANE_NODE_REGION", "a b")),
+                   "STARLANE_NODE_REGION is \"a b\"");
     CHECK_STR(found(NULL, "n1", ENV("SLURM_JOB_PARTITION", "a b")), "local <default");
 }

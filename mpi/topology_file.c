@@ -1,4 +1,4 @@
-#include "mpi/sites.h"
+#include "mpi/topology_file.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -8,9 +8,9 @@
 
 enum { LINE_BYTES = 1024, HOST_BYTES = 256 };
 
-struct sl_sites {
+struct sl_topology_file {
     char *name;
-    sl_site *rules;
+    sl_topology_rule *rules;
     size_t count, capacity;
 };
 
@@ -18,9 +18,9 @@ static bool is_alphanumeric(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-bool sl_sites_name_valid(const char *name) {
-    size_t length = strnlen(name, SL_SITES_NAME_BYTES);
-    if (length == SL_SITES_NAME_BYTES || !is_alphanumeric(name[0]))
+bool sl_region_name_valid(const char *name) {
+    size_t length = strnlen(name, SL_REGION_NAME_BYTES);
+    if (length == SL_REGION_NAME_BYTES || !is_alphanumeric(name[0]))
         return false;
     for (size_t i = 0; i < length; i++)
         if (!is_alphanumeric(name[i]) && !strchr("-_.", name[i]))
@@ -29,13 +29,13 @@ bool sl_sites_name_valid(const char *name) {
 }
 
 /* A name of a region or zone into `out`, "what" for the message. */
-static sl_err read_name(const char *what, const char *text, char out[SL_SITES_NAME_BYTES]) {
-    if (!sl_sites_name_valid(text))
+static sl_err read_name(const char *what, const char *text, char out[SL_REGION_NAME_BYTES]) {
+    if (!sl_region_name_valid(text))
         return sl_fail(SL_ERR_SYNTAX,
                        "%s \"%.80s\" is not a name (letters, digits, - _ ., at most %d bytes, a "
                        "letter or digit "
                        "first)",
-                       what, text, SL_SITES_NAME_BYTES - 1);
+                       what, text, SL_REGION_NAME_BYTES - 1);
     memcpy(out, text, strlen(text) + 1);
     return SL_OK;
 }
@@ -50,21 +50,21 @@ static sl_err read_degrees(const char *what, const char *text, double bound, dou
     return SL_OK;
 }
 
-static sl_err read_pattern(const char *text, sl_site *site) {
+static sl_err read_pattern(const char *text, sl_topology_rule *rule) {
     size_t stars = 0;
     for (const char *at = text; *at; at++)
         stars += *at == '*';
-    if (strlen(text) >= sizeof site->pattern || stars > SL_SITES_STARS_MAX)
+    if (strlen(text) >= sizeof rule->pattern || stars > SL_TOPOLOGY_FILE_STARS_MAX)
         return sl_fail(
             SL_ERR_SYNTAX,
             "the host pattern is too long or has too many `*` (at most %d bytes, %d `*`)",
-            SL_SITES_PATTERN_BYTES - 1, SL_SITES_STARS_MAX);
-    memcpy(site->pattern, text, strlen(text) + 1);
+            SL_TOPOLOGY_FILE_PATTERN_BYTES - 1, SL_TOPOLOGY_FILE_STARS_MAX);
+    memcpy(rule->pattern, text, strlen(text) + 1);
     return SL_OK;
 }
 
 /* One "key=value"; `seen` has a bit for each key met on this line. */
-static sl_err read_field(char *field, sl_site *site, unsigned *seen) {
+static sl_err read_field(char *field, sl_topology_rule *rule, unsigned *seen) {
     static const char *const keys[] = {"zone", "lat", "lon"};
     char *value = strchr(field, '=');
     if (!value)
@@ -79,22 +79,22 @@ static sl_err read_field(char *field, sl_site *site, unsigned *seen) {
         return sl_fail(SL_ERR_SYNTAX, "%s is given twice", field);
     *seen |= 1u << key;
     if (key == 0)
-        return read_name("zone", value, site->zone);
-    return key == 1 ? read_degrees("lat", value, 90, &site->latitude)
-                    : read_degrees("lon", value, 180, &site->longitude);
+        return read_name("zone", value, rule->zone);
+    return key == 1 ? read_degrees("lat", value, 90, &rule->latitude)
+                    : read_degrees("lon", value, 180, &rule->longitude);
 }
 
 /* A line that is not blank, its end and comment already cut off. */
-static sl_err read_rule(char *line, sl_site *site) {
+static sl_err read_rule(char *line, sl_topology_rule *rule) {
     char *rest = line, *word = strsep(&rest, " ");
     unsigned seen = 0;
-    SL_TRY(read_pattern(word, site));
+    SL_TRY(read_pattern(word, rule));
     if (!rest)
         return sl_fail(SL_ERR_SYNTAX, "no region after the host pattern \"%.80s\"", word);
-    SL_TRY(read_name("region", strsep(&rest, " "), site->region));
+    SL_TRY(read_name("region", strsep(&rest, " "), rule->region));
     while (rest)
-        SL_TRY(read_field(strsep(&rest, " "), site, &seen));
-    site->has_coordinates = (seen & 6) == 6;
+        SL_TRY(read_field(strsep(&rest, " "), rule, &seen));
+    rule->has_coordinates = (seen & 6) == 6;
     if ((seen & 6) == 2 || (seen & 6) == 4)
         return sl_fail(SL_ERR_SYNTAX, "lat and lon belong together: one is missing");
     return SL_OK;
@@ -120,29 +120,29 @@ static sl_err clean_line(const char *text, size_t length, char line[LINE_BYTES])
     return SL_OK;
 }
 
-static sl_err add_rule(sl_sites *sites, const sl_site *site) {
-    if (sites->count == SL_SITES_RULES_MAX)
-        return sl_fail(SL_ERR_TOO_LARGE, "more than %d rules", SL_SITES_RULES_MAX);
-    if (sites->count == sites->capacity) {
-        size_t capacity = sites->capacity ? sites->capacity * 2 : 16;
-        sl_site *rules = realloc(sites->rules, capacity * sizeof *rules);
+static sl_err add_rule(sl_topology_file *file, const sl_topology_rule *rule) {
+    if (file->count == SL_TOPOLOGY_FILE_RULES_MAX)
+        return sl_fail(SL_ERR_TOO_LARGE, "more than %d rules", SL_TOPOLOGY_FILE_RULES_MAX);
+    if (file->count == file->capacity) {
+        size_t capacity = file->capacity ? file->capacity * 2 : 16;
+        sl_topology_rule *rules = realloc(file->rules, capacity * sizeof *rules);
         if (!rules)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu rules", capacity);
-        sites->rules = rules;
-        sites->capacity = capacity;
+        file->rules = rules;
+        file->capacity = capacity;
     }
-    sites->rules[sites->count++] = *site;
+    file->rules[file->count++] = *rule;
     return SL_OK;
 }
 
-static sl_err parse_line(const char *text, size_t length, int number, sl_sites *sites) {
+static sl_err parse_line(const char *text, size_t length, int number, sl_topology_file *file) {
     char line[LINE_BYTES];
-    sl_site site = {.line = number};
+    sl_topology_rule rule = {.line = number};
     SL_TRY(clean_line(text, length, line));
     if (!*line)
         return SL_OK;
-    SL_TRY(read_rule(line, &site));
-    return add_rule(sites, &site);
+    SL_TRY(read_rule(line, &rule));
+    return add_rule(file, &rule);
 }
 
 /* Puts "file:line: " before the cause of the line's error. */
@@ -152,82 +152,83 @@ static sl_err fail_at(sl_err err, const char *name, int line) {
     return sl_fail(err, "%s:%d: %s", name, line, cause);
 }
 
-static sl_err parse_lines(const char *text, size_t length, sl_sites *sites) {
+static sl_err parse_lines(const char *text, size_t length, sl_topology_file *file) {
     const char *end = text + length;
     for (int number = 1; text < end; number++) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
         const char *stop = newline ? newline : end;
-        sl_err err = parse_line(text, (size_t)(stop - text), number, sites);
+        sl_err err = parse_line(text, (size_t)(stop - text), number, file);
         if (err)
-            return fail_at(err, sites->name, number);
+            return fail_at(err, file->name, number);
         text = newline ? newline + 1 : end;
     }
-    if (!sites->count)
+    if (!file->count)
         return sl_fail(SL_ERR_SYNTAX, "%s: no rules: give lines of host pattern and region",
-                       sites->name);
+                       file->name);
     return SL_OK;
 }
 
-sl_err sl_sites_parse(const char *text, size_t length, const char *name, sl_sites **sites) {
-    if (length > SL_SITES_FILE_MAX)
-        return sl_fail(SL_ERR_TOO_LARGE, "%s: more than %u bytes", name, SL_SITES_FILE_MAX);
-    sl_sites *made = calloc(1, sizeof *made);
+sl_err sl_topology_file_parse(const char *text, size_t length, const char *name,
+                              sl_topology_file **file) {
+    if (length > SL_TOPOLOGY_FILE_MAX)
+        return sl_fail(SL_ERR_TOO_LARGE, "%s: more than %u bytes", name, SL_TOPOLOGY_FILE_MAX);
+    sl_topology_file *made = calloc(1, sizeof *made);
     if (made)
         made->name = strdup(name);
     if (!made || !made->name) {
         free(made);
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the sites file");
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the topology file");
     }
     sl_err err = parse_lines(text, length, made);
     if (err) {
-        sl_sites_destroy(made);
+        sl_topology_file_destroy(made);
         return err;
     }
-    *sites = made;
+    *file = made;
     return SL_OK;
 }
 
-sl_err sl_sites_load(const char *path, sl_sites **sites) {
-    FILE *file = fopen(path, "re");
-    if (!file)
+sl_err sl_topology_file_load(const char *path, sl_topology_file **file) {
+    FILE *stream = fopen(path, "re");
+    if (!stream)
         return sl_fail(SL_ERR_IO, "%s: %s", path, strerror(errno));
     /* One byte more than allowed, so that a file too large is seen as such. */
-    char *text = malloc(SL_SITES_FILE_MAX + 1);
+    char *text = malloc(SL_TOPOLOGY_FILE_MAX + 1);
     if (!text) {
-        fclose(file);
+        fclose(stream);
         return sl_fail(SL_ERR_NO_MEMORY, "%s: no memory to read it", path);
     }
     errno = 0;
-    size_t length = fread(text, 1, SL_SITES_FILE_MAX + 1, file);
-    sl_err err = ferror(file) ? sl_fail(SL_ERR_IO, "%s: %s", path, strerror(errno))
-                              : sl_sites_parse(text, length, path, sites);
-    fclose(file);
+    size_t length = fread(text, 1, SL_TOPOLOGY_FILE_MAX + 1, stream);
+    sl_err err = ferror(stream) ? sl_fail(SL_ERR_IO, "%s: %s", path, strerror(errno))
+                                : sl_topology_file_parse(text, length, path, file);
+    fclose(stream);
     free(text);
     return err;
 }
 
-void sl_sites_destroy(sl_sites *sites) {
-    if (!sites)
+void sl_topology_file_destroy(sl_topology_file *file) {
+    if (!file)
         return;
-    free(sites->rules);
-    free(sites->name);
-    free(sites);
+    free(file->rules);
+    free(file->name);
+    free(file);
 }
 
-const sl_site *sl_sites_find(const sl_sites *sites, const char *host) {
+const sl_topology_rule *sl_topology_file_find(const sl_topology_file *file, const char *host) {
     char brief[HOST_BYTES];
-    if (!sites || strlen(host) >= sizeof brief)
+    if (!file || strlen(host) >= sizeof brief)
         return NULL;
     snprintf(brief, sizeof brief, "%.*s", (int)strcspn(host, "."), host);
-    for (size_t i = 0; i < sites->count; i++) {
-        const sl_site *site = &sites->rules[i];
-        if (fnmatch(site->pattern, host, FNM_CASEFOLD) == 0 ||
-            (!strchr(site->pattern, '.') && fnmatch(site->pattern, brief, FNM_CASEFOLD) == 0))
-            return site;
+    for (size_t i = 0; i < file->count; i++) {
+        const sl_topology_rule *rule = &file->rules[i];
+        if (fnmatch(rule->pattern, host, FNM_CASEFOLD) == 0 ||
+            (!strchr(rule->pattern, '.') && fnmatch(rule->pattern, brief, FNM_CASEFOLD) == 0))
+            return rule;
     }
     return NULL;
 }
 
-const char *sl_sites_name(const sl_sites *sites) {
-    return sites->name;
+const char *sl_topology_file_name(const sl_topology_file *file) {
+    return file->name;
 }
