@@ -31,7 +31,7 @@ bool sl_err_retryable(sl_err err) {
     return in_range(err) && errors[err].retryable;
 }
 
-sl_err sl_fail(sl_err err, const char *format, ...) {
+sl_err(sl_fail)(sl_err err, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(detail, sizeof detail, format, arguments);

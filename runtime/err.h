@@ -29,6 +29,9 @@ bool sl_err_retryable(sl_err err);
 
 /* Records the cause (printf style, at most 1023 bytes kept) for this thread and returns `err`. */
 sl_err sl_fail(sl_err err, const char *format, ...) SL_PRINTF(2, 3);
+#ifdef __clang_analyzer__ /* which reads one file at a time: the code that comes back is the one given */
+#define sl_fail(err, ...) ((void)(sl_fail)((err), __VA_ARGS__), (err))
+#endif
 
 /* The cause recorded last on this thread, or "" — valid until the thread's next sl_fail(). */
 const char *sl_err_detail(void);
