@@ -48,8 +48,6 @@ def properties_of(test, prefix, environment):
     properties = {p["name"]: p["value"] for p in test.get("properties", [])}
     for name in NAMES & properties.keys():
         properties[name] = [prefix + value for value in properties[name]]
-    if prefix:
-        properties["LABELS"] = properties.get("LABELS", []) + [prefix.rstrip("/")]
     if environment:
         properties["ENVIRONMENT"] = properties.get("ENVIRONMENT", []) + environment
     return properties
@@ -63,6 +61,8 @@ def lines_of(build, preset, prefix):
         properties = properties_of(test, prefix, environment)
         if wanted and not any(re.search(wanted, label) for label in properties.get("LABELS", ())):
             continue
+        if prefix:
+            properties["LABELS"] = sorted({*properties.get("LABELS", []), preset["name"]})
         name = quote(prefix + test["name"])
         # A program that was not built has no command here: ctest then reports the test as not run.
         command = test.get("command", [test["name"] + "_NOT_BUILT"])
