@@ -9,7 +9,7 @@ LIBRARY = ("runtime/", "kernels/", "mpi/", "net/", "actors/", "sdk/")
 RULES = [
     ("the clock", r"clock_gettime|gettimeofday|time|clock|ftime|timespec_get",
      ("runtime/clock", "bench/", "tests/", "examples/"), "use runtime/clock.h"),
-    ("sleeping", r"sleep|usleep|nanosleep|clock_nanosleep|pthread_cond_timedwait",
+    ("sleeping", r"sleep|usleep|nanosleep|clock_nanosleep",
      ("runtime/", "cli/", "bench/", "tests/", "examples/"), "use a timer (runtime/) or the pool"),
     ("chance", r"s?rand(?:_r|48)?|s?random(?:_r)?|[delmn]rand48|getrandom|getentropy|arc4random\w*",
      ("runtime/rng", "tests/"), "use runtime/rng.h"),
