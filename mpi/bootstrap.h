@@ -30,14 +30,14 @@
 #define SL_MPI_WINDOW_MAX      1024          /* frame buffers outstanding to one peer */
 #define SL_MPI_RING_MAX        256           /* receives posted at once */
 #define SL_MPI_BULK_MAX        16384         /* bulk transfers under way at one node; then SL_ERR_AGAIN */
-#define SL_MPI_PAUSE_MAX_NS    10000000000ull
+#define SL_MPI_PAUSE_MAX_NS    60000000000ull
 
 typedef struct sl_mpi sl_mpi;
 
 /* Zeroed options mean the defaults; see each field. */
 typedef struct sl_mpi_options {
     const void *communicator; /* const MPI_Comm *, an intracommunicator; NULL: all ranks of the job */
-    const void *data;         /* told to every peer (their sl_mpi_peer.data); borrowed during open */
+    const void *data;         /* told to every peer (their sl_mpi_facts.data); borrowed during open */
     size_t data_bytes;        /* 0 … SL_MPI_DATA_MAX_BYTES */
 
     size_t frame_bytes;    /* 0: 16 KiB or what MPI sends eagerly, if less; all ranks take the least */
@@ -51,12 +51,14 @@ typedef struct sl_mpi_options {
     uint64_t pause_bells_ns; /* 0: 20 ms */
     bool no_bells;           /* do without the shared-memory window: every peer is polled for */
 
+    uint64_t large_bytes; /* 0: INT_MAX; bulk above it goes as a derived datatype (tests lower it) */
+
     bool thread_multiple; /* ask for MPI_THREAD_MULTIPLE (collectives on a thread of their own) */
     uint32_t finalize_timeout_s; /* 0: 5 s, then sl_mpi_close(clean) ends the process */
 } sl_mpi_options;
 
 /* What is known of a rank since the start. */
-typedef struct sl_mpi_peer {
+typedef struct sl_mpi_facts {
     uint32_t rank;
     uint32_t local_rank;         /* among the network's ranks that share memory with it, 0 … local_size-1 */
     uint32_t local_size;
@@ -65,7 +67,7 @@ typedef struct sl_mpi_peer {
     char host[SL_MPI_HOST_BYTES]; /* gethostname(), unprintable bytes as '?' */
     const void *data;            /* its options.data; 8-byte aligned; hostile: decode with bounds */
     size_t data_bytes;
-} sl_mpi_peer;
+} sl_mpi_facts;
 
 /* True when a launcher (mpirun, srun with PMIx or PMI-2, hydra) started this process as one rank of a job,
  * by its environment alone. MPI itself is not touched. */
@@ -73,17 +75,18 @@ bool sl_mpi_launched(void);
 
 /* Starts MPI if nobody has, and joins. Collective over the communicator: it returns when every rank has
  * called it. SL_ERR_INVALID for options out of range or MPI at too low a thread level, SL_ERR_TRANSPORT
- * when MPI fails (the cause has its words). Ranks must give the same `receive_ring` and `no_bells`. */
+ * when MPI fails (the cause has its words). Ranks may differ in their options: the least frame_bytes holds
+ * for all, and one rank's no_bells. */
 sl_err sl_mpi_open(const sl_mpi_options *options, sl_mpi **mpi) SL_CHECKED;
 
 uint32_t sl_mpi_rank(const sl_mpi *mpi);
 uint32_t sl_mpi_count(const sl_mpi *mpi);
 
 /* The facts of `rank`, or NULL when there is no such rank. Valid until sl_mpi_close(). */
-const sl_mpi_peer *sl_mpi_peer_of(const sl_mpi *mpi, uint32_t rank);
+const sl_mpi_facts *sl_mpi_peer(const sl_mpi *mpi, uint32_t rank);
 
-/* The transport over these ranks; made at the first call, owned by whoever closes it (ops->close), before
- * sl_mpi_close(). NULL only for want of memory or after it was closed. */
+/* The transport over these ranks. Close it (ops->close) before sl_mpi_close(), which otherwise does so;
+ * NULL once it was closed. Its bulk_received() hands over a NULL blob when a transfer failed. */
 sl_transport *sl_mpi_transport(sl_mpi *mpi);
 
 /* Collective operations over `members` (ascending ranks that include this one; NULL: all). Collective over

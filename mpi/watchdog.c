@@ -1,0 +1,49 @@
+#include "mpi/watchdog.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/clock.h"
+#include "runtime/log.h"
+
+static void *watch(void *argument) {
+    sl_mpi_watchdog *w = argument;
+    uint64_t until = sl_clock_now_ns() + w->timeout_s * SL_NS_PER_S;
+    struct timespec deadline = {(time_t)(until / SL_NS_PER_S), (long)(until % SL_NS_PER_S)};
+    int code = 0;
+    pthread_mutex_lock(&w->lock);
+    while (!w->over && code != ETIMEDOUT)
+        code = pthread_cond_timedwait(&w->changed, &w->lock, &deadline);
+    bool over = w->over;
+    pthread_mutex_unlock(&w->lock);
+    if (!over) {
+        sl_warn("mpi", "%s still not over after %u s: ending without it", w->what, w->timeout_s);
+        _exit(w->exit_code);
+    }
+    return NULL;
+}
+
+void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s, int exit_code) {
+    *w = (sl_mpi_watchdog){.timeout_s = timeout_s, .exit_code = exit_code, .what = what};
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&w->lock, NULL);
+    w->running = pthread_create(&w->thread, NULL, watch, w) == 0;
+    if (!w->running)
+        sl_warn("mpi", "no thread to watch over %s", what);
+}
+
+void sl_mpi_watchdog_stop(sl_mpi_watchdog *w) {
+    pthread_mutex_lock(&w->lock);
+    w->over = true;
+    pthread_cond_signal(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+    if (w->running)
+        pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+}
