@@ -4,6 +4,7 @@
 #include "runtime/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -24,6 +25,7 @@ static FILE *log_stream;
 static sl_log_format log_format;
 static atomic_int log_level = -1; /* -1: silent */
 static _Thread_local int log_node = -1;
+static pthread_mutex_t emit_lock = PTHREAD_MUTEX_INITIALIZER; /* a line and its flush are one */
 
 void sl_log_configure(const sl_log_options *options) {
     log_stream = options->stream;
@@ -92,10 +94,10 @@ static void append_json(sl_strbuf *line, double now_s, const char *level, const 
 }
 
 static void emit(const sl_strbuf *line) {
-    flockfile(log_stream);
+    pthread_mutex_lock(&emit_lock);
     fwrite(line->data, 1, line->length, log_stream);
     fflush(log_stream);
-    funlockfile(log_stream);
+    pthread_mutex_unlock(&emit_lock);
 }
 
 void sl_log_write(sl_log_level level, const char *component, const char *format, ...) {
