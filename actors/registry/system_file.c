@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+SL_PRINTF(3, 0)
 static bool join_path(const sl_discovery *discovery, char *path, const char *format,
                       va_list arguments) {
     int root = snprintf(path, PATH_MAX, "%s", discovery->root);
