@@ -1,0 +1,516 @@
+/* Outward half of the channels. Design notes
+ * - A message is encoded once, into the gather buffer of its peer and lane. It leaves at the end of
+ * the turn, or at once when the buffer is full, so an idle network adds no delay and a busy one
+ * sends large frames.
+ * - A gather buffer is copied into the transport's frame when that has room; the copy of a few KiB
+ * costs less than holding one transport buffer per peer and lane.
+ * - What waits to leave is bounded per peer and lane: beyond the bound a send is SL_ERR_AGAIN. */
+#include "runtime/node_internal.h"
+
+#include <string.h>
+
+enum { FREE_GATHERS = 64 };
+
+sl_err sl_channels_init(sl_node *node) {
+    sl_channels *channels = &node->channels;
+    uint32_t count = node->transport->count;
+    channels->frame_bytes = (uint32_t)node->transport->frame_bytes & ~7u;
+    channels->peers = calloc(count, sizeof *channels->peers);
+    channels->dirty = calloc(count, sizeof *channels->dirty);
+    if (!channels->peers || !channels->dirty)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the channels to %u nodes", count);
+    return SL_OK;
+}
+
+/* ---- gather buffers ---- */
+
+static sl_gather *gather_take(sl_channels *channels) {
+    sl_gather *gather = channels->free_gathers;
+    if (gather) {
+        channels->free_gathers = gather->next;
+        channels->free_gather_count--;
+    } else {
+        gather = malloc(sizeof *gather + channels->frame_bytes);
+        if (!gather)
+            return NULL;
+    }
+    *gather = (sl_gather){NULL, sizeof(sl_frame_head), 0};
+    return gather;
+}
+
+static void gather_give(sl_channels *channels, sl_gather *gather) {
+    if (channels->free_gather_count >= FREE_GATHERS) {
+        free(gather);
+        return;
+    }
+    gather->next = channels->free_gathers;
+    channels->free_gathers = gather;
+    channels->free_gather_count++;
+}
+
+static uint8_t *gather_data(sl_gather *gather) {
+    return (uint8_t *)(gather + 1);
+}
+
+static void lane_push(sl_lane_out *out, sl_gather *gather) {
+    if (out->tail)
+        out->tail->next = gather;
+    else
+        out->head = gather;
+    out->tail = gather;
+}
+
+static sl_gather *lane_pop(sl_lane_out *out) {
+    sl_gather *gather = out->head;
+    out->head = gather->next;
+    if (!out->head)
+        out->tail = NULL;
+    return gather;
+}
+
+static void lane_clear(sl_channels *channels, sl_lane_out *out) {
+    while (out->head)
+        gather_give(channels, lane_pop(out));
+    channels->queued_bytes -= out->queued_bytes;
+    out->queued_bytes = 0;
+}
+
+/* ---- transfers ---- */
+
+static bool transfers_grow(sl_transfers *transfers) {
+    uint32_t capacity = transfers->capacity ? 2 * transfers->capacity : 16;
+    sl_transfer *ring = calloc(capacity, sizeof *ring);
+    if (!ring)
+        return false;
+    for (uint32_t i = 0; i < transfers->count; i++) {
+        uint64_t id = transfers->first_id + i;
+        ring[id & (capacity - 1)] = transfers->ring[id & (transfers->capacity - 1)];
+    }
+    free(transfers->ring);
+    transfers->ring = ring;
+    transfers->capacity = capacity;
+    return true;
+}
+
+sl_transfer *sl_transfers_add(sl_transfers *transfers) {
+    if (transfers->count == transfers->capacity && !transfers_grow(transfers))
+        return NULL;
+    uint64_t id = transfers->first_id + transfers->count++;
+    sl_transfer *transfer = &transfers->ring[id & (transfers->capacity - 1)];
+    memset(transfer, 0, sizeof *transfer);
+    return transfer;
+}
+
+sl_transfer *sl_transfers_find(sl_transfers *transfers, uint64_t id) {
+    if (id - transfers->first_id >= transfers->count)
+        return NULL;
+    return &transfers->ring[id & (transfers->capacity - 1)];
+}
+
+void sl_transfers_trim(sl_transfers *transfers) {
+    while (transfers->count &&
+           transfers->ring[transfers->first_id & (transfers->capacity - 1)].done) {
+        transfers->first_id++;
+        transfers->count--;
+    }
+}
+
+/* ---- sending ---- */
+
+void sl_channel_mark(sl_node *node, uint32_t peer) {
+    sl_channel *channel = &node->channels.peers[peer];
+    if (channel->dirty)
+        return;
+    channel->dirty = 1;
+    node->channels.dirty[node->channels.dirty_count++] = peer;
+}
+
+bool sl_channel_has_room(const sl_node *node, uint32_t peer) {
+    if (peer >= node->transport->count)
+        return true;
+    const sl_channel *channel = &node->channels.peers[peer];
+    return channel->state != SL_PEER_LIVE ||
+           (channel->out[SL_LANE_DATA].queued_bytes <= node->options.window_bytes / 2 &&
+            channel->bulk_sent_bytes - channel->bulk_acked_bytes <=
+                node->options.blob_window_bytes / 2 &&
+            channel->bulk_out.count <= SL_MAX_TRANSFERS / 4);
+}
+
+static uint64_t blob_transfer_bytes(const sl_record *record, const void *body,
+                                    uint32_t *transfers) {
+    uint64_t bytes = 0;
+    for (const sl_field *field = record->fields; field < record->fields + record->field_count;
+         field++) {
+        if (field->kind != SL_KIND_BLOB)
+            continue;
+        const sl_blob *blob = *(sl_blob *const *)((const uint8_t *)body + field->offset);
+        if (blob && blob->bytes > SL_BLOB_INLINE_BYTES) {
+            bytes += blob->bytes;
+            (*transfers)++;
+        }
+    }
+    return bytes;
+}
+
+static sl_err refuse(sl_node *node, sl_channel *channel, uint32_t peer) {
+    channel->refused = 1;
+    sl_metric_add(node->metrics, SL_METRIC_window_full, 1);
+    return sl_fail(SL_ERR_AGAIN, "the window to node %u is full", peer);
+}
+
+/* May a message of these sizes be queued now? */
+static sl_err admit(sl_node *node, sl_channel *channel, uint32_t peer, sl_lane lane,
+                    uint64_t bulk_bytes, uint32_t transfers) {
+    uint64_t queue_limit = lane == SL_LANE_DATA ? node->options.window_bytes : SL_CONTROL_QUEUE;
+    if (channel->out[lane].queued_bytes >= queue_limit)
+        return refuse(node, channel, peer);
+    uint64_t under_way = channel->bulk_sent_bytes - channel->bulk_acked_bytes;
+    if (bulk_bytes && under_way && under_way + bulk_bytes > node->options.blob_window_bytes)
+        return refuse(node, channel, peer);
+    if (transfers && channel->bulk_out.count + transfers > SL_MAX_TRANSFERS / 2)
+        return refuse(node, channel, peer);
+    return SL_OK;
+}
+
+static sl_err bulk_start(sl_node *node, uint32_t peer, uint64_t id, sl_blob *blob) {
+    sl_channel *channel = &node->channels.peers[peer];
+    sl_transfer *transfer = sl_transfers_add(&channel->bulk_out);
+    if (!transfer)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
+    transfer->bytes = blob->bytes;
+    channel->bulk_sent_bytes += blob->bytes;
+    return node->transport->ops->bulk_send(node->transport, peer, id, blob);
+}
+
+static sl_blob *part_blob(const void *body, const sl_blob_part *part) {
+    return *(sl_blob *const *)((const uint8_t *)body + part->offset);
+}
+
+static sl_err bulk_start_all(sl_node *node, uint32_t peer, const void *body,
+                             const sl_blob_parts *parts) {
+    for (uint32_t i = 0; i < parts->count; i++)
+        SL_TRY(bulk_start(node, peer, parts->part[i].id, part_blob(body, &parts->part[i])));
+    return SL_OK;
+}
+
+/* Room for a record of `bytes` at the end of the lane, or NULL. */
+static uint8_t *reserve(sl_node *node, sl_lane_out *out, size_t bytes) {
+    sl_channels *channels = &node->channels;
+    sl_gather *gather = out->tail;
+    if (!gather || gather->bytes + bytes > channels->frame_bytes || gather->records == UINT16_MAX) {
+        gather = gather_take(channels);
+        if (!gather)
+            return NULL;
+        lane_push(out, gather);
+    }
+    uint8_t *at = gather_data(gather) + gather->bytes;
+    gather->bytes += (uint32_t)bytes;
+    gather->records++;
+    out->queued_bytes += bytes;
+    channels->queued_bytes += bytes;
+    return at;
+}
+
+static bool flush_channel(sl_node *node, uint32_t peer);
+
+/* Large frames leave at once; the rest waits for the end of the turn. */
+static void queued(sl_node *node, uint32_t peer, sl_lane_out *out) {
+    sl_channel_mark(node, peer);
+    if (out->head != out->tail)
+        (void)flush_channel(node, peer);
+}
+
+static sl_record_head record_head(sl_addr from, sl_addr to, const sl_message_type *type,
+                                  size_t body_bytes) {
+    return (sl_record_head){.body_bytes = (uint32_t)body_bytes,
+                            .type = type->id,
+                            .to_slot = to.slot,
+                            .to_generation = to.generation,
+                            .from_slot = from.slot,
+                            .from_generation = from.generation};
+}
+
+static sl_err send_in_frame(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                            const void *body, size_t body_bytes) {
+    sl_channel *channel = &node->channels.peers[to.node];
+    sl_lane_out *out = &channel->out[type->lane];
+    uint8_t *at = reserve(node, out, sizeof(sl_record_head) + ((body_bytes + 7) & ~(size_t)7));
+    if (!at)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
+    sl_record_head head = record_head(from, to, type, body_bytes);
+    memcpy(at, &head, sizeof head);
+    sl_blob_parts parts = {.next_id = channel->bulk_out.first_id + channel->bulk_out.count};
+    sl_record_encode(&type->record, body, at + sizeof head, &parts);
+    SL_TRY(bulk_start_all(node, to.node, body, &parts));
+    queued(node, to.node, out);
+    return SL_OK;
+}
+
+/* The body is too large for a frame: the record names the transfers that bring it and its blobs. */
+static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                           const void *body, size_t body_bytes) {
+    sl_channel *channel = &node->channels.peers[to.node];
+    uint64_t id = channel->bulk_out.first_id + channel->bulk_out.count;
+    sl_blob_parts parts = {.next_id = id + 1};
+    sl_blob *encoded;
+    SL_TRY(sl_blob_create(body_bytes, &encoded));
+    sl_record_encode(&type->record, body, encoded->data, &parts);
+
+    uint64_t sizes[1 + SL_MESSAGE_MAX_BLOBS] = {body_bytes};
+    for (uint32_t i = 0; i < parts.count; i++)
+        sizes[1 + i] = parts.part[i].bytes;
+    size_t list_bytes = (1 + parts.count) * sizeof *sizes;
+    sl_lane_out *out = &channel->out[type->lane];
+    uint8_t *at = reserve(node, out, sizeof(sl_record_head) + list_bytes);
+    sl_err err = at ? bulk_start(node, to.node, id, encoded)
+                    : sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
+    sl_blob_release(encoded);
+    SL_TRY(err);
+    sl_record_head head = record_head(from, to, type, list_bytes);
+    head.flags = SL_RECORD_BULK_BODY;
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, sizes, list_bytes);
+    SL_TRY(bulk_start_all(node, to.node, body, &parts));
+    queued(node, to.node, out);
+    return SL_OK;
+}
+
+static sl_err sendable(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
+    if (type->lane == SL_LANE_LOCAL)
+        return sl_fail(SL_ERR_INTERNAL, "%s carries pointers and cannot leave the node",
+                       type->record.name);
+    if (to.node >= node->transport->count)
+        return sl_fail(SL_ERR_DEAD, "the network has no node %u", to.node);
+    if (node->channels.peers[to.node].state != SL_PEER_LIVE ||
+        node->channels.peers[to.node].goodbye_sent)
+        return sl_fail(SL_ERR_DEAD, "node %u is gone", to.node);
+    return sl_record_check(&type->record, body);
+}
+
+sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                       const void *body) {
+    SL_TRY(sendable(node, to, type, body));
+    sl_channel *channel = &node->channels.peers[to.node];
+    size_t body_bytes = sl_record_wire_bytes(&type->record, body);
+    if (body_bytes > SL_MESSAGE_MAX_BYTES)
+        return sl_fail(SL_ERR_TOO_LARGE, "%s: %zu bytes", type->record.name, body_bytes);
+    uint32_t transfers = 0;
+    uint64_t bulk_bytes =
+        type->has_blobs ? blob_transfer_bytes(&type->record, body, &transfers) : 0;
+    bool fits = sizeof(sl_frame_head) + sizeof(sl_record_head) + ((body_bytes + 7) & ~(size_t)7) <=
+                node->channels.frame_bytes;
+    if (!fits) {
+        if (type->lane == SL_LANE_CONTROL)
+            return sl_fail(SL_ERR_TOO_LARGE, "%s: %zu bytes do not fit a control frame",
+                           type->record.name, body_bytes);
+        transfers++;
+        bulk_bytes += body_bytes;
+    }
+    SL_TRY(admit(node, channel, to.node, type->lane, bulk_bytes, transfers));
+    sl_metric_add(node->metrics, SL_METRIC_messages_sent, 1);
+    return fits ? send_in_frame(node, from, to, type, body, body_bytes)
+                : send_as_bulk(node, from, to, type, body, body_bytes);
+}
+
+/* ---- flushing ---- */
+
+static void fill_head(sl_node *node, sl_channel *channel, sl_lane lane, sl_frame_head *head,
+                      uint32_t bytes, uint16_t records, uint16_t flags) {
+    *head = (sl_frame_head){.magic = SL_FRAME_MAGIC,
+                            .version = SL_FRAME_VERSION,
+                            .lane = (uint8_t)lane,
+                            .bytes = bytes,
+                            .incarnation = node->options.incarnation,
+                            .flags = flags,
+                            .records = records,
+                            .sequence = channel->out[lane].sequence++,
+                            .consumed_bulk = channel->bulk_consumed_bytes};
+    for (int i = 0; i < SL_LANES; i++) {
+        head->consumed[i] = channel->in[i].consumed_bytes;
+        channel->in[i].told_bytes = channel->in[i].consumed_bytes;
+    }
+    channel->bulk_told_bytes = channel->bulk_consumed_bytes;
+}
+
+static void account(sl_node *node, uint32_t bytes) {
+    sl_metric_add(node->metrics, SL_METRIC_frames_sent, 1);
+    sl_metric_add(node->metrics, SL_METRIC_bytes_sent, bytes);
+}
+
+/* A frame without messages: credit, and perhaps goodbye. */
+static bool post_bare(sl_node *node, uint32_t peer, uint16_t flags) {
+    void *frame = node->transport->ops->acquire(node->transport, peer);
+    if (!frame)
+        return false;
+    sl_channel *channel = &node->channels.peers[peer];
+    fill_head(node, channel, SL_LANE_CONTROL, frame, sizeof(sl_frame_head), 0, flags);
+    node->transport->ops->post(node->transport, peer, frame, sizeof(sl_frame_head));
+    account(node, sizeof(sl_frame_head));
+    return true;
+}
+
+static bool post_gathered(sl_node *node, uint32_t peer, sl_lane lane) {
+    void *frame = node->transport->ops->acquire(node->transport, peer);
+    if (!frame)
+        return false;
+    sl_channel *channel = &node->channels.peers[peer];
+    sl_lane_out *out = &channel->out[lane];
+    sl_gather *gather = lane_pop(out);
+    uint32_t record_bytes = gather->bytes - (uint32_t)sizeof(sl_frame_head);
+    fill_head(node, channel, lane, (sl_frame_head *)(void *)gather_data(gather), gather->bytes,
+              gather->records, 0);
+    memcpy(frame, gather_data(gather), gather->bytes);
+    node->transport->ops->post(node->transport, peer, frame, gather->bytes);
+    out->sent_bytes += record_bytes;
+    out->queued_bytes -= record_bytes;
+    node->channels.queued_bytes -= record_bytes;
+    account(node, gather->bytes);
+    gather_give(&node->channels, gather);
+    return true;
+}
+
+static bool window_open(const sl_node *node, const sl_lane_out *out, sl_lane lane) {
+    uint64_t window = lane == SL_LANE_DATA ? node->options.window_bytes : SL_CONTROL_WINDOW;
+    uint64_t under_way = out->sent_bytes - out->acked_bytes;
+    return !under_way || under_way + out->head->bytes <= window;
+}
+
+static bool credit_due(const sl_node *node, const sl_channel *channel) {
+    const sl_lane_in *in = channel->in;
+    return in[SL_LANE_DATA].consumed_bytes - in[SL_LANE_DATA].told_bytes >=
+               node->options.window_bytes / 4 ||
+           in[SL_LANE_CONTROL].consumed_bytes - in[SL_LANE_CONTROL].told_bytes >=
+               SL_CONTROL_WINDOW / 4 ||
+           channel->bulk_consumed_bytes - channel->bulk_told_bytes >=
+               node->options.blob_window_bytes / 4;
+}
+
+static bool flush_channel(sl_node *node, uint32_t peer) {
+    sl_channel *channel = &node->channels.peers[peer];
+    bool posted = false;
+    for (int lane = 0; lane < SL_LANES; lane++) {
+        sl_lane_out *out = &channel->out[lane];
+        while (out->head && window_open(node, out, (sl_lane)lane)) {
+            if (!post_gathered(node, peer, (sl_lane)lane))
+                return posted;
+            posted = true;
+        }
+    }
+    if (credit_due(node, channel))
+        posted |= post_bare(node, peer, 0);
+    if (channel->refused && sl_channel_has_room(node, peer)) {
+        channel->refused = 0;
+        sl_waiters_tell_node(node, peer);
+    }
+    return posted;
+}
+
+bool sl_channels_flush(sl_node *node) {
+    sl_channels *channels = &node->channels;
+    bool posted = false;
+    uint32_t kept = 0, count = channels->dirty_count;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t peer = channels->dirty[i];
+        sl_channel *channel = &channels->peers[peer];
+        channel->dirty = 0;
+        if (channel->state != SL_PEER_LOST)
+            posted |= flush_channel(node, peer);
+        if (channel->state != SL_PEER_LOST &&
+            (channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head ||
+             credit_due(node, channel))) {
+            channel->dirty = 1;
+            channels->dirty[kept++] = peer;
+        }
+    }
+    /* Flushing may have told waiters, whose sends come in a later turn: nothing was added
+     * meanwhile. */
+    channels->dirty_count = kept;
+    return posted;
+}
+
+void sl_channels_settle(sl_node *node) {
+    for (uint32_t peer = 0; peer < node->transport->count; peer++) {
+        sl_channel *channel = &node->channels.peers[peer];
+        if (channel->state == SL_PEER_LIVE &&
+            channel->bulk_consumed_bytes != channel->bulk_told_bytes)
+            (void)post_bare(node, peer, 0);
+    }
+}
+
+/* ---- credit and ends ---- */
+
+void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t bytes,
+                       uint64_t bulk_bytes) {
+    sl_channel *channel = &node->channels.peers[peer];
+    channel->in[lane].consumed_bytes += bytes;
+    channel->bulk_consumed_bytes += bulk_bytes;
+    if (credit_due(node, channel))
+        sl_channel_mark(node, peer);
+}
+
+bool sl_channels_goodbye(sl_node *node) {
+    bool all = true;
+    for (uint32_t peer = 0; peer < node->transport->count; peer++) {
+        sl_channel *channel = &node->channels.peers[peer];
+        if (peer == node->id || channel->state == SL_PEER_LOST || channel->goodbye_sent)
+            continue;
+        bool empty = !channel->out[SL_LANE_CONTROL].head && !channel->out[SL_LANE_DATA].head;
+        channel->goodbye_sent = empty && post_bare(node, peer, SL_FRAME_GOODBYE);
+        all &= channel->goodbye_sent;
+    }
+    return all;
+}
+
+static void transfers_clear(sl_node *node, sl_transfers *transfers) {
+    for (uint32_t i = 0; i < transfers->count; i++) {
+        sl_transfer *transfer = sl_transfers_find(transfers, transfers->first_id + i);
+        sl_blob_release(transfer->blob);
+        sl_envelope *envelope = transfer->envelope;
+        if (!envelope || transfer->done || --envelope->pending)
+            continue;
+        /* The last part will never come: the message is skipped, or freed when its actor is gone.
+         */
+        envelope->credit = 0;
+        bool orphan = envelope->dropped;
+        envelope->dropped = 1;
+        if (orphan)
+            sl_envelope_free(node, envelope);
+        else
+            sl_channel_unblock(node, envelope);
+    }
+    free(transfers->ring);
+    memset(transfers, 0, sizeof *transfers);
+}
+
+void sl_channel_lose(sl_node *node, uint32_t peer) {
+    sl_channel *channel = &node->channels.peers[peer];
+    if (channel->state == SL_PEER_LOST)
+        return;
+    if (channel->state == SL_PEER_LIVE)
+        node->channels.said_goodbye++;
+    channel->state = SL_PEER_LOST;
+    lane_clear(&node->channels, &channel->out[SL_LANE_CONTROL]);
+    lane_clear(&node->channels, &channel->out[SL_LANE_DATA]);
+    transfers_clear(node, &channel->bulk_in);
+    transfers_clear(node, &channel->bulk_out);
+    node->transport->ops->abandon(node->transport, peer);
+    sl_waiters_tell_node(node, peer);
+}
+
+void sl_channels_fini(sl_node *node) {
+    sl_channels *channels = &node->channels;
+    for (uint32_t peer = 0; channels->peers && peer < node->transport->count; peer++) {
+        lane_clear(channels, &channels->peers[peer].out[SL_LANE_CONTROL]);
+        lane_clear(channels, &channels->peers[peer].out[SL_LANE_DATA]);
+        transfers_clear(node, &channels->peers[peer].bulk_in);
+        transfers_clear(node, &channels->peers[peer].bulk_out);
+    }
+    while (channels->free_gathers) {
+        sl_gather *next = channels->free_gathers->next;
+        free(channels->free_gathers);
+        channels->free_gathers = next;
+    }
+    free(channels->peers);
+    free(channels->dirty);
+    memset(channels, 0, sizeof *channels);
+}

@@ -1,0 +1,160 @@
+/* Channels: what stands between actors and the transport, one per peer.
+ *
+ * Outwards, messages are gathered into frames and the frames leave once a turn, control before
+ * data, as far as the peer's window allows. Inwards, frames are decoded with bounds and delivered;
+ * what a message weighed is given back to its sender as credit when it has been handled, so that
+ * the memory a peer can take here is bounded whatever its actors do. Private to runtime/. */
+#ifndef SL_RUNTIME_CHANNEL_H
+#define SL_RUNTIME_CHANNEL_H
+
+#include "runtime/actor.h"
+#include "runtime/transport.h"
+
+struct sl_envelope;
+
+enum {
+    SL_FRAME_MAGIC = 0x4c53, /* "SL" */
+    SL_FRAME_VERSION = 1,
+    SL_FRAME_GOODBYE = 1,        /* flag: the last frame from this node */
+    SL_RECORD_BULK_BODY = 1,     /* flag: the body comes as bulk data */
+    SL_MAX_TRANSFERS = 4096,     /* bulk transfers under way from one peer */
+    SL_CONTROL_WINDOW = 1 << 20, /* unhandled bytes of the control lane */
+    SL_CONTROL_QUEUE =
+        16 << 20 /* bytes of the control lane waiting to leave; beyond: SL_ERR_AGAIN */
+};
+
+/* The head of every frame, as it lies on the wire. */
+typedef struct sl_frame_head {
+    uint16_t magic;
+    uint8_t version;
+    uint8_t lane;
+    uint32_t bytes; /* of the whole frame */
+    uint32_t incarnation;
+    uint16_t flags;
+    uint16_t records;
+    uint64_t sequence;           /* of this lane, from 0 */
+    uint64_t consumed[SL_LANES]; /* bytes of the receiver's messages handled so far */
+    uint64_t consumed_bulk;
+} sl_frame_head;
+
+/* The head of every message in a frame; records are padded to 8 bytes. */
+typedef struct sl_record_head {
+    uint32_t body_bytes;
+    uint16_t type;
+    uint16_t flags;
+    uint32_t to_slot;
+    uint32_t to_generation;
+    uint32_t from_slot;
+    uint32_t from_generation;
+} sl_record_head;
+
+_Static_assert(sizeof(sl_frame_head) == 48, "frame head has no padding");
+_Static_assert(sizeof(sl_record_head) == 24, "record head has no padding");
+
+/* A frame being filled, or waiting for the window. */
+typedef struct sl_gather {
+    struct sl_gather *next;
+    uint32_t bytes; /* with the head */
+    uint16_t records;
+} sl_gather;
+
+typedef struct sl_lane_out {
+    sl_gather *head;
+    sl_gather *tail;
+    uint64_t queued_bytes; /* records not yet posted */
+    uint64_t sent_bytes;   /* records posted since the beginning */
+    uint64_t acked_bytes;  /* handled by the peer */
+    uint64_t sequence;
+} sl_lane_out;
+
+typedef struct sl_lane_in {
+    uint64_t sequence;
+    uint64_t received_bytes;
+    uint64_t consumed_bytes;
+    uint64_t told_bytes; /* of them the peer knows */
+} sl_lane_in;
+
+/* Transfers with consecutive ids, forgotten from the front as they complete. */
+typedef struct sl_transfer {
+    struct sl_envelope *envelope; /* inbound: whose part it is; NULL: done */
+    sl_blob *blob;                /* inbound: what has come */
+    uint64_t bytes;
+    uint32_t offset;
+    uint8_t is_body;
+    uint8_t done;
+} sl_transfer;
+
+typedef struct sl_transfers {
+    sl_transfer *ring; /* capacity is a power of two */
+    uint32_t capacity;
+    uint32_t count;
+    uint64_t first_id;
+} sl_transfers;
+
+typedef enum sl_peer_state { SL_PEER_LIVE, SL_PEER_SAID_GOODBYE, SL_PEER_LOST } sl_peer_state;
+
+typedef struct sl_channel {
+    sl_lane_out out[SL_LANES];
+    sl_lane_in in[SL_LANES];
+    sl_transfers bulk_out;
+    sl_transfers bulk_in;
+    uint64_t bulk_sent_bytes;
+    uint64_t bulk_acked_bytes;
+    uint64_t bulk_consumed_bytes;
+    uint64_t bulk_told_bytes;
+    uint32_t incarnation; /* of the peer; known since its first frame */
+    uint8_t known;
+    uint8_t state;
+    uint8_t dirty; /* in channels->dirty */
+    uint8_t goodbye_sent;
+    uint8_t refused; /* a send was SL_ERR_AGAIN since room was last announced */
+} sl_channel;
+
+typedef struct sl_channels {
+    sl_channel *peers;
+    uint32_t *dirty; /* peers with something to flush or to acknowledge */
+    uint32_t dirty_count;
+    uint32_t frame_bytes;
+    uint64_t queued_bytes; /* over all peers */
+    uint32_t said_goodbye; /* peers that have, or are lost */
+    sl_gather *free_gathers;
+    uint32_t free_gather_count;
+} sl_channels;
+
+sl_err sl_channels_init(sl_node *node);
+void sl_channels_fini(sl_node *node);
+
+sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                       const void *body);
+bool sl_channel_has_room(const sl_node *node, uint32_t peer);
+
+/* A message from `peer` was handled: its bytes may come again. */
+void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t bytes,
+                       uint64_t bulk_bytes);
+
+/* An envelope still waiting for bulk data lost its actor: freed when the data has come. */
+void sl_channel_orphan(struct sl_envelope *envelope);
+
+/* The last bulk part of an envelope has come, or never will: its mailbox may go on. */
+void sl_channel_unblock(sl_node *node, struct sl_envelope *envelope);
+
+/* Posts what the windows allow. True when anything left. */
+bool sl_channels_flush(sl_node *node);
+
+/* Before a sleep: tells peers about bulk data handled, which no other frame carried. */
+void sl_channels_settle(sl_node *node);
+
+/* Delivers what the transport has. True when anything came. */
+bool sl_channels_poll(sl_node *node);
+
+/* Says goodbye to every live peer that everything has left for; true when all have been told. */
+bool sl_channels_goodbye(sl_node *node);
+void sl_channel_lose(sl_node *node, uint32_t peer);
+
+/* channel.c, for channel_in.c */
+void sl_channel_mark(sl_node *node, uint32_t peer);
+sl_transfer *sl_transfers_add(sl_transfers *transfers);
+sl_transfer *sl_transfers_find(sl_transfers *transfers, uint64_t id);
+void sl_transfers_trim(sl_transfers *transfers);
+
+#endif

@@ -1,0 +1,66 @@
+/* A node: one loop thread that runs actors, fires timers and polls the transport. */
+#ifndef SL_RUNTIME_NODE_H
+#define SL_RUNTIME_NODE_H
+
+#include "runtime/actor.h"
+#include "runtime/transport.h"
+
+typedef struct sl_node_options {
+    sl_transport *transport; /* taken over: closed by sl_node_destroy */
+    const sl_clock *clock;   /* borrowed; NULL: the machine's */
+    sl_metrics *metrics;     /* borrowed; NULL: the node makes its own */
+    uint64_t seed;           /* of sl_node_rng */
+    uint32_t incarnation;    /* tells this life of the node from an earlier one; same value is never
+                                reused */
+    uint32_t mailbox_limit;  /* data messages an actor may have waiting; 0: 65,536 */
+    uint64_t window_bytes;   /* unprocessed data a peer may have sent us, and we a peer; 0: 1 MiB */
+    uint64_t blob_window_bytes; /* bulk bytes under way to one peer; 0: 64 MiB */
+    uint64_t spin_ns;           /* how long an idle loop polls before it sleeps */
+    uint64_t idle_max_ns;       /* longest sleep; 0: 1 s */
+    uint64_t close_timeout_ns;  /* wait for the peers' goodbyes; 0: 10 s */
+} sl_node_options;
+
+sl_err sl_node_create(const sl_node_options *options, sl_node **node) SL_CHECKED;
+
+/* Starts a root actor: at a well-known slot (below SL_SLOT_FIRST_FREE, generation 0), or anywhere
+ * with slot SL_SLOT_FIRST_FREE. Before the loop runs, or on its thread. */
+sl_err sl_node_spawn(sl_node *node, uint32_t slot, const sl_actor_class *actor_class,
+                     const void *arguments, size_t argument_bytes, sl_addr *actor) SL_CHECKED;
+
+/* Sends from outside any actor, on the loop thread (or before it runs). Errors as sl_send. */
+sl_err sl_node_send(sl_node *node, sl_addr to, const sl_message_type *type, const void *body);
+
+/* Runs the loop on this thread until the node was told to stop, its actors are stopped, every live
+ * peer has said goodbye and everything has left. SL_ERR_TIMEOUT names the peers that did not
+ * answer; the error of a root actor that failed for good otherwise. `code` (may be NULL): what
+ * node_stop carried. */
+sl_err sl_node_run(sl_node *node, uint32_t *code);
+
+/* One turn of the loop: true when anything was done. For tests and the simulator. */
+bool sl_node_turn(sl_node *node);
+
+/* Tells this node to stop with `code`. Any thread. */
+void sl_node_stop(sl_node *node, uint32_t code);
+
+/* Declares `peer` dead: nothing is sent to it or accepted from it any more, and every actor that
+ * asked by sl_node_watch_peers gets node_peer_lost. Loop thread. */
+void sl_node_peer_lost(sl_node *node, uint32_t peer);
+void sl_node_watch_peers(sl_node *node, sl_addr actor);
+bool sl_node_peer_alive(const sl_node *node, uint32_t peer);
+
+/* True when no actor has a message waiting and nothing is queued to leave. Loop thread. */
+bool sl_node_quiet(const sl_node *node);
+
+/* Actors alive, messages waiting, and bytes queued to other nodes: for tests and metrics. */
+typedef struct sl_node_load {
+    uint64_t actors;
+    uint64_t messages;
+    uint64_t queued_bytes;
+    uint64_t memory_bytes; /* of envelopes and small states, high-water */
+} sl_node_load;
+sl_node_load sl_node_loads(const sl_node *node);
+
+/* Frees everything; the loop must not be running. */
+void sl_node_destroy(sl_node *node);
+
+#endif

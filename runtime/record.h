@@ -1,0 +1,34 @@
+/* What message.c, codec.c and record_tools.c share about fields; private to runtime/. */
+#ifndef SL_RUNTIME_RECORD_H
+#define SL_RUNTIME_RECORD_H
+
+#include "runtime/message.h"
+
+/* Wire and memory size of a scalar kind; 0 for the others. */
+static inline uint32_t sl_kind_bytes(sl_kind kind) {
+    static const uint8_t bytes[] = {
+        [SL_KIND_U8] = 1,   [SL_KIND_U16] = 2,  [SL_KIND_U32] = 4, [SL_KIND_U64] = 8,
+        [SL_KIND_I32] = 4,  [SL_KIND_I64] = 8,  [SL_KIND_F64] = 8, [SL_KIND_ADDR] = 12,
+        [SL_KIND_BOOL] = 1, [SL_KIND_BLOB] = 0,
+    };
+    return bytes[kind];
+}
+
+static inline const void *sl_field_of(const sl_field *field, const void *body) {
+    return (const uint8_t *)body + field->offset;
+}
+
+static inline void *sl_field_in(const sl_field *field, void *body) {
+    return (uint8_t *)body + field->offset;
+}
+
+/* Memory of variable parts is 8-byte aligned. */
+static inline size_t sl_align8(size_t bytes) {
+    return (bytes + 7) & ~(size_t)7;
+}
+
+#define SL_EACH_FIELD(f, record)                                                                   \
+    for (const sl_field *f = (record)->fields, *f##_end = f + (record)->field_count; f < f##_end;  \
+         f++)
+
+#endif
