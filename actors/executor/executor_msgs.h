@@ -1,0 +1,25 @@
+/* The executor's protocol: what other actors include of it. */
+#ifndef SL_EXECUTOR_MSGS_H
+#define SL_EXECUTOR_MSGS_H
+
+typedef enum sl_task_kind { SL_TASK_COMMAND, SL_TASK_FUNCTION, SL_TASK_KINDS } sl_task_kind;
+
+/* How an attempt, or a task, ended. */
+typedef enum sl_task_status {
+    SL_TASK_DONE,      /* exit code 0, or SL_OK */
+    SL_TASK_FAILED,    /* another exit code or error */
+    SL_TASK_SIGNALLED, /* ended by a signal that was not ours */
+    SL_TASK_TIMED_OUT,
+    SL_TASK_CANCELLED,
+    SL_TASK_NOT_STARTED, /* no such command, directory, function, … */
+    SL_TASK_SKIPPED,     /* a task it comes after did not succeed */
+    SL_TASK_LOST,        /* its node died */
+    SL_TASK_STATUSES
+} sl_task_status;
+
+/* "done", "failed", "signalled", "timed_out", "cancelled", "not_started", "skipped", "lost". */
+const char *sl_task_status_name(sl_task_status status);
+
+#define SL_PROTOCOL "actors/executor/executor_msgs.def"
+#include "runtime/protocol.h"
+#endif

@@ -1,0 +1,3 @@
+#include "actors/registry/registry_msgs.h"
+#define SL_PROTOCOL "actors/registry/registry_msgs.def"
+#include "runtime/protocol_define.h"

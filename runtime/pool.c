@@ -1,0 +1,117 @@
+#include "runtime/pool.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+
+#include "runtime/log.h"
+
+struct sl_pool {
+    sl_node *node;
+    pthread_mutex_t lock;
+    pthread_cond_t posted;
+    sl_job *head;
+    sl_job *tail;
+    uint32_t idle;
+    bool closing;
+    uint32_t count; /* threads started */
+    char name[12];
+    pthread_t threads[];
+};
+
+static sl_job *take_job(sl_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    while (!pool->head && !pool->closing) {
+        pool->idle++;
+        pthread_cond_wait(&pool->posted, &pool->lock);
+        pool->idle--;
+    }
+    sl_job *job = pool->closing ? NULL : pool->head;
+    if (job && !(pool->head = job->next))
+        pool->tail = NULL;
+    pthread_mutex_unlock(&pool->lock);
+    return job;
+}
+
+static void *pool_thread(void *context) {
+    sl_pool *pool = context;
+    sl_log_set_node((int)sl_node_id(pool->node));
+    pthread_setname_np(pthread_self(), pool->name);
+    for (sl_job *job; (job = take_job(pool));) {
+        job->run(job);
+        sl_notify(pool->node, &job->event);
+    }
+    return NULL;
+}
+
+static int thread_start(sl_pool *pool, uint32_t index, const int *cpus) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (cpus && cpus[index] >= 0 && cpus[index] < CPU_SETSIZE) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cpus[index], &set);
+        pthread_attr_setaffinity_np(&attributes, sizeof set, &set);
+    }
+    int error = pthread_create(&pool->threads[index], &attributes, pool_thread, pool);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+sl_err sl_pool_create(sl_node *node, const sl_pool_options *options, sl_pool **out) {
+    if (!options->threads)
+        return sl_fail(SL_ERR_INVALID, "a pool needs at least one thread");
+    sl_pool *pool = calloc(1, sizeof *pool + options->threads * sizeof *pool->threads);
+    if (!pool)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a pool");
+    pool->node = node;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->posted, NULL);
+    snprintf(pool->name, sizeof pool->name, "%s",
+             options->thread_name ? options->thread_name : "pool");
+    for (uint32_t i = 0; i < options->threads; i++) {
+        if (thread_start(pool, i, options->cpus) != 0) {
+            sl_pool_destroy(pool);
+            return sl_fail(SL_ERR_UNAVAILABLE, "cannot start pool thread %u of %u", i + 1,
+                           options->threads);
+        }
+        pool->count++;
+    }
+    *out = pool;
+    return SL_OK;
+}
+
+void sl_pool_post(sl_pool *pool, sl_job *job) {
+    job->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->tail)
+        pool->tail->next = job;
+    else
+        pool->head = job;
+    pool->tail = job;
+    bool wake = pool->idle > 0;
+    pthread_mutex_unlock(&pool->lock);
+    if (wake)
+        pthread_cond_signal(&pool->posted);
+}
+
+uint32_t sl_pool_threads(const sl_pool *pool) {
+    return pool->count;
+}
+
+void sl_pool_destroy(sl_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    pool->closing = true;
+    pthread_mutex_unlock(&pool->lock);
+    pthread_cond_broadcast(&pool->posted);
+    for (uint32_t i = 0; i < pool->count; i++)
+        pthread_join(pool->threads[i], NULL);
+    for (sl_job *job = pool->head, *next; job; job = next) {
+        next = job->next;
+        if (job->event.drop)
+            job->event.drop(&job->event);
+    }
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->posted);
+    free(pool);
+}
