@@ -57,9 +57,10 @@ typedef struct walk {
 #define OUTCOME_COLUMNS                                                                            \
     " r.task, r.state, r.attempts, r.exit_code, r.signal, r.rank, r.host, r.region, r.start_s,"    \
     " r.end_s, r.user_s, r.sys_s, r.max_rss_bytes, r.message, a.attempt, a.session, a.end_s"
+/* Only an unfinished task's last attempt is looked up: a result carries its own number. */
 #define FROM                                                                                       \
-    " FROM task t LEFT JOIN result r ON r.task = t.id LEFT JOIN attempt a ON a.task = t.id"        \
-    " AND a.attempt = (SELECT max(attempt) FROM attempt WHERE task = t.id)"
+    " FROM task t LEFT JOIN result r ON r.task = t.id LEFT JOIN attempt a ON r.task IS NULL"       \
+    " AND a.task = t.id AND a.attempt = (SELECT max(attempt) FROM attempt WHERE task = t.id)"
 #define SELECT(spec, where) "SELECT " TASK_COLUMNS spec OUTCOME_COLUMNS FROM where
 
 static const char *select_tasks(unsigned want) {
@@ -133,10 +134,12 @@ static sl_err read_entry(walk *w, sl_ledger_entry *entry) {
     if (finished && !ended(entry->result.state))
         return sl_fail(SL_ERR_LEDGER, "ledger holds a result of task %u without a known state",
                        entry->task.id);
-    if (finished)
+    if (finished) {
         entry->state = entry->result.state;
-    else
+        entry->attempts = entry->result.attempt;
+    } else {
         entry->result = (sl_ledger_outcome){0};
+    }
     if (!finished && entry->open_attempt && w->live && session == w->session)
         entry->state = SL_LEDGER_RUNNING;
     return SL_OK;

@@ -17,10 +17,11 @@ void sl_ledger_reader_close(sl_ledger_reader *reader); /* NULL: nothing */
 
 /* A task with all that is known of it. Pointers are borrowed until the visitor returns. */
 typedef struct sl_ledger_entry {
-    sl_ledger_task task;      /* `after` in rising order; `spec` NULL when not asked for */
-    sl_ledger_state state;    /* accepted, running, done, failed, cancelled, skipped */
-    uint32_t attempts;        /* highest number of an attempt started */
-    bool open_attempt;        /* that attempt has no end: it runs, or died with its session */
+    sl_ledger_task task;   /* `after` in rising order; `spec` NULL when not asked for */
+    sl_ledger_state state; /* accepted, running, done, failed, cancelled, skipped */
+    uint32_t attempts;     /* highest number of an attempt started */
+    bool open_attempt; /* unfinished, and that attempt has no end: it runs or died with its session
+                        */
     sl_ledger_outcome result; /* when state is done … skipped, else zeros */
 } sl_ledger_entry;
 
