@@ -3,21 +3,22 @@
 #
 #   cluster.sh up         start it (a leftover in the same directory is removed first)
 #   cluster.sh run CMD…   run CMD where the cluster's commands work (srun, sbatch, squeue, …)
-#   cluster.sh status     its nodes, partitions and jobs
+#   cluster.sh status     its nodes and jobs
 #   cluster.sh down       stop it and remove everything it made
 #   cluster.sh sweep      remove clusters whose owner (STARLANE_SLURM_OWNER) is gone
 #
-# Environment: STARLANE_SLURM_DIR     state directory, not under /tmp (default /var/tmp/starlane-slurm.UID)
-#              STARLANE_SLURM_EXPOSE  directories under /tmp, ':' between, that every node shall see
-#              STARLANE_SLURM_OWNER   process id for whom the cluster is: `sweep` spares its cluster
-# Set inside `run`: SLURM_CONF, STARLANE_SLURM_SHARED (a directory all nodes share), and the loopback
-# as Open MPI's network. Exit 77: it cannot be started here, and the reason is on standard error.
+# Environment:
+#   STARLANE_SLURM_DIR     state directory, not under /tmp (default /var/tmp/starlane-slurm.UID)
+#   STARLANE_SLURM_EXPOSE  directories, ':' between, that nodes shall see though they are under /tmp
+#   STARLANE_SLURM_OWNER   process for whom the cluster is: `sweep` spares it while that one lives
+# `run` sets SLURM_CONF, STARLANE_SLURM_SHARED (a directory all nodes share), and the loopback as
+# Open MPI's network. Exit code 77: it cannot be started here; why is on standard error.
 #
-# Design notes. All of it lives in one PID and mount namespace, whose first process is this script as
-# `keeper`: when that process is killed the kernel ends every daemon and job step, and drops every mount,
-# so `down` cannot leave anything but files. Each node adds a mount namespace with a /tmp of its own
-# (Slurm's PMIx plug-in names its directory by job and step alone, so nodes that share /tmp collide) and
-# a UTS namespace for its host name.
+# Design notes. All of it lives in one PID and mount namespace, whose first process is this script
+# as `keeper`: when that one is killed the kernel ends every daemon and job step and drops every
+# mount, so nothing but files can be left behind. Each node adds a mount namespace with a /tmp of
+# its own (Slurm's PMIx plug-in names its directory by job and step alone: nodes that share /tmp
+# collide) and a UTS namespace for its host name.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -45,19 +46,21 @@ keeper_pid() { cut -d' ' -f1 "$dir/keeper.id"; }
 
 check_programs() {
     local missing=() pair
-    for pair in slurmctld:slurmctld slurmd:slurmd srun:slurm-client munged:munge unshare:util-linux; do
+    for pair in slurmctld:slurmctld slurmd:slurmd srun:slurm-client munged:munge \
+        unshare:util-linux; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
     compgen -G '/usr/lib/*/slurm*/mpi_pmix.so' >/dev/null || missing+=(slurm-wlm-basic-plugins)
-    [ ${#missing[@]} = 0 ] || skip "packages missing: ${missing[*]} (apt-get install --no-install-recommends)"
+    [ ${#missing[@]} = 0 ] ||
+        skip "packages missing; apt-get install --no-install-recommends ${missing[*]}"
 }
 
 check_possible() {
     [ "$(id -u)" = 0 ] || skip "must be root (namespaces, and slurmd starts steps for users)"
-    case $dir in /tmp/*) die "STARLANE_SLURM_DIR must not be under /tmp: every node has its own" ;; esac
+    case $dir in /tmp/*) die "STARLANE_SLURM_DIR is under /tmp: nodes do not share that" ;; esac
     check_programs
-    unshare -m -u -i -p -f --mount-proc sh -c 'hostname probe && mount -t tmpfs none /tmp' 2>/dev/null ||
-        skip "no mount, UTS and PID namespaces with mounts inside (a container without CAP_SYS_ADMIN?)"
+    unshare -m -u -i -p -f --mount-proc sh -c 'hostname probe && mount -t tmpfs none /tmp' \
+        2>/dev/null || skip "no namespaces with mounts inside (a container without CAP_SYS_ADMIN?)"
 }
 
 # Six consecutive ports nobody listens on, below the range the kernel hands out itself.
@@ -105,7 +108,7 @@ TopologyPlugin=topology/tree
 PriorityType=priority/basic
 SchedulerType=sched/backfill
 # Het jobs are started by the backfill pass alone: let it run every second.
-SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1,bf_hetjob_immediate,bf_continue
+SchedulerParameters=sched_interval=1,batch_sched_delay=0,bf_interval=1,bf_hetjob_immediate
 SlurmdParameters=config_overrides
 GresTypes=gpu
 ReturnToService=2
@@ -113,10 +116,11 @@ CompleteWait=0
 KillWait=5
 MinJobAge=600
 FirstJobId=101
-NodeName=DEFAULT CPUs=4 RealMemory=1024 Gres=gpu:2
+# More CPUs than the machine has (config_overrides), so that many jobs run side by side.
+NodeName=DEFAULT CPUs=32 RealMemory=1024 Gres=gpu:2
 CONF
     for i in 1 2 3 4; do
-        echo "NodeName=n$i NodeHostname=n$i NodeAddr=127.0.0.1 Port=$((port + i)) Feature=$(region "n$i")"
+        echo "NodeName=n$i NodeHostname=n$i NodeAddr=127.0.0.1 Port=$((port + i))"
     done >>"$dir/slurm.conf"
     cat >>"$dir/slurm.conf" <<CONF
 PartitionName=all Nodes=n[1-4] Default=YES MaxTime=INFINITE OverSubscribe=NO
@@ -134,38 +138,39 @@ CONF
     echo '127.0.0.1 localhost ctl n1 n2 n3 n4' >"$dir/hosts"
 }
 
-region() {
-    case $1 in n1 | n2) echo us-west ;; n3) echo eu-central ;; n4) echo ap-southeast ;; esac
-}
-
 cluster_up() {
+    local port
     check_possible
     cluster_down
+    mkdir -p "$dir"
+    identity "${STARLANE_SLURM_OWNER:-1}" >"$dir/owner.id"
     mkdir -p "$dir"/{munge,state,log,shared,tmp.host}
     chmod 755 "$dir" "$dir/munge"
     (umask 077 && head -c 1024 /dev/urandom >"$dir/munge/key")
-    write_config "$(free_ports)"
-    identity "${STARLANE_SLURM_OWNER:-1}" >"$dir/owner.id"
-    # A session of its own, and no descriptor of ours kept: whoever started us may wait for our pipes.
-    setsid unshare -m -u -i -p -f --mount-proc --propagation private --kill-child \
-        bash "$self" keeper </dev/null >"$dir/log/keeper" 2>&1 &
+    port=$(free_ports)
+    write_config "$port"
+    # A session of its own, and none of our descriptors: whoever started us may wait for our pipes.
+    setsid unshare -m -u -i -p -f --mount-proc --kill-child bash "$self" keeper \
+        </dev/null >"$dir/log/keeper" 2>&1 &
     wait_ready "$!" || { show_logs; cluster_down; die "the daemons did not come up: logs above"; }
-    say "up in $SECONDS s: ${nodes[*]} in us-west (n1 n2), eu-central (n3), ap-southeast (n4); $dir"
+    say "up: n1 and n2 in us-west, n3 in eu-central, n4 in ap-southeast; $dir"
 }
 
 wait_ready() { # PID of unshare, whose only child is the keeper
     local deadline=$((SECONDS + 60)) child
     while [ $SECONDS -lt $deadline ]; do
         child=$(cat "/proc/$1/task/$1/children" 2>/dev/null) || return 1
-        if [ -n "$child" ] && identity "${child%% *}" >"$dir/keeper.id" && [ "$(idle_nodes)" = 4 ]; then
-            return 0
+        if [ -n "$child" ] && identity "${child%% *}" >"$dir/keeper.id"; then
+            [ "$(idle_nodes)" != 4 ] || return 0
         fi
         sleep 0.3
     done
     return 1
 }
 
-idle_nodes() { [ -e "$dir/keeper.ready" ] && cluster_run sinfo -h -p all -N -o %t 2>/dev/null | grep -cx idle; }
+idle_nodes() {
+    [ -e "$dir/keeper.ready" ] && cluster_run sinfo -h -p all -N -o %t 2>/dev/null | grep -cx idle
+}
 
 show_logs() {
     local log
@@ -181,13 +186,13 @@ keeper() {
     hostname ctl
     mount --bind /tmp "$dir/tmp.host"
     mount --bind "$dir/hosts" /etc/hosts
-    munged --foreground --force --key-file="$dir/munge/key" --socket="$dir/munge/socket" \
-        --pid-file="$dir/munge/pid" --seed-file="$dir/munge/seed" --log-file="$dir/log/munged" &
+    munged --foreground --force --socket="$dir/munge/socket" --log-file="$dir/log/munged" \
+        --key-file="$dir/munge/key" --pid-file="$dir/munge/pid" --seed-file="$dir/munge/seed" &
     until [ -S "$dir/munge/socket" ]; do sleep 0.05; done
     export SLURM_CONF=$dir/slurm.conf
     slurmctld -D &
     for node in "${nodes[@]}"; do
-        unshare -m -u --propagation private bash "$self" node "$node" &
+        unshare -m -u bash "$self" node "$node" &
     done
     touch "$dir/keeper.ready"
     while true; do wait; sleep 1; done
@@ -200,6 +205,7 @@ node() {
     mount -t tmpfs -o mode=1777 none /dev/shm
     local IFS=:
     for path in ${STARLANE_SLURM_EXPOSE:-}; do
+        [ "${path#/tmp/}" != "$path" ] || continue
         mkdir -p "$path"
         mount --bind "$dir/tmp.host/${path#/tmp/}" "$path"
     done
@@ -207,15 +213,16 @@ node() {
 }
 
 cluster_run() {
-    running || [ -s "$dir/keeper.id" ] || die "not running in $dir: start it with $self up"
+    running || die "not running in $dir: start it with $self up"
     SLURM_CONF=$dir/slurm.conf STARLANE_SLURM_SHARED=$dir/shared \
         OMPI_MCA_btl_tcp_if_include=lo \
-        nsenter -t "$(keeper_pid)" -m -u -i -p -- sh -c 'cd "$1" && shift && exec "$@"' run "$PWD" "$@"
+        nsenter -t "$(keeper_pid)" -m -u -i -p -- \
+        sh -c 'cd "$1" && shift && exec "$@"' run "$PWD" "$@"
 }
 
 cluster_down() {
     local pid
-    [ -e "$dir/slurm.conf" ] || return 0
+    [ -e "$dir/owner.id" ] || return 0 # nothing of ours: never remove a directory for its name
     if running; then
         pid=$(keeper_pid)
         kill -KILL "$pid" 2>/dev/null || true
@@ -233,7 +240,9 @@ cluster_status() {
 cluster_sweep() {
     local other
     for other in /var/tmp/starlane-slurm.*; do
-        [ -e "$other/owner.id" ] && ! same_process "$other/owner.id" || continue
+        if [ ! -e "$other/owner.id" ] || same_process "$other/owner.id"; then
+            continue
+        fi
         say "removing what a run that is gone left in $other"
         STARLANE_SLURM_DIR=$other bash "$self" down
     done
@@ -243,5 +252,5 @@ case ${1:-} in
 up | down | status | sweep) "cluster_$1" ;;
 run) shift && cluster_run "$@" ;;
 keeper | node) "$@" ;;
-*) sed -n '2,15s/^# \{0,1\}//p' "$self" >&2; exit 2 ;;
+*) sed -n '2,15s/^# \{0,1\}//p' "$self" >&2 && exit 2 ;;
 esac

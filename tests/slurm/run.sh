@@ -1,0 +1,276 @@
+#!/usr/bin/env bash
+# Jobs on a real Slurm (cluster.sh), submitted with the templates of slurm/.
+#
+#   run.sh PROBE [STARLANE]    PROBE: probe.c, built. Without STARLANE only the cluster is proven.
+#
+# All jobs are submitted at the start, Slurm runs them side by side, and each is judged when it has
+# ended. Exit code 77: Slurm cannot be started here, and standard error says why.
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+probe=${1:?usage: run.sh PROBE [STARLANE]}
+starlane=${2:-}
+templates=$here/../../slurm
+passed=0 failed=0
+
+cluster() { "$here/cluster.sh" "$@"; }
+slurm() { cluster run "$@"; }
+
+# --- one test: a folder on the shared file system, a job or none, and check_NAME -----------------
+
+# submit NAME ARGUMENTS OF sbatch…: from the test's folder.
+submit() {
+    local name=$1
+    shift
+    (cd "$shared/$name" && slurm sbatch --parsable "$@" >job) || echo "cannot submit $name" >&2
+}
+
+# Waits until every part of the job has ended; prints their "STATE EXITCODE" lines.
+ended() {
+    local deadline=$((SECONDS + 150)) job states=""
+    job=$(cat "$shared/$1/job")
+    while [ $SECONDS -lt $deadline ]; do
+        states=$(slurm scontrol --oneliner show job "$job" |
+            sed -E 's/.* JobState=([A-Z_]+) .* ExitCode=([0-9:]+) .*/\1 \2/')
+        if [ -n "$states" ] && ! grep -qvE '^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL) ' \
+            <<<"$states"; then
+            echo "$states"
+            return 0
+        fi
+        sleep 0.5
+    done
+    echo "still there after 150 s: $states"
+    return 1
+}
+
+succeeded() {
+    local states
+    states=$(ended "$1" | sort -u)
+    [ "$states" = "COMPLETED 0:0" ] || { echo "job ended as: $states" && return 1; }
+}
+
+# What results.jsonl must say, in Python: `tasks` by name, each with the file stdout/NAME as ["out"].
+results() { python3 "$here/results.py" "$@"; }
+
+same() { [ "$1" = "$2" ] || { printf 'is:\n%s\nshould be:\n%s\n' "$1" "$2" && return 1; }; }
+
+judge() {
+    local name=$1 start=$SECONDS
+    (set -e; cd "$shared/$name"; "check_$name") >"$shared/$name/verdict" 2>&1
+    # Asked like this because inside an `if` set -e would not hold.
+    # shellcheck disable=SC2181
+    if [ $? = 0 ]; then
+        passed=$((passed + 1))
+        echo "ok $name ($((SECONDS - start)) s)"
+    else
+        failed=$((failed + 1))
+        echo "not ok $name"
+        tail -n 40 "$shared/$name"/{verdict,*.log} 2>/dev/null | sed 's/^/    /'
+    fi >&2
+}
+
+task() { # NAME SHELL [MORE MEMBERS]
+    printf '{"name": "%s", "shell": "%s"%s}\n' "$1" "$2" "${3:+, $3}"
+}
+
+# --- the cluster itself ---------------------------------------------------------------------------
+
+probe_words() { sed -E 's/^rank //' | sort -n | cut -d' ' -f"$1"; }
+
+check_step_over_nodes() {
+    slurm srun --mpi=pmix --nodes=4 --ntasks-per-node=2 "$shared/probe" >seen
+    same "$(probe_words 3,5,7,9 <seen | sort -u)" "8 n1 ok wan.us-west.n1
+8 n2 ok wan.us-west.n2
+8 n3 ok wan.eu-central.n3
+8 n4 ok wan.ap-southeast.n4"
+    same "$(probe_words 11 <seen | uniq -c | xargs)" "8 switch.switch.node"
+}
+
+# One MPI_COMM_WORLD over both components.
+check_step_of_components() {
+    slurm srun --mpi=pmix --partition=us-west --nodes=2 "$shared/probe" : \
+        --partition=eu-central --ntasks=2 "$shared/probe" >seen
+    same "$(probe_words 1,3,5,7 <seen)" "0 4 n1 ok
+1 4 n2 ok
+2 4 n3 ok
+3 4 n3 ok"
+}
+
+check_step_with_gpus() {
+    slurm srun --mpi=pmix --nodelist=n1,n2 --ntasks-per-node=2 --gpus-per-task=1 \
+        "$shared/probe" >seen
+    same "$(probe_words 5,15 <seen | sort)" "n1 0
+n1 1
+n2 0
+n2 1"
+}
+
+# --- starlane in jobs -----------------------------------------------------------------------------
+
+submit_one_node() {
+    {
+        task first 'sleep 1 && echo first >>order'
+        task second 'echo second >>order' '"after": ["first"]'
+        task third 'cat order' '"after": ["second"]'
+    } >tasks.jsonl
+    submit one_node --cpus-per-task=2 "$templates/one-node.sbatch" tasks.jsonl out
+}
+check_one_node() {
+    succeeded one_node
+    results out 'len(tasks) == 3' 'tasks["third"]["out"] == "first\nsecond\n"' \
+        'all(t["exit_code"] == 0 and t["attempts"] == 1 for t in tasks.values())' \
+        'len({t["host"] for t in tasks.values()}) == 1' 'summary["tasks"] == 3'
+}
+
+# Regions from the switches of topology/tree; and what the whole job asked of slurmctld.
+submit_many_nodes() {
+    local region i
+    for region in us-west eu-central ap-southeast; do
+        for i in {1..20}; do
+            task "$region.$i" 'uname -n' "\"region\": \"$region\""
+        done
+    done >tasks.jsonl
+    slurm sdiag --reset >/dev/null
+    submit many_nodes --cpus-per-task=2 "$templates/many-nodes.sbatch" tasks.jsonl out
+    # Not by asking Slurm, whose count of questions is what this is about.
+    timeout 100 sh -c 'until [ -s out/summary.json ]; do sleep 0.2; done'
+    sleep 1
+    slurm sdiag >sdiag
+}
+check_many_nodes() {
+    succeeded many_nodes
+    local where='{"us-west": ["n1", "n2"], "eu-central": ["n3"], "ap-southeast": ["n4"]}'
+    results out 'len(tasks) == 60' 'all(t["exit_code"] == 0 for t in tasks.values())' \
+        'all(n.split(".")[0] == t["region"] for n, t in tasks.items())' \
+        "all(t['host'] in ${where}[t['region']] for t in tasks.values())" \
+        'all(t["out"].strip() == t["host"] for t in tasks.values())'
+    # Questions and orders of sbatch, squeue, srun, sdiag: each once, however many ranks and tasks.
+    sed -nE 's/^\s*(REQUEST_[A-Z_]*)\s.*count:([0-9]+).*/\1 \2/p' sdiag |
+        grep -E '_INFO|STEP_CREATE|SUBMIT|SIGNAL|UPDATE|KILL' >asked
+    same "$(grep -cE '^REQUEST_(JOB_INFO_SINGLE|JOB_STEP_CREATE|SUBMIT_BATCH_JOB) 1$' asked)" 3
+    same "$(grep -v ' 1$' asked)" ""
+}
+
+submit_array() {
+    local i
+    for i in 0 1 2; do
+        task "name$i" "echo element $i" >"part.$i"
+        task "next$i" "echo \$SLURM_ARRAY_TASK_ID" "\"after\": [\"name$i\"]" >>"part.$i"
+    done
+    submit array --array=0-2 --cpus-per-task=2 "$templates/array.sbatch" part.%a out
+}
+check_array() {
+    local i
+    succeeded array
+    for i in 0 1 2; do
+        results "out/$i" 'len(tasks) == 2' "tasks['name$i']['out'] == 'element $i\\n'" \
+            "tasks['next$i']['out'] == '$i\\n'"
+    done
+}
+
+submit_regions() {
+    local region
+    for region in us-west eu-central; do
+        task "$region" 'uname -n' "\"region\": \"$region\""
+    done >tasks.jsonl
+    submit "${1:-regions}" "$templates/regions.sbatch" tasks.jsonl out
+}
+check_regions() {
+    succeeded "${1:-regions}"
+    results out 'len(tasks) == 2' 'all(n == t["region"] for n, t in tasks.items())' \
+        'tasks["us-west"]["out"].strip() in ("n1", "n2")' 'tasks["eu-central"]["out"] == "n3\n"'
+}
+
+# The same on a Slurm that knows no switches: the components' partitions are the regions.
+submit_components() {
+    printf '#!/bin/sh\nunset SLURM_TOPOLOGY_ADDR\nexec "%s" "$@"\n' "$starlane" >no-switches
+    chmod +x no-switches
+    STARLANE=$PWD/no-switches submit_regions components
+}
+check_components() { check_regions components; }
+
+# Four ranks on two nodes, a GPU each: fake ones, which the spec file vouches for.
+submit_gpus() {
+    local i
+    echo '{"nodes": [{"hosts": "n*", "accelerators":
+        [{"type": "GPU", "name": "null", "count": 2, "cuda_cores": 64, "memory_gb": 1}]}]}' >spec.json
+    for i in {1..4}; do
+        task "gpu$i" 'sleep 3; echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES' '"gpus": 1'
+    done >tasks.jsonl
+    STARLANE_SPEC_FILE=$PWD/spec.json submit gpus --nodes=2 --ntasks-per-node=2 --cpus-per-task=2 \
+        --gpus-per-task=1 "$templates/many-nodes.sbatch" tasks.jsonl out
+}
+check_gpus() {
+    succeeded gpus
+    results out 'len(tasks) == 4' 'len({t["rank"] for t in tasks.values()}) == 4' \
+        'all(t["out"] in ("0 0\n", "1 1\n") for t in tasks.values())'
+}
+
+# Two minutes: there is time for one task, and never for the other, which must not be started.
+submit_end_time() {
+    task short 'touch short' '"timeout_s": 20' >tasks.jsonl
+    task long 'touch long' '"timeout_s": 600' >>tasks.jsonl
+    submit end_time --time=2 --cpus-per-task=2 "$templates/one-node.sbatch" tasks.jsonl out
+}
+check_end_time() {
+    same "$(ended end_time)" "FAILED 75:0"
+    [ -e short ]
+    [ ! -e long ] || { echo "a task was started that could not finish" && return 1; }
+    submit end_time --time=30 --output=resume.log \
+        --wrap "exec srun --mpi=pmix '$STARLANE' run --resume out"
+    succeeded end_time
+    [ -e long ]
+    results out 'len(tasks) == 2' 'all(t["exit_code"] == 0 for t in tasks.values())'
+}
+
+# 160 s of work for four cores, and a signal within 30 s (100 s before a limit of 2 min is due at
+# once, and Slurm looks every 30 s): saved, queued again, resumed, until all is done.
+submit_requeue() {
+    local i
+    printf '#!/bin/sh\necho $(date +%%s.%%N) $* >>%s/trail\n' "$PWD" >leave
+    chmod +x leave
+    for i in {1..160}; do
+        task "t$i" "$PWD/leave start $i; sleep 1; $PWD/leave end $i"
+    done >tasks.jsonl
+    STARLANE_CPUS=2 submit requeue --time=2 --signal=USR2@100 --cpus-per-task=2 \
+        "$templates/requeue.sbatch" tasks.jsonl out
+}
+check_requeue() {
+    succeeded requeue
+    results out 'len(tasks) == 160' 'all(t["exit_code"] == 0 for t in tasks.values())'
+    slurm scontrol --oneliner show job "$(cat job)" | grep -E ' Restarts=[1-9]'
+    python3 "$here/trail.py" trail 160 4
+}
+
+# --- all of it ------------------------------------------------------------------------------------
+
+export STARLANE_SLURM_OWNER=$$
+cluster sweep
+STARLANE_SLURM_DIR=$(mktemp -d /var/tmp/starlane-slurm.XXXXXX)
+export STARLANE_SLURM_DIR
+trap 'cluster down; rmdir "$STARLANE_SLURM_DIR" 2>/dev/null' EXIT
+trap 'exit 143' INT TERM HUP
+cluster up || exit $?
+shared=$STARLANE_SLURM_DIR/shared
+cp "$probe" "$shared/probe"
+
+tests=(step_over_nodes step_of_components step_with_gpus)
+jobs=()
+if [ -n "$starlane" ]; then
+    export STARLANE=$starlane
+    jobs=(many_nodes requeue one_node array regions components gpus end_time)
+fi
+for name in "${tests[@]}" "${jobs[@]}"; do
+    mkdir "$shared/$name"
+done
+for name in "${tests[@]}"; do
+    judge "$name"
+done
+for name in "${jobs[@]}"; do
+    cd "$shared/$name" && "submit_$name"
+done
+for name in "${jobs[@]}"; do
+    judge "$name"
+done
+cd /
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
