@@ -20,11 +20,15 @@ sl_err sl_write_all(int fd, const void *bytes, size_t size, const char *what) {
     return SL_OK;
 }
 
+sl_err sl_file_sync(int fd, const char *what) {
+    if (fsync(fd) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
+        return sl_fail(SL_ERR_IO, "%s: cannot be synced: %s", what, strerror(errno));
+    return SL_OK;
+}
+
 static sl_err write_synced(int fd, const void *bytes, size_t size, const char *name) {
     SL_TRY(sl_write_all(fd, bytes, size, name));
-    if (fsync(fd) != 0)
-        return sl_fail(SL_ERR_IO, "%s: cannot be synced: %s", name, strerror(errno));
-    return SL_OK;
+    return sl_file_sync(fd, name);
 }
 
 sl_err sl_atomic_write(int dir_fd, const char *name, const void *bytes, size_t size) {

@@ -120,18 +120,11 @@ sl_err sl_line_log_add(sl_line_log *log, const char *line, size_t length) {
     return sl_line_log_tick(log);
 }
 
-/* A pipe or terminal cannot be synced, and need not be. */
-static sl_err log_sync(sl_line_log *log) {
-    if (fsync(log->fd) != 0 && errno != EINVAL && errno != EROFS && errno != ENOTSUP)
-        return sl_fail(SL_ERR_IO, "%s: cannot be synced: %s", log->path, strerror(errno));
-    return SL_OK;
-}
-
 sl_err sl_line_log_publish(sl_line_log *log) {
     SL_TRY(sl_line_log_flush(log));
     if (!log->beside)
         return SL_OK;
-    SL_TRY(log_sync(log));
+    SL_TRY(sl_file_sync(log->fd, log->path));
     if (renameat(log->dir_fd, log->beside, log->dir_fd, log->path) != 0)
         return sl_fail(SL_ERR_IO, "%s: cannot be put in place: %s", log->path, strerror(errno));
     free(log->beside);
@@ -144,7 +137,7 @@ sl_err sl_line_log_close(sl_line_log *log) {
         return SL_OK;
     sl_err err = sl_line_log_publish(log);
     if (err == SL_OK)
-        err = log_sync(log);
+        err = sl_file_sync(log->fd, log->path);
     log_free(log);
     return err;
 }
