@@ -84,13 +84,22 @@ void sl_strbuf_append_char(sl_strbuf *buf, char c) {
     sl_strbuf_append_bytes(buf, &c, 1);
 }
 
+/* Prints into the room there is; only a text that does not fit is printed twice. */
 void sl_strbuf_vprintf(sl_strbuf *buf, const char *format, va_list arguments) {
+    size_t room = buf->capacity ? buf->capacity - buf->length : 0;
+    if (room > buf->limit_bytes - buf->length + 1)
+        room = buf->limit_bytes - buf->length + 1; /* the bound may lie inside the storage */
     va_list again;
     va_copy(again, arguments);
-    int size = vsnprintf(NULL, 0, format, arguments);
-    if (size > 0 && reserve(buf, (size_t)size)) {
-        vsnprintf(buf->data + buf->length, (size_t)size + 1, format, again);
-        buf->length += (size_t)size;
+    if (buf->err == SL_OK) {
+        int size = vsnprintf(room ? buf->data + buf->length : NULL, room, format, arguments);
+        if (size > 0 && (size_t)size < room)
+            buf->length += (size_t)size;
+        else if (size > 0 && reserve(buf, (size_t)size))
+            buf->length +=
+                (size_t)vsnprintf(buf->data + buf->length, (size_t)size + 1, format, again);
+        else if (room)
+            buf->data[buf->length] = '\0'; /* what was printed of it */
     }
     va_end(again);
 }

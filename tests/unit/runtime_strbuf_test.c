@@ -34,6 +34,21 @@ TEST(the_bound_holds_and_the_failure_stays) {
     sl_strbuf_fini(&buf);
 }
 
+TEST(printing_keeps_to_the_bound) {
+    sl_strbuf buf;
+    sl_strbuf_init(&buf, 5);
+    sl_strbuf_printf(&buf, "%s", "abc");
+    sl_strbuf_printf(&buf, "%s", "de"); /* to the bound exactly */
+    CHECK_INT(sl_strbuf_err(&buf), SL_OK);
+    sl_strbuf_printf(&buf, "%s", "");
+    CHECK_INT(sl_strbuf_err(&buf), SL_OK);
+    sl_strbuf_printf(&buf, "%d", 6); /* storage has room for it, the bound has not */
+    CHECK_INT(sl_strbuf_err(&buf), SL_ERR_TOO_LARGE);
+    CHECK_STR(buf.data, "abcde");
+    CHECK_INT(buf.length, 5);
+    sl_strbuf_fini(&buf);
+}
+
 TEST(a_fixed_buffer_never_leaves_its_storage) {
     char storage[9];
     sl_strbuf buf;
