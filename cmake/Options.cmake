@@ -41,6 +41,9 @@ target_compile_options(starlane_options INTERFACE
   -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -fno-strict-aliasing -fno-omit-frame-pointer
   -ffunction-sections -fdata-sections>)
 target_link_options(starlane_options INTERFACE -Wl,-z,relro,-z,now)
+# What is built names files as the repository does, not where it happened to lie.
+target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:
+  -ffile-prefix-map=${PROJECT_BINARY_DIR}=build -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>)
 if(STARLANE_WERROR)
   target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror>)
 endif()

@@ -73,11 +73,12 @@ static sl_err refuse(const sl_option *option, sl_config_source source, const cha
 sl_err sl_config_apply(sl_config *config, sl_opt id, sl_config_source source, const char *origin,
                        const char *text) {
     const sl_option *option = sl_option_get(id);
-    sl_config_value next = {.source = source, .owned = true};
+    sl_config_value next = {.source = source};
     if (!sl_option_parse(option, text, &next.value))
         return refuse(option, source, origin, text);
     if (source < config->values[id].source)
         return SL_OK;
+    next.owned = true;
     next.text = strdup(text);
     next.origin = strdup(origin);
     if (!next.text || !next.origin) {

@@ -16,7 +16,7 @@ for file in include/starlane.h lib/libstarlane.so lib/libstarlane.so.0 lib/pkgco
     bin/starlane share/man/man1/starlane.1 share/doc/starlane/LICENSE; do
     [ -e "$prefix/$file" ] || { echo "not installed: $file"; exit 1; }
 done
-if grep -rlF -e "$build" -e "$work/first" "$prefix/lib/pkgconfig" "$prefix/lib/cmake" "$prefix/include"; then
+if grep -rlF -e "$build/" -e "$work/first" "$prefix"; then
     echo "these files name the build tree or the first prefix"
     exit 1
 fi
@@ -44,4 +44,8 @@ if ! { cmake -S "$source/user" -B "$work/user" -G Ninja -DCMAKE_PREFIX_PATH="$pr
 fi
 expect_version "$work/user/version"
 expect_version "$prefix/bin/starlane" --version
+# A command task needs everything that lies beside the library.
+echo 'echo from the prefix' | "$prefix/bin/starlane" run --shell --output "$work/run" - >"$work/log" 2>&1 ||
+    { cat "$work/log"; echo "the installed command cannot run a task"; exit 1; }
+grep -qr 'from the prefix' "$work/run/stdout" || { echo "the task's output is not in $work/run/stdout"; exit 1; }
 echo "installed, moved, and used by pkg-config, by CMake and by the command"

@@ -27,8 +27,11 @@ PROTOCOL = re.compile(r"(?:.*_)?(?:protocol|msgs)\.(?:h|def)$")
 LIBRARIES = [
     (re.compile(r"(mpi|mpi-ext|nccl|pmix\w*)\.h$"), ("mpi/", "bench/", "tests/"),
      "use runtime/transport.h or runtime/collective.h"),
-    (re.compile(r"(sys/socket|sys/un|netdb|arpa/inet|netinet/\w+|openssl/(ssl|tls1|bio)\w*)\.h$"),
+    (re.compile(r"(netdb|arpa/inet|netinet/\w+|sys/un|openssl/(ssl|tls1|bio)\w*)\.h$"),
      ("net/", "bench/", "tests/"), "sockets and TLS live in net/"),
+    # A pair of connected sockets is how the executor talks to its own child, the spawner.
+    (re.compile(r"sys/socket\.h$"), ("net/", "actors/executor/process_wire", "bench/", "tests/"),
+     "sockets and TLS live in net/"),
     (re.compile(r"sqlite3\.h$"), ("actors/scheduler/ledger", "bench/", "tests/"), "go through the ledger"),
     (re.compile(r"hwloc(/.*)?\.h$"), ("actors/registry/", "runtime/", "bench/", "tests/"),
      "ask the registry"),

@@ -32,6 +32,7 @@ PLANTED = [
     ("actors/store/bad.c", '#  include "mpi/transport_mpi.h"\n', "may not include mpi", 1),
     ("actors/gateway/bad.c", '#include "actors/store/store.h"\n', "may not include actors/store/store.h", 1),
     ("actors/gateway/bad.c", "#include <sys/socket.h>\n", "sockets and TLS", 1),
+    ("actors/executor/process_wire.c", "#include <netdb.h>\n", "sockets and TLS", 1),
     ("actors/gateway/bad.c", "#include <sqlite3.h>\n", "ledger", 1),
     ("cli/bad.c", '#include "runtime/err.h"\n', "cli may not include", 1),
     ("examples/bad.c", '#include "../runtime/err.h"\n', "no file of this tree", 1),
