@@ -1,0 +1,60 @@
+/* Minds a node's commands: hands each to a spawner, and calls back when it has ended.
+ *
+ * A spawner (process.h) runs up to SL_MINDER_PER_SPAWNER commands at once; one is started when the
+ * running ones are full, by the minder's one thread, which also receives every result. If the node
+ * dies in whatever way, its spawners kill all they run. If a spawner alone is killed, its commands
+ * end as SL_PROCESS_LOST, their processes may go on, and the next command gets a new spawner. */
+#ifndef SL_ACTORS_EXECUTOR_MINDER_H
+#define SL_ACTORS_EXECUTOR_MINDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "actors/executor/process.h"
+
+#define SL_MINDER_RUNNING_MAX 16384u
+#define SL_MINDER_PER_SPAWNER 16u
+
+typedef struct sl_minder sl_minder;
+
+/* One command of one minder; never used twice, never 0. */
+typedef uint64_t sl_minder_handle;
+
+typedef struct sl_minder_options {
+    uint32_t running_max;     /* commands at once, 1 … SL_MINDER_RUNNING_MAX */
+    const char *spawner_path; /* NULL: $STARLANE_SPAWNER, else where it is installed or built */
+} sl_minder_options;
+
+/* Called once for each command, on the minder's thread, which serves no other meanwhile: be short.
+ * `result` is borrowed. The command's place is free by then: `done`, or whoever it tells, may run
+ * the next. It may come before sl_minder_run() has returned. */
+typedef void (*sl_minder_done)(void *context, const sl_process_result *result);
+
+/* Starts the thread, no spawner yet. SL_ERR_UNAVAILABLE: the spawner program is not found;
+ * SL_ERR_INVALID, SL_ERR_NO_MEMORY, SL_ERR_IO. */
+sl_err sl_minder_create(const sl_minder_options *options, sl_minder **minder) SL_CHECKED;
+
+/* Cancels what runs, waits for its end (at most the longest kill_grace_ns and a moment), calls each
+ * `done`, frees. Not from `done`. NULL is fine. */
+void sl_minder_destroy(sl_minder *minder);
+
+/* Hands over `spec` (copied). Any thread; does not wait: neither for the start nor for room in a
+ * queue. SL_OK: `done(context, …)` will be called, also when the command cannot be started.
+ * SL_ERR_AGAIN: running_max run already; SL_ERR_CLOSED: being destroyed; SL_ERR_INVALID and
+ * SL_ERR_TOO_LARGE: a bad `spec`; SL_ERR_NO_MEMORY, SL_ERR_IO (standard input could not be held).
+ */
+sl_err sl_minder_run(sl_minder *minder, const sl_process_spec *spec, sl_minder_done done,
+                     void *context, sl_minder_handle *handle) SL_CHECKED;
+
+/* Asks for the end of a command: SIGTERM to its process group, SIGKILL after its kill_grace_ns.
+ * Any thread, any time; nothing happens when it has ended already. */
+void sl_minder_cancel(sl_minder *minder, sl_minder_handle handle);
+
+/* Commands handed over whose `done` has not been called. */
+uint32_t sl_minder_running(sl_minder *minder);
+
+/* Where the spawner program is, for `options.spawner_path` NULL; see there. Writes at most
+ * `capacity` bytes. SL_ERR_UNAVAILABLE names the places looked at. */
+sl_err sl_minder_find_spawner(char *path, size_t capacity) SL_CHECKED;
+
+#endif
