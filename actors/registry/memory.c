@@ -8,18 +8,28 @@
 /* At or above it a limit means "none": version 1 writes the largest whole page number. */
 #define NO_LIMIT_BYTES (UINT64_C(1) << 60)
 
+/* "MemTotal:       24684084 kB" */
+static bool parse_total(const char *line, uint64_t *kib) {
+    if (strncmp(line, "MemTotal:", 9) != 0)
+        return false;
+    char *end;
+    const char *digits = line + 9 + strspn(line + 9, " \t");
+    *kib = strtoull(digits, &end, 10);
+    return end != digits && strncmp(end, " kB", 3) == 0;
+}
+
 static bool meminfo_total(const sl_discovery *discovery, uint64_t *bytes) {
     char line[256];
-    unsigned long long kib = 0;
+    uint64_t kib = 0;
     bool found = false;
     FILE *file = sl_system_open(discovery, "/proc/meminfo");
     while (file && !found && fgets(line, sizeof line, file))
-        found = sscanf(line, "MemTotal: %llu kB", &kib) == 1;
+        found = parse_total(line, &kib);
     if (file)
         fclose(file);
-    if (!found || kib == 0 || kib > UINT64_MAX / 1024)
+    if (!found || kib == 0 || kib > NO_LIMIT_BYTES / 1024)
         return false;
-    *bytes = (uint64_t)kib * 1024;
+    *bytes = kib * 1024;
     return true;
 }
 

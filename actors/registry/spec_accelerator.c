@@ -30,18 +30,27 @@ static sl_err read_u32(const sl_spec_reader *reader, const sl_spec_path *path, c
     return SL_OK;
 }
 
+/* One to three digits at *text, which moves past them. */
+static bool take_digits(const char **text, uint32_t *number) {
+    size_t count = strspn(*text, "0123456789");
+    if (count < 1 || count > 3)
+        return false;
+    *number = (uint32_t)strtoul(*text, NULL, 10);
+    *text += count;
+    return true;
+}
+
 /* "9.0": a string, since the number 12.10 would be 12.1. */
 static sl_err read_capability(const sl_spec_reader *reader, const sl_spec_path *path,
                               const json_t *value, sl_accelerator *gpu) {
     char text[16] = "";
-    unsigned major, minor;
-    int used = 0;
+    const char *at = text;
+    uint32_t major = 0, minor = 0;
     sl_spec_path where = sl_spec_path_key(path, "compute_capability");
     SL_TRY(sl_spec_text(reader, path, value, "compute_capability", text, sizeof text));
     if (!text[0])
         return SL_OK;
-    if (strspn(text, "0123456789.") != strlen(text) ||
-        sscanf(text, "%3u.%3u%n", &major, &minor, &used) != 2 || text[used] || major == 0)
+    if (!take_digits(&at, &major) || *at++ != '.' || !take_digits(&at, &minor) || *at || major == 0)
         return sl_spec_fail(reader, &where, SL_ERR_INVALID, "\"%s\" is not of the form \"9.0\"",
                             text);
     gpu->compute_major = major;

@@ -8,16 +8,22 @@ typedef struct scanner {
     const char *at, *end;
 } scanner;
 
+/* Never past the end: the text ought to be well formed, but a read beyond it would be worse than a
+ * wrong line. */
+static void advance(scanner *scan) {
+    scan->at += scan->at < scan->end;
+}
+
 static void skip_blank(scanner *scan) {
-    while (scan->at < scan->end && strchr(" \t\r\n", *scan->at) && *scan->at)
+    while (scan->at < scan->end && *scan->at && strchr(" \t\r\n", *scan->at))
         scan->at++;
 }
 
 static void skip_string(scanner *scan) {
-    for (scan->at++; scan->at < scan->end && *scan->at != '"'; scan->at++)
+    for (advance(scan); scan->at < scan->end && *scan->at != '"'; advance(scan))
         if (*scan->at == '\\')
-            scan->at++;
-    scan->at++;
+            advance(scan);
+    advance(scan);
 }
 
 /* One value and the blanks after it; nesting is counted, not recursed into. */
@@ -32,7 +38,7 @@ static void skip_value(scanner *scan) {
         else {
             depth += *scan->at == '{' || *scan->at == '[';
             depth -= *scan->at == '}' || *scan->at == ']';
-            scan->at++;
+            advance(scan);
         }
     } while (depth > 0 || (scan->at < scan->end && !strchr(",]} \t\r\n:", *scan->at)));
     skip_blank(scan);
@@ -40,30 +46,30 @@ static void skip_value(scanner *scan) {
 
 /* From an object's `{` to the value of `key`. */
 static bool enter_key(scanner *scan, const char *key, size_t length) {
-    scan->at++;
+    advance(scan);
     for (skip_blank(scan); scan->at < scan->end && *scan->at == '"'; skip_blank(scan)) {
         const char *name = scan->at + 1;
         skip_string(scan);
         bool same = scan->at > name && (size_t)(scan->at - 1 - name) == length &&
                     memcmp(name, key, length) == 0;
         skip_blank(scan);
-        scan->at++; /* the colon */
+        advance(scan); /* the colon */
         skip_blank(scan);
         if (same)
             return true;
         skip_value(scan);
-        scan->at++; /* a comma, or the end */
+        advance(scan); /* a comma, or the end */
     }
     return false;
 }
 
 /* From an array's `[` to its element `index`. */
 static bool enter_index(scanner *scan, size_t index) {
-    scan->at++;
+    advance(scan);
     skip_blank(scan);
     for (; index > 0 && scan->at < scan->end && *scan->at != ']'; index--) {
         skip_value(scan);
-        scan->at++;
+        advance(scan);
         skip_blank(scan);
     }
     return index == 0 && scan->at < scan->end;

@@ -150,9 +150,9 @@ static double kind_ghz(const struct hwloc_info_s *infos, unsigned count) {
     double base = 0, max = 0;
     for (unsigned i = 0; i < count; i++) {
         if (strcmp(infos[i].name, "FrequencyBaseMHz") == 0)
-            base = atof(infos[i].value) / 1000;
+            base = strtod(infos[i].value, NULL) / 1000;
         else if (strcmp(infos[i].name, "FrequencyMaxMHz") == 0)
-            max = atof(infos[i].value) / 1000;
+            max = strtod(infos[i].value, NULL) / 1000;
     }
     return base > 0 ? base : max;
 }

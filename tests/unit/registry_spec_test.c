@@ -185,6 +185,8 @@ TEST(lines_are_found_past_strings_that_look_like_structure) {
     CHECK_INT(sl_spec_line(text, length, "b[3].c.missing"), 6);
     CHECK_INT(sl_spec_line(text, length, "b[9].c"), 2);
     CHECK_INT(sl_spec_line(text, length, "a.b"), 1);
+    for (size_t cut = 0; cut < length; cut++) /* a text that ends anywhere is not read beyond */
+        CHECK(sl_spec_line(text, cut, "b[3].c.f") <= 9);
 }
 
 TEST(files_are_read_and_bounded) {
