@@ -29,9 +29,13 @@ bool sl_err_retryable(sl_err err);
 
 /* Records the cause (printf style, at most 1023 bytes kept) for this thread and returns `err`. */
 sl_err sl_fail(sl_err err, const char *format, ...) SL_PRINTF(2, 3);
-#ifdef __clang_analyzer__ /* which reads one file at a time: the code that comes back is the one given */
-#define sl_fail(err, ...) ((void)(sl_fail)((err), __VA_ARGS__), (err))
-#endif
+/* Lets compilers see, without reading err.c, that the code given is the code returned: else they take an output
+ * that is set only on success for uninitialised. */
+static inline sl_err sl_err_given(sl_err err, sl_err recorded) {
+    (void)recorded;
+    return err;
+}
+#define sl_fail(err, ...) sl_err_given((err), (sl_fail)((err), __VA_ARGS__))
 
 /* The cause recorded last on this thread, or "" — valid until the thread's next sl_fail(). */
 const char *sl_err_detail(void);
