@@ -43,7 +43,7 @@ target_compile_options(starlane_options INTERFACE
 target_link_options(starlane_options INTERFACE -Wl,-z,relro,-z,now)
 # What is built names files as the repository does, not where it happened to lie.
 target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:
-  -ffile-prefix-map=${PROJECT_BINARY_DIR}=build -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=>)
+  -ffile-prefix-map=${PROJECT_SOURCE_DIR}/= -ffile-prefix-map=${PROJECT_BINARY_DIR}=.>)
 if(STARLANE_WERROR)
   target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:-Werror>)
 endif()
