@@ -42,9 +42,14 @@ static size_t affinity_bytes(void) {
 }
 
 sl_err sl_process_home_open(sl_process_home *home, char *const *environment) {
-    sl_process_home opened = {.cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
-    if (opened.cwd_fd < 0)
-        return sl_fail(SL_ERR_IO, "cannot open the working directory: %s", strerror(errno));
+    sl_process_home opened = {.cwd_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC),
+                              .null_fd = open("/dev/null", O_RDWR | O_CLOEXEC)};
+    if (opened.cwd_fd < 0 || opened.null_fd < 0) {
+        const char *which = opened.cwd_fd < 0 ? "the working directory" : "/dev/null";
+        int failed = errno;
+        sl_process_home_close(&opened);
+        return sl_fail(SL_ERR_IO, "cannot open %s: %s", which, strerror(failed));
+    }
     opened.affinity = CPU_ALLOC(SL_PROCESS_CPUS_MAX);
     opened.environment = sl_environment_filter(environment);
     if (!opened.affinity || !opened.environment) {
@@ -60,10 +65,13 @@ sl_err sl_process_home_open(sl_process_home *home, char *const *environment) {
 }
 
 void sl_process_home_close(sl_process_home *home) {
-    close(home->cwd_fd);
+    if (home->cwd_fd >= 0)
+        close(home->cwd_fd);
+    if (home->null_fd >= 0)
+        close(home->null_fd);
     CPU_FREE(home->affinity);
     free(home->environment);
-    *home = (sl_process_home){.cwd_fd = -1};
+    *home = (sl_process_home){.cwd_fd = -1, .null_fd = -1};
 }
 
 /* Everything a start holds until it is over. */
@@ -95,25 +103,33 @@ static int open_file(const char *path, int flags) {
     return fd;
 }
 
+/* A copy of a descriptor that stays its owner's. */
+static int copy_file(int fd) {
+    return fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
 static sl_err open_input(start *s, int stdin_fd) {
     struct stat info;
-    const char *path = s->spec->stdin_path ? s->spec->stdin_path : "/dev/null";
-    s->fds[0] = stdin_fd >= 0 ? fcntl(stdin_fd, F_DUPFD_CLOEXEC, 3) : open_file(path, O_RDONLY);
+    const char *path = s->spec->stdin_path;
+    if (stdin_fd >= 0 || !path)
+        s->fds[0] = copy_file(stdin_fd >= 0 ? stdin_fd : s->home->null_fd);
+    else
+        s->fds[0] = open_file(path, O_RDONLY);
     if (s->fds[0] < 0)
-        return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot read standard input from %s: %s", path,
-                      strerror(errno));
-    if (fstat(s->fds[0], &info) == 0 && !S_ISREG(info.st_mode) && !S_ISCHR(info.st_mode))
+        return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot read standard input from %s: %s",
+                      path ? path : "the node", strerror(errno));
+    if (path && fstat(s->fds[0], &info) == 0 && !S_ISREG(info.st_mode) && !S_ISCHR(info.st_mode))
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN,
                       "cannot read standard input from %s: not a regular file", path);
     return SL_OK;
 }
 
 static sl_err open_output(start *s, int which, const char *path) {
-    const char *name = which == 1 ? "output" : "error";
-    s->fds[which] = open_file(path ? path : "/dev/null", O_WRONLY | O_CREAT | O_TRUNC);
+    s->fds[which] =
+        path ? open_file(path, O_WRONLY | O_CREAT | O_TRUNC) : copy_file(s->home->null_fd);
     if (s->fds[which] < 0)
-        return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot write standard %s to %s: %s", name,
-                      path ? path : "/dev/null", strerror(errno));
+        return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot write standard %s to %s: %s",
+                      which == 1 ? "output" : "error", path ? path : "/dev/null", strerror(errno));
     return SL_OK;
 }
 
@@ -122,8 +138,7 @@ static sl_err open_outputs(start *s) {
     SL_TRY(open_output(s, 1, out));
     if (!out || !err || strcmp(out, err) != 0)
         return open_output(s, 2, err);
-    s->fds[2] =
-        fcntl(s->fds[1], F_DUPFD_CLOEXEC, 3); /* one file, one offset: lines stay in order */
+    s->fds[2] = copy_file(s->fds[1]); /* one file, one offset: lines stay in order */
     if (s->fds[2] < 0)
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot write standard error to %s: %s", err,
                       strerror(errno));

@@ -256,9 +256,10 @@ static int run_clock(sl_spawner *s) {
 }
 
 static bool node_died(sl_spawner *s) {
-    struct signalfd_siginfo info;
-    while (read(s->signals, &info, sizeof info) == (ssize_t)sizeof info)
-        if (info.ssi_signo != SIGCHLD)
+    struct signalfd_siginfo infos[4]; /* two kinds, each pending once */
+    ssize_t size = read(s->signals, infos, sizeof infos);
+    for (ssize_t i = 0; i < size / (ssize_t)sizeof *infos; i++)
+        if (infos[i].ssi_signo != SIGCHLD)
             return true;
     return false;
 }

@@ -13,14 +13,16 @@
 #include <unistd.h>
 
 static char variable[64] = SL_STRAYS_VARIABLE "=";
-static char children_path[64];
+static int children_fd = -1; /* kept open: it is read after every command */
 static int pid_here;
 
 sl_err sl_strays_open(void) {
+    char path[64];
     pid_here = (int)getpid();
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         return sl_fail(SL_ERR_UNAVAILABLE, "cannot adopt orphans: %s", strerror(errno));
-    snprintf(children_path, sizeof children_path, "/proc/self/task/%d/children", pid_here);
+    snprintf(path, sizeof path, "/proc/self/task/%d/children", pid_here);
+    children_fd = open(path, O_RDONLY | O_CLOEXEC);
     sl_strays_mark(0);
     if (putenv(variable) != 0)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the environment");
@@ -80,8 +82,12 @@ static void look_at(const search *s, pid_t pid) {
 /* The fast list, of kernels with CONFIG_PROC_CHILDREN. */
 static bool look_at_children(const search *s) {
     static char list[64 << 10];
-    if (read_file(children_path, list, sizeof list) < 0)
+    ssize_t size = children_fd < 0 ? -1 : pread(children_fd, list, sizeof list - 1, 0);
+    if (size < 0)
         return false;
+    list[size] = 0;
+    if (size == (ssize_t)sizeof list - 1) /* cut: the last number may be half of one */
+        *(strrchr(list, ' ') ? strrchr(list, ' ') : list) = 0;
     for (char *at = list, *end; *at; at = end) {
         long pid = strtol(at, &end, 10);
         if (end == at)
