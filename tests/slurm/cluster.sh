@@ -10,7 +10,7 @@
 # Environment:
 #   STARLANE_SLURM_DIR     state directory, not under /tmp (default /var/tmp/starlane-slurm.UID)
 #   STARLANE_SLURM_EXPOSE  directories, ':' between, that nodes shall see though they are under /tmp
-#   STARLANE_SLURM_OWNER   process for whom the cluster is: `sweep` spares it while that one lives
+#   STARLANE_SLURM_OWNER   process for whom the cluster is: it goes down when that one is gone
 # `run` sets SLURM_CONF, STARLANE_SLURM_SHARED (a directory all nodes share), and the loopback as
 # Open MPI's network. Exit code 77: it cannot be started here; why is on standard error.
 #
@@ -139,7 +139,7 @@ CONF
 }
 
 cluster_up() {
-    local port
+    local port keeper
     check_possible
     cluster_down
     mkdir -p "$dir"
@@ -152,7 +152,13 @@ cluster_up() {
     # A session of its own, and none of our descriptors: whoever started us may wait for our pipes.
     setsid unshare -m -u -i -p -f --mount-proc --kill-child bash "$self" keeper \
         </dev/null >"$dir/log/keeper" 2>&1 &
-    wait_ready "$!" || { show_logs; cluster_down; die "the daemons did not come up: logs above"; }
+    keeper=$!
+    [ -z "${STARLANE_SLURM_OWNER:-}" ] || setsid bash "$self" watch </dev/null &>/dev/null &
+    wait_ready "$keeper" || {
+        show_logs
+        cluster_down
+        die "the daemons did not come up: their logs are above"
+    }
     say "up: n1 and n2 in us-west, n3 in eu-central, n4 in ap-southeast; $dir"
 }
 
@@ -220,6 +226,12 @@ cluster_run() {
         sh -c 'cd "$1" && shift && exec "$@"' run "$PWD" "$@"
 }
 
+# Takes the cluster down should its owner die without doing so.
+watch() {
+    while same_process "$dir/owner.id"; do sleep 1; done
+    cluster_down
+}
+
 cluster_down() {
     local pid
     [ -e "$dir/owner.id" ] || return 0 # nothing of ours: never remove a directory for its name
@@ -251,6 +263,6 @@ cluster_sweep() {
 case ${1:-} in
 up | down | status | sweep) "cluster_$1" ;;
 run) shift && cluster_run "$@" ;;
-keeper | node) "$@" ;;
+keeper | node | watch) "$@" ;;
 *) sed -n '2,15s/^# \{0,1\}//p' "$self" >&2 && exit 2 ;;
 esac

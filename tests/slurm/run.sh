@@ -11,6 +11,7 @@ probe=${1:?usage: run.sh PROBE [STARLANE]}
 starlane=${2:-}
 templates=$here/../../slurm
 passed=0 failed=0
+give_up=240 # seconds from the start, for all jobs together
 
 cluster() { "$here/cluster.sh" "$@"; }
 slurm() { cluster run "$@"; }
@@ -26,9 +27,9 @@ submit() {
 
 # Waits until every part of the job has ended; prints their "STATE EXITCODE" lines.
 ended() {
-    local deadline=$((SECONDS + 150)) job states=""
+    local job states=""
     job=$(cat "$shared/$1/job")
-    while [ $SECONDS -lt $deadline ]; do
+    while [ $SECONDS -lt $give_up ] && [ -e "$shared" ]; do
         states=$(slurm scontrol --oneliner show job "$job" |
             sed -E 's/.* JobState=([A-Z_]+) .* ExitCode=([0-9:]+) .*/\1 \2/')
         if [ -n "$states" ] && ! grep -qvE '^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL) ' \
@@ -38,7 +39,7 @@ ended() {
         fi
         sleep 0.5
     done
-    echo "still there after 150 s: $states"
+    echo "not ended $SECONDS s after the start: $states"
     return 1
 }
 
@@ -48,7 +49,7 @@ succeeded() {
     [ "$states" = "COMPLETED 0:0" ] || { echo "job ended as: $states" && return 1; }
 }
 
-# What results.jsonl must say, in Python: `tasks` by name, each with the file stdout/NAME as ["out"].
+# What must hold for an output directory, in Python.
 results() { python3 "$here/results.py" "$@"; }
 
 same() { [ "$1" = "$2" ] || { printf 'is:\n%s\nshould be:\n%s\n' "$1" "$2" && return 1; }; }
@@ -132,7 +133,7 @@ submit_many_nodes() {
     slurm sdiag --reset >/dev/null
     submit many_nodes --cpus-per-task=2 "$templates/many-nodes.sbatch" tasks.jsonl out
     # Not by asking Slurm, whose count of questions is what this is about.
-    timeout 100 sh -c 'until [ -s out/summary.json ]; do sleep 0.2; done'
+    timeout 60 sh -c 'until [ -s out/summary.json ]; do sleep 0.2; done'
     sleep 1
     slurm sdiag >sdiag
 }
@@ -191,8 +192,9 @@ check_components() { check_regions components; }
 # Four ranks on two nodes, a GPU each: fake ones, which the spec file vouches for.
 submit_gpus() {
     local i
-    echo '{"nodes": [{"hosts": "n*", "accelerators":
-        [{"type": "GPU", "name": "null", "count": 2, "cuda_cores": 64, "memory_gb": 1}]}]}' >spec.json
+    echo '{"nodes": [{"hosts": "n*", "accelerators": [
+        {"type": "GPU", "name": "null", "count": 2, "cuda_cores": 64, "memory_gb": 1}
+    ]}]}' >spec.json
     for i in {1..4}; do
         task "gpu$i" 'sleep 3; echo $SLURM_LOCALID $CUDA_VISIBLE_DEVICES' '"gpus": 1'
     done >tasks.jsonl

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""trail.py FILE TASKS SLOTS: "SECONDS start|end NAME" lines of tasks over the lives of a requeued job.
+"""trail.py FILE TASKS SLOTS: what tasks of a requeued job wrote, "SECONDS start|end NAME" a line.
 
 A pause of more than 4 s (a requeue takes 6 s at least, tasks 1 s) parts one life from the next.
 Tasks that ended 2 s or more before a life's last line were reported done and may not come again; at
@@ -31,8 +31,9 @@ def main(path, tasks, slots):
             if what == "start":
                 starts[name] = starts.get(name, 0) + 1
                 if name in settled:
-                    wrong.append(f"task {name}: done in life {settled[name]}, came again in {number}")
-        settled.update({n: number for m, w, n in part if w == "end" and m < part[-1][0] - SETTLED_S})
+                    wrong.append(f"{name}: done in life {settled[name]}, again in {number}")
+        before = part[-1][0] - SETTLED_S
+        settled.update({n: number for m, w, n in part if w == "end" and m < before})
     ended = {name for part in parts for _, what, name in part if what == "end"}
     again = sum(starts.values()) - len(starts)
     if len(ended) != int(tasks):
