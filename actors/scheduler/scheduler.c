@@ -1,0 +1,251 @@
+/* Design notes
+ * Every message changes the tables first; then sl_scheduler_after() does, once per message, what
+ * the change made possible: place tasks, post results to the ledger, tell submitters, notice that
+ * all is done. */
+#include "actors/scheduler/scheduler_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool sl_slot_list_push(sl_slot_list *list, uint32_t slot) {
+    if (list->count == list->capacity) {
+        uint32_t capacity = list->capacity ? 2 * list->capacity : 64;
+        uint32_t *slots = realloc(list->slots, capacity * sizeof *slots);
+        if (!slots)
+            return false;
+        list->slots = slots;
+        list->capacity = capacity;
+    }
+    list->slots[list->count++] = slot;
+    return true;
+}
+
+/* ---- life ---- */
+
+static sl_err scheduler_start(sl_actor *self, void *state, const void *arguments) {
+    sl_scheduler *scheduler = state;
+    scheduler->self = self;
+    if (arguments)
+        scheduler->options = *(const sl_scheduler_options *)arguments;
+    uint32_t nodes = sl_node_count(sl_actor_node(self));
+    sl_task_table_init(&scheduler->tasks);
+    sl_queue_init(&scheduler->queue);
+    SL_TRY(sl_node_views_init(&scheduler->nodes, nodes));
+    SL_TRY(sl_estimates_init(&scheduler->estimates, nodes));
+    const char *policy =
+        scheduler->options.policy ? scheduler->options.policy : "earliest-completion";
+    SL_TRY(sl_policy_create(policy, scheduler->options.seed, &scheduler->policy));
+    scheduler->outbox = calloc(nodes, sizeof *scheduler->outbox);
+    scheduler->candidates = calloc(nodes, sizeof *scheduler->candidates);
+    scheduler->scores = calloc(nodes, sizeof *scheduler->scores);
+    if (!scheduler->outbox || !scheduler->candidates || !scheduler->scores)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a scheduler of %u nodes", nodes);
+    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
+    registry_watch watch = {};
+    return registry_watch_send(
+        self, sl_addr_well_known(sl_node_id(sl_actor_node(self)), SL_SLOT_REGISTRY), &watch);
+}
+
+static void scheduler_stop(sl_actor *self, void *state) {
+    sl_scheduler *scheduler = state;
+    for (uint32_t i = 0; scheduler->outbox && i < sl_node_count(sl_actor_node(self)); i++)
+        free(scheduler->outbox[i].slots);
+    for (sl_submit_wait *each = scheduler->submits_head, *next; each; each = next) {
+        next = each->next;
+        free(each->wait->tasks.slots);
+        free(each->wait);
+        free(each);
+    }
+    if (scheduler->policy)
+        scheduler->policy->ops->destroy(scheduler->policy);
+    free(scheduler->outbox);
+    free(scheduler->candidates);
+    free(scheduler->scores);
+    free(scheduler->outcomes);
+    free(scheduler->outcome_slots);
+    free(scheduler->to_record.slots);
+    free(scheduler->undelivered.slots);
+    sl_estimates_fini(&scheduler->estimates);
+    sl_node_views_fini(&scheduler->nodes);
+    sl_queue_fini(&scheduler->queue);
+    sl_task_table_fini(&scheduler->tasks);
+}
+
+/* ---- the network changes ---- */
+
+static void on_view(sl_scheduler *scheduler, const registry_view *view) {
+    for (uint32_t i = 0; i < view->members.count; i++) {
+        const registry_member *member = &view->members.items[i];
+        if (member->node >= scheduler->nodes.count)
+            continue;
+        bool known = scheduler->nodes.views[member->node].known;
+        if (sl_node_views_update(&scheduler->nodes, member))
+            scheduler->impossible_checked = false;
+        if (member->state == SL_MEMBER_DEAD)
+            sl_scheduler_on_node_gone(scheduler, member->node);
+        if (!known && scheduler->nodes.views[member->node].known)
+            sl_scheduler_write_node(scheduler, &scheduler->nodes.views[member->node]);
+    }
+}
+
+static void on_room(sl_scheduler *scheduler, const node_room *room) {
+    if (room->at.node < scheduler->nodes.count)
+        scheduler->nodes.views[room->at.node].blocked = 0;
+}
+
+/* ---- cancel and drain ---- */
+
+static void cancel_attempt(sl_scheduler *scheduler, const sl_task *task) {
+    executor_attempt attempt = {sl_task_number(task), task->attempts};
+    executor_cancel cancel = {.attempts = {&attempt, 1}};
+    /* A full window delays the cancellation, not more: the attempt then ends by itself. */
+    if (executor_cancel_send(scheduler->self, sl_addr_well_known(task->node, SL_SLOT_EXECUTOR),
+                             &cancel) != SL_OK)
+        sl_warn("scheduler", "cannot cancel task %s: %s", sl_task_name(task), sl_err_detail());
+}
+
+static void cancel_task(sl_scheduler *scheduler, sl_task *task) {
+    task->cancelled = 1;
+    switch (task->state) {
+    case SL_TASK_QUEUED:
+        sl_queue_take(&scheduler->queue, &scheduler->tasks, task);
+        sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
+        break;
+    case SL_TASK_HELD:
+        scheduler->held--;
+        sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
+        break;
+    case SL_TASK_BLOCKED:
+        sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
+        break;
+    case SL_TASK_ASSIGNED:
+    case SL_TASK_RUNNING:
+        cancel_attempt(scheduler, task);
+        break;
+    default:
+        break;
+    }
+}
+
+static void for_each_task(sl_scheduler *scheduler, void (*act)(sl_scheduler *, sl_task *)) {
+    for (uint32_t slot = 0; slot < scheduler->tasks.chunk_count * SL_TASK_CHUNK; slot++) {
+        sl_task *task = sl_task_at(&scheduler->tasks, slot);
+        if (task->state != SL_TASK_FREE)
+            act(scheduler, task);
+    }
+}
+
+static void on_cancel(sl_scheduler *scheduler, const sl_message *message) {
+    const scheduler_cancel *cancel = message->body;
+    uint32_t submitter = sl_task_submitter(&scheduler->tasks, message->from);
+    if (submitter == UINT32_MAX)
+        return;
+    sl_task *task;
+    if (!cancel->all) {
+        if (sl_task_by_tag(&scheduler->tasks, submitter, cancel->tag, &task) == SL_TAG_LIVE)
+            cancel_task(scheduler, task);
+        return;
+    }
+    for (uint32_t slot = 0; slot < scheduler->tasks.chunk_count * SL_TASK_CHUNK; slot++) {
+        task = sl_task_at(&scheduler->tasks, slot);
+        if (task->state != SL_TASK_FREE && task->submitter == submitter)
+            cancel_task(scheduler, task);
+    }
+}
+
+static void drain_task(sl_scheduler *scheduler, sl_task *task) {
+    if (task->state == SL_TASK_ASSIGNED || task->state == SL_TASK_RUNNING)
+        cancel_attempt(scheduler, task);
+}
+
+static void on_drain(sl_scheduler *scheduler) {
+    if (scheduler->draining)
+        return;
+    scheduler->draining = true;
+    for_each_task(scheduler, drain_task);
+}
+
+/* Nothing runs, is recorded or undelivered, and nothing may start: says so once to every submitter.
+ */
+static void tell_drained(sl_scheduler *scheduler) {
+    bool stuck = scheduler->draining || (scheduler->held && !scheduler->queue.count);
+    if (!stuck || scheduler->drained_told || scheduler->placed || scheduler->posts_under_way ||
+        scheduler->to_record.count || scheduler->undelivered.count || scheduler->submits_head)
+        return;
+    scheduler->drained_told = true;
+    for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
+        scheduler_drained drained = {scheduler->tasks.submitters[i].live};
+        if (scheduler_drained_send(scheduler->self, scheduler->tasks.submitters[i].addr,
+                                   &drained) == SL_ERR_AGAIN) {
+            scheduler->drained_told = false;
+            sl_await_room(scheduler->self, scheduler->tasks.submitters[i].addr);
+        }
+    }
+}
+
+/* ---- messages ---- */
+
+void sl_scheduler_after(sl_scheduler *scheduler) {
+    if (!scheduler->draining)
+        sl_scheduler_place(scheduler);
+    sl_scheduler_pump(scheduler);
+    sl_scheduler_flush_outcomes(scheduler);
+    tell_drained(scheduler);
+    sl_metrics *metrics = sl_node_metrics(sl_actor_node(scheduler->self));
+    sl_metric_set(metrics, SL_METRIC_tasks_queued, (int64_t)scheduler->queue.count);
+}
+
+static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)self;
+    sl_scheduler *scheduler = state;
+    sl_err err = SL_OK;
+    switch (message->type->id) {
+    case scheduler_submit_id:
+        err = sl_scheduler_on_submit(scheduler, message);
+        break;
+    case scheduler_results_id:
+        sl_scheduler_on_results(scheduler, message);
+        break;
+    case scheduler_started_id:
+        sl_scheduler_on_started(scheduler, message);
+        break;
+    case scheduler_refused_id:
+        sl_scheduler_on_refused(scheduler, message);
+        break;
+    case registry_view_id:
+        on_view(scheduler, message->body);
+        break;
+    case scheduler_cancel_id:
+        on_cancel(scheduler, message);
+        break;
+    case scheduler_drain_id:
+        on_drain(scheduler);
+        break;
+    case node_event_id:
+        sl_scheduler_on_ledger(scheduler, (sl_ledger_wait *)node_event_of(message));
+        break;
+    case node_room_id:
+        on_room(scheduler, message->body);
+        break;
+    case node_peer_lost_id:
+        sl_scheduler_on_node_gone(scheduler, ((const node_peer_lost *)message->body)->node);
+        break;
+    case node_timer_id:
+        scheduler->retry_timer = 0;
+        break;
+    default:
+        sl_warn("scheduler", "unwelcome message %s from node %u", message->type->record.name,
+                message->from.node);
+        return SL_OK;
+    }
+    sl_scheduler_after(scheduler);
+    return err;
+}
+
+const sl_actor_class sl_scheduler_class = {
+    .name = "scheduler",
+    .state_bytes = sizeof(sl_scheduler),
+    .start = scheduler_start,
+    .receive = scheduler_receive,
+    .stop = scheduler_stop,
+};

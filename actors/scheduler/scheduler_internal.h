@@ -1,0 +1,119 @@
+/* The inside of the scheduler actor, shared by its files alone. */
+#ifndef SL_SCHEDULER_INTERNAL_H
+#define SL_SCHEDULER_INTERNAL_H
+
+#include "actors/scheduler/estimate.h"
+#include "actors/scheduler/nodes.h"
+#include "actors/scheduler/policy.h"
+#include "actors/scheduler/queue.h"
+#include "actors/scheduler/scheduler.h"
+#include "runtime/log.h"
+#include "runtime/node.h"
+#include "runtime/runtime_msgs.h"
+
+typedef struct sl_scheduler sl_scheduler;
+
+/* A growing list of task slots. */
+typedef struct sl_slot_list {
+    uint32_t *slots;
+    uint32_t count;
+    uint32_t capacity;
+} sl_slot_list;
+
+/* A submit on its way to the ledger, or results on theirs. */
+typedef struct sl_ledger_wait {
+    sl_event event;
+    sl_scheduler *scheduler;
+    sl_err err;
+    char detail[512];
+    uint8_t is_submit;
+    uint32_t submitter;
+    uint64_t first_tag;
+    sl_slot_list tasks;
+} sl_ledger_wait;
+
+/* Submits accepted in memory that the ledger had no room for yet. */
+typedef struct sl_submit_wait {
+    struct sl_submit_wait *next;
+    sl_ledger_wait *wait;
+} sl_submit_wait;
+
+struct sl_scheduler {
+    sl_actor *self;
+    sl_scheduler_options options;
+    sl_policy *policy;
+    sl_task_table tasks;
+    sl_queue_order queue;
+    sl_node_views nodes;
+    sl_estimates estimates;
+
+    /* placements of the running pass, per node */
+    sl_slot_list *outbox;
+    sl_node_features *candidates; /* scratch, one per node */
+    double *scores;
+    uint64_t pass_ns; /* when the pass began */
+    double pass_wall_s;
+
+    /* ledger */
+    sl_slot_list to_record; /* ended tasks whose result is to be posted */
+    sl_submit_wait *submits_head;
+    sl_submit_wait *submits_tail;
+    uint32_t posts_under_way;
+
+    /* results for submitters, gathered while one message is handled */
+    scheduler_outcome *outcomes;
+    uint32_t *outcome_slots;
+    uint32_t outcome_count;
+    uint32_t outcome_capacity;
+    sl_slot_list undelivered; /* recorded, but the submitter's mailbox was full */
+
+    uint64_t placed; /* tasks assigned or running */
+    uint64_t held;
+    uint64_t retry_timer;
+    bool draining;
+    bool drained_told;
+    bool impossible_checked; /* since the network's view last changed */
+};
+
+/* scheduler.c */
+bool sl_slot_list_push(sl_slot_list *list, uint32_t slot);
+void sl_scheduler_after(sl_scheduler *scheduler);
+
+/* scheduler_submit.c */
+sl_err sl_scheduler_on_submit(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_accepted(sl_scheduler *scheduler, sl_ledger_wait *wait);
+void sl_scheduler_ready(sl_scheduler *scheduler, sl_task *task, bool to_front);
+void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t first_tag,
+                                uint32_t count, sl_err err);
+
+/* scheduler_place.c */
+void sl_scheduler_place(sl_scheduler *scheduler);
+sl_task_features sl_scheduler_features(const sl_scheduler *scheduler, const sl_task *task);
+sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const sl_node_view *view,
+                                            const sl_task *task, uint64_t slots);
+
+/* scheduler_result.c */
+void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_on_refused(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_on_node_gone(sl_scheduler *scheduler, uint32_t node);
+/* Ends a task for good with a status and message of the scheduler's own (it ran nowhere last). */
+void sl_scheduler_give_up(sl_scheduler *scheduler, sl_task *task, sl_task_status status,
+                          const char *message);
+
+/* scheduler_ledger.c */
+sl_err sl_scheduler_post_submit(sl_scheduler *scheduler, sl_ledger_wait *wait);
+void sl_scheduler_on_ledger(sl_scheduler *scheduler, sl_ledger_wait *wait);
+void sl_scheduler_pump(sl_scheduler *scheduler);
+void sl_scheduler_write_start(sl_scheduler *scheduler, const sl_task *task, int32_t pid);
+void sl_scheduler_write_attempt(sl_scheduler *scheduler, const sl_task *task,
+                                const scheduler_result *result);
+void sl_scheduler_write_placement(sl_scheduler *scheduler, const sl_task *task,
+                                  uint32_t candidates);
+void sl_scheduler_write_node(sl_scheduler *scheduler, const sl_node_view *view);
+
+/* scheduler_deliver.c */
+void sl_scheduler_deliver(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result);
+void sl_scheduler_flush_outcomes(sl_scheduler *scheduler);
+
+#endif
