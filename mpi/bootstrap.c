@@ -64,7 +64,7 @@ static sl_err settings_make(const sl_mpi_options *o, sl_mpi_settings *s) {
         .window = (uint32_t)or_default(o->window, 16),
         .receive_ring = (uint32_t)or_default(o->receive_ring, 16),
         .pause_min_ns = or_default(o->pause_min_ns, 50 * SL_NS_PER_US),
-        .pause_max_ns = or_default(o->pause_max_ns, SL_NS_PER_MS),
+        .pause_max_ns = or_default(o->pause_max_ns, 2 * SL_NS_PER_MS),
         .pause_bells_ns = or_default(o->pause_bells_ns, 20 * SL_NS_PER_MS),
         .large_bytes = or_default(o->large_bytes, INT_MAX),
         .finalize_timeout_s = (uint32_t)or_default(o->finalize_timeout_s, 5),

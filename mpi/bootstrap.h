@@ -47,7 +47,7 @@ typedef struct sl_mpi_options {
     /* A node that MPI cannot wake (see transport_mpi.c) sleeps in pauses that double from pause_min
      * up to pause_max since the last event. With bells for all peers, pause_bells bounds the sleep. */
     uint64_t pause_min_ns;   /* 0: 50 µs */
-    uint64_t pause_max_ns;   /* 0: 1 ms */
+    uint64_t pause_max_ns;   /* 0: 2 ms, a message then waits 1 ms in the mean */
     uint64_t pause_bells_ns; /* 0: 20 ms */
     bool no_bells;           /* do without the shared-memory window: every peer is polled for */
 
