@@ -129,7 +129,7 @@ static void drain(sl_ledger *ledger) {
 /* The log is kept short when that delays nobody, and bounded when it does. */
 static void checkpoint_if_due(sl_ledger *ledger, bool idle) {
     int due = idle ? CHECKPOINT_PAGES_IDLE : CHECKPOINT_PAGES_BUSY;
-    if (ledger->failed || ledger->store.wal_pages < due)
+    if (ledger->failed || sl_ledger_store_log_pages(&ledger->store) < due)
         return;
     uint64_t begin = ledger->options.clock->now_ns(ledger->options.clock);
     sl_ledger_store_checkpoint(&ledger->store);

@@ -33,6 +33,8 @@ typedef enum sl_ledger_state {
 /* "accepted" … "lost"; "unknown" when out of range. Static storage. */
 const char *sl_ledger_state_name(sl_ledger_state state);
 
+#define SL_LEDGER_TEXT_MAX (64 << 20) /* bytes of any one text in a record */
+
 /* A task as accepted. Ids are dense from 0 in the order of the file; names are unique. */
 typedef struct sl_ledger_task {
     uint32_t id;

@@ -65,7 +65,11 @@ static sl_err measure(const sl_ledger_record *record, size_t *size) {
         const char *text = text_get(record, field);
         if (!text && field->required)
             return sl_fail(SL_ERR_INVALID, "ledger record lacks %s", field->required);
-        *size += text ? strlen(text) + 1 : 0;
+        size_t length = text ? strlen(text) + 1 : 0;
+        if (length > SL_LEDGER_TEXT_MAX)
+            return sl_fail(SL_ERR_TOO_LARGE, "a text of %zu bytes exceeds the ledger's %d", length,
+                           SL_LEDGER_TEXT_MAX);
+        *size += length;
     }
     if (record->kind == SL_LEDGER_TASK)
         *size += aligned(record->task.after_count * sizeof *record->task.after);

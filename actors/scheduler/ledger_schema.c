@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BUSY_MS 5000 /* for another program's lock; the writer sets its own patience */
+#define ROW_BYTES_MAX (4 * SL_LEDGER_TEXT_MAX) /* a row holds three texts and little else */
+#define BUSY_MS       5000 /* for another program's lock; the writer sets its own patience */
 
 static const char schema[] =
     "CREATE TABLE run ( -- facts about the run\n"
@@ -137,6 +138,7 @@ static void harden(sqlite3 *db) {
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    sqlite3_limit(db, SQLITE_LIMIT_LENGTH, ROW_BYTES_MAX);
 }
 
 static sl_err connect_file(const char *path, const char *suffix, int flags, sqlite3 **db) {

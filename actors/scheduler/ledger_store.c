@@ -32,7 +32,10 @@ static int busy(void *context, int times) {
 
 static int count_pages(void *context, sqlite3 *db, const char *database, int pages) {
     (void)db, (void)database;
-    ((sl_ledger_store *)context)->wal_pages = pages;
+    sl_ledger_store *store = context;
+    store->log_pages = pages;
+    if (pages < store->moved_pages) /* the log was begun anew */
+        store->moved_pages = 0;
     return SQLITE_OK;
 }
 
@@ -202,13 +205,20 @@ sl_err sl_ledger_store_write(sl_ledger_store *store, sl_ledger_batch *batch) {
     return err == SL_ERR_EXISTS ? transact(store, batch, write_guarded) : err;
 }
 
+int sl_ledger_store_log_pages(const sl_ledger_store *store) {
+    return store->log_pages - store->moved_pages;
+}
+
 void sl_ledger_store_checkpoint(sl_ledger_store *store) {
-    int code = sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    int pages = 0, moved = 0;
+    int code =
+        sqlite3_wal_checkpoint_v2(store->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
     /* What is committed stays in the log; the next commit will meet a real fault itself. */
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         sl_warn("scheduler", "ledger checkpoint failed path %s cause %s", store->path,
                 sqlite3_errmsg(store->db));
-    store->wal_pages = 0;
+    /* Also after a failure, or a reader in the way: the next try is after as much work again. */
+    store->moved_pages = store->log_pages;
 }
 
 sl_err sl_ledger_store_end(sl_ledger_store *store, const sl_ledger_end *end) {

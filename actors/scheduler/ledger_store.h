@@ -17,7 +17,8 @@ typedef struct sl_ledger_store {
     uint64_t patience_ns;
     uint64_t busy_since_ns; /* of the lock being waited for */
     uint64_t busy_told_ns;
-    int wal_pages; /* in the log after the last commit */
+    int log_pages;   /* in the write-ahead log after the last commit */
+    int moved_pages; /* of them, in the file already */
     bool wal;
     sl_ledger_rows rows;
 } sl_ledger_store;
@@ -29,6 +30,9 @@ sl_err sl_ledger_store_open(const char *path, const sl_ledger_options *options,
 /* Writes the batch as one durable transaction. Posts that are refused get SL_ERR_EXISTS in their
  * `err`, the others SL_OK. SL_ERR_LEDGER: nothing of it is written. */
 sl_err sl_ledger_store_write(sl_ledger_store *store, sl_ledger_batch *batch) SL_CHECKED;
+
+/* How many pages a checkpoint would move now. */
+int sl_ledger_store_log_pages(const sl_ledger_store *store);
 
 /* Moves the log into the file, as far as readers allow. */
 void sl_ledger_store_checkpoint(sl_ledger_store *store);

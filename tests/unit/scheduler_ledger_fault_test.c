@@ -5,7 +5,7 @@
 #include "tests/lib/faulty_disk.h"
 #include "tests/lib/test.h"
 
-#define TASKS 12
+#define TASKS 6
 
 static faulty_disk *disk;
 
@@ -42,7 +42,7 @@ static sl_err open_as(const char *path, sl_ledger_mode mode, bool rollback, sl_l
     return sl_ledger_open(path, &options, ledger);
 }
 
-/* Posts TASKS tasks, three to a transaction; on failure the rest is refused at once. */
+/* Posts TASKS tasks, two to a transaction; on failure the rest is refused at once. */
 static void work(sl_ledger *ledger) {
     char name[16], spec[1500];
     memset(spec, 's', sizeof spec);
@@ -54,7 +54,7 @@ static void work(sl_ledger *ledger) {
         sl_err err = sl_ledger_post(ledger, &record, 1, tell, (void *)(uintptr_t)i);
         CHECK(err == SL_OK || err == SL_ERR_LEDGER);
         answers.syncs = disk->syncs;
-        if (i % 3 == 2)
+        if (i % 2 == 1)
             err = sl_ledger_step(ledger);
     }
 }
@@ -113,7 +113,7 @@ static void fail_everywhere(bool for_ever, bool rollback) {
     disk = faulty_disk_install();
     while (run_with_fault(n, for_ever, rollback))
         n++;
-    CHECK(n > 20); /* opening, four transactions and closing are more than that */
+    CHECK(n > 20); /* opening, three transactions and closing are more than that */
 }
 
 TEST(a_fault_once_at_every_operation) {
@@ -139,6 +139,6 @@ TEST(a_callback_comes_after_the_sync_and_a_commit_costs_one) {
     work(ledger);
     for (int i = 0; i < TASKS; i++)
         CHECK(answers.done[i]);
-    CHECK_INT(disk->syncs - before, TASKS / 3);
+    CHECK_INT(disk->syncs - before, TASKS / 2);
     CHECK_INT(sl_ledger_close(ledger, NULL), SL_OK);
 }
