@@ -1,0 +1,182 @@
+/* Design notes
+ * An attempt is in exactly one place: backlog, a run, or ended. It is answered exactly once:
+ * refused before it is created, or with a result when it leaves `ended`. A run holds exactly one
+ * grant from its start to its end, so what is granted is the sum over runs. */
+#include "actors/executor/executor_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BACKLOG_MOST = 65536, SHORT_COMMAND_MS = 50 };
+
+static sl_err executor_start(sl_actor *self, void *state, const void *arguments) {
+    sl_executor *executor = state;
+    executor->self = self;
+    executor->options = *(const sl_executor_options *)arguments;
+    sl_slab_init(&executor->slab);
+    if (executor->options.functions) {
+        executor->paces =
+            calloc(sl_functions_count(executor->options.functions) + 1, sizeof *executor->paces);
+        if (!executor->paces)
+            return sl_fail(SL_ERR_NO_MEMORY, "no memory for an executor");
+    }
+    return sl_grant_pool_create(&executor->options.offer, &executor->grants);
+}
+
+static void destroy_list(sl_executor *executor, sl_attempts *list) {
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(list));)
+        sl_attempt_destroy(executor, attempt);
+}
+
+/* Runs still out belong to other threads until their events are dropped: see dropped() in
+ * executor_run.c. */
+static void executor_stop(sl_actor *self, void *state) {
+    (void)self;
+    sl_executor *executor = state;
+    destroy_list(executor, &executor->backlog);
+    destroy_list(executor, &executor->ended);
+    for (sl_run *run = executor->running; run; run = run->next) {
+        sl_executor_cancel_run(executor, run);
+        run->executor = NULL;
+    }
+    if (executor->running)
+        sl_warn("executor", "stopped with %u attempts running", executor->running_count);
+    sl_grant_pool_destroy(executor->grants);
+    free(executor->paces);
+    if (!executor->running) /* else its attempts' records still live there */
+        sl_slab_fini(&executor->slab);
+}
+
+/* ---- assignment ---- */
+
+static bool waits_here(const sl_executor *executor, const executor_task *task) {
+    if (executor->backlog.count >= BACKLOG_MOST)
+        return false;
+    sl_grant_request free = sl_grant_free(executor->grants);
+    if (!executor->backlog.head && task->cpus <= free.cores && task->gpus <= free.gpus &&
+        task->memory_bytes <= free.memory_bytes && task->ucu_milli <= free.ucu_milli)
+        return true;
+    return task->kind == SL_TASK_FUNCTION || (executor->command_mean_s * 1000 < SHORT_COMMAND_MS);
+}
+
+static sl_err admit(sl_executor *executor, sl_addr owner, const executor_task *task) {
+    sl_grant_request request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli};
+    SL_TRY(sl_grant_possible(executor->grants, &request));
+    if (!waits_here(executor, task))
+        return SL_ERR_REFUSED;
+    sl_attempt *attempt;
+    SL_TRY(sl_attempt_create(executor, owner, task, &attempt));
+    if (attempt->kind == SL_TASK_FUNCTION && sl_executor_find_function(executor, attempt) != SL_OK)
+        sl_attempt_end(executor, attempt, SL_TASK_NOT_STARTED, sl_err_detail());
+    else
+        sl_attempts_push(&executor->backlog, attempt);
+    return SL_OK;
+}
+
+static void on_assign(sl_executor *executor, const sl_message *message) {
+    const executor_assign *assign = message->body;
+    sl_metrics *metrics = sl_node_metrics(sl_actor_node(executor->self));
+    for (uint32_t i = 0; i < assign->tasks.count; i++) {
+        const executor_task *task = &assign->tasks.items[i];
+        sl_err err = admit(executor, message->from, task);
+        if (err == SL_OK)
+            continue;
+        sl_metric_add(metrics, SL_METRIC_tasks_refused, 1);
+        sl_executor_refuse(executor, message->from, task->task, task->attempt, err);
+    }
+}
+
+/* ---- cancellation ---- */
+
+static int by_task(const void *a, const void *b) {
+    uint64_t x = ((const executor_attempt *)a)->task, y = ((const executor_attempt *)b)->task;
+    return (x > y) - (x < y);
+}
+
+static bool is_named(const executor_attempt *sorted, uint32_t count, sl_addr owner,
+                     const sl_attempt *attempt) {
+    executor_attempt key = {attempt->result.task, 0};
+    const executor_attempt *found = bsearch(&key, sorted, count, sizeof key, by_task);
+    return found && found->attempt == attempt->result.attempt &&
+           sl_addr_equal(owner, attempt->owner);
+}
+
+static void cancel_waiting(sl_executor *executor, const executor_attempt *sorted, uint32_t count,
+                           sl_addr owner) {
+    sl_attempts waiting = executor->backlog;
+    executor->backlog = (sl_attempts){NULL, NULL, 0};
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&waiting));) {
+        if (is_named(sorted, count, owner, attempt))
+            sl_attempt_end(executor, attempt, SL_TASK_CANCELLED, "cancelled before it started");
+        else
+            sl_attempts_push(&executor->backlog, attempt);
+    }
+}
+
+static void cancel_running(sl_executor *executor, const executor_attempt *sorted, uint32_t count,
+                           sl_addr owner) {
+    for (sl_run *run = executor->running; run; run = run->next) {
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
+            if (!is_named(sorted, count, owner, attempt))
+                continue;
+            __atomic_store_n(&attempt->cancelled, 1,
+                             __ATOMIC_RELAXED); /* a row looks at it before each call */
+            sl_executor_cancel_run(executor, run);
+        }
+    }
+}
+
+static void on_cancel(sl_executor *executor, const sl_message *message) {
+    const executor_cancel *cancel = message->body;
+    uint32_t count = cancel->attempts.count;
+    executor_attempt *sorted = malloc((count ? count : 1) * sizeof *sorted);
+    if (!sorted)
+        return;
+    memcpy(sorted, cancel->attempts.items, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_task);
+    cancel_waiting(executor, sorted, count, message->from);
+    cancel_running(executor, sorted, count, message->from);
+    free(sorted);
+}
+
+/* ---- messages ---- */
+
+static sl_err executor_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)self;
+    sl_executor *executor = state;
+    switch (message->type->id) {
+    case executor_assign_id:
+        on_assign(executor, message);
+        break;
+    case executor_cancel_id:
+        on_cancel(executor, message);
+        break;
+    case node_event_id:
+        sl_executor_run_ended(executor, (sl_run *)node_event_of(message));
+        break;
+    case executor_go_id:
+        executor->going = false;
+        break;
+    case node_timer_id:
+        executor->free_timer = 0;
+        break;
+    case node_room_id:
+        break;
+    default:
+        sl_warn("executor", "unwelcome message %s from node %u", message->type->record.name,
+                message->from.node);
+        return SL_OK;
+    }
+    sl_executor_go(executor);
+    sl_executor_send_ended(executor);
+    sl_executor_report_free(executor);
+    return SL_OK;
+}
+
+const sl_actor_class sl_executor_class = {
+    .name = "executor",
+    .state_bytes = sizeof(sl_executor),
+    .start = executor_start,
+    .receive = executor_receive,
+    .stop = executor_stop,
+};

@@ -1,0 +1,89 @@
+/* Function attempts: rows of calls on a pool thread, or on the loop when they are known to be
+ * short. */
+#include "actors/executor/executor_internal.h"
+
+#include <string.h>
+
+enum {
+    ROW_NS = 1000000, /* a row on the pool lasts about this long at most */
+    ROW_MOST = 1024,
+    ROW_UNKNOWN = 4,       /* functions that never ran yet: few, their length is unknown */
+    INLINE_ROW_NS = 30000, /* a row on the loop */
+    INLINE_LONGEST_NS = 5000,
+    INLINE_RUNS = 64, /* measured so often before a function runs on the loop */
+    OUTPUT_MOST = 64 << 20
+};
+
+sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt) {
+    if (!executor->options.functions)
+        return sl_fail(SL_ERR_NOT_FOUND, "this node has no functions");
+    const executor_function *call = attempt->record;
+    return sl_functions_find(executor->options.functions, call->name.data, &attempt->function);
+}
+
+static uint32_t bounded(double count) {
+    return count < 1 ? 1 : count > ROW_MOST ? ROW_MOST : (uint32_t)count;
+}
+
+uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run) {
+    const sl_function_pace *pace = &executor->paces[attempt->function];
+    *inline_run = pace->runs >= INLINE_RUNS && pace->longest_ns < INLINE_LONGEST_NS;
+    if (*inline_run)
+        return bounded(INLINE_ROW_NS / (pace->mean_ns + 1));
+    return pace->runs ? bounded(ROW_NS / (pace->mean_ns + 1)) : ROW_UNKNOWN;
+}
+
+static void call_one(sl_executor *executor, sl_attempt *attempt) {
+    const executor_function *call = attempt->record;
+    sl_task_output output;
+    sl_task_output_init(&output, OUTPUT_MOST);
+    sl_err err = sl_functions_call(executor->options.functions, attempt->function,
+                                   call->arguments.data, call->arguments.bytes, &output);
+    attempt->result.status = err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED;
+    attempt->result.exit_code = (int32_t)err;
+    if (err != SL_OK) {
+        const char *detail = sl_err_detail();
+        attempt->message = strndup(*detail ? detail : sl_err_text(err), 1023);
+        attempt->result.message = sl_text_of(attempt->message);
+    }
+    size_t bytes;
+    attempt->output = sl_task_output_take(&output, &bytes);
+    attempt->result.output = (sl_bytes){attempt->output, (uint32_t)bytes};
+    sl_task_output_fini(&output);
+}
+
+/* On a pool thread, or the loop's: touches the run's attempts and the frozen function table only.
+ */
+void sl_executor_call_all(sl_run *run) {
+    sl_executor *executor = run->executor;
+    double wall_s = sl_wall_s(executor->self);
+    uint64_t first_ns = sl_now_ns(executor->self), start_ns = first_ns;
+    for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
+        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED))
+            attempt->result.status = SL_TASK_CANCELLED;
+        else
+            call_one(executor, attempt);
+        uint64_t end_ns = sl_now_ns(executor->self);
+        attempt->result.start_s = wall_s + (double)(start_ns - first_ns) / 1e9;
+        attempt->result.end_s = wall_s + (double)(end_ns - first_ns) / 1e9;
+        attempt->result.user_s = (double)(end_ns - start_ns) / 1e9;
+        start_ns = end_ns;
+    }
+}
+
+static void learn(sl_function_pace *pace, double ns) {
+    double weight = pace->runs ? 1.0 / 16 : 1;
+    pace->runs++;
+    pace->mean_ns += weight * (ns - pace->mean_ns);
+    pace->longest_ns =
+        ns > pace->longest_ns ? ns : pace->longest_ns + (ns - pace->longest_ns) / 256;
+}
+
+/* The clock's grain in user_s: what a call took, on whatever thread it ran. */
+void sl_executor_functions_ended(sl_executor *executor, sl_run *run) {
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
+        if (attempt->result.status != SL_TASK_CANCELLED)
+            learn(&executor->paces[attempt->function], attempt->result.user_s * 1e9);
+        sl_attempts_push(&executor->ended, attempt);
+    }
+}

@@ -1,0 +1,104 @@
+/* The inside of the executor actor, shared by its files alone. */
+#ifndef SL_EXECUTOR_INTERNAL_H
+#define SL_EXECUTOR_INTERNAL_H
+
+#include "actors/executor/executor.h"
+#include "actors/executor/executor_msgs.h"
+#include "actors/registry/registry_msgs.h"
+#include "actors/scheduler/scheduler_msgs.h"
+#include "runtime/log.h"
+#include "runtime/node.h"
+#include "runtime/runtime_msgs.h"
+#include "runtime/slab.h"
+
+typedef struct sl_executor sl_executor;
+
+/* One attempt, from assignment until its result has left. */
+typedef struct sl_attempt {
+    struct sl_attempt *next;
+    sl_addr owner;
+    sl_grant_request request;
+    uint64_t timeout_ns;
+    void *record; /* decoded executor_command or executor_function, from the slab */
+    size_t record_bytes;
+    uint32_t function;
+    uint8_t kind;
+    uint8_t cancelled;
+    scheduler_result result; /* message and output point to what is below */
+    char *message;           /* malloc'ed */
+    void *output;            /* malloc'ed */
+} sl_attempt;
+
+typedef struct sl_attempts {
+    sl_attempt *head;
+    sl_attempt *tail;
+    uint32_t count;
+} sl_attempts;
+
+/* What holds a grant: a command, or functions that run one after another. */
+typedef struct sl_run {
+    sl_job job; /* first: its event comes back as this run */
+    sl_executor *executor;
+    struct sl_run *next; /* of running */
+    struct sl_run *previous;
+    sl_attempts attempts;
+    sl_grant grant;
+    sl_minder_handle handle;
+    sl_process_result process;
+    uint64_t trace_start;
+} sl_run;
+
+/* What is known of a function's run time. */
+typedef struct sl_function_pace {
+    uint64_t runs;
+    double mean_ns;
+    double longest_ns; /* decays towards the mean */
+} sl_function_pace;
+
+struct sl_executor {
+    sl_actor *self;
+    sl_executor_options options;
+    sl_grant_pool *grants;
+    sl_slab slab;
+    sl_attempts backlog;
+    sl_attempts ended; /* results that have not left */
+    sl_run *running;
+    uint32_t running_count; /* attempts started and not ended */
+    sl_function_pace *paces;
+    double command_mean_s; /* 0: none has ended yet */
+    bool going;            /* an executor_go message to ourselves is under way */
+    uint64_t told_free_ns;
+    uint64_t free_timer;
+    bool free_changed;
+};
+
+/* executor_run.c */
+void sl_attempts_push(sl_attempts *list, sl_attempt *attempt);
+sl_attempt *sl_attempts_pop(sl_attempts *list);
+sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
+                         sl_attempt **attempt);
+void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt);
+void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
+                    const char *message);
+/* Starts what the backlog's order and the free resources allow. */
+void sl_executor_go(sl_executor *executor);
+void sl_executor_run_ended(sl_executor *executor, sl_run *run);
+void sl_executor_cancel_run(sl_executor *executor, sl_run *run);
+void sl_run_destroy(sl_executor *executor, sl_run *run);
+
+/* executor_command.c, executor_function.c */
+sl_err sl_executor_start_command(sl_executor *executor, sl_run *run);
+void sl_executor_command_ended(sl_executor *executor, sl_run *run);
+sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt);
+/* How many functions like this one may run in a row; and whether right here, on the loop. */
+uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run);
+void sl_executor_call_all(sl_run *run);
+void sl_executor_functions_ended(sl_executor *executor, sl_run *run);
+
+/* executor_report.c */
+void sl_executor_send_ended(sl_executor *executor);
+void sl_executor_report_free(sl_executor *executor);
+void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uint32_t attempt,
+                        sl_err why);
+
+#endif

@@ -1,0 +1,221 @@
+/* Attempts and runs: from the backlog to a grant, and back. */
+#include "actors/executor/executor_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { GO_NS = 50000 };
+
+/* ---- attempts ---- */
+
+void sl_attempts_push(sl_attempts *list, sl_attempt *attempt) {
+    attempt->next = NULL;
+    if (list->tail)
+        list->tail->next = attempt;
+    else
+        list->head = attempt;
+    list->tail = attempt;
+    list->count++;
+}
+
+sl_attempt *sl_attempts_pop(sl_attempts *list) {
+    sl_attempt *attempt = list->head;
+    if (!attempt)
+        return NULL;
+    list->head = attempt->next;
+    if (!list->head)
+        list->tail = NULL;
+    list->count--;
+    return attempt;
+}
+
+static sl_err decode_payload(sl_executor *executor, sl_attempt *attempt, sl_bytes payload) {
+    const sl_record *record =
+        attempt->kind == SL_TASK_FUNCTION ? &executor_function_record : &executor_command_record;
+    size_t bytes;
+    SL_TRY(sl_record_measure(record, payload.data, payload.bytes, &bytes));
+    void *memory = sl_slab_take(&executor->slab, bytes);
+    if (!memory)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a payload of %u bytes", payload.bytes);
+    attempt->record = memory;
+    attempt->record_bytes = bytes;
+    return sl_record_decode(record, payload.data, payload.bytes, memory, NULL);
+}
+
+sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
+                         sl_attempt **out) {
+    if (task->kind >= SL_TASK_KINDS)
+        return sl_fail(SL_ERR_INVALID, "no task is of kind %u", task->kind);
+    sl_attempt *attempt = sl_slab_take(&executor->slab, sizeof *attempt);
+    if (!attempt)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for an attempt");
+    *attempt =
+        (sl_attempt){.owner = owner,
+                     .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
+                     .timeout_ns = task->timeout_ns,
+                     .kind = task->kind,
+                     .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
+    sl_err err = decode_payload(executor, attempt, task->payload);
+    if (err != SL_OK) {
+        sl_attempt_destroy(executor, attempt);
+        return err;
+    }
+    *out = attempt;
+    return SL_OK;
+}
+
+void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt) {
+    if (attempt->record)
+        sl_slab_give(&executor->slab, attempt->record, attempt->record_bytes);
+    free(attempt->message);
+    free(attempt->output);
+    sl_slab_give(&executor->slab, attempt, sizeof *attempt);
+}
+
+void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
+                    const char *message) {
+    attempt->result.status = (uint8_t)status;
+    if (!attempt->result.start_s)
+        attempt->result.start_s = attempt->result.end_s = sl_wall_s(executor->self);
+    if (message && *message) {
+        attempt->message = strndup(message, 1023);
+        attempt->result.message = sl_text_of(attempt->message);
+    }
+    sl_attempts_push(&executor->ended, attempt);
+}
+
+/* ---- runs ---- */
+
+/* The executor is gone: what its threads still held is freed as it comes back. The records lie in
+ * the slab that was left alive for this. */
+static void dropped(sl_event *event) {
+    sl_run *run = (sl_run *)(void *)event;
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
+        free(attempt->message);
+        free(attempt->output);
+    }
+    free(run);
+}
+
+static sl_run *run_create(sl_executor *executor) {
+    sl_run *run = calloc(1, sizeof *run);
+    if (!run)
+        return NULL;
+    run->executor = executor;
+    run->job.event.to = sl_self(executor->self);
+    run->job.event.drop = dropped;
+    run->next = executor->running;
+    if (run->next)
+        run->next->previous = run;
+    executor->running = run;
+    return run;
+}
+
+void sl_run_destroy(sl_executor *executor, sl_run *run) {
+    if (run->previous)
+        run->previous->next = run->next;
+    else
+        executor->running = run->next;
+    if (run->next)
+        run->next->previous = run->previous;
+    if (sl_grant_return(executor->grants, &run->grant) != SL_OK)
+        sl_error("executor", "a grant did not come back: %s", sl_err_detail());
+    executor->free_changed = true;
+    free(run);
+}
+
+void sl_executor_cancel_run(sl_executor *executor, sl_run *run) {
+    if (run->handle)
+        sl_minder_cancel(executor->options.minder, run->handle);
+}
+
+/* ---- going ---- */
+
+static void call_row(sl_job *job) {
+    sl_executor_call_all((sl_run *)(void *)job);
+}
+
+/* Moves the first attempt, and others like it that may follow in a row, from the backlog to the
+ * run. */
+static void fill_row(sl_executor *executor, sl_run *run, uint32_t most) {
+    const sl_attempt *first = executor->backlog.head;
+    sl_grant_request request = first->request;
+    do
+        sl_attempts_push(&run->attempts, sl_attempts_pop(&executor->backlog));
+    while (run->attempts.count < most && executor->backlog.head &&
+           executor->backlog.head->kind == SL_TASK_FUNCTION &&
+           memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
+}
+
+static void start_functions(sl_executor *executor, sl_run *run) {
+    bool inline_run;
+    fill_row(executor, run, sl_executor_row(executor, executor->backlog.head, &inline_run));
+    executor->running_count += run->attempts.count;
+    if (!inline_run && executor->options.pool) {
+        run->job.run = call_row;
+        sl_pool_post(executor->options.pool, &run->job);
+        return;
+    }
+    sl_executor_call_all(run);
+    sl_executor_run_ended(executor, run);
+}
+
+static void start_command(sl_executor *executor, sl_run *run) {
+    sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
+    sl_attempts_push(&run->attempts, attempt);
+    executor->running_count++;
+    if (sl_executor_start_command(executor, run) == SL_OK)
+        return;
+    executor->running_count--;
+    sl_attempts_pop(&run->attempts);
+    sl_attempt_end(executor, attempt, SL_TASK_NOT_STARTED, sl_err_detail());
+    sl_run_destroy(executor, run);
+}
+
+/* False when the first of the backlog must wait. */
+static bool start_first(sl_executor *executor) {
+    sl_run *run = run_create(executor);
+    if (!run)
+        return false;
+    if (sl_grant_take(executor->grants, &executor->backlog.head->request, &run->grant) != SL_OK) {
+        executor->running = run->next;
+        if (run->next)
+            run->next->previous = NULL;
+        free(run);
+        return false;
+    }
+    executor->free_changed = true;
+    if (executor->backlog.head->kind == SL_TASK_FUNCTION)
+        start_functions(executor, run);
+    else
+        start_command(executor, run);
+    return true;
+}
+
+void sl_executor_go(sl_executor *executor) {
+    if (!executor->backlog.head)
+        return;
+    uint64_t start_ns = sl_now_ns(executor->self);
+    while (executor->backlog.head && start_first(executor)) {
+        if (sl_now_ns(executor->self) - start_ns < GO_NS)
+            continue;
+        executor_go body = {};
+        if (executor->backlog.head && !executor->going)
+            executor->going =
+                executor_go_send(executor->self, sl_self(executor->self), &body) == SL_OK;
+        break;
+    }
+    sl_metrics *metrics = sl_node_metrics(sl_actor_node(executor->self));
+    sl_metric_set(metrics, SL_METRIC_tasks_running, executor->running_count);
+}
+
+void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
+    executor->running_count -= run->attempts.count;
+    sl_metric_add(sl_node_metrics(sl_actor_node(executor->self)), SL_METRIC_tasks_started,
+                  run->attempts.count);
+    if (run->attempts.head->kind == SL_TASK_FUNCTION)
+        sl_executor_functions_ended(executor, run);
+    else
+        sl_executor_command_ended(executor, run);
+    sl_run_destroy(executor, run);
+}
