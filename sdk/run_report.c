@@ -9,9 +9,9 @@
 
 #define JOBLOG_LINGER_NS SL_NS_PER_S
 
-const char *sl_task_status_name(sl_task_status status) {
-    static const char *const names[SL_TASK_STATUSES] = {"done", "failed", "cancelled", "skipped"};
-    return (unsigned)status < SL_TASK_STATUSES ? names[status] : "unknown";
+const char *sl_result_status_name(sl_result_status status) {
+    static const char *const names[SL_RESULT_STATUSES] = {"done", "failed", "cancelled", "skipped"};
+    return (unsigned)status < SL_RESULT_STATUSES ? names[status] : "unknown";
 }
 
 /* ---- results ---- */
@@ -43,7 +43,7 @@ static void write_moment(sl_strbuf *out, const char *key, double wall_s) {
 void sl_result_write(sl_strbuf *out, const sl_task_result *result) {
     sl_strbuf_append(out, "{\"name\":");
     sl_strbuf_json(out, result->name);
-    sl_strbuf_printf(out, ",\"status\":\"%s\"", sl_task_status_name(result->status));
+    sl_strbuf_printf(out, ",\"status\":\"%s\"", sl_result_status_name(result->status));
     write_optional(out, "exit_code", result->exit_code, -1);
     write_optional(out, "signal", result->signal, 0);
     sl_strbuf_printf(out, ",\"attempts\":%u", result->attempts);
@@ -60,7 +60,7 @@ void sl_result_write(sl_strbuf *out, const sl_task_result *result) {
 /* ---- joblog ---- */
 
 static int32_t joblog_exit(const sl_task_result *result) {
-    if (result->status == SL_TASK_DONE)
+    if (result->status == SL_RESULT_DONE)
         return 0;
     if (result->exit_code > 0)
         return result->exit_code;
@@ -105,7 +105,7 @@ sl_err sl_joblog_open(sl_line_log *log, const char *path, const sl_clock *clock)
 
 /* ---- summary ---- */
 
-void sl_summary_result(sl_run_summary *summary, sl_task_status status, bool earlier) {
+void sl_summary_result(sl_run_summary *summary, sl_result_status status, bool earlier) {
     summary->statuses[status]++;
     summary->earlier += earlier;
 }
@@ -156,13 +156,13 @@ static void write_rank(sl_strbuf *out, const sl_run_summary *summary, uint32_t r
 void sl_summary_write(sl_strbuf *out, const sl_run_summary *summary) {
     uint64_t finished = 0;
     double seconds = makespan(summary);
-    for (unsigned i = 0; i < SL_TASK_STATUSES; i++)
+    for (unsigned i = 0; i < SL_RESULT_STATUSES; i++)
         finished += summary->statuses[i];
     sl_strbuf_append(out, "{\n  \"version\": ");
     sl_strbuf_json(out, summary->version);
     write_count(out, "tasks", summary->tasks);
-    for (unsigned i = 0; i < SL_TASK_STATUSES; i++)
-        write_count(out, sl_task_status_name((sl_task_status)i), summary->statuses[i]);
+    for (unsigned i = 0; i < SL_RESULT_STATUSES; i++)
+        write_count(out, sl_result_status_name((sl_result_status)i), summary->statuses[i]);
     write_count(out, "unfinished", summary->tasks > finished ? summary->tasks - finished : 0);
     write_count(out, "earlier", summary->earlier);
     write_count(out, "attempts", summary->attempts);

@@ -14,16 +14,16 @@
 #include "runtime/strbuf.h"
 #include "sdk/line_log.h"
 
-typedef enum sl_task_status {
-    SL_TASK_DONE,
-    SL_TASK_FAILED,
-    SL_TASK_CANCELLED,
-    SL_TASK_SKIPPED, /* a task it comes after did not end well */
-    SL_TASK_STATUSES
-} sl_task_status;
+typedef enum sl_result_status {
+    SL_RESULT_DONE,
+    SL_RESULT_FAILED,
+    SL_RESULT_CANCELLED,
+    SL_RESULT_SKIPPED, /* a task it comes after did not end well */
+    SL_RESULT_STATUSES
+} sl_result_status;
 
 /* "done" …; the words of the ledger's states. Static storage. */
-const char *sl_task_status_name(sl_task_status status);
+const char *sl_result_status_name(sl_result_status status);
 
 /* A finished task. Strings are borrowed for the call. */
 typedef struct sl_task_result {
@@ -31,7 +31,7 @@ typedef struct sl_task_result {
     const char *host;    /* or NULL */
     const char *region;  /* or NULL */
     const char *message; /* for a person, or NULL; in the ledger, not in results.jsonl */
-    sl_task_status status;
+    sl_result_status status;
     int32_t exit_code; /* -1: none */
     int32_t signal;    /* 0: none */
     int32_t rank;      /* -1: it ran nowhere */
@@ -79,7 +79,7 @@ typedef struct sl_run_summary {
     sl_rank_summary *ranks; /* borrowed, `rank_count` of them */
     uint32_t rank_count;
     uint64_t tasks; /* of the whole list */
-    uint64_t statuses[SL_TASK_STATUSES];
+    uint64_t statuses[SL_RESULT_STATUSES];
     uint64_t earlier;  /* of these, finished by an earlier session */
     uint64_t attempts; /* of this session */
     double started_s;  /* of this session, seconds since 1970 */
@@ -89,7 +89,7 @@ typedef struct sl_run_summary {
 } sl_run_summary;
 
 /* Counts a finished task. */
-void sl_summary_result(sl_run_summary *summary, sl_task_status status, bool earlier);
+void sl_summary_result(sl_run_summary *summary, sl_result_status status, bool earlier);
 
 /* Counts an attempt of this session that ended on `rank` after holding `cpus` cores. Ranks out of
  * range are counted without a place. */

@@ -14,8 +14,9 @@
 #include "sdk/arena.h"
 
 #define SL_ARRAY_INDEX_MAX 999999999u
-#define SL_ARRAY_LINE_MAX  65536 /* bytes: a line becomes an argument and an environment variable  \
-                                  */
+#define SL_ARRAY_LINE_MAX                                                                          \
+    65536 /* bytes: a line becomes an argument and an environment variable                         \
+           */
 
 typedef struct sl_task_array {
     uint32_t *indices; /* ascending, `count` of them */

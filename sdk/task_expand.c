@@ -85,9 +85,9 @@ static sl_err fill_env(const member *of, sl_task_spec *spec) {
 }
 
 static sl_err fill_texts(const member *of, sl_task_spec *spec) {
-    if (spec->kind == SL_TASK_COMMAND)
+    if (spec->kind == SL_FORM_COMMAND)
         SL_TRY(fill_argv(of, spec));
-    if (spec->kind == SL_TASK_SHELL)
+    if (spec->kind == SL_FORM_SHELL)
         SL_TRY(fill(of, &spec->shell, true));
     if (spec->args_kind == SL_ARGS_STRING)
         SL_TRY(fill(of, &spec->args, false));

@@ -118,19 +118,19 @@ static sl_err field_command(sl_task_fields_reader *reader, json_t *value, sl_tas
         SL_TRY(
             copy_string(reader->arena, json_array_get(value, i), 0, SL_TASK_STRING_MAX, &argv[i]));
     argv[count] = NULL;
-    fields->spec.kind = SL_TASK_COMMAND;
+    fields->spec.kind = SL_FORM_COMMAND;
     fields->spec.argv = argv;
     fields->spec.argc = (uint32_t)count;
     return SL_OK;
 }
 
 static sl_err field_shell(sl_task_fields_reader *reader, json_t *value, sl_task_fields *fields) {
-    fields->spec.kind = SL_TASK_SHELL;
+    fields->spec.kind = SL_FORM_SHELL;
     return copy_string(reader->arena, value, 1, SL_TASK_STRING_MAX, &fields->spec.shell);
 }
 
 static sl_err field_function(sl_task_fields_reader *reader, json_t *value, sl_task_fields *fields) {
-    fields->spec.kind = SL_TASK_FUNCTION;
+    fields->spec.kind = SL_FORM_FUNCTION;
     return copy_repeated(reader, MEMO_FUNCTION, value, SL_TASK_NAME_MAX, &fields->spec.function);
 }
 
@@ -397,7 +397,7 @@ static sl_err one_action(const json_t *object, sl_task_fields *fields) {
                        "nothing to run; a task has exactly one of command, shell and "
                        "function");
     fields->field = "args";
-    if (fields->spec.args && fields->spec.kind != SL_TASK_FUNCTION)
+    if (fields->spec.args && fields->spec.kind != SL_FORM_FUNCTION)
         return sl_fail(SL_ERR_INVALID, "given with %s; only a function takes args", found);
     fields->field = NULL;
     return SL_OK;

@@ -189,7 +189,7 @@ static sl_err check_shell_line(const char *text, size_t length, size_t *column) 
 
 static sl_err add_shell(sl_task_list *list, uint64_t line, const char *text, size_t length) {
     sl_task_fields fields = {.spec = list->defaults, .column = 1};
-    fields.spec.kind = SL_TASK_SHELL;
+    fields.spec.kind = SL_FORM_SHELL;
     fields.spec.line = (uint32_t)line;
     sl_err err = check_shell_line(text, length, &fields.column);
     if (err == SL_OK) {
@@ -276,7 +276,7 @@ static sl_err copy_command(sl_task_list *list, uint32_t argc, const char *const 
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for the command");
     }
     copy[argc] = NULL;
-    spec->kind = SL_TASK_COMMAND;
+    spec->kind = SL_FORM_COMMAND;
     spec->argv = copy;
     spec->argc = argc;
     return SL_OK;

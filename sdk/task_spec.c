@@ -54,14 +54,14 @@ void sl_shell_quote(sl_strbuf *out, const char *text) {
 }
 
 void sl_task_spec_command_text(const sl_task_spec *spec, sl_strbuf *out) {
-    switch ((sl_task_kind)spec->kind) {
-    case SL_TASK_SHELL:
+    switch ((sl_task_form)spec->kind) {
+    case SL_FORM_SHELL:
         sl_strbuf_append(out, spec->shell);
         break;
-    case SL_TASK_FUNCTION:
+    case SL_FORM_FUNCTION:
         sl_strbuf_printf(out, "%s(%s)", spec->function, spec->args ? spec->args : "");
         break;
-    case SL_TASK_COMMAND:
+    case SL_FORM_COMMAND:
         for (uint32_t i = 0; i < spec->argc; i++) {
             if (i > 0)
                 sl_strbuf_append_char(out, ' ');

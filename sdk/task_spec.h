@@ -11,14 +11,15 @@
 #include "runtime/strbuf.h"
 
 /* Bounds. A task file is hostile input: nothing in a spec exceeds these. */
-#define SL_TASK_NAME_MAX     200    /* bytes: it becomes a file name */
-#define SL_TASK_REGION_MAX   64     /* bytes */
-#define SL_TASK_STRING_MAX   131071 /* bytes of one argument or NAME=VALUE (Linux: MAX_ARG_STRLEN) \
-                                     */
-#define SL_TASK_CPUS_MAX     65536  /* cores of one task */
-#define SL_TASK_GPUS_MAX     1024   /* devices of one task */
-#define SL_TASK_MEMORY_MAX   1e6    /* GB (10^9 bytes) */
-#define SL_TASK_UCU_MAX      1e9    /* UCU */
+#define SL_TASK_NAME_MAX   200 /* bytes: it becomes a file name */
+#define SL_TASK_REGION_MAX 64  /* bytes */
+#define SL_TASK_STRING_MAX                                                                         \
+    131071                         /* bytes of one argument or NAME=VALUE (Linux: MAX_ARG_STRLEN)  \
+                                    */
+#define SL_TASK_CPUS_MAX     65536 /* cores of one task */
+#define SL_TASK_GPUS_MAX     1024  /* devices of one task */
+#define SL_TASK_MEMORY_MAX   1e6   /* GB (10^9 bytes) */
+#define SL_TASK_UCU_MAX      1e9   /* UCU */
 #define SL_TASK_PRIORITY_MAX 1000000    /* either sign */
 #define SL_TASK_TIMEOUT_MAX  1e9        /* seconds */
 #define SL_TASK_TIMEOUT_MIN  0.001      /* seconds; also the resolution */
@@ -27,7 +28,7 @@
 #define SL_TASK_COUNT_MAX    100000000u /* tasks of one run */
 #define SL_TASK_NO_GROUP     UINT32_MAX /* sl_task_spec.group of a task outside any array */
 
-typedef enum sl_task_kind { SL_TASK_COMMAND, SL_TASK_SHELL, SL_TASK_FUNCTION } sl_task_kind;
+typedef enum sl_task_form { SL_FORM_COMMAND, SL_FORM_SHELL, SL_FORM_FUNCTION } sl_task_form;
 typedef enum sl_task_stdin { SL_STDIN_NONE, SL_STDIN_TEXT, SL_STDIN_FILE } sl_task_stdin;
 typedef enum sl_task_args { SL_ARGS_NONE, SL_ARGS_STRING, SL_ARGS_JSON } sl_task_args;
 
@@ -41,9 +42,9 @@ typedef struct sl_task_range {
 typedef struct sl_task_spec {
     const char *name;            /* unique in its list, safe as a file name */
     union {                      /* by `kind` */
-        const char *const *argv; /* SL_TASK_COMMAND: `argc` strings and a NULL */
-        const char *shell;       /* SL_TASK_SHELL: text for /bin/sh -c */
-        const char *function;    /* SL_TASK_FUNCTION: the registered name */
+        const char *const *argv; /* SL_FORM_COMMAND: `argc` strings and a NULL */
+        const char *shell;       /* SL_FORM_SHELL: text for /bin/sh -c */
+        const char *function;    /* SL_FORM_FUNCTION: the registered name */
     };
     const char *args;           /* by `args_kind`: the string's bytes, or compact JSON text */
     const char *input;          /* by `stdin_kind`: the text itself, or a path */
@@ -63,7 +64,7 @@ typedef struct sl_task_spec {
     int32_t priority;   /* higher first */
     uint32_t line;      /* of the task file, from 1; 0: not from a file */
     uint32_t group;     /* the array it is a member of, or SL_TASK_NO_GROUP */
-    uint8_t kind;       /* sl_task_kind */
+    uint8_t kind;       /* sl_task_form */
     uint8_t stdin_kind; /* sl_task_stdin */
     uint8_t args_kind;  /* sl_task_args */
 } sl_task_spec;

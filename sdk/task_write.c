@@ -32,14 +32,14 @@ static void write_scaled(sl_strbuf *out, const char *key, uint64_t value, double
 }
 
 static void write_action(sl_strbuf *out, const sl_task_spec *spec) {
-    switch ((sl_task_kind)spec->kind) {
-    case SL_TASK_SHELL:
+    switch ((sl_task_form)spec->kind) {
+    case SL_FORM_SHELL:
         write_string(out, "shell", spec->shell);
         break;
-    case SL_TASK_FUNCTION:
+    case SL_FORM_FUNCTION:
         write_string(out, "function", spec->function);
         break;
-    case SL_TASK_COMMAND:
+    case SL_FORM_COMMAND:
         write_key(out, "command");
         for (uint32_t i = 0; i < spec->argc; i++) {
             sl_strbuf_append_char(out, i == 0 ? '[' : ',');

@@ -13,7 +13,7 @@ static sl_task_result good_result(void) {
     return (sl_task_result){.name = "a \"quoted\"",
                             .host = "n1",
                             .region = "us-west",
-                            .status = SL_TASK_DONE,
+                            .status = SL_RESULT_DONE,
                             .rank = 2,
                             .attempts = 1,
                             .start_s = 1795400098.6264,
@@ -65,14 +65,14 @@ TEST(a_result_has_exactly_the_fields_of_record) {
 }
 
 TEST(what_is_not_known_is_null) {
-    sl_task_result result = {.name = "x", .status = SL_TASK_SKIPPED, .exit_code = -1, .rank = -1};
+    sl_task_result result = {.name = "x", .status = SL_RESULT_SKIPPED, .exit_code = -1, .rank = -1};
     check_result(&result,
                  "{\"name\":\"x\",\"status\":\"skipped\",\"exit_code\":null,\"signal\":null,"
                  "\"attempts\":0,\"rank\":null,\"host\":null,\"region\":null,"
                  "\"start_s\":null,\"end_s\":null,\"user_s\":0.000000,\"sys_s\":0.000000,"
                  "\"max_rss_bytes\":0}\n");
-    CHECK_STR(sl_task_status_name(SL_TASK_CANCELLED), "cancelled");
-    CHECK_STR(sl_task_status_name((sl_task_status)77), "unknown");
+    CHECK_STR(sl_result_status_name(SL_RESULT_CANCELLED), "cancelled");
+    CHECK_STR(sl_result_status_name((sl_result_status)77), "unknown");
 }
 
 /* ---- joblog ---- */
@@ -90,7 +90,7 @@ TEST(joblog_lines) {
     sl_task_result result = good_result();
     check_joblog(&result, "echo 'a\tb'",
                  "7\tn1\t1795400098.626\t     1.500\t0\t9\t0\t0\techo 'a\tb'\n");
-    result.status = SL_TASK_FAILED;
+    result.status = SL_RESULT_FAILED;
     result.exit_code = 3;
     result.host = NULL;
     check_joblog(&result, "x", "7\t:\t1795400098.626\t     1.500\t0\t9\t3\t0\tx\n");
@@ -145,9 +145,9 @@ TEST(summary_adds_up) {
                               .version = "1.2.3",
                               .reason = "interrupted"};
     for (int i = 0; i < 5; i++)
-        sl_summary_result(&summary, SL_TASK_DONE, i < 2);
-    sl_summary_result(&summary, SL_TASK_FAILED, false);
-    sl_summary_result(&summary, SL_TASK_SKIPPED, false);
+        sl_summary_result(&summary, SL_RESULT_DONE, i < 2);
+    sl_summary_result(&summary, SL_RESULT_FAILED, false);
+    sl_summary_result(&summary, SL_RESULT_SKIPPED, false);
     sl_summary_attempt(&summary, 0, 1, 1795400001, 1795400006);
     sl_summary_attempt(&summary, 0, 2, 1795400001, 1795400006);
     sl_summary_attempt(&summary, 1, 1, 1795400006, 1795400001); /* a clock set back: no time */

@@ -260,7 +260,7 @@ TEST(every_field_reaches_the_spec) {
     REQUIRE(sl_task_list_count(list) == 4);
     const sl_task_spec *a = sl_task_list_at(list, 0), *b = sl_task_list_at(list, 1);
     CHECK_STR(a->name, "a");
-    CHECK_INT(a->kind, SL_TASK_COMMAND);
+    CHECK_INT(a->kind, SL_FORM_COMMAND);
     CHECK_INT(a->argc, 3);
     CHECK_STR(a->argv[1], "-l");
     CHECK_STR(a->argv[2], "");
