@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRIES       16
-#define HOLDER_SIZE 128
+#define TRIES           16
+#define HOLDER_SIZE     128
+#define HOST_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
 
 typedef struct holder {
     long pid;
@@ -34,12 +35,17 @@ static void host_name(char host[HOLDER_SIZE]) {
 
 /* What the lock file says; it may be empty for a moment, or anything at all. */
 static bool read_holder(int fd, holder *found) {
-    char text[HOLDER_SIZE] = "", use[8] = "";
-    ssize_t got = pread(fd, text, sizeof text - 1, 0);
-    if (got <= 0 ||
-        sscanf(text, "%ld %127[-._a-zA-Z0-9] %7[a-z]", &found->pid, found->host, use) < 2)
+    char text[HOLDER_SIZE] = "", *rest = NULL, *place = NULL;
+    if (pread(fd, text, sizeof text - 1, 0) <= 0)
         return false;
-    found->shared = strcmp(use, "shared") == 0;
+    found->pid = strtol(text, &rest, 10);
+    const char *host = strtok_r(rest, " \n", &place);
+    const char *use = host ? strtok_r(NULL, " \n", &place) : NULL;
+    /* Such a name is printed on a terminal: nothing but what names are made of. */
+    if (rest == text || !host || host[strspn(host, HOST_CHARACTERS)])
+        return false;
+    snprintf(found->host, sizeof found->host, "%s", host);
+    found->shared = use && strcmp(use, "shared") == 0;
     return true;
 }
 

@@ -13,8 +13,6 @@
 
 #define TASKS_MAX 200000
 
-extern char **environ;
-
 typedef struct victim {
     pid_t pid;
     int input;  /* write end of its standard input */
@@ -133,7 +131,7 @@ static void nap(unsigned us) {
 
 TEST(killed_at_random_moments_loses_nothing_told) {
     char path[256];
-    bool *accepted = calloc(TASKS_MAX, 1), *done = calloc(TASKS_MAX, 1);
+    static bool accepted[TASKS_MAX], done[TASKS_MAX];
     uint32_t tasks = 0;
     snprintf(path, sizeof path, "%s/ledger.db", sl_test_dir());
     for (int round = 0; round < 20; round++) {
@@ -151,13 +149,11 @@ TEST(killed_at_random_moments_loses_nothing_told) {
         tasks = now;
     }
     CHECK(tasks > 0);
-    free(accepted);
-    free(done);
 }
 
 TEST(killed_while_it_is_made_leaves_none_or_a_whole_one) {
     char path[256];
-    bool *accepted = calloc(TASKS_MAX, 1), *done = calloc(TASKS_MAX, 1);
+    static bool accepted[TASKS_MAX], done[TASKS_MAX];
     for (int round = 0; round < 10; round++) {
         victim v;
         snprintf(path, sizeof path, "%s/new%d.db", sl_test_dir(), round);
@@ -166,8 +162,6 @@ TEST(killed_while_it_is_made_leaves_none_or_a_whole_one) {
         finish(&v, accepted, done);
         check_told(path, accepted, done);
     }
-    free(accepted);
-    free(done);
 }
 
 TEST(another_process_holding_it_is_named) {
