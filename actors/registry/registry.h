@@ -1,0 +1,58 @@
+/* The registry actor: what this node offers, and what it knows of every other node.
+ *
+ * No node is special. Each node's registry keeps an entry for every node of the network and spreads
+ * what it knows by gossip: every period it raises the version of its own entry (the heartbeat) and
+ * sends some entries to a few others. Actors of the node watch the result (registry_watch).
+ *
+ * Every node's traffic is bounded by SL_REGISTRY_FANOUT messages of at most
+ * SL_REGISTRY_GOSSIP_BYTES a period, however many nodes there are. */
+#ifndef SL_REGISTRY_REGISTRY_H
+#define SL_REGISTRY_REGISTRY_H
+
+#include "actors/registry/location.h"
+#include "runtime/actor.h"
+
+enum {
+    SL_REGISTRY_FANOUT = 3,          /* nodes told each period */
+    SL_REGISTRY_GOSSIP_BYTES = 1800, /* one message, encoded: fits any control frame of 2 KiB */
+    SL_REGISTRY_DIRECT_NODES = 64,   /* up to this size a joining or leaving node tells everyone */
+    SL_REGISTRY_WATCHERS_MAX = 64    /* more are refused, with a warning */
+};
+
+#define SL_REGISTRY_PERIOD_NS  (100 * SL_NS_PER_MS)
+#define SL_REGISTRY_SUSPECT_NS (3 * SL_NS_PER_S)
+#define SL_REGISTRY_DEAD_NS    (10 * SL_NS_PER_S)
+
+/* The argument of sl_node_spawn(): copied; what it points to is borrowed until the actor ends. */
+typedef struct sl_registry_options {
+    const char *hostname; /* NULL: "". Longer than 255 bytes is cut */
+    sl_location location;
+    uint32_t cores; /* the offer; all of it is free at first */
+    uint32_t gpus;
+    uint64_t memory_bytes;
+    uint64_t ucu_milli;
+    const char *description;   /* JSON text that answers registry_describe; NULL: "{}" */
+    uint32_t incarnation;      /* the node's, as in sl_node_options */
+    bool await_executor;       /* joining until the first registry_free; else alive at once */
+    uint64_t gossip_period_ns; /* 0: SL_REGISTRY_PERIOD_NS */
+    uint64_t suspect_ns;       /* 0: SL_REGISTRY_SUSPECT_NS; see sl_registry_suspect_ns() */
+    uint64_t dead_ns;          /* 0: SL_REGISTRY_DEAD_NS; never less than twice the suspect time */
+} sl_registry_options;
+
+/* Spawned at SL_SLOT_REGISTRY, before the loop runs (what reaches a slot that is still empty is
+ * lost) and before any actor that watches it. Start fails with INVALID for a description over its
+ * bound, NO_MEMORY.
+ *
+ * Takes registry_gossip from any node; registry_watch and registry_free from this one;
+ * registry_describe from any actor. When a node is dead it calls sl_node_peer_lost(). When it stops
+ * (the node closes) it tells the others that the node leaves. */
+extern const sl_actor_class sl_registry_class;
+
+/* How long a node may be silent before it is suspected: `suspect_ns`, but at least
+ * 4 · period · (log2 N + N / (entries · fanout)), for news of a node need about log2 N periods to
+ * reach everybody, and a message carries `entries` of N nodes. Silence is measured in time during
+ * which this node itself ran: a machine that stopped it stopped its judgement too. */
+uint64_t sl_registry_suspect_ns(uint64_t suspect_ns, uint64_t period_ns, uint32_t nodes,
+                                uint32_t entries);
+
+#endif
