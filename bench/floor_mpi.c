@@ -35,7 +35,9 @@ static void acknowledge(const plan *p) {
 /* Median time of `run`, by rank 0's clock, told to rank 1. */
 static double median_s(plan *p, step run, uint32_t repetitions) {
     double times[REPETITIONS_MAX], median;
-    repetitions = repetitions < 1 ? 1 : repetitions > REPETITIONS_MAX ? REPETITIONS_MAX : repetitions;
+    repetitions = repetitions < 1                 ? 1
+                  : repetitions > REPETITIONS_MAX ? REPETITIONS_MAX
+                                                  : repetitions;
     run(p);
     for (uint32_t i = 0; i < repetitions; i++) {
         acknowledge(p); /* both are here */
@@ -113,15 +115,18 @@ static void run_windows(plan *p) {
     for (uint32_t done = 0; done < p->count; done += p->window) {
         for (uint32_t i = 0; i < p->window; i++)
             if (p->self == 0)
-                MPI_Isend(p->buffer, (int)p->bytes, MPI_BYTE, 1, TAG, MPI_COMM_WORLD, &p->requests[i]);
+                MPI_Isend(p->buffer, (int)p->bytes, MPI_BYTE, 1, TAG, MPI_COMM_WORLD,
+                          &p->requests[i]);
             else
-                MPI_Irecv(p->buffer, (int)p->bytes, MPI_BYTE, 0, TAG, MPI_COMM_WORLD, &p->requests[i]);
+                MPI_Irecv(p->buffer, (int)p->bytes, MPI_BYTE, 0, TAG, MPI_COMM_WORLD,
+                          &p->requests[i]);
         MPI_Waitall((int)p->window, p->requests, MPI_STATUSES_IGNORE);
         acknowledge(p);
     }
 }
 
-static double measure_s(step run, size_t bytes, uint32_t count, uint32_t window, uint32_t repetitions) {
+static double measure_s(step run, size_t bytes, uint32_t count, uint32_t window,
+                        uint32_t repetitions) {
     plan p = {0};
     double seconds = 0;
     if (plan_init(&p, bytes, count, window))
@@ -147,7 +152,8 @@ double floor_mpi_window_per_s(size_t bytes, uint32_t messages, uint32_t repetiti
     return per_second(whole, measure_s(run_windows, bytes, whole, WINDOW, repetitions));
 }
 
-double floor_mpi_bandwidth_bytes_per_s(size_t bytes, uint32_t window, uint32_t windows, uint32_t repetitions) {
+double floor_mpi_bandwidth_bytes_per_s(size_t bytes, uint32_t window, uint32_t windows,
+                                       uint32_t repetitions) {
     double seconds = measure_s(run_windows, bytes, window * windows, window, repetitions);
     return per_second((double)bytes * window * windows, seconds);
 }

@@ -7,8 +7,8 @@
 
 enum { LINE_BYTES = 64 };
 
-/* One bell to a cache line: a rank's part has room for a whole line wherever the part begins. MPI maps
- * whole pages, so that every process rounds to the same line. */
+/* One bell to a cache line: a rank's part has room for a whole line wherever the part begins. MPI
+ * maps whole pages, so that every process rounds to the same line. */
 static sl_doorbell *on_line(void *part) {
     return (sl_doorbell *)(((uintptr_t)part + LINE_BYTES - 1) & ~(uintptr_t)(LINE_BYTES - 1));
 }
@@ -21,7 +21,8 @@ static bool agreed(MPI_Comm host, bool mine) {
 
 static bool window_open(sl_mpi_bells *bells, MPI_Comm host) {
     void *part = NULL;
-    int code = MPI_Win_allocate_shared(2 * LINE_BYTES, 1, MPI_INFO_NULL, host, &part, &bells->window);
+    int code =
+        MPI_Win_allocate_shared(2 * LINE_BYTES, 1, MPI_INFO_NULL, host, &part, &bells->window);
     if (code == MPI_SUCCESS) {
         MPI_Win_set_errhandler(bells->window, MPI_ERRORS_RETURN);
         bells->own = on_line(part);

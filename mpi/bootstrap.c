@@ -1,7 +1,8 @@
 /* Design notes
- * Facts go in two steps: a record of fixed size from every rank, which tells how much data each has, then
- * the data. The order of what is set up matters twice: the eager limit must be in the environment before
- * MPI starts, and whether there are doorbells must be known of all before the window's collective call. */
+ * Facts go in two steps: a record of fixed size from every rank, which tells how much data each
+ * has, then the data. The order of what is set up matters twice: the eager limit must be in the
+ * environment before MPI starts, and whether there are doorbells must be known of all before the
+ * window's collective call. */
 #include "mpi/bootstrap.h"
 
 #include <limits.h>
@@ -37,9 +38,10 @@ sl_err sl_mpi_check(int code, const char *what) {
 }
 
 bool sl_mpi_launched(void) {
-    /* Open MPI's mpirun; PMIx (srun --mpi=pmix, prun); PMI-1 and PMI-2 (hydra, srun --mpi=pmi2); Intel. */
-    static const char *const names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK",
-                                        "PMI_SIZE",             "PMI_ID",    "MPI_LOCALNRANKS"};
+    /* Open MPI's mpirun; PMIx (srun --mpi=pmix, prun); PMI-1 and PMI-2 (hydra, srun --mpi=pmi2);
+     * Intel. */
+    static const char *const names[] = {
+        "OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_SIZE", "PMI_ID", "MPI_LOCALNRANKS"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (sl_env_get(NULL, names[i]))
             return true;
@@ -51,8 +53,8 @@ bool sl_mpi_launched(void) {
 static sl_err in_range(const char *name, uint64_t value, uint64_t least, uint64_t most) {
     if (value >= least && value <= most)
         return SL_OK;
-    return sl_fail(SL_ERR_INVALID, "%s is %llu, not in %llu ... %llu", name, (unsigned long long)value,
-                   (unsigned long long)least, (unsigned long long)most);
+    return sl_fail(SL_ERR_INVALID, "%s is %llu, not in %llu ... %llu", name,
+                   (unsigned long long)value, (unsigned long long)least, (unsigned long long)most);
 }
 
 static uint64_t or_default(uint64_t value, uint64_t otherwise) {
@@ -73,7 +75,8 @@ static sl_err settings_make(const sl_mpi_options *o, sl_mpi_settings *s) {
         return sl_fail(SL_ERR_INVALID, "data_bytes is %zu, but data is NULL", o->data_bytes);
     SL_TRY(in_range("data_bytes", o->data_bytes, 0, SL_MPI_DATA_MAX_BYTES));
     if (o->frame_bytes)
-        SL_TRY(in_range("frame_bytes", o->frame_bytes, SL_MPI_FRAME_MIN_BYTES, SL_MPI_FRAME_MAX_BYTES));
+        SL_TRY(in_range("frame_bytes", o->frame_bytes, SL_MPI_FRAME_MIN_BYTES,
+                        SL_MPI_FRAME_MAX_BYTES));
     SL_TRY(in_range("window", s->window, 1, SL_MPI_WINDOW_MAX));
     SL_TRY(in_range("receive_ring", s->receive_ring, 1, SL_MPI_RING_MAX));
     SL_TRY(in_range("pause_min_ns", s->pause_min_ns, 1, SL_MPI_PAUSE_MAX_NS));
@@ -97,8 +100,9 @@ static sl_err thread_level_check(void) {
     SL_MPI_TRY(MPI_Is_thread_main(&main_thread));
     if (main_thread || level >= MPI_THREAD_SERIALIZED)
         return SL_OK;
-    return sl_fail(SL_ERR_INVALID, "MPI was started below MPI_THREAD_SERIALIZED, so that only the thread "
-                                   "that started it may open the network");
+    return sl_fail(SL_ERR_INVALID,
+                   "MPI was started below MPI_THREAD_SERIALIZED, so that only the thread "
+                   "that started it may open the network");
 }
 
 static sl_err mpi_start(sl_mpi *mpi, bool multiple) {
@@ -109,13 +113,15 @@ static sl_err mpi_start(sl_mpi *mpi, bool multiple) {
         return sl_fail(SL_ERR_CLOSED, "MPI was finalized; a process cannot start it twice");
     if (!running) {
         sl_mpi_eager_limit_request();
-        SL_MPI_TRY(MPI_Init_thread(NULL, NULL, multiple ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED, &level));
+        SL_MPI_TRY(MPI_Init_thread(NULL, NULL, multiple ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED,
+                                   &level));
         mpi->started = true;
     }
     SL_TRY(thread_level_check());
     SL_MPI_TRY(MPI_Query_thread(&level));
     if (multiple && level < MPI_THREAD_MULTIPLE)
-        return sl_fail(SL_ERR_UNAVAILABLE, "MPI gives thread level %d, less than MPI_THREAD_MULTIPLE", level);
+        return sl_fail(SL_ERR_UNAVAILABLE,
+                       "MPI gives thread level %d, less than MPI_THREAD_MULTIPLE", level);
     return SL_OK;
 }
 
@@ -149,7 +155,8 @@ static sl_err communicators_open(sl_mpi *mpi, const void *given) {
     SL_MPI_TRY(MPI_Comm_size(mpi->frames, &count));
     mpi->rank = (uint32_t)rank;
     mpi->count = (uint32_t)count;
-    SL_MPI_TRY(MPI_Comm_split_type(mpi->frames, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &mpi->host));
+    SL_MPI_TRY(
+        MPI_Comm_split_type(mpi->frames, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &mpi->host));
     SL_MPI_TRY(MPI_Comm_set_errhandler(mpi->host, MPI_ERRORS_RETURN));
     return tag_mask_read(mpi->bulk, &mpi->tag_mask);
 }
@@ -179,7 +186,8 @@ static sl_err hello_check(const hello *h, uint32_t rank) {
     if (h->data_bytes <= SL_MPI_DATA_MAX_BYTES && h->local_rank < h->local_size &&
         h->frame_bytes >= SL_MPI_FRAME_MIN_BYTES && h->frame_bytes <= SL_MPI_FRAME_MAX_BYTES)
         return SL_OK;
-    return sl_fail(SL_ERR_DECODE, "rank %u says of itself what cannot be: is it another version?", rank);
+    return sl_fail(SL_ERR_DECODE, "rank %u says of itself what cannot be: is it another version?",
+                   rank);
 }
 
 static void fact_set(sl_mpi_facts *fact, const hello *h, uint32_t rank) {
@@ -219,14 +227,15 @@ static sl_err data_gather(sl_mpi *mpi, const sl_mpi_options *options, int *count
         units += (uint64_t)counts[i];
     }
     if (units > INT_MAX)
-        return sl_fail(SL_ERR_TOO_LARGE, "%llu bytes of the ranks' data", (unsigned long long)units * 8);
+        return sl_fail(SL_ERR_TOO_LARGE, "%llu bytes of the ranks' data",
+                       (unsigned long long)units * 8);
     mpi->data = malloc(units * 8 + 8);
     if (!mpi->data)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the data of %u ranks", mpi->count);
     if (options->data_bytes)
         memcpy(mine, options->data, options->data_bytes);
-    SL_MPI_TRY(MPI_Allgatherv(mine, counts[mpi->rank], MPI_UINT64_T, mpi->data, counts, places, MPI_UINT64_T,
-                              mpi->frames));
+    SL_MPI_TRY(MPI_Allgatherv(mine, counts[mpi->rank], MPI_UINT64_T, mpi->data, counts, places,
+                              MPI_UINT64_T, mpi->frames));
     for (uint32_t i = 0; i < mpi->count; i++)
         mpi->facts[i].data = mpi->data + (size_t)places[i] * 8;
     return SL_OK;
@@ -242,8 +251,9 @@ static sl_err facts_gather(sl_mpi *mpi, const sl_mpi_options *options, bool *bel
     if (!all || !numbers || !mpi->facts)
         err = sl_fail(SL_ERR_NO_MEMORY, "no memory for the facts of %u ranks", mpi->count);
     if (err == SL_OK)
-        err = sl_mpi_check(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->frames),
-                           "MPI_Allgather of facts");
+        err = sl_mpi_check(
+            MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->frames),
+            "MPI_Allgather of facts");
     if (err == SL_OK)
         err = hellos_take(mpi, all, bells);
     if (err == SL_OK)

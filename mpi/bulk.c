@@ -1,7 +1,7 @@
 /* Design notes
- * The receiver's MPI_Irecv names the blob's memory, so that Open MPI copies once, straight out of the
- * sender's blob (CMA), or the network card writes there. A count of MPI is an int: a larger blob is one
- * element of a derived type of 1 MiB blocks and a rest, and still one message. */
+ * The receiver's MPI_Irecv names the blob's memory, so that Open MPI copies once, straight out of
+ * the sender's blob (CMA), or the network card writes there. A count of MPI is an int: a larger
+ * blob is one element of a derived type of 1 MiB blocks and a rest, and still one message. */
 #include "mpi/bulk.h"
 
 #include "runtime/log.h"
@@ -39,7 +39,8 @@ static sl_err layout_of(const sl_mpi_bulk *bulk, uint64_t bytes, layout *out) {
 
 static sl_err prepare(sl_mpi_bulk *bulk, uint64_t bytes, layout *out) {
     if (bulk->under_way.count >= SL_MPI_BULK_MAX)
-        return sl_fail(SL_ERR_AGAIN, "%d bulk transfers are under way, the most allowed", SL_MPI_BULK_MAX);
+        return sl_fail(SL_ERR_AGAIN, "%d bulk transfers are under way, the most allowed",
+                       SL_MPI_BULK_MAX);
     SL_TRY(sl_mpi_requests_reserve(&bulk->under_way, 1));
     return layout_of(bulk, bytes, out);
 }

@@ -13,12 +13,15 @@ typedef struct sl_mpi_bulk {
     uint32_t sends;            /* of those, how many send */
 } sl_mpi_bulk;
 
-/* SL_ERR_AGAIN with SL_MPI_BULK_MAX under way, SL_ERR_TRANSPORT when MPI refuses. The ids that one node
- * gives to one peer must differ under the tag mask while they are under way (a counter does). */
+/* SL_ERR_AGAIN with SL_MPI_BULK_MAX under way, SL_ERR_TRANSPORT when MPI refuses. The ids that one
+ * node gives to one peer must differ under the tag mask while they are under way (a counter does).
+ */
 sl_err sl_mpi_bulk_send(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, sl_blob *blob) SL_CHECKED;
-sl_err sl_mpi_bulk_receive(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, uint64_t bytes) SL_CHECKED;
+sl_err sl_mpi_bulk_receive(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id,
+                           uint64_t bytes) SL_CHECKED;
 
-/* How many transfers are over; they are in bulk->under_way.finished, and their references the caller's. */
+/* How many transfers are over; they are in bulk->under_way.finished, and their references the
+ * caller's. */
 int sl_mpi_bulk_test(sl_mpi_bulk *bulk);
 
 /* Whether a finished receive filled its blob; logs why not. */

@@ -12,16 +12,20 @@ typedef struct collective {
     MPI_Comm comm;
     sl_collective_ticket started;
     uint32_t pending;
-    MPI_Request requests[PENDING];       /* of ticket t at t % PENDING */
+    MPI_Request requests[PENDING];         /* of ticket t at t % PENDING */
     sl_collective_ticket tickets[PENDING]; /* 0: the place is free */
 } collective;
 
 static MPI_Datatype type_of(sl_collective_type type) {
-    return type == SL_COLLECTIVE_FLOAT32 ? MPI_FLOAT : type == SL_COLLECTIVE_FLOAT64 ? MPI_DOUBLE : MPI_INT64_T;
+    return type == SL_COLLECTIVE_FLOAT32   ? MPI_FLOAT
+           : type == SL_COLLECTIVE_FLOAT64 ? MPI_DOUBLE
+                                           : MPI_INT64_T;
 }
 
 static MPI_Op reduction_of(sl_collective_reduction reduction) {
-    return reduction == SL_COLLECTIVE_SUM ? MPI_SUM : reduction == SL_COLLECTIVE_MIN ? MPI_MIN : MPI_MAX;
+    return reduction == SL_COLLECTIVE_SUM   ? MPI_SUM
+           : reduction == SL_COLLECTIVE_MIN ? MPI_MIN
+                                            : MPI_MAX;
 }
 
 /* The place of the next operation, or NULL when it is still taken. */
@@ -44,19 +48,20 @@ static sl_err started(collective *c, int code, const char *what, sl_collective_t
     return SL_OK;
 }
 
-static sl_err mpi_allreduce(sl_collective *base, void *array, uint64_t count, sl_collective_type type,
-                            sl_collective_reduction reduction, sl_collective_ticket *ticket) {
+static sl_err mpi_allreduce(sl_collective *base, void *array, uint64_t count,
+                            sl_collective_type type, sl_collective_reduction reduction,
+                            sl_collective_ticket *ticket) {
     collective *c = (collective *)base;
     MPI_Request *request = place_next(c);
     if (!request)
         return full();
-    int code = MPI_Iallreduce(MPI_IN_PLACE, array, (int)count, type_of(type), reduction_of(reduction), c->comm,
-                              request);
+    int code = MPI_Iallreduce(MPI_IN_PLACE, array, (int)count, type_of(type),
+                              reduction_of(reduction), c->comm, request);
     return started(c, code, "MPI_Iallreduce", ticket);
 }
 
-static sl_err mpi_broadcast(sl_collective *base, void *array, uint64_t count, sl_collective_type type,
-                            uint32_t root, sl_collective_ticket *ticket) {
+static sl_err mpi_broadcast(sl_collective *base, void *array, uint64_t count,
+                            sl_collective_type type, uint32_t root, sl_collective_ticket *ticket) {
     collective *c = (collective *)base;
     MPI_Request *request = place_next(c);
     if (!request)
@@ -71,8 +76,8 @@ static sl_err mpi_allgather(sl_collective *base, const void *part, void *array, 
     MPI_Request *request = place_next(c);
     if (!request)
         return full();
-    int code = MPI_Iallgather(part, (int)count, type_of(type), array, (int)count, type_of(type), c->comm,
-                              request);
+    int code = MPI_Iallgather(part, (int)count, type_of(type), array, (int)count, type_of(type),
+                              c->comm, request);
     return started(c, code, "MPI_Iallgather", ticket);
 }
 
@@ -126,15 +131,18 @@ static sl_err ranks_check(const sl_mpi *mpi, const uint32_t *members, uint32_t c
     for (uint32_t i = 0; i < count; i++) {
         uint32_t rank = members ? members[i] : i;
         if (rank >= mpi->count || (i > 0 && (int)rank <= ranks[i - 1]))
-            return sl_fail(SL_ERR_INVALID, "member %u is rank %u: not ascending, or not of %u ranks", i, rank,
+            return sl_fail(SL_ERR_INVALID,
+                           "member %u is rank %u: not ascending, or not of %u ranks", i, rank,
                            mpi->count);
         included |= rank == mpi->rank;
         ranks[i] = (int)rank;
     }
-    return included ? SL_OK : sl_fail(SL_ERR_INVALID, "rank %u is not among the members", mpi->rank);
+    return included ? SL_OK
+                    : sl_fail(SL_ERR_INVALID, "rank %u is not among the members", mpi->rank);
 }
 
-static sl_err communicator_create(sl_mpi *mpi, const int *ranks, uint32_t count, uint32_t tag, MPI_Comm *comm) {
+static sl_err communicator_create(sl_mpi *mpi, const int *ranks, uint32_t count, uint32_t tag,
+                                  MPI_Comm *comm) {
     MPI_Group all, members;
     SL_MPI_TRY(MPI_Comm_group(mpi->bulk, &all));
     int code = MPI_Group_incl(all, (int)count, ranks, &members);
@@ -143,7 +151,8 @@ static sl_err communicator_create(sl_mpi *mpi, const int *ranks, uint32_t count,
     code = MPI_Comm_create_group(mpi->bulk, members, (int)tag, comm);
     MPI_Group_free(&members);
     SL_TRY(sl_mpi_check(code, "MPI_Comm_create_group"));
-    return sl_mpi_check(MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
+    return sl_mpi_check(MPI_Comm_set_errhandler(*comm, MPI_ERRORS_RETURN),
+                        "MPI_Comm_set_errhandler");
 }
 
 static sl_err collective_create(MPI_Comm comm, sl_collective **out) {
@@ -165,7 +174,8 @@ sl_err sl_mpi_collective(sl_mpi *mpi, const uint32_t *members, uint32_t count, u
     if (!members)
         count = mpi->count;
     if (count < 1 || count > mpi->count || tag > 32767)
-        return sl_fail(SL_ERR_INVALID, "%u members of %u ranks, tag %u of at most 32767", count, mpi->count, tag);
+        return sl_fail(SL_ERR_INVALID, "%u members of %u ranks, tag %u of at most 32767", count,
+                       mpi->count, tag);
     int *ranks = malloc(count * sizeof *ranks);
     if (!ranks)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u ranks", count);

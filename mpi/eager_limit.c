@@ -1,7 +1,8 @@
 /* Design notes
- * Open MPI counts its own header into the limit, and reads OMPI_MCA_* from this process's environment in
- * MPI_Init, under mpirun as well. Raising vader's limit from 4 to 16 KiB costs no memory at rest: its
- * fragments are cut from a segment of fixed size. The component is called vader up to 4.1 and sm in 5. */
+ * Open MPI counts its own header into the limit, and reads OMPI_MCA_* from this process's
+ * environment in MPI_Init, under mpirun as well. Raising vader's limit from 4 to 16 KiB costs no
+ * memory at rest: its fragments are cut from a segment of fixed size. The component is called vader
+ * up to 4.1 and sm in 5. */
 #include "mpi/eager_limit.h"
 
 #include <mpi.h>
@@ -33,7 +34,8 @@ static size_t variable_value(MPI_T_cvar_handle handle, MPI_Datatype type) {
     return 0;
 }
 
-/* The value of a control variable, or 0 when there is none of that name, bound to nothing, and integer. */
+/* The value of a control variable, or 0 when there is none of that name, bound to nothing, and
+ * integer. */
 static size_t variable_read(const char *name) {
     int index, verbosity, bind, scope, count = 0, name_bytes = 0, description_bytes = 0;
     MPI_Datatype type;
@@ -51,7 +53,8 @@ static size_t variable_read(const char *name) {
 }
 
 size_t sl_mpi_eager_frame_bytes(void) {
-    static const char *const names[] = {"btl_vader_eager_limit", "btl_sm_eager_limit", "btl_tcp_eager_limit"};
+    static const char *const names[] = {"btl_vader_eager_limit", "btl_sm_eager_limit",
+                                        "btl_tcp_eager_limit"};
     size_t bytes = SL_MPI_FRAME_PREFERRED_BYTES;
     int provided;
     if (MPI_T_init_thread(MPI_THREAD_SINGLE, &provided) != MPI_SUCCESS)

@@ -16,8 +16,10 @@ static bool resize(void *array, size_t bytes) {
 
 static sl_err grow(sl_mpi_requests *set, int capacity) {
     size_t n = (size_t)capacity;
-    if (!resize(&set->requests, n * sizeof *set->requests) || !resize(&set->entries, n * sizeof *set->entries) ||
-        !resize(&set->indices, n * sizeof *set->indices) || !resize(&set->statuses, n * sizeof *set->statuses) ||
+    if (!resize(&set->requests, n * sizeof *set->requests) ||
+        !resize(&set->entries, n * sizeof *set->entries) ||
+        !resize(&set->indices, n * sizeof *set->indices) ||
+        !resize(&set->statuses, n * sizeof *set->statuses) ||
         !resize(&set->finished, n * sizeof *set->finished))
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %d MPI requests", capacity);
     set->capacity = capacity;

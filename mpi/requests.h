@@ -22,7 +22,7 @@ typedef struct sl_mpi_entry {
 /* A request that is over. */
 typedef struct sl_mpi_finished {
     sl_mpi_entry entry;
-    int code;    /* MPI_SUCCESS or what it failed with */
+    int code; /* MPI_SUCCESS or what it failed with */
     bool cancelled;
     uint64_t bytes; /* of a receive */
 } sl_mpi_finished;

@@ -1,23 +1,25 @@
 /* Design notes
  *
  * Receiving. A ring of persistent receives from any source is posted on a communicator that carries
- * nothing else. MPI matches messages of one sender to receives in the order of posting, so testing only the
- * head of the ring keeps each sender's order, and an idle poll costs one MPI_Test.
+ * nothing else. MPI matches messages of one sender to receives in the order of posting, so testing
+ * only the head of the ring keeps each sender's order, and an idle poll costs one MPI_Test.
  *
- * Sending. MPI_Isend from a buffer of the pool. Small frames are over at once and their buffer is reused
- * while it is hot; the others wait in `sends`, at most `window` to one peer. MPI_Send would be as fast but
- * may wait for the peer.
+ * Sending. MPI_Isend from a buffer of the pool. Small frames are over at once and their buffer is
+ * reused while it is hot; the others wait in `sends`, at most `window` to one peer. MPI_Send would
+ * be as fast but may wait for the peer.
  *
- * Sleeping. Who posts to a rank of its own host rings that rank's doorbell; a message sent eagerly through
- * shared memory is visible before the bell rings. Four cases need MPI's progress while asleep, and cut the
- * sleep into pauses that double from pause_min to pause_max since the last event: peers without a bell;
- * sends not yet over (MPI was out of fragments); bulk data under way; and a bell that rang when nothing was
- * to be found yet (a slower path than shared memory). Even without any of these a sleep ends after
- * pause_bells, should an MPI keep something back that it has called sent.
+ * Sleeping. Who posts to a rank of its own host rings that rank's doorbell; a message sent eagerly
+ * through shared memory is visible before the bell rings. Four cases need MPI's progress while
+ * asleep, and cut the sleep into pauses that double from pause_min to pause_max since the last
+ * event: peers without a bell; sends not yet over (MPI was out of fragments); bulk data under way;
+ * and a bell that rang when nothing was to be found yet (a slower path than shared memory). Even
+ * without any of these a sleep ends after pause_bells, should an MPI keep something back that it
+ * has called sent.
  *
- * The dead. MPI says nothing of them, sends to them pend for ever, and what it may still read or write must
- * stay: such requests become orphans, looked at only before a sleep. After an idle time MPI is asked for
- * progress before the first send, without which Open MPI's TCP may raise SIGPIPE or spin on a dead peer. */
+ * The dead. MPI says nothing of them, sends to them pend for ever, and what it may still read or
+ * write must stay: such requests become orphans, looked at only before a sleep. After an idle time
+ * MPI is asked for progress before the first send, without which Open MPI's TCP may raise SIGPIPE
+ * or spin on a dead peer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,9 +31,9 @@
 
 enum { FRAME_TAG = 1, ALIGNMENT = 64, BULK_PAUSE_SHARE = 64 };
 
-#define POOL_MAX_BYTES    ((size_t)64 << 20)     /* of frame buffers sent and not yet over, all peers */
+#define POOL_MAX_BYTES      ((size_t)64 << 20) /* of frame buffers sent and not yet over, all peers */
 #define IDLE_BEFORE_SEND_NS (10 * SL_NS_PER_MS)  /* after it, progress before a send */
-#define CANCEL_NS         (100 * SL_NS_PER_MS)   /* to cancel the ring in at close */
+#define CANCEL_NS           (100 * SL_NS_PER_MS) /* to cancel the ring in at close */
 
 typedef struct buffer {
     struct buffer *next;
@@ -138,12 +140,14 @@ static void transport_post(sl_transport *base, uint32_t peer, void *frame, size_
         return;
     }
     bool behind = t->outstanding[peer]++ > 0;
-    sl_mpi_requests_add(&t->sends, request, (sl_mpi_entry){frame, 0, peer, SL_MPI_FRAME_SEND, behind});
+    sl_mpi_requests_add(&t->sends, request,
+                        (sl_mpi_entry){frame, 0, peer, SL_MPI_FRAME_SEND, behind});
     t->active = true;
 }
 
-/* A send that MPI had no room for leaves when others are over. Who it goes to may sleep by then: rings all
- * that still wait, and those that waited behind others. A lone send was visible when its bell rang. */
+/* A send that MPI had no room for leaves when others are over. Who it goes to may sleep by then:
+ * rings all that still wait, and those that waited behind others. A lone send was visible when its
+ * bell rang. */
 static void ring_late(const transport *t, int over) {
     for (int i = 0; i < over; i++)
         if (t->sends.finished[i].entry.behind)
@@ -177,7 +181,8 @@ static void receive_failed(transport *t, int code) {
             (unsigned long long)t->receive_errors);
 }
 
-static void frame_deliver(transport *t, const sl_transport_sink *sink, MPI_Status *status, int code) {
+static void frame_deliver(transport *t, const sl_transport_sink *sink, MPI_Status *status,
+                          int code) {
     int bytes = 0;
     if (code != MPI_SUCCESS) {
         receive_failed(t, code);
@@ -206,7 +211,8 @@ static size_t poll_frames(transport *t, const sl_transport_sink *sink, size_t bu
     return frames;
 }
 
-static void bulk_over(transport *t, const sl_transport_sink *sink, const sl_mpi_finished *finished) {
+static void bulk_over(transport *t, const sl_transport_sink *sink,
+                      const sl_mpi_finished *finished) {
     uint32_t peer = finished->entry.peer;
     sl_blob *blob = finished->entry.object;
     if (t->abandoned[peer]) {
@@ -265,7 +271,8 @@ static sl_err transport_bulk_send(sl_transport *base, uint32_t peer, uint64_t id
     return SL_OK;
 }
 
-static sl_err transport_bulk_receive(sl_transport *base, uint32_t peer, uint64_t id, uint64_t bytes) {
+static sl_err transport_bulk_receive(sl_transport *base, uint32_t peer, uint64_t id,
+                                     uint64_t bytes) {
     transport *t = (transport *)base;
     SL_TRY(bulk_peer_check(t, peer));
     SL_TRY(sl_mpi_bulk_receive(&t->bulk, peer, id, bytes));
@@ -283,8 +290,8 @@ static void transport_disarm(sl_transport *base) {
     sl_doorbell_disarm(((transport *)base)->mpi->bells.own);
 }
 
-/* The longest sleep now; see the design notes. Bulk data moves in steps that are no events here, so its
- * pauses grow by a smaller share of the idle time. */
+/* The longest sleep now; see the design notes. Bulk data moves in steps that are no events here, so
+ * its pauses grow by a smaller share of the idle time. */
 static uint64_t pause_ns(const transport *t, uint64_t now) {
     const sl_mpi_settings *s = &t->mpi->settings;
     uint64_t idle = now - t->last_event_ns;
@@ -354,7 +361,8 @@ static void transport_abandon(sl_transport *base, uint32_t peer) {
     t->abandoned[peer] = true;
     if (!t->mpi->bells.of[peer])
         t->unreached--;
-    /* Without memory to set them apart, they stay where they are and are dropped when they are over. */
+    /* Without memory to set them apart, they stay where they are and are dropped when they are
+     * over. */
     int most = t->sends.count + t->bulk.under_way.count;
     if (sl_mpi_requests_reserve(&t->orphans, most) != SL_OK)
         return;
@@ -445,8 +453,8 @@ static sl_err ring_open(transport *t) {
         t->ring[i] = MPI_REQUEST_NULL;
     for (uint32_t i = 0; i < t->ring_size; i++) {
         void *place = t->ring_memory + i * t->stride;
-        SL_MPI_TRY(MPI_Recv_init(place, (int)t->head.frame_bytes, MPI_BYTE, MPI_ANY_SOURCE, FRAME_TAG, t->comm,
-                                 &t->ring[i]));
+        SL_MPI_TRY(MPI_Recv_init(place, (int)t->head.frame_bytes, MPI_BYTE, MPI_ANY_SOURCE,
+                                 FRAME_TAG, t->comm, &t->ring[i]));
     }
     return sl_mpi_check(MPI_Startall((int)t->ring_size, t->ring), "MPI_Startall");
 }
@@ -463,7 +471,8 @@ static transport *transport_create(sl_mpi *mpi) {
     t->ring_size = s->receive_ring;
     t->window = s->window;
     t->buffers_max = (uint32_t)(POOL_MAX_BYTES / t->stride);
-    t->bulk = (sl_mpi_bulk){.comm = mpi->bulk, .tag_mask = mpi->tag_mask, .large_bytes = s->large_bytes};
+    t->bulk =
+        (sl_mpi_bulk){.comm = mpi->bulk, .tag_mask = mpi->tag_mask, .large_bytes = s->large_bytes};
     t->unreached = mpi->bells.unreached;
     t->last_event_ns = t->polled_ns = sl_clock_now_ns();
     t->ring = calloc(t->ring_size, sizeof *t->ring);

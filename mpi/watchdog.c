@@ -24,7 +24,8 @@ static void *watch(void *argument) {
     return NULL;
 }
 
-void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s, int exit_code) {
+void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s,
+                           int exit_code) {
     *w = (sl_mpi_watchdog){.timeout_s = timeout_s, .exit_code = exit_code, .what = what};
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

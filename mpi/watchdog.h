@@ -16,9 +16,10 @@ typedef struct sl_mpi_watchdog {
     const char *what; /* for the log line */
 } sl_mpi_watchdog;
 
-/* From now on, `what` may take timeout_s before the process ends by _exit(exit_code). Without a thread to
- * be had it only logs so. */
-void sl_mpi_watchdog_start(sl_mpi_watchdog *watchdog, const char *what, uint32_t timeout_s, int exit_code);
+/* From now on, `what` may take timeout_s before the process ends by _exit(exit_code). Without a
+ * thread to be had it only logs so. */
+void sl_mpi_watchdog_start(sl_mpi_watchdog *watchdog, const char *what, uint32_t timeout_s,
+                           int exit_code);
 
 /* `what` is over. */
 void sl_mpi_watchdog_stop(sl_mpi_watchdog *watchdog);

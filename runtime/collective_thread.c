@@ -1,8 +1,9 @@
 /* Design notes
- * One mutex guards a group. Members start the same operations in the same order, so the n-th start of each
- * is the same operation: a round. A round collects the members' buffers; who comes last does the work in
- * order of rank, for all. Rounds under way lie in a table of SL_COLLECTIVE_MAX_PENDING places: no member
- * starts more before it has seen its own done, and no round is reused before all have seen it. */
+ * One mutex guards a group. Members start the same operations in the same order, so the n-th start
+ * of each is the same operation: a round. A round collects the members' buffers; who comes last
+ * does the work in order of rank, for all. Rounds under way lie in a table of
+ * SL_COLLECTIVE_MAX_PENDING places: no member starts more before it has seen its own done, and no
+ * round is reused before all have seen it. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,8 @@ typedef struct round {
     call call;                   /* the first member's */
     uint32_t started, seen;      /* members */
     sl_err err;
-    bool *seen_by;      /* per member */
-    void **array;       /* per member */
+    bool *seen_by; /* per member */
+    void **array;  /* per member */
     const void **part;
 } round_state;
 
@@ -47,21 +48,23 @@ typedef struct member {
 
 /* ---- the work ---- */
 
-#define REDUCE(name, T, combined)                                                                          \
-    static void name(T *restrict into, const T *restrict from, uint64_t count) {                           \
-        for (uint64_t i = 0; i < count; i++) {                                                             \
-            T a = into[i], b = from[i];                                                                    \
-            into[i] = (combined);                                                                          \
-        }                                                                                                  \
+#define REDUCE(name, T, combined)                                                                  \
+    static void name(T *restrict into, const T *restrict from, uint64_t count) {                   \
+        for (uint64_t i = 0; i < count; i++) {                                                     \
+            T a = into[i], b = from[i];                                                            \
+            into[i] = (combined);                                                                  \
+        }                                                                                          \
     }
-/* clang-format off */
-REDUCE(sum_float32, float, a + b)   REDUCE(min_float32, float, b < a ? b : a)   REDUCE(max_float32, float, b > a ? b : a)
-REDUCE(sum_float64, double, a + b)  REDUCE(min_float64, double, b < a ? b : a)  REDUCE(max_float64, double, b > a ? b : a)
+REDUCE(sum_float32, float, a + b)
+REDUCE(min_float32, float, b < a ? b : a)
+REDUCE(max_float32, float, b > a ? b : a)
+REDUCE(sum_float64, double, a + b)
+REDUCE(min_float64, double, b < a ? b : a)
+REDUCE(max_float64, double, b > a ? b : a)
 /* Sums wrap, as MPI's do in practice; unsigned arithmetic makes that defined. */
 REDUCE(sum_int64, int64_t, (int64_t)((uint64_t)a + (uint64_t)b))
 REDUCE(min_int64, int64_t, b < a ? b : a)
 REDUCE(max_int64, int64_t, b > a ? b : a)
-/* clang-format on */
 
 typedef struct array_pair {
     void *into;
@@ -69,14 +72,14 @@ typedef struct array_pair {
 } array_pair;
 
 static void reduce_into(const call *c, array_pair p) {
-#define CASE(reduction_name, function_name)                                                                \
-    case SL_COLLECTIVE_##reduction_name:                                                                   \
-        if (c->type == SL_COLLECTIVE_FLOAT32)                                                              \
-            function_name##_float32(p.into, p.from, c->count);                                             \
-        else if (c->type == SL_COLLECTIVE_FLOAT64)                                                         \
-            function_name##_float64(p.into, p.from, c->count);                                             \
-        else                                                                                               \
-            function_name##_int64(p.into, p.from, c->count);                                               \
+#define CASE(reduction_name, function_name)                                                        \
+    case SL_COLLECTIVE_##reduction_name:                                                           \
+        if (c->type == SL_COLLECTIVE_FLOAT32)                                                      \
+            function_name##_float32(p.into, p.from, c->count);                                     \
+        else if (c->type == SL_COLLECTIVE_FLOAT64)                                                 \
+            function_name##_float64(p.into, p.from, c->count);                                     \
+        else                                                                                       \
+            function_name##_int64(p.into, p.from, c->count);                                       \
         break;
     switch (c->reduction) {
         CASE(SUM, sum)
@@ -144,7 +147,8 @@ static sl_err start_locked(member *m, const call *c, const void *part, void *arr
         return sl_fail(SL_ERR_CLOSED, "a member has left the collective");
     /* Another's old round may still be here, though this member has seen it. */
     if (m->pending == SL_COLLECTIVE_MAX_PENDING || (r->number && r->number != number))
-        return sl_fail(SL_ERR_AGAIN, "%d collective operations are under way", SL_COLLECTIVE_MAX_PENDING);
+        return sl_fail(SL_ERR_AGAIN, "%d collective operations are under way",
+                       SL_COLLECTIVE_MAX_PENDING);
     if (!r->number)
         round_begin(r, number, g->count);
     r->part[m->head.self] = part;
@@ -182,23 +186,27 @@ static sl_err test_locked(member *m, sl_collective_ticket ticket, bool *done) {
     if (++r->seen == g->count)
         r->number = 0;
     if (err == SL_ERR_INVALID)
-        return sl_fail(err, "members started different operations as number %llu", (unsigned long long)ticket);
+        return sl_fail(err, "members started different operations as number %llu",
+                       (unsigned long long)ticket);
     if (err != SL_OK)
-        return sl_fail(err, "a member left the collective during operation %llu", (unsigned long long)ticket);
+        return sl_fail(err, "a member left the collective during operation %llu",
+                       (unsigned long long)ticket);
     *done = true;
     return SL_OK;
 }
 
 /* ---- the interface ---- */
 
-static sl_err thread_allreduce(sl_collective *c, void *array, uint64_t count, sl_collective_type type,
-                               sl_collective_reduction reduction, sl_collective_ticket *ticket) {
+static sl_err thread_allreduce(sl_collective *c, void *array, uint64_t count,
+                               sl_collective_type type, sl_collective_reduction reduction,
+                               sl_collective_ticket *ticket) {
     call what = {.kind = ALLREDUCE, .count = count, .type = type, .reduction = reduction};
     return start(c, &what, NULL, array, ticket);
 }
 
-static sl_err thread_broadcast(sl_collective *c, void *array, uint64_t count, sl_collective_type type,
-                               uint32_t root, sl_collective_ticket *ticket) {
+static sl_err thread_broadcast(sl_collective *c, void *array, uint64_t count,
+                               sl_collective_type type, uint32_t root,
+                               sl_collective_ticket *ticket) {
     call what = {.kind = BROADCAST, .count = count, .type = type, .root = root};
     return start(c, &what, NULL, array, ticket);
 }

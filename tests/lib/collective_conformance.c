@@ -7,12 +7,12 @@
 enum { COUNT = 1000, MANY = SL_COLLECTIVE_MAX_PENDING };
 
 /* Starts an operation; another member may be behind by a round. */
-#define START(call)                                                                                        \
-    do {                                                                                                   \
-        sl_err start_err_;                                                                                 \
-        while ((start_err_ = (call)) == SL_ERR_AGAIN)                                                      \
-            sched_yield();                                                                                 \
-        REQUIRE(start_err_ == SL_OK);                                                                      \
+#define START(call)                                                                                \
+    do {                                                                                           \
+        sl_err start_err_;                                                                         \
+        while ((start_err_ = (call)) == SL_ERR_AGAIN)                                              \
+            sched_yield();                                                                         \
+        REQUIRE(start_err_ == SL_OK);                                                              \
     } while (0)
 
 static void finish(sl_collective *c, sl_collective_ticket ticket) {
@@ -33,19 +33,19 @@ static double combined(sl_collective_reduction reduction, uint32_t members, int 
 }
 
 /* Member m's element i is i + m, exact in every type. */
-#define ALLREDUCE_CASE(T, type)                                                                            \
-    static void allreduce_##type(sl_collective *c) {                                                       \
-        for (int r = 0; r < SL_COLLECTIVE_REDUCTIONS; r++) {                                               \
-            T array[COUNT];                                                                                \
-            sl_collective_ticket ticket;                                                                   \
-            for (int i = 0; i < COUNT; i++)                                                                \
-                array[i] = (T)(i + (int)c->self);                                                          \
-            START(sl_collective_allreduce(c, array, COUNT, SL_COLLECTIVE_##type,                           \
-                                          (sl_collective_reduction)r, &ticket));                           \
-            finish(c, ticket);                                                                             \
-            for (int i = 0; i < COUNT; i++)                                                                \
-                CHECK_DOUBLE(array[i], combined((sl_collective_reduction)r, c->count, i), 0);              \
-        }                                                                                                  \
+#define ALLREDUCE_CASE(T, type)                                                                    \
+    static void allreduce_##type(sl_collective *c) {                                               \
+        for (int r = 0; r < SL_COLLECTIVE_REDUCTIONS; r++) {                                       \
+            T array[COUNT];                                                                        \
+            sl_collective_ticket ticket;                                                           \
+            for (int i = 0; i < COUNT; i++)                                                        \
+                array[i] = (T)(i + (int)c->self);                                                  \
+            START(sl_collective_allreduce(c, array, COUNT, SL_COLLECTIVE_##type,                   \
+                                          (sl_collective_reduction)r, &ticket));                   \
+            finish(c, ticket);                                                                     \
+            for (int i = 0; i < COUNT; i++)                                                        \
+                CHECK_DOUBLE(array[i], combined((sl_collective_reduction)r, c->count, i), 0);      \
+        }                                                                                          \
     }
 ALLREDUCE_CASE(float, FLOAT32)
 ALLREDUCE_CASE(double, FLOAT64)
@@ -83,7 +83,8 @@ static void many(sl_collective *c) {
     sl_collective_ticket tickets[MANY], one_more;
     for (int i = 0; i < MANY; i++) {
         values[i] = i + (int)c->self;
-        START(sl_collective_allreduce(c, &values[i], 1, SL_COLLECTIVE_INT64, SL_COLLECTIVE_MAX, &tickets[i]));
+        START(sl_collective_allreduce(c, &values[i], 1, SL_COLLECTIVE_INT64, SL_COLLECTIVE_MAX,
+                                      &tickets[i]));
     }
     CHECK(sl_collective_barrier(c, &one_more) == SL_ERR_AGAIN);
     for (int i = MANY; i-- > 0;)
@@ -96,12 +97,14 @@ static void refusals(sl_collective *c) {
     float one = 1;
     bool done;
     sl_collective_ticket ticket;
-    CHECK(sl_collective_allreduce(c, &one, 1, SL_COLLECTIVE_TYPES, SL_COLLECTIVE_SUM, &ticket) == SL_ERR_INVALID);
-    CHECK(sl_collective_allreduce(c, &one, 1, SL_COLLECTIVE_FLOAT32, SL_COLLECTIVE_REDUCTIONS, &ticket) ==
+    CHECK(sl_collective_allreduce(c, &one, 1, SL_COLLECTIVE_TYPES, SL_COLLECTIVE_SUM, &ticket) ==
           SL_ERR_INVALID);
-    CHECK(sl_collective_broadcast(c, &one, 1, SL_COLLECTIVE_FLOAT32, c->count, &ticket) == SL_ERR_INVALID);
-    CHECK(sl_collective_allreduce(c, &one, (uint64_t)1 << 31, SL_COLLECTIVE_FLOAT32, SL_COLLECTIVE_SUM,
-                                  &ticket) == SL_ERR_TOO_LARGE);
+    CHECK(sl_collective_allreduce(c, &one, 1, SL_COLLECTIVE_FLOAT32, SL_COLLECTIVE_REDUCTIONS,
+                                  &ticket) == SL_ERR_INVALID);
+    CHECK(sl_collective_broadcast(c, &one, 1, SL_COLLECTIVE_FLOAT32, c->count, &ticket) ==
+          SL_ERR_INVALID);
+    CHECK(sl_collective_allreduce(c, &one, (uint64_t)1 << 31, SL_COLLECTIVE_FLOAT32,
+                                  SL_COLLECTIVE_SUM, &ticket) == SL_ERR_TOO_LARGE);
     CHECK(sl_collective_test(c, 0, &done) == SL_ERR_NOT_FOUND);
     CHECK(sl_collective_test(c, 1u << 30, &done) == SL_ERR_NOT_FOUND);
     START(sl_collective_allreduce(c, NULL, 0, SL_COLLECTIVE_FLOAT32, SL_COLLECTIVE_SUM, &ticket));

@@ -1,5 +1,6 @@
-/* The promises of runtime/transport.h, checked over any transport: every node of the network runs the same
- * function at the same time, in a process or a thread of its own. Failures go to the test harness. */
+/* The promises of runtime/transport.h, checked over any transport: every node of the network runs
+ * the same function at the same time, in a process or a thread of its own. Failures go to the test
+ * harness. */
 #ifndef SL_TESTS_TRANSPORT_CONFORMANCE_H
 #define SL_TESTS_TRANSPORT_CONFORMANCE_H
 
@@ -12,12 +13,14 @@ typedef struct transport_conformance_options {
     bool to_self;            /* this transport lets a node send to itself */
 } transport_conformance_options;
 
-/* Order, wholeness, no loss and no duplicate of random frames; a window that closes; bulk both ways; sleep
- * ended by a frame and by wake(). Afterwards the transport is quiet and as good as new. */
-void transport_conformance_run(sl_transport *transport, const transport_conformance_options *options);
+/* Order, wholeness, no loss and no duplicate of random frames; a window that closes; bulk both
+ * ways; sleep ended by a frame and by wake(). Afterwards the transport is quiet and as good as new.
+ */
+void transport_conformance_run(sl_transport *transport,
+                               const transport_conformance_options *options);
 
-/* Every node gives up its next neighbour, to and from which nothing must come or go any more. Afterwards the
- * transport can only be closed. */
+/* Every node gives up its next neighbour, to and from which nothing must come or go any more.
+ * Afterwards the transport can only be closed. */
 void transport_conformance_abandon(sl_transport *transport);
 
 /* One node's meeting with all others: nobody returns before all have called. */

@@ -1,5 +1,5 @@
-/* The MPI transport, bootstrap and collectives, as one MPI program: the first case starts MPI, the last ends
- * it. Every rank runs every case. */
+/* The MPI transport, bootstrap and collectives, as one MPI program: the first case starts MPI, the
+ * last ends it. Every rank runs every case. */
 #include <mpi.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -67,8 +67,9 @@ TEST(refuses_options_out_of_range) {
 TEST(conforms) {
     REQUIRE(network);
     uint64_t alive = sl_blob_alive_bytes();
-    transport_conformance_run(sl_mpi_transport(network),
-                              &(transport_conformance_options){.seed = 1, .frames = 3000, .to_self = true});
+    transport_conformance_run(
+        sl_mpi_transport(network),
+        &(transport_conformance_options){.seed = 1, .frames = 3000, .to_self = true});
     CHECK_INT(sl_blob_alive_bytes(), alive);
 }
 
@@ -81,9 +82,8 @@ static void conform_on(MPI_Comm communicator, sl_mpi_options options, uint32_t f
     CHECK_INT(t->self, sl_mpi_rank(mpi));
     CHECK_INT(t->count, sl_mpi_count(mpi));
     CHECK(!options.frame_bytes || t->frame_bytes == options.frame_bytes);
-    transport_conformance_run(t, &(transport_conformance_options){.seed = 2,
-                                                                  .frames = frames,
-                                                                  .bulk_max_bytes = 2 << 20});
+    transport_conformance_run(t, &(transport_conformance_options){
+                                     .seed = 2, .frames = frames, .bulk_max_bytes = 2 << 20});
     t->ops->close(t);
     CHECK(sl_mpi_transport(mpi) == NULL);
     sl_mpi_close(mpi, true, 1);
@@ -95,8 +95,10 @@ TEST(conforms_without_bells) {
 
 /* Small window, small ring, frames that go by rendezvous, blobs as derived datatypes. */
 TEST(conforms_when_tight) {
-    conform_on(MPI_COMM_WORLD,
-               (sl_mpi_options){.window = 1, .receive_ring = 1, .frame_bytes = 65536, .large_bytes = 1000}, 300);
+    conform_on(
+        MPI_COMM_WORLD,
+        (sl_mpi_options){.window = 1, .receive_ring = 1, .frame_bytes = 65536, .large_bytes = 1000},
+        300);
 }
 
 /* Only bells end a sleep here: no pause would within the test's time. */
@@ -166,7 +168,8 @@ TEST(idles) {
     transport_conformance_meet(sl_mpi_transport(mpi));
     double polling = idle_share(sl_mpi_transport(mpi), SL_NS_PER_S);
     if (sl_mpi_rank(mpi) == 0)
-        printf("    idle: %.2f %% of a core with bells, %.2f %% polling\n", share * 100, polling * 100);
+        printf("    idle: %.2f %% of a core with bells, %.2f %% polling\n", share * 100,
+               polling * 100);
     CHECK(share < 0.02);
     CHECK(polling < 0.1); /* it sleeps at all; the figure itself is the benchmark's matter */
     sl_mpi_close(mpi, true, 1);

@@ -47,10 +47,10 @@ TEST(different_operations_fail_for_all) {
     double a = 1, b = 2;
     bool done;
     REQUIRE(sl_collective_thread_create(2, members) == SL_OK);
-    CHECK(sl_collective_allreduce(members[0], &a, 1, SL_COLLECTIVE_FLOAT64, SL_COLLECTIVE_SUM, &tickets[0]) ==
-          SL_OK);
-    CHECK(sl_collective_allreduce(members[1], &b, 1, SL_COLLECTIVE_FLOAT64, SL_COLLECTIVE_MAX, &tickets[1]) ==
-          SL_OK);
+    CHECK(sl_collective_allreduce(members[0], &a, 1, SL_COLLECTIVE_FLOAT64, SL_COLLECTIVE_SUM,
+                                  &tickets[0]) == SL_OK);
+    CHECK(sl_collective_allreduce(members[1], &b, 1, SL_COLLECTIVE_FLOAT64, SL_COLLECTIVE_MAX,
+                                  &tickets[1]) == SL_OK);
     CHECK(sl_collective_test(members[0], tickets[0], &done) == SL_ERR_INVALID);
     CHECK(sl_collective_test(members[1], tickets[1], &done) == SL_ERR_INVALID);
     CHECK_DOUBLE(a, 1, 0);
