@@ -133,13 +133,13 @@ static sl_err flush(sl_minder *m, sl_minder_link *link) {
     return err;
 }
 
-static sl_minder_link *least_busy(sl_minder *m) {
+/* The spawner for the next command: one without work, else a new one, else the least busy. */
+static sl_minder_link *choose_link(sl_minder *m) {
     sl_minder_link *best = &m->links[0];
     for (uint32_t i = 0; i < m->link_count; i++) {
         sl_minder_link *link = &m->links[i];
-        if (link->running < SL_MINDER_PER_SPAWNER && link->socket >= 0)
-            return link;
-        if (link->running < best->running)
+        if (link->running < best->running ||
+            (link->running == best->running && link->socket >= 0 && best->socket < 0))
             best = link;
     }
     return best;
@@ -153,7 +153,7 @@ static sl_err admit(sl_minder *m, sl_minder_done done, void *context, entry **ad
         return sl_fail(SL_ERR_AGAIN, "%u commands run already", m->running);
     entry *e = &m->entries[m->first_free - 1];
     m->first_free = e->next_free;
-    sl_minder_link *link = least_busy(m);
+    sl_minder_link *link = choose_link(m);
     link->running++;
     m->running++;
     *e = (entry){.done = done,
@@ -393,7 +393,9 @@ sl_err sl_minder_create(const sl_minder_options *options, sl_minder **minder) {
     pthread_mutex_init(&m->lock, NULL);
     m->wake = -1;
     m->running_max = options->running_max;
-    m->link_count = (m->running_max + SL_MINDER_PER_SPAWNER - 1) / SL_MINDER_PER_SPAWNER;
+    m->link_count = options->spawners_max ? options->spawners_max : SL_MINDER_SPAWNERS;
+    if (m->link_count > m->running_max)
+        m->link_count = m->running_max;
     sl_err err = find_path(m, options->spawner_path);
     if (err == SL_OK)
         err = make_tables(m);

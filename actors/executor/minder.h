@@ -1,9 +1,11 @@
 /* Minds a node's commands: hands each to a spawner, and calls back when it has ended.
  *
- * A spawner (process.h) runs up to SL_MINDER_PER_SPAWNER commands at once; one is started when the
- * running ones are full, by the minder's one thread, which also receives every result. If the node
- * dies in whatever way, its spawners kill all they run. If a spawner alone is killed, its commands
- * end as SL_PROCESS_LOST, their processes may go on, and the next command gets a new spawner. */
+ * Spawners (process.h) are started one by one as commands run side by side, up to a bound, and then
+ * share the commands: starting one blocks its spawner until the program is loaded, so several
+ * start several at a time. The minder has one thread: it starts spawners and receives every result.
+ * If the node dies in whatever way, its spawners kill all they run. If a spawner alone is killed,
+ * its commands end as SL_PROCESS_LOST, their processes may go on, and the next command gets a new
+ * spawner. */
 #ifndef SL_ACTORS_EXECUTOR_MINDER_H
 #define SL_ACTORS_EXECUTOR_MINDER_H
 
@@ -13,7 +15,7 @@
 #include "actors/executor/process.h"
 
 #define SL_MINDER_RUNNING_MAX 16384u
-#define SL_MINDER_PER_SPAWNER 16u
+#define SL_MINDER_SPAWNERS    16u /* unless told; some 300 KB of memory each */
 
 typedef struct sl_minder sl_minder;
 
@@ -22,6 +24,7 @@ typedef uint64_t sl_minder_handle;
 
 typedef struct sl_minder_options {
     uint32_t running_max;     /* commands at once, 1 … SL_MINDER_RUNNING_MAX */
+    uint32_t spawners_max;    /* 0: SL_MINDER_SPAWNERS */
     const char *spawner_path; /* NULL: $STARLANE_SPAWNER, else where it is installed or built */
 } sl_minder_options;
 

@@ -47,6 +47,14 @@ static sl_minder *minder_of(uint32_t running_max) {
     return m;
 }
 
+/* All its commands share one spawner. */
+static sl_minder *minder_of_one_spawner(uint32_t running_max) {
+    sl_minder *m = NULL;
+    const sl_minder_options options = {.running_max = running_max, .spawners_max = 1};
+    CHECK_INT(sl_minder_create(&options, &m), SL_OK);
+    return m;
+}
+
 static sl_process_result run(sl_minder *m, sl_process_spec spec) {
     slot s = {.result = {.status = SL_PROCESS_LOST}};
     sl_minder_handle handle;
@@ -220,7 +228,7 @@ TEST(a_stopped_command_can_be_timed_out) {
 }
 
 TEST(nothing_of_a_command_survives_it) {
-    sl_minder *m = minder_of(2);
+    sl_minder *m = minder_of_one_spawner(2);
     REQUIRE(m);
     char *group = in_test_dir("group"), *escaped = in_test_dir("escaped");
     run(m, (sl_process_spec){.argv = SHELL("sleep 300 & echo $!"), .stdout_path = group});
@@ -254,7 +262,7 @@ TEST(nothing_of_a_command_survives_it) {
 }
 
 TEST(daemons_of_running_commands_live) {
-    sl_minder *m = minder_of(2);
+    sl_minder *m = minder_of_one_spawner(2);
     REQUIRE(m);
     char *escaped = in_test_dir("escaped");
     unlink(escaped);
@@ -336,8 +344,8 @@ TEST(done_may_run_the_next) {
     sl_minder_destroy(chain.minder);
 }
 
-TEST(more_commands_than_one_spawner_takes) {
-    enum { COUNT = 3 * SL_MINDER_PER_SPAWNER };
+TEST(more_commands_than_spawners) {
+    enum { COUNT = 3 * SL_MINDER_SPAWNERS };
     static slot slots[COUNT];
     sl_minder_handle handle;
     sl_minder *m = minder_of(COUNT);
