@@ -15,7 +15,7 @@
 #include "actors/executor/process.h"
 
 #define SL_MINDER_RUNNING_MAX 16384u
-#define SL_MINDER_SPAWNERS    16u /* unless told; some 300 KB of memory each */
+#define SL_MINDER_SPAWNERS    16u /* unless told; some 200 KB of memory each */
 
 typedef struct sl_minder sl_minder;
 
