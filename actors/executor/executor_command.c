@@ -81,7 +81,6 @@ sl_err sl_executor_start_command(sl_executor *executor, sl_run *run) {
         .cpu_count = cpu_count,
         .cuda_visible_devices = executor->options.gpu_ids ? gpus.data : NULL,
     };
-    run->trace_start = sl_trace_now(executor->options.trace);
     SL_TRY(hand_over(executor, run, &spec, command));
     tell_started(executor, attempt);
     return SL_OK;

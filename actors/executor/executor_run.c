@@ -185,6 +185,7 @@ static bool start_first(sl_executor *executor) {
         return false;
     }
     executor->free_changed = true;
+    run->trace_start = sl_trace_now(executor->options.trace);
     if (executor->backlog.head->kind == SL_TASK_FUNCTION)
         start_functions(executor, run);
     else
@@ -209,7 +210,21 @@ void sl_executor_go(sl_executor *executor) {
     sl_metric_set(metrics, SL_METRIC_tasks_running, executor->running_count);
 }
 
+static const sl_trace_point command_point = {
+    .name = "command", .category = "executor", .a = "task", .b = "attempt"};
+static const sl_trace_point row_point = {
+    .name = "functions", .category = "executor", .a = "first", .b = "count"};
+
+static void trace_run(sl_executor *executor, const sl_run *run) {
+    const sl_attempt *first = run->attempts.head;
+    bool command = first->kind == SL_TASK_COMMAND;
+    sl_trace_async(executor->options.trace, command ? &command_point : &row_point, run->trace_start,
+                   (uint64_t)(uintptr_t)run, (uint32_t)first->result.task,
+                   command ? first->result.attempt : run->attempts.count);
+}
+
 void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
+    trace_run(executor, run);
     executor->running_count -= run->attempts.count;
     sl_metric_add(sl_node_metrics(sl_actor_node(executor->self)), SL_METRIC_tasks_started,
                   run->attempts.count);

@@ -81,7 +81,7 @@ static void on_view(sl_scheduler *scheduler, const registry_view *view) {
         bool known = scheduler->nodes.views[member->node].known;
         if (sl_node_views_update(&scheduler->nodes, member))
             scheduler->impossible_checked = false;
-        if (member->state == SL_MEMBER_DEAD)
+        if (member->state == SL_MEMBER_DEAD && scheduler->nodes.views[member->node].tasks)
             sl_scheduler_on_node_gone(scheduler, member->node);
         if (!known && scheduler->nodes.views[member->node].known)
             sl_scheduler_write_node(scheduler, &scheduler->nodes.views[member->node]);

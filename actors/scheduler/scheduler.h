@@ -9,6 +9,7 @@
 
 #include "actors/scheduler/ledger.h"
 #include "runtime/actor.h"
+#include "runtime/trace.h"
 
 typedef struct sl_scheduler_options {
     sl_ledger *ledger;  /* borrowed, outlives the actor; NULL: nothing is written down */
@@ -16,9 +17,9 @@ typedef struct sl_scheduler_options {
     uint64_t seed;
     double
         end_s; /* wall clock at which the job ends; 0: unknown. No task starts that could not end */
-    double margin_s;       /* this long before */
-    uint32_t attempt_base; /* attempts of earlier sessions are numbered up to this */
-    bool explain;          /* write why each task went where it went */
+    double margin_s;      /* this long before */
+    sl_trace_lane *trace; /* borrowed; NULL: no spans */
+    bool explain;         /* write why each task went where it went */
 } sl_scheduler_options;
 
 /* Spawned at SL_SLOT_SCHEDULER with an sl_scheduler_options as argument. */

@@ -23,7 +23,7 @@ typedef struct sl_slot_list {
 /* A submit on its way to the ledger, or results on theirs. */
 typedef struct sl_ledger_wait {
     sl_event event;
-    sl_scheduler *scheduler;
+    sl_node *node;
     sl_err err;
     char detail[512];
     uint8_t is_submit;
@@ -83,6 +83,8 @@ void sl_scheduler_after(sl_scheduler *scheduler);
 sl_err sl_scheduler_on_submit(sl_scheduler *scheduler, const sl_message *message);
 void sl_scheduler_accepted(sl_scheduler *scheduler, sl_ledger_wait *wait);
 void sl_scheduler_ready(sl_scheduler *scheduler, sl_task *task, bool to_front);
+sl_ledger_wait *sl_ledger_wait_create(sl_scheduler *scheduler, uint32_t submitter,
+                                      uint64_t first_tag);
 void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t first_tag,
                                 uint32_t count, sl_err err);
 

@@ -18,7 +18,7 @@ static void on_durable(void *context, sl_err err) {
     wait->err = err;
     if (err != SL_OK)
         snprintf(wait->detail, sizeof wait->detail, "%s", sl_err_detail());
-    sl_notify(sl_actor_node(wait->scheduler->self), &wait->event);
+    sl_notify(wait->node, &wait->event); /* the scheduler may be gone by now, its node is not */
 }
 
 /* ---- submits ---- */
@@ -111,7 +111,7 @@ static sl_ledger_outcome ledger_outcome(const sl_scheduler *scheduler, const sl_
                                         const scheduler_result *result) {
     const sl_node_view *view =
         task->node < scheduler->nodes.count ? &scheduler->nodes.views[task->node] : NULL;
-    bool ran = task->attempts > scheduler->options.attempt_base && view;
+    bool ran = task->attempts > task->earlier && view;
     return (sl_ledger_outcome){
         .task = task->tag,
         .attempt = ran ? task->attempts : 0,
@@ -145,11 +145,9 @@ static sl_err post_results(sl_scheduler *scheduler, sl_ledger_wait *wait, uint32
 }
 
 static sl_ledger_wait *results_wait(sl_scheduler *scheduler, uint32_t count) {
-    sl_ledger_wait *wait = calloc(1, sizeof *wait);
+    sl_ledger_wait *wait = sl_ledger_wait_create(scheduler, 0, 0);
     if (!wait)
         return NULL;
-    wait->event.to = sl_self(scheduler->self);
-    wait->scheduler = scheduler;
     for (uint32_t i = 0; i < count; i++) {
         if (!sl_slot_list_push(&wait->tasks, scheduler->to_record.slots[i])) {
             free(wait->tasks.slots);

@@ -120,13 +120,23 @@ static bool ends_in_time(const sl_scheduler *scheduler, const sl_task *task) {
 static uint32_t candidates_of(sl_scheduler *scheduler, const sl_task *task) {
     uint32_t count = 0;
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
-        const sl_node_view *view = &scheduler->nodes.views[node];
         uint64_t slots = 0;
-        if (has_room(scheduler, view, task, &slots))
+        if (has_room(scheduler, &scheduler->nodes.views[node], task, &slots))
             scheduler->candidates[count++] =
-                sl_scheduler_node_features(scheduler, view, task, slots);
+                (sl_node_features){.node = node, .slots_free = (double)slots};
     }
     return count;
+}
+
+static uint32_t ask_policy(sl_scheduler *scheduler, const sl_task *task, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        sl_node_features *candidate = &scheduler->candidates[i];
+        *candidate = sl_scheduler_node_features(scheduler, &scheduler->nodes.views[candidate->node],
+                                                task, (uint64_t)candidate->slots_free);
+    }
+    sl_task_features features = sl_scheduler_features(scheduler, task);
+    return scheduler->policy->ops->choose(scheduler->policy, &features, scheduler->candidates,
+                                          count, scheduler->scores);
 }
 
 static void assign(sl_scheduler *scheduler, sl_task *task, uint32_t node) {
@@ -147,12 +157,9 @@ static bool place_one(sl_scheduler *scheduler, sl_task *task) {
     uint32_t count = candidates_of(scheduler, task);
     if (!count)
         return false;
-    uint32_t chosen = 0;
-    if (count > 1 || scheduler->options.explain) {
-        sl_task_features features = sl_scheduler_features(scheduler, task);
-        chosen = scheduler->policy->ops->choose(scheduler->policy, &features, scheduler->candidates,
-                                                count, scheduler->scores);
-    }
+    /* With one candidate there is nothing to choose, unless somebody wants to read why. */
+    uint32_t chosen =
+        count > 1 || scheduler->options.explain ? ask_policy(scheduler, task, count) : 0;
     uint32_t node = scheduler->candidates[chosen].node;
     if (!sl_slot_list_push(&scheduler->outbox[node], task->slot))
         return false;
@@ -291,9 +298,13 @@ static void start_retry_timer(sl_scheduler *scheduler) {
             sl_timer_start(scheduler->self, soonest_ns - scheduler->pass_ns, 0);
 }
 
+static const sl_trace_point place_point = {
+    .name = "place", .category = "scheduler", .a = "queued", .b = "running"};
+
 void sl_scheduler_place(sl_scheduler *scheduler) {
     if (!scheduler->queue.count)
         return;
+    uint64_t trace_start = sl_trace_now(scheduler->options.trace);
     scheduler->pass_ns = sl_now_ns(scheduler->self);
     scheduler->pass_wall_s =
         scheduler->options.end_s > 0 || scheduler->options.explain ? sl_wall_s(scheduler->self) : 0;
@@ -316,4 +327,6 @@ void sl_scheduler_place(sl_scheduler *scheduler) {
     }
     if (scheduler->queue.count)
         start_retry_timer(scheduler);
+    sl_trace_span(scheduler->options.trace, &place_point, trace_start, 0, scheduler->queue.count,
+                  scheduler->placed);
 }

@@ -50,10 +50,9 @@ static void conclude(sl_scheduler *scheduler, sl_task *task, sl_task_status stat
 
 /* A task that waited for `first` waits for one less, or never runs. Edges may lead to slots whose
  * task was undone with its submit, and to tasks that ended meanwhile. */
-static void unblock(sl_scheduler *scheduler, const sl_task *first, uint32_t slot, ending *end) {
-    sl_task *task = sl_task_at(&scheduler->tasks, slot);
-    if (task->submitter != first->submitter || !task->pending ||
-        (task->state != SL_TASK_BLOCKED && task->state != SL_TASK_ACCEPTING))
+static void unblock(sl_scheduler *scheduler, const sl_task *first, uint64_t number, ending *end) {
+    sl_task *task = sl_task_find(&scheduler->tasks, number);
+    if (!task || (task->state != SL_TASK_BLOCKED && task->state != SL_TASK_ACCEPTING))
         return;
     task->pending--;
     if (first->status != SL_TASK_DONE)
@@ -62,7 +61,7 @@ static void unblock(sl_scheduler *scheduler, const sl_task *first, uint32_t slot
         return;
     if (task->status == SL_TASK_SKIPPED) {
         task->state = SL_TASK_RECORDING; /* only once */
-        if (!sl_slot_list_push(&end->skipped, slot))
+        if (!sl_slot_list_push(&end->skipped, task->slot))
             sl_error("scheduler", "task %u cannot be skipped: out of memory", task->tag);
     } else if (!task->pending) {
         sl_scheduler_ready(scheduler, task, false);
@@ -73,7 +72,7 @@ static void unblock_all(sl_scheduler *scheduler, sl_task *task, ending *end) {
     sl_edges *edges = task->after;
     task->after = NULL;
     for (uint32_t i = 0; edges && i < edges->count; i++)
-        unblock(scheduler, task, edges->slots[i], end);
+        unblock(scheduler, task, edges->numbers[i], end);
     free(edges);
 }
 
@@ -123,12 +122,12 @@ static void learn(sl_scheduler *scheduler, const sl_task *task, const scheduler_
     scheduler->policy->ops->observe(scheduler->policy, &features, &node, &outcome);
 }
 
-static bool tries_again(const sl_scheduler *scheduler, const sl_task *task, sl_task_status status) {
+static bool tries_again(const sl_task *task, sl_task_status status) {
     if (task->cancelled || status == SL_TASK_DONE || status == SL_TASK_CANCELLED)
         return false;
     if (status == SL_TASK_LOST)
         return task->losses < LOSSES_MOST;
-    return task->attempts - task->losses - scheduler->options.attempt_base <= task->retries;
+    return task->attempts - task->earlier - task->losses <= task->retries;
 }
 
 static void attempt_ended(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
@@ -137,7 +136,7 @@ static void attempt_ended(sl_scheduler *scheduler, sl_task *task, const schedule
     if (scheduler->draining && !task->cancelled && result->status == SL_TASK_CANCELLED) {
         sl_scheduler_write_attempt(scheduler, task, result);
         task->state = SL_TASK_STOPPED; /* it stays unfinished: a resumed run starts it again */
-    } else if (!tries_again(scheduler, task, result->status)) {
+    } else if (!tries_again(task, result->status)) {
         finish(scheduler, task, result->status, result);
     } else {
         sl_scheduler_write_attempt(scheduler, task, result);

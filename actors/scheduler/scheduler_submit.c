@@ -48,7 +48,7 @@ static void fill(sl_scheduler *scheduler, sl_task *task, const scheduler_task *f
     task->timeout_ns = from->timeout_ns;
     task->priority = from->priority;
     task->retries = from->retries;
-    task->attempts = scheduler->options.attempt_base;
+    task->attempts = task->earlier = from->attempts;
     task->group = sl_estimates_group(&scheduler->estimates, from->group);
     task->arrival_ns = sl_now_ns(scheduler->self);
 }
@@ -100,9 +100,7 @@ static sl_err take_task(sl_scheduler *scheduler, const scheduler_task *from, uin
 
 /* ---- the submit ---- */
 
-/* Tasks of a refused submit: nobody but tasks of the same submit can wait for them, and edges from
- * older tasks point to slots whose task is gone; they are dropped when the older task ends (see
- * unblock). */
+/* Tasks of a refused submit: gone, and edges to them lead nowhere. */
 static void undo(sl_scheduler *scheduler, const sl_slot_list *taken) {
     for (uint32_t i = taken->count; i-- > 0;) {
         sl_task *task = sl_task_at(&scheduler->tasks, taken->slots[i]);
@@ -121,14 +119,20 @@ static sl_err take_all(sl_scheduler *scheduler, const scheduler_submit *submit, 
     return SL_OK;
 }
 
-static sl_ledger_wait *wait_create(sl_scheduler *scheduler, uint32_t submitter,
-                                   uint64_t first_tag) {
+static void drop_wait(sl_event *event) {
+    sl_ledger_wait *wait = (sl_ledger_wait *)(void *)event;
+    free(wait->tasks.slots);
+    free(wait);
+}
+
+sl_ledger_wait *sl_ledger_wait_create(sl_scheduler *scheduler, uint32_t submitter,
+                                      uint64_t first_tag) {
     sl_ledger_wait *wait = calloc(1, sizeof *wait);
     if (!wait)
         return NULL;
     wait->event.to = sl_self(scheduler->self);
-    wait->scheduler = scheduler;
-    wait->is_submit = 1;
+    wait->event.drop = drop_wait;
+    wait->node = sl_actor_node(scheduler->self);
     wait->submitter = submitter;
     wait->first_tag = first_tag;
     return wait;
@@ -139,8 +143,10 @@ sl_err sl_scheduler_on_submit(sl_scheduler *scheduler, const sl_message *message
     uint32_t submitter = sl_task_submitter(&scheduler->tasks, message->from);
     uint64_t first_tag = submit->tasks.count ? submit->tasks.items[0].tag : 0;
     sl_ledger_wait *wait =
-        submitter == UINT32_MAX ? NULL : wait_create(scheduler, submitter, first_tag);
+        submitter == UINT32_MAX ? NULL : sl_ledger_wait_create(scheduler, submitter, first_tag);
     sl_err err = wait ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a submit");
+    if (wait)
+        wait->is_submit = 1;
     if (wait && scheduler->draining)
         err = sl_fail(SL_ERR_CLOSED, "the scheduler is draining: nothing more is accepted");
     if (err == SL_OK)

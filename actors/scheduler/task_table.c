@@ -215,7 +215,7 @@ sl_err sl_task_add_edge(sl_task *first, const sl_task *after) {
     sl_edges *edges = first->after;
     if (!edges || edges->count == edges->capacity) {
         uint32_t capacity = edges ? 2 * edges->capacity : 4;
-        sl_edges *grown = realloc(edges, sizeof *grown + capacity * sizeof *grown->slots);
+        sl_edges *grown = realloc(edges, sizeof *grown + capacity * sizeof *grown->numbers);
         if (!grown)
             return no_memory();
         if (!edges)
@@ -223,7 +223,7 @@ sl_err sl_task_add_edge(sl_task *first, const sl_task *after) {
         grown->capacity = capacity;
         first->after = edges = grown;
     }
-    edges->slots[edges->count++] = after->slot;
+    edges->numbers[edges->count++] = sl_task_number(after);
     return SL_OK;
 }
 

@@ -41,13 +41,14 @@ typedef struct sl_task {
     uint8_t status;      /* sl_task_status once it has ended */
     uint32_t generation; /* of the slot */
     uint32_t slot;
-    uint32_t next;    /* in its queue, or of free slots */
-    uint32_t shape;   /* queue it belongs to */
-    uint32_t pending; /* tasks it still waits for */
-    uint32_t attempts;
-    uint32_t losses;  /* attempts that ended with their node */
-    uint32_t choices; /* placements, refused ones included */
-    uint32_t node;    /* of the last placement */
+    uint32_t next;     /* in its queue, or of free slots */
+    uint32_t shape;    /* queue it belongs to */
+    uint32_t pending;  /* tasks it still waits for */
+    uint32_t attempts; /* those of earlier sessions included */
+    uint32_t earlier;  /* attempts of earlier sessions */
+    uint32_t losses;   /* attempts that ended with their node */
+    uint32_t choices;  /* placements, refused ones included */
+    uint32_t node;     /* of the last placement */
     uint64_t arrival_ns;
     uint64_t placed_ns;
     uint64_t expected_ns;   /* run time estimated at placement; 0: unknown */
@@ -64,7 +65,7 @@ typedef struct sl_task {
 typedef struct sl_edges {
     uint32_t count;
     uint32_t capacity;
-    uint32_t slots[];
+    uint64_t numbers[]; /* sl_task_number: a slot may have a new tenant by then */
 } sl_edges;
 
 typedef struct sl_task_texts {

@@ -29,11 +29,12 @@ static sl_err receive(sl_actor *self, void *state, const sl_message *message) {
     registry_offer *offers = calloc(fake->count, sizeof *offers);
     for (uint32_t node = 0; node < fake->count; node++) {
         offers[node] = offer_of(fake, node);
-        members[node] = (registry_member){.node = node,
-                                          .state = SL_MEMBER_ALIVE,
-                                          .host = sl_text_of("host"),
-                                          .region = sl_text_of(fake->regions ? fake->regions[node] : ""),
-                                          .offer = {&offers[node], 1}};
+        members[node] =
+            (registry_member){.node = node,
+                              .state = SL_MEMBER_ALIVE,
+                              .host = sl_text_of("host"),
+                              .region = sl_text_of(fake->regions ? fake->regions[node] : ""),
+                              .offer = {&offers[node], 1}};
     }
     registry_view view = {.members = {members, fake->count}};
     sl_err err = registry_view_send(self, message->from, &view);
@@ -42,5 +43,7 @@ static sl_err receive(sl_actor *self, void *state, const sl_message *message) {
     return err;
 }
 
-const sl_actor_class sl_fake_registry_class = {
-    .name = "fake_registry", .state_bytes = sizeof(sl_fake_registry), .start = start, .receive = receive};
+const sl_actor_class sl_fake_registry_class = {.name = "fake_registry",
+                                               .state_bytes = sizeof(sl_fake_registry),
+                                               .start = start,
+                                               .receive = receive};

@@ -1,4 +1,5 @@
-/* A registry for tests of the actors above it: tells its watchers of `count` equal nodes, all alive. */
+/* A registry for tests of the actors above it: tells its watchers of `count` equal nodes, all
+ * alive. */
 #ifndef SL_TESTS_FAKE_REGISTRY_H
 #define SL_TESTS_FAKE_REGISTRY_H
 

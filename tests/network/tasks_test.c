@@ -32,7 +32,8 @@ static sl_err add_one(const void *args, size_t bytes, sl_task_output *output, vo
 static sl_err count_running(const void *args, size_t bytes, sl_task_output *output, void *user) {
     (void)args, (void)bytes, (void)output, (void)user;
     int now = __atomic_add_fetch(&running_now, 1, __ATOMIC_SEQ_CST), most = running_most;
-    while (now > most && !__atomic_compare_exchange_n(&running_most, &most, now, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    while (now > most && !__atomic_compare_exchange_n(&running_most, &most, now, 0,
+                                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
     }
     usleep(300);
     __atomic_sub_fetch(&running_now, 1, __ATOMIC_SEQ_CST);
@@ -48,7 +49,9 @@ static _Atomic int flaky_calls;
 
 static sl_err fail_twice(const void *args, size_t bytes, sl_task_output *output, void *user) {
     (void)args, (void)bytes, (void)output, (void)user;
-    return __atomic_add_fetch(&flaky_calls, 1, __ATOMIC_SEQ_CST) <= 2 ? sl_fail(SL_ERR_FAILED, "not yet") : SL_OK;
+    return __atomic_add_fetch(&flaky_calls, 1, __ATOMIC_SEQ_CST) <= 2
+               ? sl_fail(SL_ERR_FAILED, "not yet")
+               : SL_OK;
 }
 
 /* ---- the driver: submits a plan, remembers outcomes, stops the network ---- */
@@ -93,7 +96,8 @@ static sl_err submit_all(sl_actor *self, plan *p) {
     uint8_t *payloads = malloc(p->count * 128);
     for (uint32_t i = 0; i < p->count; i++) {
         const plan_task *from = &p->tasks[i];
-        executor_function call = {.name = sl_text_of(from->function), .arguments = {(const uint8_t *)&from->argument, 8}};
+        executor_function call = {.name = sl_text_of(from->function),
+                                  .arguments = {(const uint8_t *)&from->argument, 8}};
         uint8_t *payload = payloads + (size_t)i * 128;
         uint8_t *end = sl_record_encode(&executor_function_record, &call, payload, NULL);
         for (uint32_t a = 0; a < from->after_count; a++)
@@ -127,13 +131,15 @@ static void on_done(sl_actor *self, plan *p, const scheduler_done *done) {
         p->outcomes[outcome->tag] = *outcome;
         if (outcome->output.bytes == 8)
             memcpy(&p->answers[outcome->tag], outcome->output.data, 8);
-        snprintf(p->messages[outcome->tag], 64, "%.*s", (int)outcome->message.bytes, outcome->message.data);
+        snprintf(p->messages[outcome->tag], 64, "%.*s", (int)outcome->message.bytes,
+                 outcome->message.data);
         p->order[p->ended++] = (uint32_t)outcome->tag;
     }
     if (p->cancel_after >= 0 && p->ended >= (uint32_t)p->cancel_after) {
         p->cancel_after = -1;
         scheduler_cancel cancel = {.all = true};
-        CHECK_INT(scheduler_cancel_send(self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &cancel), SL_OK);
+        CHECK_INT(scheduler_cancel_send(self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &cancel),
+                  SL_OK);
     }
     if (p->ended == p->count)
         stop_network(self);
@@ -153,8 +159,10 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
     return SL_OK;
 }
 
-static const sl_actor_class driver_class = {
-    .name = "driver", .state_bytes = sizeof(driver_state), .start = driver_start, .receive = driver_receive};
+static const sl_actor_class driver_class = {.name = "driver",
+                                            .state_bytes = sizeof(driver_state),
+                                            .start = driver_start,
+                                            .receive = driver_receive};
 
 /* ---- the network ---- */
 
@@ -187,24 +195,33 @@ static void *run_node(void *argument) {
     member *m = argument;
     sl_err err = sl_node_run(m->node, NULL);
     if (err != SL_OK)
-        sl_test_fail(__FILE__, __LINE__, "node ends with %s: %s", sl_err_text(err), sl_err_detail());
+        sl_test_fail(__FILE__, __LINE__, "node ends with %s: %s", sl_err_text(err),
+                     sl_err_detail());
     return NULL;
 }
 
-static void spawn_actors(member *m, const network_options *options, const sl_functions *functions, plan *p) {
+static void spawn_actors(member *m, const network_options *options, const sl_functions *functions,
+                         plan *p) {
     sl_grant_core cores[64];
     for (uint32_t i = 0; i < options->cores; i++)
         cores[i] = (sl_grant_core){0, 1, {i}};
     bool none = sl_node_id(m->node) == options->without;
-    sl_fake_registry fake = {options->nodes, options->cores, options->gpus, 1ull << 30, 1000, options->regions,
-                             options->without};
-    sl_executor_options executor = {.offer = {cores, none ? 0 : options->cores, options->gpus, 1ull << 30, 1000},
-                                    .functions = functions,
-                                    .pool = m->pool};
+    sl_fake_registry fake = {options->nodes, options->cores,   options->gpus,   1ull << 30,
+                             1000,           options->regions, options->without};
+    sl_executor_options executor = {
+        .offer = {cores, none ? 0 : options->cores, options->gpus, 1ull << 30, 1000},
+        .functions = functions,
+        .pool = m->pool};
     sl_scheduler_options scheduler = {.policy = options->policy, .seed = 1};
-    CHECK_INT(sl_node_spawn(m->node, SL_SLOT_REGISTRY, &sl_fake_registry_class, &fake, sizeof fake, NULL), SL_OK);
-    CHECK_INT(sl_node_spawn(m->node, SL_SLOT_EXECUTOR, &sl_executor_class, &executor, sizeof executor, NULL), SL_OK);
-    CHECK_INT(sl_node_spawn(m->node, SL_SLOT_SCHEDULER, &sl_scheduler_class, &scheduler, sizeof scheduler, NULL), SL_OK);
+    CHECK_INT(
+        sl_node_spawn(m->node, SL_SLOT_REGISTRY, &sl_fake_registry_class, &fake, sizeof fake, NULL),
+        SL_OK);
+    CHECK_INT(sl_node_spawn(m->node, SL_SLOT_EXECUTOR, &sl_executor_class, &executor,
+                            sizeof executor, NULL),
+              SL_OK);
+    CHECK_INT(sl_node_spawn(m->node, SL_SLOT_SCHEDULER, &sl_scheduler_class, &scheduler,
+                            sizeof scheduler, NULL),
+              SL_OK);
     if (sl_node_id(m->node) == 0)
         CHECK_INT(sl_node_spawn(m->node, SL_SLOT_DRIVER, &driver_class, &p, sizeof p, NULL), SL_OK);
 }
@@ -215,7 +232,8 @@ static void run_network(const network_options *options, plan *p) {
     sl_functions *functions = functions_create();
     REQUIRE(sl_thread_network_create(options->nodes, 0, transports) == SL_OK);
     for (uint32_t i = 0; i < options->nodes; i++) {
-        sl_node_options node_options = {.transport = transports[i], .incarnation = i + 1, .seed = i};
+        sl_node_options node_options = {
+            .transport = transports[i], .incarnation = i + 1, .seed = i};
         REQUIRE(sl_node_create(&node_options, &members[i].node) == SL_OK);
         sl_pool_options pool_options = {.threads = options->cores};
         REQUIRE(sl_pool_create(members[i].node, &pool_options, &members[i].pool) == SL_OK);
@@ -254,7 +272,8 @@ TEST(every_function_task_answers_on_each_policy) {
     static const char *const policies[] = {"random", "least-loaded", "earliest-completion"};
     for (int i = 0; i < 3; i++) {
         plan *p = plan_create(2000, "add_one");
-        network_options options = {.nodes = 4, .cores = 2, .policy = policies[i], .without = UINT32_MAX};
+        network_options options = {
+            .nodes = 4, .cores = 2, .policy = policies[i], .without = UINT32_MAX};
         run_network(&options, p);
         CHECK_INT(p->ended, 2000);
         CHECK_INT(count_status(p, SL_TASK_DONE), 2000);
@@ -304,7 +323,8 @@ TEST(wide_tasks_and_gpus_are_never_shared) {
 
 TEST(dependencies_hold_and_failures_skip_what_follows) {
     plan *p = plan_create(300, "add_one");
-    for (uint32_t t = 1; t < 200; t++) { /* a tree: each waits for its parent, and for the one before */
+    for (uint32_t t = 1; t < 200;
+         t++) { /* a tree: each waits for its parent, and for the one before */
         p->tasks[t].after[p->tasks[t].after_count++] = (t - 1) / 2;
         if (t % 3 == 0)
             p->tasks[t].after[p->tasks[t].after_count++] = t - 1;
@@ -365,7 +385,8 @@ TEST(regions_are_kept_and_the_impossible_is_said) {
 TEST(higher_priority_goes_first) {
     plan *p = plan_create(50, "add_one");
     for (uint32_t t = 0; t < 50; t++) {
-        p->tasks[t].function = "count_running"; /* slow: no backlog blurs the order once it is measured */
+        p->tasks[t].function =
+            "count_running"; /* slow: no backlog blurs the order once it is measured */
         p->tasks[t].priority = (int32_t)(t / 10);
     }
     network_options options = {.nodes = 1, .cores = 1, .without = UINT32_MAX};
