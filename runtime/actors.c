@@ -75,13 +75,6 @@ void sl_actor_unqueued(sl_actor *actor) {
 
 /* ---- life ---- */
 
-void *sl_actor_state_create(sl_node *node, const sl_actor_class *actor_class) {
-    void *state = sl_slab_take(&node->slab, actor_class->state_bytes);
-    if (state)
-        memset(state, 0, actor_class->state_bytes);
-    return state;
-}
-
 static sl_err supervision_create(sl_actor *actor, const void *arguments, size_t bytes) {
     if (!bytes && !actor->actor_class->max_restarts)
         return SL_OK;
@@ -97,12 +90,9 @@ static sl_err supervision_create(sl_actor *actor, const void *arguments, size_t 
     return SL_OK;
 }
 
-static void release_memory(sl_actor *actor) {
-    if (actor->state)
-        sl_slab_give(&actor->node->slab, actor->state, actor->actor_class->state_bytes);
-    free(actor->supervision);
+static void state_release(sl_actor *actor) {
+    sl_slab_give(&actor->node->slab, actor->state, actor->actor_class->state_bytes);
     actor->state = NULL;
-    actor->supervision = NULL;
 }
 
 /* From now on the address finds nobody. */
@@ -111,28 +101,56 @@ static void retire(sl_actor *actor) {
     if (actor->slot >= SL_SLOT_FIRST_FREE)
         actor->generation++;
     sl_mailbox_drop_all(actor);
-    release_memory(actor);
+    free(actor->supervision);
+    actor->supervision = NULL;
 }
 
-/* Fails with nothing changed but the slot still the caller's. */
-static sl_err actor_begin(sl_actor *actor, const void *arguments, size_t argument_bytes) {
-    actor->state = sl_actor_state_create(actor->node, actor->actor_class);
+static sl_err enter_start(sl_actor *actor) {
+    const void *arguments = actor->supervision ? actor->supervision->arguments : NULL;
+    actor->flags |= SL_ACTOR_ENTERED;
+    sl_err err = actor->actor_class->start(actor, actor->state, arguments);
+    actor->flags &= ~(uint32_t)SL_ACTOR_ENTERED;
+    return err;
+}
+
+sl_err sl_actor_start(sl_actor *actor) {
+    const sl_actor_class *actor_class = actor->actor_class;
+    void *state = sl_slab_take(&actor->node->slab, actor_class->state_bytes);
+    if (!state)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the state of %s", actor_class->name);
+    memset(state, 0, actor_class->state_bytes);
+    actor->state = state;
+    sl_err err = actor_class->start ? enter_start(actor) : SL_OK;
+    if (err != SL_OK)
+        state_release(actor);
+    return err;
+}
+
+void sl_actor_leave(sl_actor *actor) {
     if (!actor->state)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the state of %s", actor->actor_class->name);
-    sl_err err = supervision_create(actor, arguments, argument_bytes);
+        return;
+    if (actor->actor_class->stop) {
+        actor->flags |= SL_ACTOR_ENTERED;
+        actor->actor_class->stop(actor, actor->state);
+        actor->flags &= ~(uint32_t)SL_ACTOR_ENTERED;
+    }
+    state_release(actor);
+}
+
+static sl_err actor_begin(sl_actor *actor, const void *arguments, size_t argument_bytes) {
+    SL_TRY(supervision_create(actor, arguments, argument_bytes));
     actor->flags |= SL_ACTOR_ALIVE;
-    if (err == SL_OK && actor->actor_class->start)
-        err = actor->actor_class->start(actor, actor->state,
-                                        actor->supervision ? actor->supervision->arguments : NULL);
-    if (err == SL_OK)
-        return SL_OK;
-    retire(actor);
+    sl_err err = sl_actor_start(actor);
+    if (err != SL_OK)
+        retire(actor);
     return err;
 }
 
 sl_err sl_actor_create(sl_node *node, uint32_t slot, const sl_actor *parent,
                        const sl_actor_class *actor_class, const void *arguments,
                        size_t argument_bytes, sl_addr *address) {
+    if (node->phase != SL_NODE_RUNNING)
+        return sl_fail(SL_ERR_CLOSED, "the node ends: %s is not started", actor_class->name);
     sl_actor *actor;
     SL_TRY(slot_take(node, slot, &actor));
     actor->actor_class = actor_class;
@@ -147,13 +165,14 @@ sl_err sl_actor_create(sl_node *node, uint32_t slot, const sl_actor *parent,
     sl_metric_add(node->metrics, SL_METRIC_actors_spawned, 1);
     if (address)
         *address = sl_self(actor);
+    if (actor->flags & SL_ACTOR_STOPPING)
+        sl_actor_end(actor);
     return SL_OK;
 }
 
 void sl_actor_end(sl_actor *actor) {
     sl_node *node = actor->node;
-    if (actor->state && actor->actor_class->stop)
-        actor->actor_class->stop(actor, actor->state);
+    sl_actor_leave(actor);
     sl_addr at = sl_self(actor);
     bool awaited = actor->flags & SL_ACTOR_AWAITED;
     retire(actor);
@@ -173,7 +192,7 @@ void sl_stop(sl_actor *self, sl_addr address) {
     sl_actor *actor = address.node == self->node->id ? sl_actor_find(self->node, address) : NULL;
     if (!actor)
         return;
-    if (actor == self->node->running)
+    if (actor == self->node->running || (actor->flags & SL_ACTOR_ENTERED))
         actor->flags |= SL_ACTOR_STOPPING;
     else
         sl_actor_end(actor);

@@ -92,8 +92,16 @@ static bool transfers_grow(sl_transfers *transfers) {
     return true;
 }
 
+bool sl_transfers_reserve(sl_transfers *transfers, uint32_t count) {
+    while (transfers->capacity - transfers->count < count) {
+        if (!transfers_grow(transfers))
+            return false;
+    }
+    return true;
+}
+
 sl_transfer *sl_transfers_add(sl_transfers *transfers) {
-    if (transfers->count == transfers->capacity && !transfers_grow(transfers))
+    if (!sl_transfers_reserve(transfers, 1))
         return NULL;
     uint64_t id = transfers->first_id + transfers->count++;
     sl_transfer *transfer = &transfers->ring[id & (transfers->capacity - 1)];
@@ -125,15 +133,34 @@ void sl_channel_mark(sl_node *node, uint32_t peer) {
     node->channels.dirty[node->channels.dirty_count++] = peer;
 }
 
-bool sl_channel_has_room(const sl_node *node, uint32_t peer) {
-    if (peer >= node->transport->count)
+/* Room for what was refused, and enough that asking was worth it. */
+static bool has_room(const sl_node *node, const sl_channel *channel) {
+    if (channel->state != SL_PEER_LIVE)
         return true;
-    const sl_channel *channel = &node->channels.peers[peer];
-    return channel->state != SL_PEER_LIVE ||
-           (channel->out[SL_LANE_DATA].queued_bytes <= node->options.window_bytes / 2 &&
-            channel->bulk_sent_bytes - channel->bulk_acked_bytes <=
-                node->options.blob_window_bytes / 2 &&
-            channel->bulk_out.count <= SL_MAX_TRANSFERS / 4);
+    uint64_t under_way = channel->bulk_sent_bytes - channel->bulk_acked_bytes;
+    uint64_t window = node->options.blob_window_bytes, wanted = channel->bulk_wanted_bytes;
+    if (wanted < window / 2)
+        wanted = window / 2;
+    return channel->out[SL_LANE_DATA].queued_bytes <= node->options.window_bytes / 2 &&
+           channel->out[SL_LANE_CONTROL].queued_bytes <= SL_CONTROL_QUEUE / 2 &&
+           (!under_way || under_way + wanted <= window) &&
+           channel->bulk_out.count <= SL_MAX_TRANSFERS / 4;
+}
+
+bool sl_channel_await_room(sl_node *node, uint32_t peer) {
+    if (peer >= node->transport->count || has_room(node, &node->channels.peers[peer]))
+        return true;
+    node->channels.peers[peer].awaited = 1;
+    return false;
+}
+
+static void tell_awaiting(sl_node *node, uint32_t peer) {
+    sl_channel *channel = &node->channels.peers[peer];
+    if (!channel->awaited || !has_room(node, channel))
+        return;
+    channel->awaited = 0;
+    channel->bulk_wanted_bytes = 0;
+    sl_waiters_tell_node(node, peer);
 }
 
 static uint64_t blob_transfer_bytes(const sl_record *record, const void *body,
@@ -145,15 +172,14 @@ static uint64_t blob_transfer_bytes(const sl_record *record, const void *body,
             continue;
         const sl_blob *blob = *(sl_blob *const *)((const uint8_t *)body + field->offset);
         if (blob && blob->bytes > SL_BLOB_INLINE_BYTES) {
-            bytes += blob->bytes;
+            bytes += blob->bytes + SL_TRANSFER_WEIGHT;
             (*transfers)++;
         }
     }
     return bytes;
 }
 
-static sl_err refuse(sl_node *node, sl_channel *channel, uint32_t peer) {
-    channel->refused = 1;
+static sl_err refuse(sl_node *node, uint32_t peer) {
     sl_metric_add(node->metrics, SL_METRIC_window_full, 1);
     return sl_fail(SL_ERR_AGAIN, "the window to node %u is full", peer);
 }
@@ -163,23 +189,35 @@ static sl_err admit(sl_node *node, sl_channel *channel, uint32_t peer, sl_lane l
                     uint64_t bulk_bytes, uint32_t transfers) {
     uint64_t queue_limit = lane == SL_LANE_DATA ? node->options.window_bytes : SL_CONTROL_QUEUE;
     if (channel->out[lane].queued_bytes >= queue_limit)
-        return refuse(node, channel, peer);
+        return refuse(node, peer);
+    if (!transfers)
+        return SL_OK;
     uint64_t under_way = channel->bulk_sent_bytes - channel->bulk_acked_bytes;
-    if (bulk_bytes && under_way && under_way + bulk_bytes > node->options.blob_window_bytes)
-        return refuse(node, channel, peer);
-    if (transfers && channel->bulk_out.count + transfers > SL_MAX_TRANSFERS / 2)
-        return refuse(node, channel, peer);
+    if (under_way && under_way + bulk_bytes > node->options.blob_window_bytes) {
+        if (bulk_bytes > channel->bulk_wanted_bytes)
+            channel->bulk_wanted_bytes = bulk_bytes;
+        return refuse(node, peer);
+    }
+    if (channel->bulk_out.count + transfers > SL_MAX_TRANSFERS / 2)
+        return refuse(node, peer);
+    if (!sl_transfers_reserve(&channel->bulk_out, transfers))
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
     return SL_OK;
 }
 
+/* The record that announces the transfer is written already: when the transport cannot start it,
+ * the two ends can no longer agree, and the peer is given up. */
 static sl_err bulk_start(sl_node *node, uint32_t peer, uint64_t id, sl_blob *blob) {
     sl_channel *channel = &node->channels.peers[peer];
-    sl_transfer *transfer = sl_transfers_add(&channel->bulk_out);
-    if (!transfer)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
-    transfer->bytes = blob->bytes;
-    channel->bulk_sent_bytes += blob->bytes;
-    return node->transport->ops->bulk_send(node->transport, peer, id, blob);
+    (void)sl_transfers_add(&channel->bulk_out); /* admit() has reserved it */
+    channel->bulk_sent_bytes += blob->bytes + SL_TRANSFER_WEIGHT;
+    sl_err err = node->transport->ops->bulk_send(node->transport, peer, id, blob);
+    if (err != SL_OK) {
+        sl_error("node", "bulk data to node %u cannot be sent: %s; the node is dropped", peer,
+                 sl_err_detail());
+        sl_node_peer_lost(node, peer);
+    }
+    return err;
 }
 
 static sl_blob *part_blob(const void *body, const sl_blob_part *part) {
@@ -211,13 +249,14 @@ static uint8_t *reserve(sl_node *node, sl_lane_out *out, size_t bytes) {
     return at;
 }
 
-static bool flush_channel(sl_node *node, uint32_t peer);
+static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_only);
 
-/* Large frames leave at once; the rest waits for the end of the turn. */
-static void queued(sl_node *node, uint32_t peer, sl_lane_out *out) {
+/* Full frames leave at once; the rest waits for the end of the turn. */
+static void queued(sl_node *node, uint32_t peer, sl_lane lane) {
+    sl_lane_out *out = &node->channels.peers[peer].out[lane];
     sl_channel_mark(node, peer);
     if (out->head != out->tail)
-        (void)flush_channel(node, peer);
+        (void)flush_lane(node, peer, lane, true);
 }
 
 static sl_record_head record_head(sl_addr from, sl_addr to, const sl_message_type *type,
@@ -242,7 +281,7 @@ static sl_err send_in_frame(sl_node *node, sl_addr from, sl_addr to, const sl_me
     sl_blob_parts parts = {.next_id = channel->bulk_out.first_id + channel->bulk_out.count};
     sl_record_encode(&type->record, body, at + sizeof head, &parts);
     SL_TRY(bulk_start_all(node, to.node, body, &parts));
-    queued(node, to.node, out);
+    queued(node, to.node, type->lane);
     return SL_OK;
 }
 
@@ -262,16 +301,18 @@ static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_mes
     size_t list_bytes = (1 + parts.count) * sizeof *sizes;
     sl_lane_out *out = &channel->out[type->lane];
     uint8_t *at = reserve(node, out, sizeof(sl_record_head) + list_bytes);
+    if (at) {
+        sl_record_head head = record_head(from, to, type, list_bytes);
+        head.flags = SL_RECORD_BULK_BODY;
+        memcpy(at, &head, sizeof head);
+        memcpy(at + sizeof head, sizes, list_bytes);
+    }
     sl_err err = at ? bulk_start(node, to.node, id, encoded)
                     : sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
     sl_blob_release(encoded);
     SL_TRY(err);
-    sl_record_head head = record_head(from, to, type, list_bytes);
-    head.flags = SL_RECORD_BULK_BODY;
-    memcpy(at, &head, sizeof head);
-    memcpy(at + sizeof head, sizes, list_bytes);
     SL_TRY(bulk_start_all(node, to.node, body, &parts));
-    queued(node, to.node, out);
+    queued(node, to.node, type->lane);
     return SL_OK;
 }
 
@@ -304,7 +345,7 @@ sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message
             return sl_fail(SL_ERR_TOO_LARGE, "%s: %zu bytes do not fit a control frame",
                            type->record.name, body_bytes);
         transfers++;
-        bulk_bytes += body_bytes;
+        bulk_bytes += body_bytes + SL_TRANSFER_WEIGHT;
     }
     SL_TRY(admit(node, channel, to.node, type->lane, bulk_bytes, transfers));
     sl_metric_add(node->metrics, SL_METRIC_messages_sent, 1);
@@ -375,34 +416,51 @@ static bool window_open(const sl_node *node, const sl_lane_out *out, sl_lane lan
     return !under_way || under_way + out->head->bytes <= window;
 }
 
+/* Bulk credit is also due when nothing more is on its way: a sender may be waiting for an empty
+ * window. On the lanes a window holds several frames, so a waiting sender always gets a quarter. */
 static bool credit_due(const sl_node *node, const sl_channel *channel) {
     const sl_lane_in *in = channel->in;
+    uint64_t bulk = channel->bulk_consumed_bytes - channel->bulk_told_bytes;
     return in[SL_LANE_DATA].consumed_bytes - in[SL_LANE_DATA].told_bytes >=
                node->options.window_bytes / 4 ||
            in[SL_LANE_CONTROL].consumed_bytes - in[SL_LANE_CONTROL].told_bytes >=
                SL_CONTROL_WINDOW / 4 ||
-           channel->bulk_consumed_bytes - channel->bulk_told_bytes >=
-               node->options.blob_window_bytes / 4;
+           bulk >= node->options.blob_window_bytes / 4 ||
+           (bulk && channel->bulk_consumed_bytes == channel->bulk_announced_bytes);
+}
+
+/* True when anything left. */
+static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_only) {
+    sl_lane_out *out = &node->channels.peers[peer].out[lane];
+    bool posted = false;
+    while (out->head && !(full_only && out->head == out->tail) && window_open(node, out, lane)) {
+        if (!post_gathered(node, peer, lane))
+            break;
+        posted = true;
+    }
+    return posted;
+}
+
+/* After both goodbyes there is nobody to tell. */
+static bool ended_both_ways(const sl_channel *channel) {
+    return channel->state == SL_PEER_SAID_GOODBYE && channel->goodbye_sent;
 }
 
 static bool flush_channel(sl_node *node, uint32_t peer) {
     sl_channel *channel = &node->channels.peers[peer];
-    bool posted = false;
-    for (int lane = 0; lane < SL_LANES; lane++) {
-        sl_lane_out *out = &channel->out[lane];
-        while (out->head && window_open(node, out, (sl_lane)lane)) {
-            if (!post_gathered(node, peer, (sl_lane)lane))
-                return posted;
-            posted = true;
-        }
-    }
-    if (credit_due(node, channel))
+    bool posted = flush_lane(node, peer, SL_LANE_CONTROL, false);
+    posted |= flush_lane(node, peer, SL_LANE_DATA, false);
+    if (credit_due(node, channel) && !ended_both_ways(channel))
         posted |= post_bare(node, peer, 0);
-    if (channel->refused && sl_channel_has_room(node, peer)) {
-        channel->refused = 0;
-        sl_waiters_tell_node(node, peer);
-    }
+    tell_awaiting(node, peer);
     return posted;
+}
+
+static bool must_flush(const sl_node *node, const sl_channel *channel) {
+    if (channel->state == SL_PEER_LOST || ended_both_ways(channel))
+        return false;
+    return channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head ||
+           credit_due(node, channel);
 }
 
 bool sl_channels_flush(sl_node *node) {
@@ -415,9 +473,7 @@ bool sl_channels_flush(sl_node *node) {
         channel->dirty = 0;
         if (channel->state != SL_PEER_LOST)
             posted |= flush_channel(node, peer);
-        if (channel->state != SL_PEER_LOST &&
-            (channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head ||
-             credit_due(node, channel))) {
+        if (must_flush(node, channel)) {
             channel->dirty = 1;
             channels->dirty[kept++] = peer;
         }
@@ -426,15 +482,6 @@ bool sl_channels_flush(sl_node *node) {
      * meanwhile. */
     channels->dirty_count = kept;
     return posted;
-}
-
-void sl_channels_settle(sl_node *node) {
-    for (uint32_t peer = 0; peer < node->transport->count; peer++) {
-        sl_channel *channel = &node->channels.peers[peer];
-        if (channel->state == SL_PEER_LIVE &&
-            channel->bulk_consumed_bytes != channel->bulk_told_bytes)
-            (void)post_bare(node, peer, 0);
-    }
 }
 
 /* ---- credit and ends ---- */
@@ -461,22 +508,31 @@ bool sl_channels_goodbye(sl_node *node) {
     return all;
 }
 
+bool sl_channel_ended(const sl_node *node, uint32_t peer) {
+    const sl_channel *channel = &node->channels.peers[peer];
+    return channel->state == SL_PEER_LOST || (channel->state == SL_PEER_SAID_GOODBYE &&
+                                              !channel->bulk_in.count && !channel->bulk_out.count);
+}
+
+/* The last part will never come: the message is skipped, or freed when its actor is gone. */
+static void give_up(sl_node *node, sl_envelope *envelope) {
+    bool orphan = envelope->dropped;
+    envelope->dropped = 1;
+    envelope->credit = 0;
+    if (orphan)
+        sl_envelope_free(node, envelope);
+    else
+        sl_channel_unblock(node, envelope);
+}
+
 static void transfers_clear(sl_node *node, sl_transfers *transfers) {
     for (uint32_t i = 0; i < transfers->count; i++) {
         sl_transfer *transfer = sl_transfers_find(transfers, transfers->first_id + i);
-        sl_blob_release(transfer->blob);
         sl_envelope *envelope = transfer->envelope;
-        if (!envelope || transfer->done || --envelope->pending)
-            continue;
-        /* The last part will never come: the message is skipped, or freed when its actor is gone.
-         */
-        envelope->credit = 0;
-        bool orphan = envelope->dropped;
-        envelope->dropped = 1;
-        if (orphan)
-            sl_envelope_free(node, envelope);
-        else
-            sl_channel_unblock(node, envelope);
+        bool waited_for = envelope && !transfer->blob;
+        sl_blob_release(transfer->blob);
+        if (waited_for && !--envelope->pending)
+            give_up(node, envelope);
     }
     free(transfers->ring);
     memset(transfers, 0, sizeof *transfers);

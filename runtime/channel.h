@@ -15,9 +15,10 @@ struct sl_envelope;
 enum {
     SL_FRAME_MAGIC = 0x4c53, /* "SL" */
     SL_FRAME_VERSION = 1,
-    SL_FRAME_GOODBYE = 1,        /* flag: the last frame from this node */
+    SL_FRAME_GOODBYE = 1,        /* flag: no message follows from this node, only credit */
     SL_RECORD_BULK_BODY = 1,     /* flag: the body comes as bulk data */
-    SL_MAX_TRANSFERS = 4096,     /* bulk transfers under way from one peer */
+    SL_MAX_TRANSFERS = 1 << 20,  /* from the oldest that is under way to the newest */
+    SL_TRANSFER_WEIGHT = 8192,   /* what a transfer counts in the bulk window beside its bytes */
     SL_CONTROL_WINDOW = 1 << 20, /* unhandled bytes of the control lane */
     SL_CONTROL_QUEUE =
         16 << 20 /* bytes of the control lane waiting to leave; beyond: SL_ERR_AGAIN */
@@ -98,8 +99,11 @@ typedef struct sl_channel {
     sl_lane_in in[SL_LANES];
     sl_transfers bulk_out;
     sl_transfers bulk_in;
+    /* Bulk data with SL_TRANSFER_WEIGHT for each transfer. */
     uint64_t bulk_sent_bytes;
     uint64_t bulk_acked_bytes;
+    uint64_t bulk_wanted_bytes; /* the most that a refused send asked for */
+    uint64_t bulk_announced_bytes;
     uint64_t bulk_consumed_bytes;
     uint64_t bulk_told_bytes;
     uint32_t incarnation; /* of the peer; known since its first frame */
@@ -107,7 +111,7 @@ typedef struct sl_channel {
     uint8_t state;
     uint8_t dirty; /* in channels->dirty */
     uint8_t goodbye_sent;
-    uint8_t refused; /* a send was SL_ERR_AGAIN since room was last announced */
+    uint8_t awaited; /* an actor waits for room */
 } sl_channel;
 
 typedef struct sl_channels {
@@ -126,14 +130,13 @@ void sl_channels_fini(sl_node *node);
 
 sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                        const void *body);
-bool sl_channel_has_room(const sl_node *node, uint32_t peer);
+/* May an actor that was refused try again? False also asks for sl_waiters_tell_node() when it may.
+ */
+bool sl_channel_await_room(sl_node *node, uint32_t peer);
 
 /* A message from `peer` was handled: its bytes may come again. */
 void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t bytes,
                        uint64_t bulk_bytes);
-
-/* An envelope still waiting for bulk data lost its actor: freed when the data has come. */
-void sl_channel_orphan(struct sl_envelope *envelope);
 
 /* The last bulk part of an envelope has come, or never will: its mailbox may go on. */
 void sl_channel_unblock(sl_node *node, struct sl_envelope *envelope);
@@ -141,18 +144,21 @@ void sl_channel_unblock(sl_node *node, struct sl_envelope *envelope);
 /* Posts what the windows allow. True when anything left. */
 bool sl_channels_flush(sl_node *node);
 
-/* Before a sleep: tells peers about bulk data handled, which no other frame carried. */
-void sl_channels_settle(sl_node *node);
-
 /* Delivers what the transport has. True when anything came. */
 bool sl_channels_poll(sl_node *node);
 
 /* Says goodbye to every live peer that everything has left for; true when all have been told. */
 bool sl_channels_goodbye(sl_node *node);
+
+/* Is nothing more to be expected from `peer`: it is lost, or has said goodbye and all bulk data
+ * both ways has arrived? */
+bool sl_channel_ended(const sl_node *node, uint32_t peer);
+
 void sl_channel_lose(sl_node *node, uint32_t peer);
 
 /* channel.c, for channel_in.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);
+bool sl_transfers_reserve(sl_transfers *transfers, uint32_t count);
 sl_transfer *sl_transfers_add(sl_transfers *transfers);
 sl_transfer *sl_transfers_find(sl_transfers *transfers, uint64_t id);
 void sl_transfers_trim(sl_transfers *transfers);

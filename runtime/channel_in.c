@@ -29,32 +29,55 @@ static void message_error(inbound *in, const sl_record_head *head) {
 
 /* ---- bulk data ---- */
 
-static bool expect_transfer(inbound *in, sl_envelope *envelope, uint64_t id, uint64_t bytes,
-                            uint32_t offset, bool is_body) {
+static bool expect_transfer(inbound *in, sl_envelope *envelope, const sl_blob_part *part,
+                            bool is_body) {
     sl_transfers *transfers = &in->channel->bulk_in;
-    if (id != transfers->first_id + transfers->count || transfers->count >= SL_MAX_TRANSFERS ||
-        bytes > SL_BLOB_MAX_BYTES || envelope->pending == UINT16_MAX)
-        return false;
-    sl_transfer *transfer = sl_transfers_add(transfers);
+    sl_transfer *transfer =
+        transfers->count < SL_MAX_TRANSFERS && part->id == transfers->first_id + transfers->count
+            ? sl_transfers_add(transfers)
+            : NULL;
     if (!transfer)
         return false;
-    *transfer =
-        (sl_transfer){.envelope = envelope, .bytes = bytes, .offset = offset, .is_body = is_body};
+    *transfer = (sl_transfer){
+        .envelope = envelope, .bytes = part->bytes, .offset = part->offset, .is_body = is_body};
     envelope->pending++;
-    envelope->bulk_credit += bytes;
     sl_transport *transport = in->node->transport;
-    return transport->ops->bulk_receive(transport, in->peer, id, bytes) == SL_OK;
+    return transport->ops->bulk_receive(transport, in->peer, part->id, part->bytes) == SL_OK;
+}
+
+/* Asks for all bulk parts of a message, within the window that its sender was to keep. */
+static bool expect_transfers(inbound *in, sl_envelope *envelope, const sl_blob_parts *parts,
+                             bool first_is_body) {
+    if (!parts->count)
+        return true;
+    sl_channel *channel = in->channel;
+    uint64_t under_way = channel->bulk_announced_bytes - channel->bulk_told_bytes, bytes = 0;
+    for (uint32_t i = 0; i < parts->count; i++) {
+        if (parts->part[i].bytes > SL_BLOB_MAX_BYTES)
+            return false;
+        bytes += parts->part[i].bytes + SL_TRANSFER_WEIGHT;
+    }
+    if (under_way && under_way + bytes > in->node->options.blob_window_bytes)
+        return false;
+    channel->bulk_announced_bytes += bytes;
+    sl_envelope_note(envelope)->credit = bytes;
+    for (uint32_t i = 0; i < parts->count; i++) {
+        if (!expect_transfer(in, envelope, &parts->part[i], first_is_body && i == 0))
+            return false;
+    }
+    return true;
 }
 
 void sl_channel_unblock(sl_node *node, sl_envelope *envelope) {
-    sl_addr to = {node->id, envelope->to_slot, envelope->to_generation};
+    const sl_bulk_note *note = sl_envelope_note(envelope);
+    sl_addr to = {node->id, note->to_slot, note->to_generation};
     sl_actor *actor = sl_actor_find(node, to);
     if (actor)
         sl_actor_schedule(actor);
 }
 
 static void attach(sl_envelope *envelope, uint32_t offset, sl_blob *blob) {
-    memcpy((uint8_t *)envelope->body + offset, &blob, sizeof blob);
+    memcpy((uint8_t *)sl_envelope_body(envelope) + offset, &blob, sizeof blob);
 }
 
 /* The body came as bulk data: decodes it and gives it the blobs that came with it. */
@@ -67,19 +90,29 @@ static sl_err decode_bulk_body(sl_envelope *envelope, sl_transfers *transfers, u
     void *body = malloc(memory_bytes ? memory_bytes : 1);
     if (!body)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a message of %zu bytes", memory_bytes);
-    envelope->body = body;
-    envelope->body_apart = 1;
+    sl_envelope_note(envelope)->body_apart = body;
     sl_blob_parts parts = {.count = 0};
+    envelope->hollow = 0; /* whatever decoding makes is to be released */
     SL_TRY(sl_record_decode(record, encoded->data, encoded->bytes, body, &parts));
-    envelope->hollow = 0;
     for (uint32_t i = 0; i < parts.count; i++) {
         if (parts.part[i].id <= first || parts.part[i].id >= end)
             return sl_fail(SL_ERR_DECODE, "%s names a transfer that is not its own", record->name);
         sl_transfer *transfer = sl_transfers_find(transfers, parts.part[i].id);
+        if (!transfer->blob)
+            return sl_fail(SL_ERR_DECODE, "%s names a transfer twice", record->name);
         attach(envelope, parts.part[i].offset, transfer->blob);
         transfer->blob = NULL;
     }
     return SL_OK;
+}
+
+static void forget_transfers(sl_transfers *transfers, uint64_t first, uint64_t end) {
+    for (uint64_t id = first; id < end; id++) {
+        sl_transfer *transfer = sl_transfers_find(transfers, id);
+        sl_blob_release(transfer->blob);
+        *transfer = (sl_transfer){.done = 1};
+    }
+    sl_transfers_trim(transfers);
 }
 
 /* All parts of `envelope`, transfers first … end-1, are there. */
@@ -99,14 +132,7 @@ static void complete(inbound *in, sl_envelope *envelope, uint64_t first, uint64_
             transfer->blob = NULL;
         }
     }
-    for (uint64_t id = first; id < end; id++) {
-        sl_transfer *transfer = sl_transfers_find(transfers, id);
-        sl_blob_release(transfer->blob);
-        transfer->blob = NULL;
-        transfer->envelope = NULL;
-        transfer->done = 1;
-    }
-    sl_transfers_trim(transfers);
+    forget_transfers(transfers, first, end);
     if (orphan)
         sl_envelope_free(in->node, envelope);
     else
@@ -145,52 +171,43 @@ static void on_bulk_sent(void *context, uint32_t peer, uint64_t id) {
     sl_channel_mark(node, peer);
 }
 
-void sl_channel_orphan(sl_envelope *envelope) {
-    envelope->dropped = 1;
-}
-
 /* ---- messages ---- */
 
-/* Puts an envelope whose bulk parts are on their way (or that is whole) into its actor's mailbox.
- */
-static void put(sl_actor *actor, sl_envelope *envelope, const sl_record_head *head) {
-    envelope->to_slot = head->to_slot;
-    envelope->to_generation = head->to_generation;
-    sl_mailbox_put(actor, envelope);
+/* Puts an envelope, whole or with bulk parts on their way, into its actor's mailbox (NULL: nobody
+ * wants it, but its parts must be received). False: the peer broke the protocol. */
+static bool put(inbound *in, sl_actor *actor, sl_envelope *envelope, const sl_record_head *head,
+                const sl_blob_parts *parts, bool bulk_body) {
+    if (envelope->has_note) {
+        sl_bulk_note *note = sl_envelope_note(envelope);
+        note->to_slot = head->to_slot;
+        note->to_generation = head->to_generation;
+    }
+    envelope->dropped = !actor;
+    if (expect_transfers(in, envelope, parts, bulk_body)) {
+        if (actor)
+            sl_mailbox_put(actor, envelope);
+        else if (!envelope->pending)
+            sl_envelope_free(in->node, envelope);
+        return true;
+    }
+    envelope->dropped = 1;
+    if (!envelope->pending)
+        sl_envelope_free(in->node, envelope);
+    return false;
 }
 
-static bool receive_bulk_body(inbound *in, sl_actor *actor, sl_envelope *envelope,
-                              const sl_record_head *head, const uint8_t *body) {
+/* The record of a body that comes as bulk data is the list of its transfers' sizes. */
+static bool parts_of_bulk_body(const inbound *in, const sl_record_head *head, const uint8_t *body,
+                               sl_blob_parts *parts) {
     uint64_t sizes[1 + SL_MESSAGE_MAX_BLOBS];
-    uint32_t count = head->body_bytes / (uint32_t)sizeof *sizes;
-    if (head->body_bytes % sizeof *sizes || !count || count > 1 + SL_MESSAGE_MAX_BLOBS)
+    parts->count = head->body_bytes / (uint32_t)sizeof *sizes;
+    if (head->body_bytes % sizeof *sizes || !parts->count || head->body_bytes > sizeof sizes)
         return false;
     memcpy(sizes, body, head->body_bytes);
-    if (sizes[0] > SL_MESSAGE_MAX_BYTES)
-        return false;
     uint64_t id = in->channel->bulk_in.first_id + in->channel->bulk_in.count;
-    envelope->hollow = 1;
-    put(actor, envelope, head);
-    for (uint32_t i = 0; i < count; i++) {
-        if (!expect_transfer(in, envelope, id + i, sizes[i], 0, i == 0))
-            return false;
-    }
-    return true;
-}
-
-static bool receive_plain(inbound *in, sl_actor *actor, sl_envelope *envelope,
-                          const sl_record_head *head, const uint8_t *body) {
-    sl_blob_parts parts = {.count = 0};
-    if (sl_record_decode(&envelope->type->record, body, head->body_bytes, envelope->body, &parts) !=
-        SL_OK)
-        return false;
-    put(actor, envelope, head);
-    for (uint32_t i = 0; i < parts.count; i++) {
-        if (!expect_transfer(in, envelope, parts.part[i].id, parts.part[i].bytes,
-                             parts.part[i].offset, false))
-            return false;
-    }
-    return true;
+    for (uint32_t i = 0; i < parts->count; i++)
+        parts->part[i] = (sl_blob_part){.id = id + i, .bytes = sizes[i]};
+    return sizes[0] <= SL_MESSAGE_MAX_BYTES;
 }
 
 static void give_back(inbound *in, uint64_t bytes) {
@@ -215,77 +232,69 @@ static sl_actor *receiver_of(inbound *in, const sl_record_head *head) {
     return actor;
 }
 
-static bool receive_message(inbound *in, const sl_record_head *head, const uint8_t *body,
-                            uint32_t record_bytes);
-
-/* Bulk parts for an actor that is gone: received, then thrown away with an envelope nobody queues.
- */
-static bool receive_for_nobody(inbound *in, const sl_message_type *type, const sl_record_head *head,
-                               const uint8_t *body, uint32_t record_bytes) {
-    uint64_t sizes[1 + SL_MESSAGE_MAX_BLOBS];
-    uint32_t count = 0;
-    if (head->flags & SL_RECORD_BULK_BODY) {
-        count = head->body_bytes / (uint32_t)sizeof *sizes;
-        if (head->body_bytes % sizeof *sizes || !count || count > 1 + SL_MESSAGE_MAX_BLOBS)
-            return false;
-        memcpy(sizes, body, head->body_bytes);
-    } else if (type->has_blobs) {
-        size_t memory_bytes;
-        sl_blob_parts parts = {.count = 0};
-        if (sl_record_measure(&type->record, body, head->body_bytes, &memory_bytes) != SL_OK)
-            return false;
-        void *memory = malloc(memory_bytes);
-        bool decoded = memory && sl_record_decode(&type->record, body, head->body_bytes, memory,
-                                                  &parts) == SL_OK;
-        if (decoded)
-            sl_record_release(&type->record, memory);
-        free(memory);
-        for (; decoded && count < parts.count; count++)
-            sizes[count] = parts.part[count].bytes;
-    }
-    if (!count) {
-        give_back(in, record_bytes);
-        return true;
-    }
-    sl_envelope *envelope = sl_envelope_take(in->node, type, (sl_addr){in->peer, 0, 0}, 0);
+static bool receive_bulk_body(inbound *in, sl_actor *actor, const sl_message_type *type,
+                              const sl_record_head *head, const uint8_t *body,
+                              uint32_t record_bytes) {
+    sl_blob_parts parts;
+    if (in->lane != SL_LANE_DATA || !parts_of_bulk_body(in, head, body, &parts))
+        return false;
+    sl_addr from = {in->peer, head->from_slot, head->from_generation};
+    sl_envelope *envelope = sl_envelope_take(in->node, type, from, 0, true);
     if (!envelope)
         return false;
     envelope->credit = record_bytes;
-    envelope->dropped = envelope->hollow = 1;
-    uint64_t id = in->channel->bulk_in.first_id + in->channel->bulk_in.count;
-    for (uint32_t i = 0; i < count; i++) {
-        if (!expect_transfer(in, envelope, id + i, sizes[i], 0, false))
-            return false;
-    }
-    return true;
+    envelope->hollow = 1;
+    return put(in, actor, envelope, head, &parts, true);
 }
 
-/* False when the peer broke the protocol; a message that does not decode is dropped here. */
-static bool receive_message(inbound *in, const sl_record_head *head, const uint8_t *body,
-                            uint32_t record_bytes) {
-    const sl_message_type *type = type_of(in, head);
-    bool bulk_body = head->flags & SL_RECORD_BULK_BODY;
-    size_t memory_bytes = 0;
-    if (!type || (bulk_body && in->lane != SL_LANE_DATA) ||
-        (!bulk_body &&
-         sl_record_measure(&type->record, body, head->body_bytes, &memory_bytes) != SL_OK)) {
+static bool receive_whole(inbound *in, sl_actor *actor, const sl_message_type *type,
+                          const sl_record_head *head, const uint8_t *body, uint32_t record_bytes) {
+    size_t memory_bytes;
+    if (sl_record_measure(&type->record, body, head->body_bytes, &memory_bytes) != SL_OK) {
         message_error(in, head);
         give_back(in, record_bytes);
         return true;
     }
-    sl_actor *actor = receiver_of(in, head);
-    if (!actor)
-        return receive_for_nobody(in, type, head, body, record_bytes);
+    if (!actor && !type->has_blobs) {
+        give_back(in, record_bytes);
+        return true;
+    }
     sl_addr from = {in->peer, head->from_slot, head->from_generation};
-    sl_envelope *envelope = sl_envelope_take(in->node, type, from, memory_bytes);
+    sl_envelope *envelope = sl_envelope_take(in->node, type, from, memory_bytes, type->has_blobs);
     if (!envelope)
         return false;
     envelope->credit = record_bytes;
-    return bulk_body ? receive_bulk_body(in, actor, envelope, head, body)
-                     : receive_plain(in, actor, envelope, head, body);
+    sl_blob_parts parts = {.count = 0};
+    if (sl_record_decode(&type->record, body, head->body_bytes, sl_envelope_body(envelope),
+                         &parts) != SL_OK) {
+        sl_envelope_free(in->node, envelope);
+        return false;
+    }
+    return put(in, actor, envelope, head, &parts, false);
+}
+
+/* False when the peer broke the protocol, or there is no memory to follow it; a message that does
+ * not decode is dropped here. */
+static bool receive_message(inbound *in, const sl_record_head *head, const uint8_t *body,
+                            uint32_t record_bytes) {
+    const sl_message_type *type = type_of(in, head);
+    if (!type) {
+        message_error(in, head);
+        give_back(in, record_bytes);
+        return true;
+    }
+    sl_metric_add(in->node->metrics, SL_METRIC_messages_received, 1);
+    sl_actor *actor = receiver_of(in, head);
+    if (head->flags & SL_RECORD_BULK_BODY)
+        return receive_bulk_body(in, actor, type, head, body, record_bytes);
+    return receive_whole(in, actor, type, head, body, record_bytes);
 }
 
 /* ---- frames ---- */
+
+static uint64_t lane_window(const sl_node *node, unsigned lane) {
+    return lane == SL_LANE_DATA ? node->options.window_bytes : SL_CONTROL_WINDOW;
+}
 
 static const char *head_fault(const inbound *in, const sl_frame_head *head, size_t bytes) {
     if (bytes < sizeof *head || head->magic != SL_FRAME_MAGIC)
@@ -298,6 +307,12 @@ static const char *head_fault(const inbound *in, const sl_frame_head *head, size
         return "it comes from another life of the node";
     if (head->sequence != in->channel->in[head->lane].sequence)
         return "it is out of order";
+    if (head->records && in->channel->state == SL_PEER_SAID_GOODBYE)
+        return "messages follow its goodbye";
+    const sl_lane_in *lane = &in->channel->in[head->lane];
+    uint64_t under_way = lane->received_bytes - lane->told_bytes;
+    if (head->records && under_way && under_way + bytes > lane_window(in->node, head->lane))
+        return "it is beyond the window";
     return NULL;
 }
 
@@ -343,7 +358,8 @@ static void on_goodbye(inbound *in) {
 
 static void on_frame(void *context, uint32_t peer, const void *data, size_t bytes) {
     sl_node *node = context;
-    if (peer >= node->transport->count || node->channels.peers[peer].state == SL_PEER_LOST)
+    if (peer >= node->transport->count || peer == node->id ||
+        node->channels.peers[peer].state == SL_PEER_LOST)
         return;
     inbound in = {node, peer, &node->channels.peers[peer], SL_LANE_CONTROL};
     const sl_frame_head *head = data;
@@ -358,6 +374,7 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
     in.channel->known = 1;
     in.channel->incarnation = head->incarnation;
     in.channel->in[in.lane].sequence++;
+    in.channel->in[in.lane].received_bytes += bytes - sizeof *head;
     sl_metric_add(node->metrics, SL_METRIC_frames_received, 1);
     sl_metric_add(node->metrics, SL_METRIC_bytes_received, bytes);
     if (!receive_records(&in, head))
@@ -365,7 +382,7 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
     else if (head->flags & SL_FRAME_GOODBYE)
         on_goodbye(&in);
     else if (in.channel->out[SL_LANE_DATA].head || in.channel->out[SL_LANE_CONTROL].head ||
-             in.channel->refused)
+             in.channel->awaited)
         sl_channel_mark(node, peer); /* its credit may let something leave */
 }
 

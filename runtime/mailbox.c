@@ -9,28 +9,45 @@
 
 /* ---- envelopes ---- */
 
-sl_envelope *sl_envelope_take(sl_node *node, const sl_message_type *type, sl_addr from,
-                              size_t body_bytes) {
-    size_t bytes = sizeof(sl_envelope) + body_bytes;
+static inline sl_envelope *take(sl_node *node, const sl_message_type *type, sl_addr from,
+                                size_t bytes) {
     sl_envelope *envelope = bytes <= UINT32_MAX ? sl_slab_take(&node->slab, bytes) : NULL;
     if (!envelope) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a message of %zu bytes", bytes);
         return NULL;
     }
-    *envelope =
-        (sl_envelope){.type = type, .body = envelope + 1, .from = from, .bytes = (uint32_t)bytes};
+    *envelope = (sl_envelope){.type = type, .from = from, .bytes = (uint32_t)bytes};
     return envelope;
 }
 
-void sl_envelope_free(sl_node *node, sl_envelope *envelope) {
-    if (!envelope->hollow && !envelope->type->record.flat)
-        sl_record_release(&envelope->type->record, envelope->body);
+sl_envelope *sl_envelope_take(sl_node *node, const sl_message_type *type, sl_addr from,
+                              size_t body_bytes, bool with_note) {
+    size_t head_bytes = sizeof(sl_envelope) + (with_note ? sizeof(sl_bulk_note) : 0);
+    sl_envelope *envelope = take(node, type, from, head_bytes + body_bytes);
+    if (!envelope || !with_note)
+        return envelope;
+    envelope->has_note = 1;
+    *sl_envelope_note(envelope) = (sl_bulk_note){.body_apart = NULL};
+    return envelope;
+}
+
+static void give_back_credit(sl_node *node, sl_envelope *envelope) {
+    sl_channel_credit(node, envelope->from.node, envelope->type->lane, envelope->credit,
+                      envelope->has_note ? sl_envelope_note(envelope)->credit : 0);
+}
+
+static inline void envelope_free(sl_node *node, sl_envelope *envelope) {
+    if (!envelope->type->record.flat && !envelope->hollow)
+        sl_record_release(&envelope->type->record, sl_envelope_body(envelope));
     if (envelope->credit)
-        sl_channel_credit(node, envelope->from.node, envelope->type->lane, envelope->credit,
-                          envelope->bulk_credit);
-    if (envelope->body_apart)
-        free(envelope->body);
+        give_back_credit(node, envelope);
+    if (envelope->has_note)
+        free(sl_envelope_note(envelope)->body_apart);
     sl_slab_give(&node->slab, envelope, envelope->bytes);
+}
+
+void sl_envelope_free(sl_node *node, sl_envelope *envelope) {
+    envelope_free(node, envelope);
 }
 
 /* ---- queues ---- */
@@ -97,28 +114,57 @@ void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope) {
         push_urgent(node, actor);
 }
 
-static uint32_t mailbox_limit(const sl_actor *actor) {
-    uint32_t limit = actor->actor_class->mailbox_limit;
-    return limit ? limit : actor->node->options.mailbox_limit;
+/* Most messages are a few words: those are not worth a call. */
+static inline void copy_flat(void *restrict to, const void *restrict from, size_t bytes) {
+    switch (bytes) {
+    case 8:
+        memcpy(to, from, 8);
+        return;
+    case 16:
+        memcpy(to, from, 16);
+        return;
+    case 24:
+        memcpy(to, from, 24);
+        return;
+    default:
+        memcpy(to, from, bytes);
+    }
+}
+
+static sl_envelope *copy_of(sl_node *node, sl_addr from, const sl_message_type *type,
+                            const void *body) {
+    const sl_record *record = &type->record;
+    size_t bytes = record->flat ? record->bytes : sl_record_memory_bytes(record, body);
+    sl_envelope *envelope = take(node, type, from, sizeof *envelope + bytes);
+    if (envelope && record->flat)
+        copy_flat(envelope + 1, body, bytes);
+    else if (envelope)
+        sl_record_copy(record, body, envelope + 1);
+    return envelope;
+}
+
+static sl_err nobody_there(sl_node *node, sl_addr to) {
+    sl_metric_add(node->metrics, SL_METRIC_dead_letters, 1);
+    return sl_fail(SL_ERR_DEAD, "no actor lives at %u.%u.%u", to.node, to.slot, to.generation);
+}
+
+static sl_err mailbox_full(sl_node *node, const sl_actor *actor) {
+    sl_metric_add(node->metrics, SL_METRIC_mailbox_full, 1);
+    return sl_fail(SL_ERR_AGAIN, "the mailbox of %s is full", actor->actor_class->name);
 }
 
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body) {
     sl_actor *actor = sl_actor_find(node, to);
-    if (!actor) {
-        sl_metric_add(node->metrics, SL_METRIC_dead_letters, 1);
-        return sl_fail(SL_ERR_DEAD, "no actor lives at %u.%u.%u", to.node, to.slot, to.generation);
-    }
-    if (type->lane == SL_LANE_DATA && actor->waiting >= mailbox_limit(actor)) {
-        sl_metric_add(node->metrics, SL_METRIC_mailbox_full, 1);
-        return sl_fail(SL_ERR_AGAIN, "the mailbox of %s is full", actor->actor_class->name);
-    }
-    SL_TRY(sl_record_check(&type->record, body));
-    sl_envelope *envelope =
-        sl_envelope_take(node, type, from, sl_record_memory_bytes(&type->record, body));
+    if (!actor)
+        return nobody_there(node, to);
+    if (type->lane == SL_LANE_DATA && actor->waiting >= sl_mailbox_limit(actor))
+        return mailbox_full(node, actor);
+    if (!type->record.flat)
+        SL_TRY(sl_record_check(&type->record, body));
+    sl_envelope *envelope = copy_of(node, from, type, body);
     if (!envelope)
         return SL_ERR_NO_MEMORY;
-    sl_record_copy(&type->record, body, envelope->body);
     sl_metric_add(node->metrics, SL_METRIC_messages_local, 1);
     sl_mailbox_put(actor, envelope);
     return SL_OK;
@@ -129,15 +175,15 @@ static void drop_queue(sl_actor *actor, sl_queue *queue) {
         next = envelope->next;
         actor->node->messages_waiting--;
         if (envelope->type == &node_event_type && !envelope->dropped) {
-            sl_event *event = (sl_event *)(uintptr_t)((node_event *)envelope->body)->event;
+            sl_event *event =
+                (sl_event *)(uintptr_t)((node_event *)sl_envelope_body(envelope))->event;
             if (event->drop)
                 event->drop(event);
         }
-        if (envelope
-                ->pending) /* its transfers still point here: the channel frees it when they end */
-            sl_channel_orphan(envelope);
+        if (envelope->pending)
+            envelope->dropped = 1; /* its transfers point here: the channel frees it with them */
         else
-            sl_envelope_free(actor->node, envelope);
+            envelope_free(actor->node, envelope);
     }
     *queue = (sl_queue){NULL, NULL};
 }
@@ -148,113 +194,65 @@ void sl_mailbox_drop_all(sl_actor *actor) {
     actor->waiting = 0;
 }
 
-/* ---- waiting for room ---- */
-
-void sl_await_room(sl_actor *self, sl_addr to) {
-    sl_node *node = self->node;
-    sl_waiter waiter = {to, sl_self(self)};
-    for (uint32_t i = 0; i < node->waiter_count; i++) {
-        if (sl_addr_equal(node->waiters[i].at, to) &&
-            sl_addr_equal(node->waiters[i].who, waiter.who))
-            return;
-    }
-    if (node->waiter_count == node->waiter_capacity) {
-        uint32_t capacity = node->waiter_capacity ? 2 * node->waiter_capacity : 16;
-        sl_waiter *waiters = realloc(node->waiters, capacity * sizeof *waiters);
-        if (!waiters)
-            return;
-        node->waiters = waiters;
-        node->waiter_capacity = capacity;
-    }
-    node->waiters[node->waiter_count++] = waiter;
-    sl_actor *actor = to.node == node->id ? sl_actor_find(node, to) : NULL;
-    if (actor)
-        actor->flags |= SL_ACTOR_AWAITED;
-    else if (to.node == node->id || sl_channel_has_room(node, to.node))
-        sl_waiters_tell(node, to);
-}
-
-static void tell_matching(sl_node *node, sl_addr at, bool whole_node) {
-    uint32_t kept = 0, count = node->waiter_count;
-    for (uint32_t i = 0; i < count; i++) {
-        sl_waiter waiter = node->waiters[i];
-        bool match = whole_node ? waiter.at.node == at.node : sl_addr_equal(waiter.at, at);
-        if (!match) {
-            node->waiters[kept++] = waiter;
-            continue;
-        }
-        node_room room = {waiter.at};
-        (void)sl_deliver_local(node, SL_NO_ADDR, waiter.who, &node_room_type, &room);
-    }
-    node->waiter_count = kept;
-}
-
-void sl_waiters_tell(sl_node *node, sl_addr at) {
-    tell_matching(node, at, false);
-}
-
-void sl_waiters_tell_node(sl_node *node, uint32_t peer) {
-    if (node->waiter_count)
-        tell_matching(node, (sl_addr){peer, 0, 0}, true);
-}
-
 /* ---- running ---- */
 
-static void handle(sl_node *node, sl_actor *actor, sl_queue *queue) {
+/* A turn ends after TURN_MESSAGES, or TURN_NS after its first CLOCK_EVERY messages: a short turn
+ * reads no clock, a long one reads it once per CLOCK_EVERY messages. Every SAMPLE_TURNS-th turn is
+ * timed from its start for the handler_ns metric. */
+enum { TURN_MESSAGES = 256, CLOCK_EVERY = 8, SAMPLE_TURNS = 64, TURN_NS = 50000 };
+
+typedef struct turn {
+    uint64_t start_ns; /* 0: not yet */
+    uint32_t handled;
+    uint32_t timed_from; /* messages handled before start_ns */
+    uint32_t check_at;
+} turn;
+
+static inline void handle(sl_node *node, sl_actor *actor, sl_queue *queue) {
     sl_envelope *envelope = queue_pop(queue);
     sl_err failure = SL_OK;
     node->messages_waiting--;
     node->running = actor;
     if (!envelope->dropped) {
-        sl_message message = {envelope->type, envelope->from, envelope->body};
+        sl_message message = {envelope->type, envelope->from, sl_envelope_body(envelope)};
         failure = actor->actor_class->receive(actor, actor->state, &message);
     }
-    sl_envelope_free(node, envelope);
+    envelope_free(node, envelope);
     node->running = NULL;
     if (failure != SL_OK)
         sl_supervise(actor, failure);
-    else if (actor->flags & SL_ACTOR_STOPPING)
+    if (actor->flags & SL_ACTOR_STOPPING)
         sl_actor_end(actor);
 }
 
-static void run_urgent(sl_node *node, uint32_t *budget) {
-    while (node->urgent.head && *budget) {
-        sl_actor *actor = node->urgent.head;
-        sl_queue *queue = &actor->mailbox[SL_LANE_CONTROL];
-        if (queue->head) {
-            (*budget)--;
-            handle(node, actor, queue);
-        }
-        if (queue->head)
-            continue;
-        node->urgent.head = actor->next_urgent;
-        if (!node->urgent.head)
-            node->urgent.tail = NULL;
-        actor->flags &= ~(uint32_t)SL_ACTOR_URGENT;
+/* Some control and local messages of the first actor that has any. */
+static void run_urgent(sl_node *node, turn *t) {
+    sl_actor *actor = node->urgent.head;
+    sl_queue *queue = &actor->mailbox[SL_LANE_CONTROL];
+    for (int i = 0; i < CLOCK_EVERY && queue->head; i++) {
+        t->handled++;
+        handle(node, actor, queue);
+    }
+    node->urgent.head = actor->next_urgent;
+    if (!node->urgent.head)
+        node->urgent.tail = NULL;
+    actor->flags &= ~(uint32_t)SL_ACTOR_URGENT;
+    if (queue->head)
+        push_urgent(node, actor);
+    else
         sl_actor_unqueued(actor);
-    }
 }
 
-static void check_room(sl_actor *actor) {
-    if ((actor->flags & SL_ACTOR_AWAITED) && actor->waiting <= mailbox_limit(actor) / 2) {
-        actor->flags &= ~(uint32_t)SL_ACTOR_AWAITED;
-        sl_waiters_tell(actor->node, sl_self(actor));
-    }
-}
-
-/* Up to SL_CLOCK_EVERY data messages of the first ready actor. */
-static void run_ready(sl_node *node, uint32_t *budget) {
+/* Some data messages of the first ready actor, as long as nothing is urgent. */
+static void run_ready(sl_node *node, turn *t) {
     sl_actor *actor = node->ready.head;
     sl_queue *queue = &actor->mailbox[SL_LANE_DATA];
-    for (int i = 0; i < SL_CLOCK_EVERY && deliverable(queue) && !node->urgent.head && *budget;
-         i++) {
-        (*budget)--;
+    for (int i = 0; i < CLOCK_EVERY && deliverable(queue) && !node->urgent.head; i++) {
+        t->handled++;
         actor->waiting--;
         handle(node, actor, queue);
     }
-    check_room(actor);
-    if (deliverable(queue) && node->ready.head == node->ready.tail)
-        return;
+    sl_waiters_check(actor);
     node->ready.head = actor->next_ready;
     if (!node->ready.head)
         node->ready.tail = NULL;
@@ -265,28 +263,40 @@ static void run_ready(sl_node *node, uint32_t *budget) {
         sl_actor_unqueued(actor);
 }
 
-enum { TURN_NS = 50000 };
+static bool time_is_up(sl_node *node, turn *t) {
+    if (t->handled < t->check_at)
+        return false;
+    t->check_at = t->handled + CLOCK_EVERY;
+    uint64_t now_ns = sl_node_now_ns(node);
+    if (t->start_ns)
+        return now_ns - t->start_ns > TURN_NS;
+    t->start_ns = now_ns;
+    t->timed_from = t->handled;
+    return false;
+}
+
+static void turn_end(sl_node *node, const turn *t) {
+    sl_metric_add(node->metrics, SL_METRIC_messages_handled, t->handled);
+    uint32_t timed = t->handled - t->timed_from;
+    if (t->start_ns && timed)
+        sl_metric_observe(node->metrics, SL_METRIC_handler_ns,
+                          (sl_node_now_ns(node) - t->start_ns) / timed);
+}
 
 bool sl_run_actors(sl_node *node) {
     if (!node->urgent.head && !node->ready.head)
         return false;
-    uint32_t budget = SL_TURN_MESSAGES;
-    uint64_t start_ns = sl_node_now_ns(node);
-    while (budget) {
-        uint32_t before = budget;
-        run_urgent(node, &budget);
-        if (node->ready.head)
-            run_ready(node, &budget);
-        if (budget == before)
-            break;
-        if (before - budget >= SL_CLOCK_EVERY && sl_node_now_ns(node) - start_ns > TURN_NS)
+    turn t = {.check_at = CLOCK_EVERY};
+    if (++node->turns % SAMPLE_TURNS == 0)
+        t.start_ns = sl_node_now_ns(node);
+    while (t.handled < TURN_MESSAGES && !time_is_up(node, &t)) {
+        if (node->urgent.head)
+            run_urgent(node, &t);
+        else if (node->ready.head)
+            run_ready(node, &t);
+        else
             break;
     }
-    uint32_t handled = SL_TURN_MESSAGES - budget;
-    if (handled) {
-        sl_metric_observe(node->metrics, SL_METRIC_handler_ns,
-                          (sl_node_now_ns(node) - start_ns) / handled);
-        sl_metric_add(node->metrics, SL_METRIC_messages_received, handled);
-    }
+    turn_end(node, &t);
     return true;
 }

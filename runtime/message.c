@@ -29,9 +29,26 @@ void sl_record_define(sl_record *record, const char *name, const char *doc, size
     record->flat = is_flat(record);
 }
 
+static uint32_t blob_fields(const sl_record *record) {
+    uint32_t count = 0;
+    SL_EACH_FIELD(field, record) count += field->kind == SL_KIND_BLOB;
+    return count;
+}
+
+/* Blobs lie in the message itself, where the channel finds them. */
+static bool blobs_in_lists(const sl_record *record) {
+    SL_EACH_FIELD(field, record) {
+        if (field->kind == SL_KIND_LIST &&
+            (blob_fields(field->record) || blobs_in_lists(field->record)))
+            return true;
+    }
+    return false;
+}
+
 /* A wrong definition is a defect that no run may get past: it shows before main. */
 static void definition_check(const sl_message_type *type) {
-    if (registered[type->id] || (type->lane == SL_LANE_CONTROL && type->has_blobs)) {
+    if (registered[type->id] || (type->lane == SL_LANE_CONTROL && type->has_blobs) ||
+        blob_fields(&type->record) > SL_MESSAGE_MAX_BLOBS || blobs_in_lists(&type->record)) {
         (void)sl_fail(SL_ERR_INTERNAL, "message %s", type->record.name);
         abort();
     }
@@ -40,10 +57,7 @@ static void definition_check(const sl_message_type *type) {
 void sl_message_define(sl_message_type *type, uint16_t id, sl_lane lane) {
     type->id = id;
     type->lane = lane;
-    SL_EACH_FIELD(field, &type->record) {
-        if (field->kind == SL_KIND_BLOB)
-            type->has_blobs = true;
-    }
+    type->has_blobs = blob_fields(&type->record) > 0;
     definition_check(type);
     registered[id] = type;
 }

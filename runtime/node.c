@@ -25,11 +25,15 @@ static const sl_actor_class node_class = {.name = "node", .receive = node_receiv
 
 /* ---- creation ---- */
 
+/* A window holds several frames, so that a quarter of it is always worth telling of. */
 static void apply_defaults(sl_node_options *options) {
+    uint64_t window_min_bytes = 4 * options->transport->frame_bytes;
     if (!options->mailbox_limit)
         options->mailbox_limit = default_mailbox_limit;
     if (!options->window_bytes)
         options->window_bytes = default_window_bytes;
+    if (options->window_bytes < window_min_bytes)
+        options->window_bytes = window_min_bytes;
     if (!options->blob_window_bytes)
         options->blob_window_bytes = default_blob_window_bytes;
     if (!options->idle_max_ns)
@@ -61,8 +65,12 @@ static sl_err node_init(sl_node *node, const sl_node_options *options) {
     return sl_node_spawn(node, SL_SLOT_NODE, &node_class, NULL, 0, NULL);
 }
 
+static bool take_events(sl_node *node);
+
 static void node_fini(sl_node *node) {
+    node->phase = SL_NODE_CLOSED;
     sl_actors_destroy(node);
+    (void)take_events(node); /* told to nobody: dropped */
     sl_channels_fini(node);
     for (uint32_t i = 0; i < node->chunk_count; i++)
         free(node->chunks[i]);
@@ -206,28 +214,36 @@ static void begin_close(sl_node *node) {
     sl_actors_destroy(node);
 }
 
-static bool all_gone(const sl_node *node) {
-    return node->channels.said_goodbye + 1 >= node->transport->count;
+static bool all_ended(const sl_node *node) {
+    if (node->channels.said_goodbye + 1 < node->transport->count)
+        return false;
+    for (uint32_t peer = 0; peer < node->transport->count; peer++) {
+        if (peer != node->id && !sl_channel_ended(node, peer))
+            return false;
+    }
+    return true;
 }
 
-static void name_missing(sl_node *node) {
-    sl_strbuf names;
-    sl_strbuf_init(&names, 512);
-    for (uint32_t peer = 0; peer < node->transport->count; peer++) {
-        if (peer != node->id && node->channels.peers[peer].state == SL_PEER_LIVE)
-            sl_strbuf_printf(&names, " %u", peer);
+static sl_err name_missing(const sl_node *node) {
+    char names[256] = "";
+    size_t length = 0;
+    for (uint32_t peer = 0; peer < node->transport->count && length < sizeof names - 12; peer++) {
+        if (peer != node->id && !sl_channel_ended(node, peer))
+            length += (size_t)snprintf(names + length, sizeof names - length, " %u", peer);
     }
-    node->failure = sl_fail(SL_ERR_TIMEOUT, "at the end no goodbye came from node%s",
-                            names.data ? names.data : "");
-    sl_strbuf_fini(&names);
+    if (!length)
+        return sl_fail(SL_ERR_TIMEOUT, "at the end not everything sent could leave this node");
+    return sl_fail(SL_ERR_TIMEOUT, "at the end no goodbye came from node%s", names);
 }
 
 static void go_on_closing(sl_node *node) {
     bool told = sl_channels_goodbye(node);
-    if (told && all_gone(node) && node->transport->ops->drained(node->transport)) {
+    if (told && all_ended(node) && node->transport->ops->drained(node->transport)) {
         node->phase = SL_NODE_CLOSED;
     } else if (sl_node_now_ns(node) > node->close_deadline_ns) {
-        name_missing(node);
+        sl_err missing = name_missing(node);
+        if (node->failure == SL_OK)
+            node->failure = missing;
         node->phase = SL_NODE_CLOSED;
     }
 }
@@ -254,7 +270,6 @@ static uint64_t sleep_limit_ns(const sl_node *node) {
 }
 
 static void sleep_until_woken(sl_node *node) {
-    sl_channels_settle(node);
     const sl_transport_ops *ops = node->transport->ops;
     uint32_t ticket = ops->arm(node->transport);
     bool busy = sl_node_turn(node);

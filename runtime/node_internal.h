@@ -1,4 +1,5 @@
-/* The inside of a node, shared by actors.c, supervisor.c, channel*.c, timer.c and node.c alone. */
+/* The inside of a node, shared by node.c, actors.c, mailbox.c, waiters.c, supervisor.c and
+ * channel*.c alone. */
 #ifndef SL_RUNTIME_NODE_INTERNAL_H
 #define SL_RUNTIME_NODE_INTERNAL_H
 
@@ -11,22 +12,39 @@
 #include "runtime/slab.h"
 #include "runtime/timer.h"
 
-/* A message waiting in a mailbox. The body lies behind it, or apart when it came as bulk data. */
+/* A message waiting in a mailbox. The body lies behind it, or behind its bulk note. */
 typedef struct sl_envelope {
     struct sl_envelope *next;
     const sl_message_type *type;
-    void *body;
     sl_addr from;
-    uint32_t bytes;      /* of this allocation */
-    uint32_t credit;     /* wire bytes to give back to from.node's channel; 0 for local ones */
-    uint16_t pending;    /* bulk transfers still to come; nothing behind it is delivered before */
-    uint8_t dropped : 1; /* not to be delivered */
-    uint8_t hollow : 1;  /* its body has not come, or did not decode */
-    uint8_t body_apart : 1; /* body was malloc'ed */
-    uint64_t bulk_credit;   /* bulk bytes to give back */
-    uint32_t to_slot;       /* of messages from elsewhere: whose mailbox it is in */
-    uint32_t to_generation;
+    uint32_t bytes;       /* of this allocation */
+    uint32_t credit;      /* wire bytes to give back to from.node's channel; 0 for local ones */
+    uint16_t pending;     /* bulk transfers still to come; nothing behind it is delivered before */
+    uint8_t dropped : 1;  /* not to be delivered */
+    uint8_t hollow : 1;   /* its body has not come, or did not decode */
+    uint8_t has_note : 1; /* an sl_bulk_note follows */
 } sl_envelope;
+
+/* What else there is to know of a message that bulk data may belong to. */
+typedef struct sl_bulk_note {
+    void *body_apart; /* malloc'ed: the body itself came as bulk data */
+    uint64_t credit;  /* bulk bytes to give back */
+    uint32_t to_slot; /* whose mailbox it is in */
+    uint32_t to_generation;
+} sl_bulk_note;
+
+_Static_assert(sizeof(sl_envelope) == 40, "with a body of up to 24 bytes it takes 64");
+
+static inline sl_bulk_note *sl_envelope_note(sl_envelope *envelope) {
+    return (sl_bulk_note *)(envelope + 1);
+}
+
+static inline void *sl_envelope_body(sl_envelope *envelope) {
+    if (!envelope->has_note)
+        return envelope + 1;
+    sl_bulk_note *note = sl_envelope_note(envelope);
+    return note->body_apart ? note->body_apart : note + 1;
+}
 
 typedef struct sl_queue {
     sl_envelope *head;
@@ -38,7 +56,8 @@ enum sl_actor_flags {
     SL_ACTOR_URGENT = 2,   /* in node->urgent */
     SL_ACTOR_READY = 4,    /* in node->ready */
     SL_ACTOR_STOPPING = 8, /* stops when the running receive returns */
-    SL_ACTOR_AWAITED = 16  /* somebody waits for room in its mailbox */
+    SL_ACTOR_AWAITED = 16, /* somebody waits for room in its mailbox */
+    SL_ACTOR_ENTERED = 32  /* its start or stop function runs */
 };
 
 /* Kept for actors that may restart or were given arguments. */
@@ -75,7 +94,7 @@ typedef struct sl_waiter {
     sl_addr who;
 } sl_waiter;
 
-enum { SL_ACTOR_CHUNK = 1024, SL_TURN_MESSAGES = 256, SL_CLOCK_EVERY = 8, SL_POLL_BUDGET = 64 };
+enum { SL_ACTOR_CHUNK = 1024, SL_POLL_BUDGET = 64 };
 
 typedef enum sl_node_phase { SL_NODE_RUNNING, SL_NODE_CLOSING, SL_NODE_CLOSED } sl_node_phase;
 
@@ -114,6 +133,7 @@ struct sl_node {
     sl_err failure;
     uint64_t close_deadline_ns;
     uint64_t idle_since_ns; /* 0: the last turn did something */
+    uint32_t turns;         /* that ran actors */
 };
 
 static inline uint64_t sl_node_now_ns(const sl_node *node) {
@@ -129,18 +149,26 @@ static inline sl_actor *sl_actor_find(const sl_node *node, sl_addr at) {
     return (actor->flags & SL_ACTOR_ALIVE) && actor->generation == at.generation ? actor : NULL;
 }
 
+static inline uint32_t sl_mailbox_limit(const sl_actor *actor) {
+    uint32_t limit = actor->actor_class->mailbox_limit;
+    return limit ? limit : actor->node->options.mailbox_limit;
+}
+
 /* mailbox.c */
 sl_envelope *sl_envelope_take(sl_node *node, const sl_message_type *type, sl_addr from,
-                              size_t body_bytes);
+                              size_t body_bytes, bool with_note);
 void sl_envelope_free(sl_node *node, sl_envelope *envelope);
 void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope);
 void sl_mailbox_drop_all(sl_actor *actor);
 void sl_actor_schedule(sl_actor *actor);
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body);
+bool sl_run_actors(sl_node *node);
+
+/* waiters.c */
 void sl_waiters_tell(sl_node *node, sl_addr at);
 void sl_waiters_tell_node(sl_node *node, uint32_t peer);
-bool sl_run_actors(sl_node *node);
+void sl_waiters_check(sl_actor *actor);
 
 /* actors.c */
 sl_err sl_actor_create(sl_node *node, uint32_t slot, const sl_actor *parent,
@@ -148,7 +176,8 @@ sl_err sl_actor_create(sl_node *node, uint32_t slot, const sl_actor *parent,
                        size_t argument_bytes, sl_addr *address);
 void sl_actor_end(sl_actor *actor);
 void sl_actor_unqueued(sl_actor *actor);
-void *sl_actor_state_create(sl_node *node, const sl_actor_class *actor_class);
+sl_err sl_actor_start(sl_actor *actor);
+void sl_actor_leave(sl_actor *actor);
 void sl_actors_destroy(sl_node *node);
 
 /* supervisor.c */

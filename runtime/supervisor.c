@@ -14,30 +14,12 @@ static bool may_restart(sl_actor *actor) {
     return supervision->restarts < actor_class->max_restarts;
 }
 
-static void state_discard(sl_actor *actor) {
-    sl_slab_give(&actor->node->slab, actor->state, actor->actor_class->state_bytes);
-    actor->state = NULL;
-}
-
 /* The mailbox and the address stay; the state is made anew. On failure there is no state. */
 static sl_err restart(sl_actor *actor) {
-    const sl_actor_class *actor_class = actor->actor_class;
-    if (actor->state) {
-        if (actor_class->stop)
-            actor_class->stop(actor, actor->state);
-        state_discard(actor);
-    }
+    sl_actor_leave(actor);
     actor->supervision->restarts++;
     sl_metric_add(actor->node->metrics, SL_METRIC_actors_restarted, 1);
-    actor->state = sl_actor_state_create(actor->node, actor_class);
-    if (!actor->state)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory to restart %s", actor_class->name);
-    sl_err err = actor_class->start
-                     ? actor_class->start(actor, actor->state, actor->supervision->arguments)
-                     : SL_OK;
-    if (err != SL_OK)
-        state_discard(actor);
-    return err;
+    return sl_actor_start(actor);
 }
 
 static void tell_parent(sl_node *node, sl_addr parent, sl_addr child, sl_err failure) {
@@ -46,14 +28,15 @@ static void tell_parent(sl_node *node, sl_addr parent, sl_addr child, sl_err fai
         sl_deliver_local(node, child, parent, &node_child_failed_type, &body) == SL_OK)
         return;
     sl_error("node", "actor failed for good, the node ends: %s", sl_err_text(failure));
-    node->failure = failure;
+    if (node->failure == SL_OK)
+        node->failure = failure;
     sl_node_stop(node, 1);
 }
 
 void sl_supervise(sl_actor *actor, sl_err failure) {
     sl_warn("node", "actor %s at slot %u failed: %s: %s", actor->actor_class->name, actor->slot,
             sl_err_text(failure), sl_err_detail());
-    while (may_restart(actor)) {
+    while (!(actor->flags & SL_ACTOR_STOPPING) && may_restart(actor)) {
         failure = restart(actor);
         if (failure == SL_OK)
             return;
