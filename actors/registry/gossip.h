@@ -1,0 +1,46 @@
+/* What a node tells whom: the choice of peers and of entries. Knows no actor, so that it can be
+ * tested by itself.
+ *
+ * Peers: a shuffled list of all others is walked to its end, then shuffled again. So every other
+ * node is told directly once in (N - 1) / fanout periods, and chance still mixes the network.
+ * Entries: the sender's own, then those that changed lately (each in log2(N) + 2 messages), then
+ * the others in turn, as many as the message holds. */
+#ifndef SL_REGISTRY_GOSSIP_H
+#define SL_REGISTRY_GOSSIP_H
+
+#include "actors/registry/members.h"
+#include "runtime/rng.h"
+
+enum { SL_GOSSIP_ENTRIES_MAX = 64 }; /* the bound of registry_gossip.members */
+
+typedef struct sl_gossip {
+    uint32_t *order; /* the other nodes, shuffled; owned */
+    uint32_t order_count;
+    uint32_t next;       /* in order */
+    uint32_t cursor;     /* node whose turn it is to be told of */
+    uint32_t fill;       /* messages filled so far */
+    size_t budget_bytes; /* of one message, encoded */
+} sl_gossip;
+
+/* NO_MEMORY. */
+sl_err sl_gossip_init(sl_gossip *gossip, const sl_members *members, size_t budget_bytes,
+                      sl_rng *rng) SL_CHECKED;
+void sl_gossip_fini(sl_gossip *gossip);
+
+/* The next node to be told, SL_NO_NODE when there is none. A suspected node counts only with
+ * `probe`: little is posted to it, but two nodes that suspect each other must find out. */
+uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, bool probe, sl_rng *rng);
+
+/* Entries for `to`, at most SL_GOSSIP_ENTRIES_MAX, at least this node's own; returns how many. They
+ * point into the table: send them before it changes. */
+uint32_t sl_gossip_fill(sl_gossip *gossip, sl_members *members, uint32_t to,
+                        registry_member *entries);
+
+/* The message was too large for a frame: the next ones are smaller. False when one entry alone was
+ * too large. */
+bool sl_gossip_shrink(sl_gossip *gossip, uint32_t entries);
+
+/* How many entries like this node's own a message holds, at least 1. */
+uint32_t sl_gossip_capacity(const sl_gossip *gossip, const sl_members *members);
+
+#endif
