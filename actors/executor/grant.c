@@ -42,8 +42,8 @@ static sl_err check_offer(const sl_grant_offer *offer) {
         return sl_fail(SL_ERR_INVALID, "%u GPUs offered, at most %u can be", offer->gpu_count,
                        SL_GRANT_GPUS_MAX);
     for (uint32_t i = 0; i < offer->core_count; i++)
-        if (!offer->cores[i].cpu_count || offer->cores[i].cpu_count > SL_GRANT_CPUS_PER_CORE)
-            return sl_fail(SL_ERR_INVALID, "core %u has %u cpus, not 1 to %u", i,
+        if (offer->cores[i].cpu_count > SL_GRANT_CPUS_PER_CORE)
+            return sl_fail(SL_ERR_INVALID, "core %u has %u cpus, at most %u can be", i,
                            offer->cores[i].cpu_count, SL_GRANT_CPUS_PER_CORE);
     return check_cpus_distinct(offer);
 }

@@ -19,7 +19,7 @@
 /* One core that a node offers. */
 typedef struct sl_grant_core {
     uint32_t numa;                         /* cores with the same value share a memory node */
-    uint32_t cpu_count;                    /* 1 … SL_GRANT_CPUS_PER_CORE */
+    uint32_t cpu_count;                    /* 0: a task slot bound to no cpu (oversubscription) */
     uint32_t cpus[SL_GRANT_CPUS_PER_CORE]; /* the operating system's numbers */
 } sl_grant_core;
 

@@ -117,11 +117,21 @@ TEST(bad_offers_are_refused) {
     CHECK_INT(sl_grant_pool_create(&(sl_grant_offer){cores, 2, 0, 0, 0}, &pool), SL_ERR_INVALID);
     cores[1].cpu_count = 9;
     CHECK_INT(sl_grant_pool_create(&(sl_grant_offer){cores, 2, 0, 0, 0}, &pool), SL_ERR_INVALID);
-    cores[1].cpu_count = 0;
-    CHECK_INT(sl_grant_pool_create(&(sl_grant_offer){cores, 2, 0, 0, 0}, &pool), SL_ERR_INVALID);
     CHECK_INT(sl_grant_pool_create(&(sl_grant_offer){cores, 1, 65, 0, 0}, &pool), SL_ERR_INVALID);
     CHECK_INT(sl_grant_pool_create(&(sl_grant_offer){cores, 1025, 0, 0, 0}, &pool), SL_ERR_INVALID);
     CHECK(!pool);
+}
+
+TEST(slots_without_a_cpu_are_granted_and_bind_nothing) {
+    static sl_grant_core slots[3];
+    sl_grant_pool *pool = NULL;
+    CHECK_INT(sl_grant_pool_create(&(sl_grant_offer){slots, 3, 0, 0, 0}, &pool), SL_OK);
+    sl_grant grant, more;
+    CHECK_INT(sl_grant_take(pool, &(sl_grant_request){.cores = 2}, &grant), SL_OK);
+    CHECK_INT(sl_grant_cpus(pool, &grant, NULL, 0), 0);
+    CHECK_INT(sl_grant_take(pool, &(sl_grant_request){.cores = 2}, &more), SL_ERR_REFUSED);
+    CHECK_INT(sl_grant_return(pool, &grant), SL_OK);
+    sl_grant_pool_destroy(pool);
 }
 
 enum { HELD_MAX = 300 };
