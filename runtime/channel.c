@@ -75,54 +75,6 @@ static void lane_clear(sl_channels *channels, sl_lane_out *out) {
     out->queued_bytes = 0;
 }
 
-/* ---- transfers ---- */
-
-static bool transfers_grow(sl_transfers *transfers) {
-    uint32_t capacity = transfers->capacity ? 2 * transfers->capacity : 16;
-    sl_transfer *ring = calloc(capacity, sizeof *ring);
-    if (!ring)
-        return false;
-    for (uint32_t i = 0; i < transfers->count; i++) {
-        uint64_t id = transfers->first_id + i;
-        ring[id & (capacity - 1)] = transfers->ring[id & (transfers->capacity - 1)];
-    }
-    free(transfers->ring);
-    transfers->ring = ring;
-    transfers->capacity = capacity;
-    return true;
-}
-
-bool sl_transfers_reserve(sl_transfers *transfers, uint32_t count) {
-    while (transfers->capacity - transfers->count < count) {
-        if (!transfers_grow(transfers))
-            return false;
-    }
-    return true;
-}
-
-sl_transfer *sl_transfers_add(sl_transfers *transfers) {
-    if (!sl_transfers_reserve(transfers, 1))
-        return NULL;
-    uint64_t id = transfers->first_id + transfers->count++;
-    sl_transfer *transfer = &transfers->ring[id & (transfers->capacity - 1)];
-    memset(transfer, 0, sizeof *transfer);
-    return transfer;
-}
-
-sl_transfer *sl_transfers_find(sl_transfers *transfers, uint64_t id) {
-    if (id - transfers->first_id >= transfers->count)
-        return NULL;
-    return &transfers->ring[id & (transfers->capacity - 1)];
-}
-
-void sl_transfers_trim(sl_transfers *transfers) {
-    while (transfers->count &&
-           transfers->ring[transfers->first_id & (transfers->capacity - 1)].done) {
-        transfers->first_id++;
-        transfers->count--;
-    }
-}
-
 /* ---- sending ---- */
 
 void sl_channel_mark(sl_node *node, uint32_t peer) {
@@ -205,30 +157,24 @@ static sl_err admit(sl_node *node, sl_channel *channel, uint32_t peer, sl_lane l
     return SL_OK;
 }
 
-/* The record that announces the transfer is written already: when the transport cannot start it,
- * the two ends can no longer agree, and the peer is given up. */
-static sl_err bulk_start(sl_node *node, uint32_t peer, uint64_t id, sl_blob *blob) {
-    sl_channel *channel = &node->channels.peers[peer];
-    (void)sl_transfers_add(&channel->bulk_out); /* admit() has reserved it */
+static void bulk_add(sl_channel *channel, sl_blob *blob) {
+    sl_transfer *transfer = sl_transfers_add(&channel->bulk_out); /* admit() has reserved it */
+    transfer->bytes = blob->bytes;
+    transfer->blob = sl_blob_retain(blob);
     channel->bulk_sent_bytes += blob->bytes + SL_TRANSFER_WEIGHT;
-    sl_err err = node->transport->ops->bulk_send(node->transport, peer, id, blob);
-    if (err != SL_OK) {
-        sl_error("node", "bulk data to node %u cannot be sent: %s; the node is dropped", peer,
-                 sl_err_detail());
-        sl_node_peer_lost(node, peer);
-    }
-    return err;
 }
 
-static sl_blob *part_blob(const void *body, const sl_blob_part *part) {
-    return *(sl_blob *const *)((const uint8_t *)body + part->offset);
-}
-
+/* The record that announces them is written already: when the transport cannot send them, the two
+ * ends no longer agree, and the peer is given up. */
 static sl_err bulk_start_all(sl_node *node, uint32_t peer, const void *body,
                              const sl_blob_parts *parts) {
+    sl_channel *channel = &node->channels.peers[peer];
     for (uint32_t i = 0; i < parts->count; i++)
-        SL_TRY(bulk_start(node, peer, parts->part[i].id, part_blob(body, &parts->part[i])));
-    return SL_OK;
+        bulk_add(channel, *(sl_blob *const *)((const uint8_t *)body + parts->part[i].offset));
+    sl_err err = sl_transfers_start(node, peer, true);
+    if (err != SL_OK)
+        sl_node_peer_lost(node, peer);
+    return err;
 }
 
 /* Room for a record of `bytes` at the end of the lane, or NULL. */
@@ -301,16 +247,15 @@ static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_mes
     size_t list_bytes = (1 + parts.count) * sizeof *sizes;
     sl_lane_out *out = &channel->out[type->lane];
     uint8_t *at = reserve(node, out, sizeof(sl_record_head) + list_bytes);
-    if (at) {
-        sl_record_head head = record_head(from, to, type, list_bytes);
-        head.flags = SL_RECORD_BULK_BODY;
-        memcpy(at, &head, sizeof head);
-        memcpy(at + sizeof head, sizes, list_bytes);
-    }
-    sl_err err = at ? bulk_start(node, to.node, id, encoded)
-                    : sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
+    if (at)
+        bulk_add(channel, encoded);
     sl_blob_release(encoded);
-    SL_TRY(err);
+    if (!at)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
+    sl_record_head head = record_head(from, to, type, list_bytes);
+    head.flags = SL_RECORD_BULK_BODY;
+    memcpy(at, &head, sizeof head);
+    memcpy(at + sizeof head, sizes, list_bytes);
     SL_TRY(bulk_start_all(node, to.node, body, &parts));
     queued(node, to.node, type->lane);
     return SL_OK;
@@ -514,30 +459,6 @@ bool sl_channel_ended(const sl_node *node, uint32_t peer) {
                                               !channel->bulk_in.count && !channel->bulk_out.count);
 }
 
-/* The last part will never come: the message is skipped, or freed when its actor is gone. */
-static void give_up(sl_node *node, sl_envelope *envelope) {
-    bool orphan = envelope->dropped;
-    envelope->dropped = 1;
-    envelope->credit = 0;
-    if (orphan)
-        sl_envelope_free(node, envelope);
-    else
-        sl_channel_unblock(node, envelope);
-}
-
-static void transfers_clear(sl_node *node, sl_transfers *transfers) {
-    for (uint32_t i = 0; i < transfers->count; i++) {
-        sl_transfer *transfer = sl_transfers_find(transfers, transfers->first_id + i);
-        sl_envelope *envelope = transfer->envelope;
-        bool waited_for = envelope && !transfer->blob;
-        sl_blob_release(transfer->blob);
-        if (waited_for && !--envelope->pending)
-            give_up(node, envelope);
-    }
-    free(transfers->ring);
-    memset(transfers, 0, sizeof *transfers);
-}
-
 void sl_channel_lose(sl_node *node, uint32_t peer) {
     sl_channel *channel = &node->channels.peers[peer];
     if (channel->state == SL_PEER_LOST)
@@ -547,8 +468,8 @@ void sl_channel_lose(sl_node *node, uint32_t peer) {
     channel->state = SL_PEER_LOST;
     lane_clear(&node->channels, &channel->out[SL_LANE_CONTROL]);
     lane_clear(&node->channels, &channel->out[SL_LANE_DATA]);
-    transfers_clear(node, &channel->bulk_in);
-    transfers_clear(node, &channel->bulk_out);
+    sl_transfers_clear(node, &channel->bulk_in);
+    sl_transfers_clear(node, &channel->bulk_out);
     node->transport->ops->abandon(node->transport, peer);
     sl_waiters_tell_node(node, peer);
 }
@@ -558,8 +479,8 @@ void sl_channels_fini(sl_node *node) {
     for (uint32_t peer = 0; channels->peers && peer < node->transport->count; peer++) {
         lane_clear(channels, &channels->peers[peer].out[SL_LANE_CONTROL]);
         lane_clear(channels, &channels->peers[peer].out[SL_LANE_DATA]);
-        transfers_clear(node, &channels->peers[peer].bulk_in);
-        transfers_clear(node, &channels->peers[peer].bulk_out);
+        sl_transfers_clear(node, &channels->peers[peer].bulk_in);
+        sl_transfers_clear(node, &channels->peers[peer].bulk_out);
     }
     while (channels->free_gathers) {
         sl_gather *next = channels->free_gathers->next;

@@ -78,7 +78,7 @@ typedef struct sl_lane_in {
 /* Transfers with consecutive ids, forgotten from the front as they complete. */
 typedef struct sl_transfer {
     struct sl_envelope *envelope; /* inbound: whose part it is; NULL: done */
-    sl_blob *blob;                /* inbound: what has come */
+    sl_blob *blob;                /* inbound: what has come; outbound: what is not yet sent */
     uint64_t bytes;
     uint32_t offset;
     uint8_t is_body;
@@ -90,6 +90,7 @@ typedef struct sl_transfers {
     uint32_t capacity;
     uint32_t count;
     uint64_t first_id;
+    uint64_t start_id; /* the first that the transport does not know of yet */
 } sl_transfers;
 
 typedef enum sl_peer_state { SL_PEER_LIVE, SL_PEER_SAID_GOODBYE, SL_PEER_LOST } sl_peer_state;
@@ -121,6 +122,7 @@ typedef struct sl_channels {
     uint32_t frame_bytes;
     uint64_t queued_bytes; /* over all peers */
     uint32_t said_goodbye; /* peers that have, or are lost */
+    bool stalled;          /* the transport has too many transfers under way to start all */
     sl_gather *free_gathers;
     uint32_t free_gather_count;
 } sl_channels;
@@ -158,9 +160,18 @@ void sl_channel_lose(sl_node *node, uint32_t peer);
 
 /* channel.c, for channel_in.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);
+
+/* transfers.c. The transfers of a peer are added with consecutive ids, started in order, end in any
+ * order, and are forgotten in order. Pointers hold until the next is added. */
 bool sl_transfers_reserve(sl_transfers *transfers, uint32_t count);
 sl_transfer *sl_transfers_add(sl_transfers *transfers);
 sl_transfer *sl_transfers_find(sl_transfers *transfers, uint64_t id);
 void sl_transfers_trim(sl_transfers *transfers);
+
+/* Starts those the transport does not know of yet, or as many as it takes. On error: lose the peer.
+ */
+sl_err sl_transfers_start(sl_node *node, uint32_t peer, bool outward) SL_CHECKED;
+void sl_transfers_start_stalled(sl_node *node);
+void sl_transfers_clear(sl_node *node, sl_transfers *transfers);
 
 #endif

@@ -41,8 +41,7 @@ static bool expect_transfer(inbound *in, sl_envelope *envelope, const sl_blob_pa
     *transfer = (sl_transfer){
         .envelope = envelope, .bytes = part->bytes, .offset = part->offset, .is_body = is_body};
     envelope->pending++;
-    sl_transport *transport = in->node->transport;
-    return transport->ops->bulk_receive(transport, in->peer, part->id, part->bytes) == SL_OK;
+    return true;
 }
 
 /* Asks for all bulk parts of a message, within the window that its sender was to keep. */
@@ -65,7 +64,7 @@ static bool expect_transfers(inbound *in, sl_envelope *envelope, const sl_blob_p
         if (!expect_transfer(in, envelope, &parts->part[i], first_is_body && i == 0))
             return false;
     }
-    return true;
+    return sl_transfers_start(in->node, in->peer, false) == SL_OK;
 }
 
 void sl_channel_unblock(sl_node *node, sl_envelope *envelope) {
@@ -388,5 +387,8 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
 
 bool sl_channels_poll(sl_node *node) {
     const sl_transport_sink sink = {node, on_frame, on_bulk_sent, on_bulk_received};
-    return node->transport->ops->poll(node->transport, &sink, SL_POLL_BUDGET) > 0;
+    bool any = node->transport->ops->poll(node->transport, &sink, SL_POLL_BUDGET) > 0;
+    if (any && node->channels.stalled)
+        sl_transfers_start_stalled(node);
+    return any;
 }

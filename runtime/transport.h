@@ -45,7 +45,8 @@ typedef struct sl_transport_ops {
     void (*post)(sl_transport *transport, uint32_t peer, void *frame, size_t bytes);
 
     /* Sends a blob; retains it until sink.bulk_sent. `id` is chosen by the sender, and unique among the
-     * transfers from this node to `peer` that are under way. */
+     * transfers from this node to `peer` that are under way. SL_ERR_AGAIN, here and from bulk_receive: too
+     * many are under way at this node; some later poll() makes room. */
     sl_err (*bulk_send)(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob);
 
     /* Expects the blob of `bytes` that `peer` sends as `id` (before or after this call). */
