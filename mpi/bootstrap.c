@@ -19,6 +19,9 @@
 #include "runtime/log.h"
 #include "runtime/rng.h"
 
+/* Messages thrown away at the end. */
+enum { DISCARD_MAX = 1000000, DISCARD_MAX_BYTES = 64 << 20 };
+
 /* What every rank says of itself. */
 typedef struct hello {
     char host[SL_MPI_HOST_BYTES];
@@ -318,6 +321,29 @@ sl_transport *sl_mpi_transport(sl_mpi *mpi) {
     return mpi->transport;
 }
 
+/* Receives one message that nobody asked for; false when there is none, or it is too large to
+ * bother. */
+static bool discard_one(MPI_Comm comm) {
+    MPI_Status status;
+    int found = 0, bytes = 0;
+    if (MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, comm, &found, &status) != MPI_SUCCESS || !found)
+        return false;
+    MPI_Get_count(&status, MPI_BYTE, &bytes);
+    void *place = bytes >= 0 && bytes <= DISCARD_MAX_BYTES ? malloc((size_t)bytes + 1) : NULL;
+    bool taken = place && MPI_Recv(place, bytes, MPI_BYTE, status.MPI_SOURCE, status.MPI_TAG, comm,
+                                   MPI_STATUS_IGNORE) == MPI_SUCCESS;
+    free(place);
+    return taken;
+}
+
+/* What was sent and never received, some MPI libraries would hand to a later communicator that gets
+ * the same context. */
+static void communicator_close(MPI_Comm *comm) {
+    for (uint32_t i = 0; i < DISCARD_MAX && discard_one(*comm); i++)
+        continue;
+    MPI_Comm_free(comm);
+}
+
 void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
     sl_mpi_watchdog watchdog;
     if (!mpi)
@@ -330,10 +356,11 @@ void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
     if (mpi->transport)
         mpi->transport->ops->close(mpi->transport);
     bool started = mpi->started;
+    MPI_Barrier(mpi->bulk); /* nobody sends any more */
     sl_mpi_bells_close(&mpi->bells, true);
     MPI_Comm_free(&mpi->host);
-    MPI_Comm_free(&mpi->bulk);
-    MPI_Comm_free(&mpi->frames);
+    communicator_close(&mpi->bulk);
+    communicator_close(&mpi->frames);
     forget(mpi, true);
     if (started)
         MPI_Finalize();
