@@ -1,0 +1,309 @@
+/* Whole networks: nodes find each other, miss each other, and take leave. */
+#include "tests/lib/registry_world.h"
+#include "tests/lib/test.h"
+
+#include <pthread.h>
+
+#include "runtime/log.h"
+
+enum { FRAME_BYTES = 2048, STEP_NS = 10 * WORLD_MS };
+
+static world *create(uint32_t count) {
+    world_options options = {.count = count, .frame_bytes = FRAME_BYTES};
+    return world_create(&options);
+}
+
+static void check_found(uint32_t count) {
+    world *w = create(count);
+    world_settle(w);
+    CHECK(world_all_alive(w));
+    for (uint32_t i = 0; i < count; i++) {
+        const spy *seen = &w->spies[(i + 1) % count];
+        CHECK_STR(seen->hosts[i], w->hosts[i]);
+        CHECK_INT(seen->offers[i].ucu_free_milli, 8000 + i);
+    }
+    CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 0);
+    world_destroy(w);
+}
+
+TEST(nodes_of_a_small_network_know_each_other_before_any_time_passes) {
+    check_found(1);
+    check_found(2);
+    check_found(8);
+    check_found(32);
+    check_found(64);
+}
+
+/* Frames too small for full messages, and more nodes than one tells at the start. */
+TEST(a_larger_network_finds_itself_by_gossip) {
+    world_options options = {.count = 96, .frame_bytes = 512};
+    world *w = world_create(&options);
+    world_settle(w);
+    CHECK(!world_all_alive(w));
+    world_run(w, 5 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_suspected), 0);
+    world_destroy(w);
+}
+
+TEST(a_silent_node_is_suspected_and_then_dead) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[2] = true;
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 2, SL_MEMBER_SUSPECTED));
+    CHECK(sl_node_peer_alive(w->nodes[0], 2));
+    world_run(w, 8 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 2, SL_MEMBER_DEAD));
+    CHECK(!sl_node_peer_alive(w->nodes[0], 2));
+    CHECK(sl_node_peer_alive(w->nodes[0], 1));
+    for (uint32_t i = 0; i < 4; i++) {
+        if (i == 2)
+            continue;
+        CHECK_INT(w->spies[i].history_count[2], 3);
+        CHECK_INT(w->spies[i].history[2][0], SL_MEMBER_ALIVE);
+        CHECK_INT(w->spies[i].history[2][1], SL_MEMBER_SUSPECTED);
+        CHECK_INT(w->spies[i].history[2][2], SL_MEMBER_DEAD);
+    }
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 3);
+    world_destroy(w);
+}
+
+TEST(a_node_that_never_speaks_is_dead_too) {
+    world *w = create(3);
+    w->frozen[0] = true; /* what it sent at its start has not left it */
+    world_run(w, 9 * SL_NS_PER_S, STEP_NS);
+    CHECK_INT(w->spies[1].states[0], 0xff);
+    world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 0, SL_MEMBER_DEAD));
+    world_destroy(w);
+}
+
+TEST(a_suspected_node_that_speaks_again_is_alive) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[1] = true;
+    world_run(w, 5 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 1, SL_MEMBER_SUSPECTED));
+    w->frozen[1] = false;
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 0);
+    world_destroy(w);
+}
+
+TEST(a_machine_that_stood_still_accuses_nobody) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    for (int i = 0; i < 5; i++) {
+        w->now_ns += 3600 * SL_NS_PER_S;
+        world_run(w, SL_NS_PER_S, STEP_NS);
+    }
+    CHECK(world_all_alive(w));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_suspected), 0);
+    world_destroy(w);
+}
+
+/* With the least suspect time that the formula allows. */
+TEST(gossip_is_fresh_enough_for_its_own_suspicion) {
+    static const uint32_t counts[] = {2, 5, 16, 64};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        world_options options = {.count = counts[i],
+                                 .frame_bytes = FRAME_BYTES,
+                                 .registry = {.suspect_ns = 1, .dead_ns = 1}};
+        world *w = world_create(&options);
+        world_run(w, 20 * SL_NS_PER_S, 25 * WORLD_MS);
+        CHECK_INT(world_metric(w, SL_METRIC_nodes_suspected), 0);
+        CHECK(world_all_alive(w));
+        world_destroy(w);
+    }
+}
+
+static double bytes_per_node_and_period(uint32_t count) {
+    world *w = create(count);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    int64_t before = world_metric(w, SL_METRIC_bytes_sent);
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    int64_t sent = world_metric(w, SL_METRIC_bytes_sent) - before;
+    world_destroy(w);
+    return (double)sent / count / 40;
+}
+
+/* A message is at most SL_REGISTRY_GOSSIP_BYTES and the heads of its frame; a period is at least
+ * 0.9 of its length; credit goes back in frames of heads alone. */
+TEST(a_node_sends_no_more_in_a_large_network) {
+    double small = bytes_per_node_and_period(8), large = bytes_per_node_and_period(64);
+    double most = SL_REGISTRY_FANOUT * (SL_REGISTRY_GOSSIP_BYTES + 256) / 0.9;
+    CHECK(small > 0 && small <= most);
+    CHECK(large > 0 && large <= most);
+}
+
+TEST(what_a_node_has_free_is_known_elsewhere) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    registry_offer offer = w->spies[0].offers[3];
+    offer.cores_free = 0;
+    offer.running = 4;
+    registry_free report = {.offer = {&offer, 1}};
+    world_send(w, 3, 3, &registry_free_type, &report);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    for (uint32_t i = 0; i < 4; i++) {
+        CHECK_INT(w->spies[i].offers[3].cores_free, 0);
+        CHECK_INT(w->spies[i].offers[3].running, 4);
+    }
+    /* Room where there was none is told at once: the next period is not awaited. */
+    offer.cores_free = 1;
+    world_send(w, 3, 3, &registry_free_type, &report);
+    world_run(w, 40 * WORLD_MS, STEP_NS);
+    for (uint32_t i = 0; i < 4; i++)
+        CHECK_INT(w->spies[i].offers[3].cores_free, 1);
+    world_destroy(w);
+}
+
+TEST(a_node_that_waits_for_its_executor_joins_with_its_first_word) {
+    world_options options = {
+        .count = 3, .frame_bytes = FRAME_BYTES, .registry = {.await_executor = true}};
+    world *w = world_create(&options);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 1, SL_MEMBER_JOINING));
+    registry_free report = {.offer = {&w->spies[0].offers[1], 1}};
+    world_send(w, 1, 1, &registry_free_type, &report);
+    world_settle(w);
+    CHECK(world_agrees(w, 1, SL_MEMBER_ALIVE));
+    CHECK(world_agrees(w, 2, SL_MEMBER_JOINING));
+    world_destroy(w);
+}
+
+TEST(a_node_that_ends_says_that_it_leaves) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    sl_node_stop(w->nodes[3], 0);
+    for (int i = 0; i < 3; i++) /* its loop goes on closing until the others close too */
+        for (uint32_t n = 0; n < 4; n++)
+            sl_node_turn(w->nodes[n]);
+    w->frozen[3] = true;
+    world_settle(w);
+    CHECK(world_agrees(w, 3, SL_MEMBER_LEAVING));
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 3, SL_MEMBER_DEAD));
+    CHECK_INT(w->spies[0].history_count[3], 3); /* alive, leaving, dead: never suspected */
+    world_destroy(w);
+}
+
+/* ---- false witness ---- */
+
+static void claim_to(world *w, uint32_t from, uint32_t to, const registry_member *claim) {
+    registry_gossip gossip = {.members = {claim, 1}};
+    world_send(w, from, to, &registry_gossip_type, &gossip);
+    world_settle(w);
+}
+
+TEST(a_node_clears_itself_of_suspicion) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    registry_offer offer;
+    registry_member claim = world_claim(0, 1000000, SL_MEMBER_SUSPECTED, &offer);
+    claim_to(w, 3, 1, &claim);
+    CHECK_INT(w->spies[1].states[0], SL_MEMBER_SUSPECTED);
+    world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK(w->spies[1].versions[0] > 1000000);
+    CHECK_STR(w->spies[1].hosts[0], "host-0");
+    world_destroy(w);
+}
+
+TEST(one_node_alone_cannot_declare_another_dead) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    registry_offer offer;
+    registry_member claim = world_claim(2, 1000, SL_MEMBER_DEAD, &offer);
+    claim_to(w, 3, 1, &claim);
+    CHECK_INT(w->spies[1].states[2], SL_MEMBER_SUSPECTED);
+    world_run(w, 20 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 0);
+    world_destroy(w);
+}
+
+TEST(a_second_witness_hastens_the_verdict) {
+    world *w = create(3);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[2] = true;
+    sl_node_peer_lost(w->nodes[0], 2); /* its transport knows */
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 2, SL_MEMBER_DEAD)); /* node 1 too, long before its 10 s are over */
+    world_destroy(w);
+}
+
+TEST(two_nodes_that_suspect_each_other_find_out) {
+    world *w = create(2);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    registry_offer offer;
+    registry_member first = world_claim(0, 1000, SL_MEMBER_SUSPECTED, &offer);
+    registry_member second = world_claim(1, 1000, SL_MEMBER_SUSPECTED, &offer);
+    registry_gossip of_first = {.members = {&first, 1}}, of_second = {.members = {&second, 1}};
+    world_send(w, 1, 1, &registry_gossip_type, &of_first);
+    world_send(w, 0, 0, &registry_gossip_type, &of_second);
+    world_settle(w);
+    CHECK_INT(w->spies[1].states[0], SL_MEMBER_SUSPECTED);
+    CHECK_INT(w->spies[0].states[1], SL_MEMBER_SUSPECTED);
+    world_run(w, 2 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    world_destroy(w);
+}
+
+/* ---- loops in threads of their own ---- */
+
+static void *run_node(void *node) {
+    sl_err err = sl_node_run(node, NULL);
+    return err == SL_OK ? NULL : node;
+}
+
+typedef struct ender {
+    world *w;
+    uint32_t alive;
+} ender;
+
+static sl_err ender_start(sl_actor *self, void *state, const void *arguments) {
+    *(ender *)state = *(const ender *)arguments;
+    registry_watch watch = {};
+    return registry_watch_send(
+        self, sl_addr_well_known(sl_node_id(sl_actor_node(self)), SL_SLOT_REGISTRY), &watch);
+}
+
+static sl_err ender_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)self;
+    ender *e = state;
+    if (message->type != &registry_view_type)
+        return SL_OK;
+    const registry_view *view = message->body;
+    for (uint32_t i = 0; i < view->members.count; i++)
+        e->alive |= (view->members.items[i].state == SL_MEMBER_ALIVE)
+                    << view->members.items[i].node;
+    if (e->alive == (1u << e->w->count) - 1) {
+        for (uint32_t i = 0; i < e->w->count; i++)
+            sl_node_stop(e->w->nodes[i], 0);
+    }
+    return SL_OK;
+}
+
+static const sl_actor_class ender_class = {
+    .name = "ender", .state_bytes = sizeof(ender), .start = ender_start, .receive = ender_receive};
+
+TEST(nodes_in_threads_meet_and_part) {
+    world_options options = {.count = 5, .frame_bytes = FRAME_BYTES, .real_time = true};
+    world *w = world_create(&options);
+    ender arguments = {.w = w};
+    CHECK_INT(sl_node_spawn(w->nodes[2], SL_SLOT_FIRST_FREE, &ender_class, &arguments,
+                            sizeof arguments, NULL),
+              SL_OK);
+    pthread_t threads[5];
+    for (int i = 0; i < 5; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, run_node, w->nodes[i]) == 0);
+    for (int i = 0; i < 5; i++) {
+        void *failed = NULL;
+        pthread_join(threads[i], &failed);
+        CHECK(!failed);
+    }
+    world_destroy(w);
+}
