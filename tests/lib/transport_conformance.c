@@ -267,7 +267,7 @@ static void case_window(player *p) {
     if (p->t->self == 1)
         nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
     if (p->t->self == 0) {
-        while (frames < FLOOD_FRAMES && sl_clock_now_ns() < until && flood_one(p, 1))
+        while (frames < FLOOD_FRAMES && (!frames || sl_clock_now_ns() < until) && flood_one(p, 1))
             frames++;
         CHECK(frames < FLOOD_FRAMES);
     }
