@@ -176,7 +176,7 @@ static sl_err hello_make(const sl_mpi *mpi, const sl_mpi_options *options, hello
     if (gethostname(mine->host, sizeof mine->host - 1) != 0)
         strcpy(mine->host, "unknown");
     mine->pid = getpid();
-    mine->frame_bytes = or_default(options->frame_bytes, sl_mpi_eager_frame_bytes());
+    mine->frame_bytes = or_default(options->frame_bytes, sl_mpi_eager_frame_bytes(mpi->started));
     mine->local_rank = (uint32_t)local_rank;
     mine->local_size = (uint32_t)local_size;
     mine->incarnation = (uint32_t)sl_rng_u64(&rng);

@@ -9,15 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "runtime/log.h"
+#include "mpi/env.h"
 
-enum { HEADER_ROOM_BYTES = 256 }; /* measured: 64 of ob1 and less than 64 of the component */
+#define VADER_VARIABLE "OMPI_MCA_btl_vader_eager_limit"
+#define SM_VARIABLE    "OMPI_MCA_btl_sm_eager_limit"
+
+enum { DEFAULT_LIMIT_BYTES = 4096 };
+enum { HEADER_ROOM_BYTES = 256 }; /* more than ob1 and the component put before a message */
 
 void sl_mpi_eager_limit_request(void) {
     char text[16];
     snprintf(text, sizeof text, "%d", SL_MPI_FRAME_PREFERRED_BYTES + HEADER_ROOM_BYTES);
-    setenv("OMPI_MCA_btl_vader_eager_limit", text, 0);
-    setenv("OMPI_MCA_btl_sm_eager_limit", text, 0);
+    setenv(VADER_VARIABLE, text, 0);
+    setenv(SM_VARIABLE, text, 0);
 }
 
 /* The unsigned integer a control variable holds, or 0 when its type is another. */
@@ -52,20 +56,47 @@ static size_t variable_read(const char *name) {
     return value;
 }
 
-size_t sl_mpi_eager_frame_bytes(void) {
+/* The frame that fits under `limit` too; 0: the limit is not known. */
+static size_t fit(size_t bytes, size_t limit) {
+    if (limit <= HEADER_ROOM_BYTES)
+        return bytes;
+    return limit - HEADER_ROOM_BYTES < bytes ? limit - HEADER_ROOM_BYTES : bytes;
+}
+
+/* The limit as the environment has it, with Open MPI's suffixes; what does not parse is its
+ * default. */
+static size_t environment_read(const char *name) {
+    char *end;
+    const char *text = sl_env_get(NULL, name);
+    if (!text)
+        return 0;
+    unsigned long value = strtoul(text, &end, 10);
+    unsigned shift = *end == 'k' || *end == 'K' ? 10 : *end == 'm' || *end == 'M' ? 20 : 0;
+    if (end == text || (*end && (!shift || end[1])) || value > (1ul << 30))
+        return DEFAULT_LIMIT_BYTES;
+    return (size_t)value << shift;
+}
+
+static size_t frame_by_environment(void) {
+    size_t bytes = fit(SL_MPI_FRAME_PREFERRED_BYTES, environment_read(VADER_VARIABLE));
+    bytes = fit(bytes, environment_read(SM_VARIABLE));
+    return fit(bytes, environment_read("OMPI_MCA_btl_tcp_eager_limit"));
+}
+
+static size_t frame_by_tools(void) {
     static const char *const names[] = {"btl_vader_eager_limit", "btl_sm_eager_limit",
                                         "btl_tcp_eager_limit"};
     size_t bytes = SL_MPI_FRAME_PREFERRED_BYTES;
     int provided;
     if (MPI_T_init_thread(MPI_THREAD_SINGLE, &provided) != MPI_SUCCESS)
         return bytes;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t limit = variable_read(names[i]);
-        if (limit)
-            sl_debug("mpi", "%s is %zu", names[i], limit);
-        if (limit > HEADER_ROOM_BYTES && limit - HEADER_ROOM_BYTES < bytes)
-            bytes = limit - HEADER_ROOM_BYTES;
-    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        bytes = fit(bytes, variable_read(names[i]));
     MPI_T_finalize();
     return bytes;
+}
+
+size_t sl_mpi_eager_frame_bytes(bool requested) {
+    size_t bytes = requested ? frame_by_environment() : frame_by_tools();
+    return bytes < SL_MPI_FRAME_LEAST_BYTES ? SL_MPI_FRAME_LEAST_BYTES : bytes;
 }
