@@ -17,7 +17,7 @@ typedef struct inbound {
 
 static void protocol_error(inbound *in, const char *what) {
     sl_metric_add(in->node->metrics, SL_METRIC_decode_errors, 1);
-    sl_error("node", "frame from node %u is not sound: %s; the node is dropped", in->peer, what);
+    sl_error("node", "what node %u sent is not sound: %s; the node is dropped", in->peer, what);
     sl_node_peer_lost(in->node, in->peer);
 }
 
@@ -145,6 +145,10 @@ static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob 
     sl_transfer *transfer = sl_transfers_find(transfers, id);
     if (!transfer || transfer->blob || transfer->done) {
         sl_blob_release(blob);
+        return;
+    }
+    if (!blob) {
+        protocol_error(&in, "bulk data did not arrive");
         return;
     }
     transfer->blob = blob;

@@ -7,11 +7,19 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-enum {
-    SL_SLAB_GRAIN = 32,
-    SL_SLAB_CLASSES = 129,
-    SL_SLAB_MAX_BYTES = SL_SLAB_GRAIN * (SL_SLAB_CLASSES - 1)
-};
+enum { SL_SLAB_GRAIN = 32, SL_SLAB_CLASSES = 129 };
+
+/* Larger ones are the C library's; with AddressSanitizer all are, so that it sees their ends. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#define SL_SLAB_OFF
+#endif
+#endif
+#if defined(SL_SLAB_OFF) || defined(__SANITIZE_ADDRESS__)
+enum { SL_SLAB_MAX_BYTES = -1 };
+#else
+enum { SL_SLAB_MAX_BYTES = SL_SLAB_GRAIN * (SL_SLAB_CLASSES - 1) };
+#endif
 
 typedef struct sl_slab {
     void *free[SL_SLAB_CLASSES]; /* linked through their first word */
@@ -27,7 +35,7 @@ void *sl_slab_refill(sl_slab *slab, size_t size_class);
 
 /* 16-byte aligned memory, or NULL. */
 static inline void *sl_slab_take(sl_slab *slab, size_t bytes) {
-    if (bytes > SL_SLAB_MAX_BYTES)
+    if ((int64_t)bytes > SL_SLAB_MAX_BYTES)
         return malloc(bytes);
     size_t size_class = (bytes + SL_SLAB_GRAIN - 1) / SL_SLAB_GRAIN;
     void *taken = slab->free[size_class];
@@ -39,7 +47,7 @@ static inline void *sl_slab_take(sl_slab *slab, size_t bytes) {
 
 /* `bytes` as it was taken with. */
 static inline void sl_slab_give(sl_slab *slab, void *memory, size_t bytes) {
-    if (bytes > SL_SLAB_MAX_BYTES) {
+    if ((int64_t)bytes > SL_SLAB_MAX_BYTES) {
         free(memory);
         return;
     }
