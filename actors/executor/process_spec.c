@@ -160,7 +160,12 @@ sl_err sl_process_spec_decode(const unsigned char *bytes, size_t size, sl_proces
         free(memory);
         return sl_fail(SL_ERR_DECODE, "a command's strings do not decode");
     }
+    sl_err err = sl_process_check(&decoded);
+    if (err != SL_OK) {
+        free(memory);
+        return err;
+    }
     *spec = decoded;
     *arrays = memory;
-    return sl_process_check(spec);
+    return SL_OK;
 }
