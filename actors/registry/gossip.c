@@ -19,7 +19,8 @@ sl_err sl_gossip_init(sl_gossip *gossip, const sl_members *members, size_t budge
     uint32_t *order = calloc(members->count, sizeof *order);
     if (!order)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to talk to %u nodes", members->count);
-    *gossip = (sl_gossip){.order = order, .cursor = members->self, .budget_bytes = budget_bytes};
+    *gossip = (sl_gossip){
+        .order = order, .turn = {members->self, members->self}, .budget_bytes = budget_bytes};
     for (uint32_t node = 0; node < members->count; node++) {
         if (node != members->self)
             order[gossip->order_count++] = node;
@@ -77,15 +78,15 @@ static bool worth_telling(const sl_gossip *gossip, const sl_member *member, bool
 
 /* Adds what is worth telling, beginning with the node whose turn it is. False when full. */
 static bool page_round(page *p, sl_gossip *gossip, sl_members *members, uint32_t to, bool hot) {
-    uint32_t first = gossip->cursor;
+    uint32_t *turn = &gossip->turn[hot], first = *turn;
     for (uint32_t i = 0; i < members->count; i++) {
         uint32_t node = (first + i) % members->count;
         if (!worth_telling(gossip, &members->all[node], node == to, hot))
             continue;
-        gossip->cursor = node;
+        *turn = node;
         if (!page_add(p, gossip, members, node))
             return false;
-        gossip->cursor = (node + 1) % members->count;
+        *turn = (node + 1) % members->count;
     }
     return true;
 }

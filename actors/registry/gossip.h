@@ -17,7 +17,7 @@ typedef struct sl_gossip {
     uint32_t *order; /* the other nodes, shuffled; owned */
     uint32_t order_count;
     uint32_t next;       /* in order */
-    uint32_t cursor;     /* node whose turn it is to be told of */
+    uint32_t turn[2];    /* node with which the others begin; the same for news */
     uint32_t fill;       /* messages filled so far */
     size_t budget_bytes; /* of one message, encoded */
 } sl_gossip;

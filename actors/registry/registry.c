@@ -48,11 +48,16 @@ typedef struct registry {
     uint32_t asker_count;
 } registry;
 
+static uint64_t divide_up(uint64_t a, uint64_t b) {
+    return (a + b - 1) / b;
+}
+
 uint64_t sl_registry_suspect_ns(uint64_t suspect_ns, uint64_t period_ns, uint32_t nodes,
                                 uint32_t entries) {
-    uint64_t rounds = sl_members_bits(nodes - 1) +
-                      (nodes + entries * SL_REGISTRY_FANOUT - 1) / (entries * SL_REGISTRY_FANOUT);
-    uint64_t least_ns = 4 * period_ns * rounds;
+    uint64_t direct = 2 * divide_up(nodes - 1, SL_REGISTRY_FANOUT) + 2;
+    uint64_t hearsay =
+        6 * (sl_members_bits(nodes - 1) + divide_up(nodes, (uint64_t)entries * SL_REGISTRY_FANOUT));
+    uint64_t least_ns = period_ns * (direct < hearsay ? direct : hearsay);
     return suspect_ns > least_ns ? suspect_ns : least_ns;
 }
 
