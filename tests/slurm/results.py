@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """results.py DIR CONDITION...: Python expressions that must hold for a run's output directory.
 
-In them: summary, and tasks (name -> its object of results.jsonl, and "out": what stdout/NAME says)."""
+In them: summary, and tasks (name -> its object of results.jsonl; its "out" is stdout/NAME)."""
 import json
 import pathlib
 import sys

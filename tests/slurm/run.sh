@@ -86,10 +86,11 @@ check_step_over_nodes() {
     same "$(probe_words 11 <seen | uniq -c | xargs)" "8 switch.switch.node"
 }
 
-# One MPI_COMM_WORLD over both components.
+# One MPI_COMM_WORLD over both components. Before Slurm 24.05.4, srun sometimes hangs when all ranks
+# of such a step have ended (Slurm's ticket 16817): what counts is what they wrote.
 check_step_of_components() {
-    slurm srun --mpi=pmix --partition=us-west --nodes=2 "$shared/probe" : \
-        --partition=eu-central --ntasks=2 "$shared/probe" >seen
+    slurm timeout -s KILL 20 srun --mpi=pmix --partition=us-west --nodes=2 "$shared/probe" : \
+        --partition=eu-central --ntasks=2 "$shared/probe" >seen || [ $? = 137 ]
     same "$(probe_words 1,3,5,7 <seen)" "0 4 n1 ok
 1 4 n2 ok
 2 4 n3 ok
