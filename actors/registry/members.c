@@ -162,9 +162,16 @@ static sl_merge take_judgement(sl_members *members, sl_member *member,
     return SL_MERGE_STATE;
 }
 
+/* Years of heartbeats at once: a node that were believed so would then be unable to catch up. */
+static bool runs_ahead(const sl_members *members, const registry_member *claim) {
+    const sl_member *member = &members->all[claim->node];
+    return member->version && claim->incarnation == member->incarnation &&
+           claim->version > member->version + SL_MEMBER_JUMP_MAX;
+}
+
 static sl_merge merge_about_me(sl_members *members, const registry_member *claim) {
     sl_member *me = &members->all[members->self];
-    if (claim->incarnation > me->incarnation)
+    if (claim->incarnation > me->incarnation || claim->version == SL_MEMBER_VERSION_MAX)
         return SL_MERGE_REFUSED;
     if (claim->incarnation < me->incarnation || claim->version < me->version)
         return SL_MERGE_STALE;
@@ -176,7 +183,7 @@ static sl_merge merge_about_me(sl_members *members, const registry_member *claim
 }
 
 sl_merge sl_members_merge(sl_members *members, const registry_member *claim, uint64_t now_ns) {
-    if (!sl_member_plausible(members, claim))
+    if (!sl_member_plausible(members, claim) || runs_ahead(members, claim))
         return SL_MERGE_REFUSED;
     if (claim->node == members->self)
         return merge_about_me(members, claim);

@@ -18,6 +18,7 @@
 
 #define SL_MEMBER_HOST_MAX    256                 /* bytes with the NUL */
 #define SL_MEMBER_VERSION_MAX (UINT64_C(1) << 62) /* a claim above is refused */
+#define SL_MEMBER_JUMP_MAX    (UINT64_C(1) << 32) /* and one this far ahead of what is known */
 
 typedef struct sl_member {
     uint32_t incarnation;

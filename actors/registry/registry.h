@@ -40,8 +40,8 @@ typedef struct sl_registry_options {
 } sl_registry_options;
 
 /* Spawned at SL_SLOT_REGISTRY, before the loop runs (what reaches a slot that is still empty is
- * lost) and before any actor that watches it. Start fails with INVALID for a description over its
- * bound, NO_MEMORY.
+ * lost) and before any actor that watches it. Start fails with INVALID (names with control
+ * characters, coordinates off the globe), TOO_LARGE (description over 256 KiB), NO_MEMORY.
  *
  * Takes registry_gossip from any node; registry_watch and registry_free from this one;
  * registry_describe from any actor. When a node is dead it calls sl_node_peer_lost(). When it stops

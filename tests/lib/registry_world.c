@@ -9,13 +9,17 @@ typedef struct spy_state {
     spy *seen;
 } spy_state;
 
+static sl_err watch(sl_actor *self) {
+    registry_watch body = {};
+    return registry_watch_send(
+        self, sl_addr_well_known(sl_node_id(sl_actor_node(self)), SL_SLOT_REGISTRY), &body);
+}
+
 static sl_err spy_start(sl_actor *self, void *state, const void *arguments) {
     spy *seen = ((spy_state *)state)->seen = *(spy *const *)arguments;
     memset(seen, 0, sizeof *seen);
     memset(seen->states, 0xff, sizeof seen->states);
-    registry_watch watch = {};
-    return registry_watch_send(
-        self, sl_addr_well_known(sl_node_id(sl_actor_node(self)), SL_SLOT_REGISTRY), &watch);
+    return watch(self);
 }
 
 static void spy_member(spy *seen, const registry_member *member) {
@@ -47,6 +51,8 @@ static sl_err spy_receive(sl_actor *self, void *state, const sl_message *message
         registry_describe describe = {};
         return registry_describe_send(self, sl_addr_well_known(seen->ask, SL_SLOT_REGISTRY),
                                       &describe);
+    } else if (message->type == &registry_watch_type) {
+        return watch(self);
     }
     return SL_OK;
 }

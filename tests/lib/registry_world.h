@@ -11,7 +11,8 @@ enum { WORLD_NODES = 128, WORLD_HISTORY = 16 };
 
 #define WORLD_MS SL_NS_PER_MS
 
-/* What one watcher knows, at SL_SLOT_DRIVER. */
+/* What one watcher knows, at SL_SLOT_DRIVER. It passes registry_watch, and registry_describe, on to
+ * its registry, and to the one of `ask`. */
 typedef struct spy {
     uint8_t states[WORLD_NODES];                 /* 0xff: never told */
     uint8_t history[WORLD_NODES][WORLD_HISTORY]; /* the states told of each, in order */
@@ -21,7 +22,7 @@ typedef struct spy {
     char hosts[WORLD_NODES][64];
     uint64_t views;
     uint64_t told; /* members in them */
-    uint32_t ask;  /* the node whose registry it asks when it gets registry_describe itself */
+    uint32_t ask;
     uint32_t descriptions;
     uint32_t described_node;
     char description[64];

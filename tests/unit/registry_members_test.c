@@ -176,8 +176,8 @@ TEST(what_cannot_be_true_is_refused) {
                                    {.gpus_free = 1},
                                    {.memory_bytes = 5, .memory_free_bytes = 6},
                                    {.ucu_free_milli = 1}};
-    registry_member good = claim_of(OTHER, 5, 11, ALIVE), bad[16];
-    for (int i = 0; i < 16; i++)
+    registry_member good = claim_of(OTHER, 5, 11, ALIVE), bad[17];
+    for (int i = 0; i < 17; i++)
         bad[i] = good;
     bad[0].node = NODES;
     bad[1].node = UINT32_MAX;
@@ -194,7 +194,8 @@ TEST(what_cannot_be_true_is_refused) {
     bad[13].latitude = NAN;
     bad[14].longitude = 180.5;
     bad[15].latitude = -INFINITY;
-    for (int i = 0; i < 16; i++) {
+    bad[16].version = 11 + SL_MEMBER_JUMP_MAX;
+    for (int i = 0; i < 17; i++) {
         if (sl_members_merge(&members, &bad[i], 200) != SL_MERGE_REFUSED)
             sl_test_fail(__FILE__, __LINE__, "bad[%d] was believed", i);
     }
