@@ -122,7 +122,7 @@ typedef struct sl_blob_part {
 } sl_blob_part;
 
 typedef struct sl_blob_parts {
-    sl_blob_part part[SL_MESSAGE_MAX_BLOBS];
+    sl_blob_part part[1 + SL_MESSAGE_MAX_BLOBS]; /* a body may itself come as bulk data */
     uint32_t count;
     uint64_t next_id; /* encoder: the id of the next transfer */
 } sl_blob_parts;
