@@ -1,5 +1,6 @@
 /* Gossip of any bytes: it decodes or is refused; whatever it claims, the table keeps its rules. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "actors/registry/gossip.h"
 #include "actors/registry/registry.h"
