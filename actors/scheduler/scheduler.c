@@ -156,6 +156,8 @@ static void on_cancel(sl_scheduler *scheduler, const sl_message *message) {
 static void drain_task(sl_scheduler *scheduler, sl_task *task) {
     if (task->state == SL_TASK_ASSIGNED || task->state == SL_TASK_RUNNING)
         cancel_attempt(scheduler, task);
+    else if (task->state == SL_TASK_DOUBTFUL)
+        sl_scheduler_stop_doubtful(scheduler, task);
 }
 
 static void on_drain(sl_scheduler *scheduler) {
@@ -169,8 +171,9 @@ static void on_drain(sl_scheduler *scheduler) {
  */
 static void tell_drained(sl_scheduler *scheduler) {
     bool stuck = scheduler->draining || (scheduler->held && !scheduler->queue.count);
-    if (!stuck || scheduler->drained_told || scheduler->placed || scheduler->posts_under_way ||
-        scheduler->to_record.count || scheduler->undelivered.count || scheduler->submits_head)
+    if (!stuck || scheduler->drained_told || scheduler->placed || scheduler->doubtful ||
+        scheduler->posts_under_way || scheduler->to_record.count || scheduler->undelivered.count ||
+        scheduler->submits_head)
         return;
     scheduler->drained_told = true;
     for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
@@ -184,6 +187,14 @@ static void tell_drained(sl_scheduler *scheduler) {
 }
 
 /* ---- messages ---- */
+
+/* The retry timer is known by its id; other timers carry a task's number. */
+static void on_timer(sl_scheduler *scheduler, const node_timer *timer) {
+    if (timer->timer == scheduler->retry_timer)
+        scheduler->retry_timer = 0;
+    else
+        sl_scheduler_on_doubt_over(scheduler, timer->cookie);
+}
 
 void sl_scheduler_after(sl_scheduler *scheduler) {
     if (!scheduler->draining)
@@ -231,7 +242,7 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         sl_scheduler_on_node_gone(scheduler, ((const node_peer_lost *)message->body)->node);
         break;
     case node_timer_id:
-        scheduler->retry_timer = 0;
+        on_timer(scheduler, message->body);
         break;
     default:
         sl_warn("scheduler", "unwelcome message %s from node %u", message->type->record.name,

@@ -69,6 +69,7 @@ struct sl_scheduler {
 
     uint64_t placed; /* tasks assigned or running */
     uint64_t held;
+    uint64_t doubtful;
     uint64_t retry_timer;
     bool draining;
     bool drained_told;
@@ -97,6 +98,10 @@ sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const
 /* scheduler_result.c */
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message);
 void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message);
+/* The time of doubt about a task is over; or the job is being ended, which was the signal's
+ * meaning. */
+void sl_scheduler_on_doubt_over(sl_scheduler *scheduler, uint64_t number);
+void sl_scheduler_stop_doubtful(sl_scheduler *scheduler, sl_task *task);
 void sl_scheduler_on_refused(sl_scheduler *scheduler, const sl_message *message);
 void sl_scheduler_on_node_gone(sl_scheduler *scheduler, uint32_t node);
 /* Ends a task for good with a status and message of the scheduler's own (it ran nowhere last). */

@@ -2,10 +2,15 @@
  * it. */
 #include "actors/scheduler/scheduler_internal.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
+    /* Slurm and mpirun send the signal that ends a job to every process of it. A task may die of it
+     * before its node hears of the end: such a task waits this long for the news, and is then not
+     * failed but interrupted. */
+    DOUBT_NS = 1500000000,
     LOSSES_MOST = 3, /* a task whose node died this often is not tried again: it may be the cause */
     REFUSAL_PAUSE_NS = 20000000
 };
@@ -130,13 +135,63 @@ static bool tries_again(const sl_task *task, sl_task_status status) {
     return task->attempts - task->earlier - task->losses <= task->retries;
 }
 
+/* Ended by a signal that ends jobs, by itself or (128 + n) as its shell reports it. */
+static bool may_be_the_end_of_the_job(const scheduler_result *result) {
+    static const int signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        if ((result->status == SL_TASK_SIGNALLED && result->signal == signals[i]) ||
+            (result->status == SL_TASK_FAILED && result->exit_code == 128 + signals[i]))
+            return true;
+    }
+    return false;
+}
+
+/* It stays unfinished: a resumed run starts it again. */
+static void interrupted(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
+    scheduler_result attempt = *result;
+    attempt.status = SL_TASK_CANCELLED;
+    sl_scheduler_write_attempt(scheduler, task, &attempt);
+    task->state = SL_TASK_STOPPED;
+}
+
+static bool doubt(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
+    if (task->cancelled || task->kind != SL_TASK_COMMAND || !may_be_the_end_of_the_job(result) ||
+        sl_task_keep_end(task, result) != SL_OK ||
+        !sl_timer_start(scheduler->self, DOUBT_NS, sl_task_number(task)))
+        return false;
+    task->state = SL_TASK_DOUBTFUL;
+    scheduler->doubtful++;
+    return true;
+}
+
+static void judge(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result);
+
+void sl_scheduler_on_doubt_over(sl_scheduler *scheduler, uint64_t number) {
+    sl_task *task = sl_task_find(&scheduler->tasks, number);
+    if (!task || task->state != SL_TASK_DOUBTFUL)
+        return;
+    scheduler->doubtful--;
+    judge(scheduler, task, &task->end->result);
+}
+
+void sl_scheduler_stop_doubtful(sl_scheduler *scheduler, sl_task *task) {
+    scheduler->doubtful--;
+    interrupted(scheduler, task, &task->end->result);
+}
+
 static void attempt_ended(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
     unplace(scheduler, task);
     task->losses += result->status == SL_TASK_LOST;
-    if (scheduler->draining && !task->cancelled && result->status == SL_TASK_CANCELLED) {
-        sl_scheduler_write_attempt(scheduler, task, result);
-        task->state = SL_TASK_STOPPED; /* it stays unfinished: a resumed run starts it again */
-    } else if (!tries_again(task, result->status)) {
+    if (scheduler->draining && !task->cancelled &&
+        (result->status == SL_TASK_CANCELLED || may_be_the_end_of_the_job(result)))
+        interrupted(scheduler, task, result);
+    else if (!doubt(scheduler, task, result))
+        judge(scheduler, task, result);
+}
+
+/* `result` may be the task's kept end. */
+static void judge(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
+    if (!tries_again(task, result->status)) {
         finish(scheduler, task, result->status, result);
     } else {
         sl_scheduler_write_attempt(scheduler, task, result);

@@ -14,6 +14,8 @@ typedef enum sl_task_state {
     SL_TASK_HELD,      /* would not end before the job does: not started in this run */
     SL_TASK_ASSIGNED,  /* sent to an executor */
     SL_TASK_RUNNING,   /* reported to run there */
+    SL_TASK_DOUBTFUL,  /* ended by a signal that may have been meant for the whole job: see DOUBT_NS
+                        */
     SL_TASK_RECORDING, /* ended; its result is on its way to the ledger */
     SL_TASK_STOPPED    /* its attempt was ended by a drain: unfinished */
 } sl_task_state;

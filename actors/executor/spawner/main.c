@@ -39,23 +39,25 @@ static bool have_standard_files(void) {
 }
 
 /* What a terminal, mpirun or Slurm sends to all is for the node: it decides what becomes of its
- * commands. The spawner ends when the node does, which the kernel reports with SIGUSR2. */
+ * commands. The spawner ends when the node does, which the kernel reports with a signal of our own:
+ * under linuxproc Slurm sends a job's signals to every process of it, so none that a user may name
+ * will do. */
 static sl_err take_signals(pid_t node, int *signals) {
     static const int ignored[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGPIPE, SIGUSR1,
-                                  SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGXCPU};
+                                  SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGXCPU};
     sigset_t taken;
     for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
         signal(ignored[i], SIG_IGN);
     signal(SIGCHLD, SIG_DFL);
     sigemptyset(&taken);
     sigaddset(&taken, SIGCHLD);
-    sigaddset(&taken, SIGUSR2);
+    sigaddset(&taken, SIGRTMAX);
     if (sigprocmask(SIG_SETMASK, &taken, NULL) != 0)
         return sl_fail(SL_ERR_IO, "cannot block signals: %s", strerror(errno));
     int fd = signalfd(-1, &taken, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return sl_fail(SL_ERR_IO, "cannot wait for signals: %s", strerror(errno));
-    if (prctl(PR_SET_PDEATHSIG, SIGUSR2) != 0 || getppid() != node) {
+    if (prctl(PR_SET_PDEATHSIG, SIGRTMAX) != 0 || getppid() != node) {
         close(fd);
         return sl_fail(SL_ERR_CLOSED, "the node is gone");
     }
