@@ -2,7 +2,7 @@
  * Time: `awake_ns` advances with each tick by what has passed, but by no more than two periods. So
  * a node that was itself stopped or starved does not hold its own absence against the others.
  * The period is the same whether anything changes or not: what it must show is that this node
- * lives, and at 100 ms and three short messages it costs well under a thousandth of a core. Only
+ * lives, and at 100 ms and three messages that is 0.15 % of a core (4 to 64 nodes, measured). Only
  * while nodes are still missing at the start it is an eighth of that.
  * To a suspected node next to nothing is sent (see PROBE_EVERY): it clears itself by being heard.
  */
