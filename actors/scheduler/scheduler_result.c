@@ -137,7 +137,7 @@ static bool tries_again(const sl_task *task, sl_task_status status) {
 
 /* Ended by a signal that ends jobs, by itself or (128 + n) as its shell reports it. */
 static bool may_be_the_end_of_the_job(const scheduler_result *result) {
-    static const int signals[] = {SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGHUP, SIGXCPU};
+    static const int signals[] = {SIGTERM, SIGINT, SIGUSR2, SIGHUP, SIGXCPU};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
         if ((result->status == SL_TASK_SIGNALLED && result->signal == signals[i]) ||
             (result->status == SL_TASK_FAILED && result->exit_code == 128 + signals[i]))
