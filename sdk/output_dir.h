@@ -14,6 +14,7 @@
 #define SL_OUTPUT_LEDGER     "ledger.db"
 #define SL_OUTPUT_RESULTS    "results.jsonl"
 #define SL_OUTPUT_SUMMARY    "summary.json"
+#define SL_OUTPUT_TASKS      "tasks.jsonl" /* what was asked for, in normal form */
 /* Bytes of the longest path sl_output_path() can give, NUL included (PATH_MAX). */
 #define SL_OUTPUT_PATH_BYTES 4096
 

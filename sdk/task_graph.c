@@ -103,6 +103,8 @@ typedef struct search {
     uint8_t *colour;
     frame *stack;
     size_t depth, capacity;
+    uint32_t *order; /* or NULL: tasks as they are done with, each after those it waits for */
+    uint32_t ordered;
 } search;
 
 /* The node a range stands for: the array when it is all of one, else the task. */
@@ -139,6 +141,8 @@ static sl_err search_from(search *of, uint32_t root, uint32_t *back) {
         uint32_t to = 0;
         if (!edge_of(of->list, top->node, top->next, &to)) {
             of->colour[top->node] = DONE;
+            if (of->order && top->node < of->list->count)
+                of->order[of->ordered++] = top->node;
             of->depth--;
             continue;
         }
@@ -203,6 +207,21 @@ sl_err sl_task_list_check_cycles(sl_task_list *list) {
             err = search_from(&of, i, &back);
     if (err == SL_ERR_CYCLE)
         err = report_cycle(&of, list, back);
+    free(of.colour);
+    free(of.stack);
+    return err;
+}
+
+sl_err sl_task_list_order(const sl_task_list *list, uint32_t *order) {
+    search of = {.list = list, .order = order};
+    uint32_t back = 0;
+    of.colour = calloc((size_t)list->count + list->group_count + 1, 1);
+    if (!of.colour)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to put %u tasks in order", list->count);
+    sl_err err = SL_OK;
+    for (uint32_t i = 0; i < list->count && err == SL_OK; i++)
+        if (of.colour[i] == WHITE)
+            err = search_from(&of, i, &back);
     free(of.colour);
     free(of.stack);
     return err;

@@ -68,6 +68,10 @@ const sl_task_spec *sl_task_list_at(const sl_task_list *list, uint32_t index);
 sl_err sl_task_list_find(const sl_task_list *list, const char *name,
                          sl_task_range *range) SL_CHECKED;
 
+/* Every task's index into `order` (room for all), each behind those it waits for, else as in the
+ * file. Only after finish(). SL_ERR_NO_MEMORY. */
+sl_err sl_task_list_order(const sl_task_list *list, uint32_t *order) SL_CHECKED;
+
 /* Single dependencies over all tasks: ranges counted by their members. */
 uint64_t sl_task_list_dependency_count(const sl_task_list *list);
 

@@ -1,0 +1,55 @@
+/* The command `starlane`: finds the subcommand and runs it. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+const cli_command cli_commands[] = {
+    {"run", "[OPTION...] FILE | - | -- COMMAND [ARGUMENT...]", "run a list of tasks",
+     "FILE holds JSON Lines, an object a task, or with --shell a shell command a line; - is "
+     "standard\n"
+     "input. --array and --each-line make many tasks of one. Exit code: 0 every task succeeded,\n"
+     "1 some did not, 2 bad input (nothing was run), 75 ended early and can be resumed, 130 "
+     "Ctrl-C.\n",
+     "run network", cli_run},
+    {"rerun", "[OPTION...] DIR", "run tasks of an earlier run again",
+     "Runs the finished tasks of the run in DIR again, with --failed only those that failed, were\n"
+     "cancelled or skipped, and then what was not finished.\n",
+     "rerun network", cli_rerun},
+    {"explain", "[OPTION...] DIR [TASK]", "say why a task waits, or ran where it did",
+     "Reads the run in DIR, live or ended. Without TASK it tells of the run as a whole.\n",
+     "explain", cli_explain},
+    {"topo", "[OPTION...]", "show the nodes of the network: hardware, UCU, offer", NULL,
+     "topo network", cli_topo},
+    {"config", "[OPTION...]", "show every option, its value, and where it came from",
+     "With flags, shows what would be in force with them.\n", "config run network", cli_config},
+    {"version", "", "show the version", NULL, "version", cli_version},
+    {"help", "[COMMAND]", "show this list, or the help of a command", NULL, "help", cli_help},
+    {NULL, NULL, NULL, NULL, NULL, NULL},
+};
+
+static int unknown(const char *word, const char *nearest) {
+    if (!cli_speaks())
+        return CLI_BAD_USAGE;
+    fprintf(stderr, "starlane: there is no command %.80s", word);
+    if (nearest)
+        fprintf(stderr, "; did you mean %s?\n", nearest);
+    else
+        fprintf(stderr, "; starlane help lists them\n");
+    return CLI_BAD_USAGE;
+}
+
+int main(int argc, char **argv) {
+    const char *nearest = NULL;
+    if (argc < 2) {
+        if (cli_speaks())
+            cli_print_commands(stderr);
+        return CLI_BAD_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    if (strcmp(word, "--version") == 0)
+        word = "version";
+    const cli_command *command = cli_find(word, &nearest);
+    return command ? command->run(command, argc - 1, argv + 1) : unknown(word, nearest);
+}

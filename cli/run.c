@@ -1,0 +1,53 @@
+/* starlane run: a list of tasks. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+/* How many words stand behind a `--`; -1: there is none. */
+static int words_behind_dashes(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return argc - i - 1;
+    return -1;
+}
+
+/* FILE or a command, as they are left in argv; CLI_GO_ON or an exit code. */
+static int take_tasks(const cli_command *command, sl_options *options, int argc, char **argv,
+                      int behind, sl_run_request *request) {
+    int files = argc - 1 - (behind > 0 ? behind : 0);
+    int resumes = sl_options_get(options, "resume")[0] != '\0';
+    if (resumes && argc > 1)
+        return cli_fail(command, CLI_BAD_USAGE, "--resume has its tasks already; give no others");
+    if (resumes)
+        return CLI_GO_ON;
+    if (files > 1)
+        return cli_fail(command, CLI_BAD_USAGE, "one FILE of tasks is read; %s is the second",
+                        argv[2]);
+    if (files == 1 && behind > 0)
+        return cli_fail(command, CLI_BAD_USAGE, "give FILE or a command behind --, not both");
+    if (files == 0 && behind <= 0)
+        return cli_fail(command, CLI_BAD_USAGE,
+                        "no tasks: give a FILE, - for standard input, or a command behind --");
+    if (files == 1)
+        request->tasks = argv[1];
+    request->command = (const char *const *)(argv + 1);
+    request->command_words = files == 1 ? 0 : behind;
+    return CLI_GO_ON;
+}
+
+int cli_run(const cli_command *command, int argc, char **argv) {
+    sl_options *options;
+    int behind = words_behind_dashes(argc, argv);
+    int code = cli_load(command, &argc, argv, &options);
+    if (code != CLI_GO_ON)
+        return code;
+    sl_run_request request = {.take_signals = 1, .messages = stderr};
+    code = take_tasks(command, options, argc, argv, behind, &request);
+    if (code != CLI_GO_ON) {
+        sl_options_destroy(options);
+        return code;
+    }
+    if (sl_options_is_on(options, "json"))
+        request.results = stdout;
+    return cli_run_request(command, options, &request);
+}

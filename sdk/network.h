@@ -1,0 +1,130 @@
+/* A network as one process sees it: its node (with MPI), or all nodes (threads of this process).
+ *
+ *   open -> start (nodes and their actors) -> loop (until the network is stopped) -> finish ->
+ * close
+ *
+ * Every step is made by the same thread; with MPI by every rank. */
+#ifndef SL_SDK_NETWORK_H
+#define SL_SDK_NETWORK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "actors/executor/executor.h"
+#include "actors/registry/location.h"
+#include "actors/registry/offer.h"
+#include "actors/registry/spec.h"
+#include "actors/registry/ucu.h"
+#include "actors/scheduler/ledger.h"
+#include "mpi/bootstrap.h"
+#include "mpi/topology_file.h"
+#include "runtime/config.h"
+#include "runtime/node.h"
+#include "runtime/trace.h"
+#include "starlane.h"
+
+/* One node of this process. */
+typedef struct sl_network_node {
+    sl_network *network;
+    uint32_t rank;
+    uint32_t incarnation;
+    sl_location location;
+    char location_source[256];
+    sl_offer offer;
+    char *description;       /* JSON, what `starlane topo --json` shows of it */
+    sl_transport *transport; /* until the node has it */
+
+    /* from start to finish */
+    sl_metrics *metrics;
+    sl_trace *trace; /* NULL: not wanted */
+    sl_trace_lane *lane;
+    sl_grant_core *grant_cores;
+    const char **gpu_ids;
+    sl_minder *minder;
+    sl_pool *pool;
+    sl_node *node;
+
+    /* of its loop */
+    pthread_t thread;
+    bool threaded;
+    uint32_t code;
+    sl_err err;
+    char detail[256];
+} sl_network_node;
+
+/* What sl_network_stop() tells the stopper, once. */
+typedef struct sl_network_ending {
+    sl_event event;
+    uint32_t code;
+    _Atomic bool asked;
+} sl_network_ending;
+
+struct sl_network {
+    const sl_config *config; /* borrowed */
+    sl_mpi *mpi;             /* NULL: the nodes are threads */
+    uint32_t count;          /* nodes in all */
+    uint32_t local_count;    /* of them in this process: count, or 1 */
+    sl_network_node *nodes;  /* local_count of them, ascending */
+    sl_hardware hardware;
+    sl_ucu ucu;
+    sl_spec *spec;              /* or NULL */
+    sl_topology_file *topology; /* or NULL */
+    const sl_functions *functions;
+    uint64_t seed;
+    uint32_t tags; /* of collectives made so far */
+    sl_network_ending ending;
+    bool used;  /* started once */
+    bool clean; /* no node has failed */
+    bool stuck; /* something runs that cannot be waited for: nodes are left as they are */
+};
+
+/* What a start needs besides the options. Borrowed until finish. */
+typedef struct sl_network_setup {
+    const sl_actor_class *driver; /* spawned at SL_SLOT_DRIVER of this process's first node; NULL */
+    const void *driver_argument;
+    size_t driver_argument_bytes;
+    sl_ledger *ledger; /* of the first node's scheduler; NULL */
+    double end_s;      /* see sl_scheduler_options */
+    double margin_s;
+} sl_network_setup;
+
+/* True in the process that has node 0. */
+bool sl_network_leads(const sl_network *network);
+
+/* Makes the nodes and their actors. On an error nothing is left started. */
+sl_err sl_network_start(sl_network *network, const sl_network_setup *setup) SL_CHECKED;
+
+/* Runs the loops until the network is stopped. The first error of a node; `code` is set anyway. */
+sl_err sl_network_loop(sl_network *network, uint32_t *code) SL_CHECKED;
+
+/* Ends the nodes and frees what start made. Writes traces and metrics if they are wanted. */
+void sl_network_finish(sl_network *network);
+
+/* ---- for the files of the network alone ---- */
+
+/* network_place.c: what this process may use, and each node's place and share. */
+sl_err sl_network_discover(sl_network *network) SL_CHECKED;
+sl_err sl_network_place(sl_network *network) SL_CHECKED;
+
+/* network_node.c */
+sl_err sl_network_node_start(sl_network_node *node, const sl_network_setup *setup) SL_CHECKED;
+void sl_network_node_finish(sl_network_node *node);
+
+/* network_records.c: traces and metrics, at the end. Collective when the network is clean. */
+void sl_network_write_records(sl_network *network);
+
+/* ---- agreement, between open and start, and after the loop (network_agree.c) ---- */
+
+/* Replaces `bytes` of `data` by the first rank's. `bytes` is the same at all. */
+sl_err sl_network_share(sl_network *network, void *data, size_t bytes) SL_CHECKED;
+
+/* The largest `*value` of all ranks. */
+sl_err sl_network_largest(sl_network *network, int64_t *value) SL_CHECKED;
+
+/* Every rank's `bytes` (a multiple of 8) in order of rank into `all`. */
+sl_err sl_network_gather(sl_network *network, const void *part, void *all, size_t bytes) SL_CHECKED;
+
+/* SL_OK when every rank says so; else this rank's own error, or SL_ERR_FAILED naming the rank. */
+sl_err sl_network_agree(sl_network *network, sl_err mine) SL_CHECKED;
+
+#endif

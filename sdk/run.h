@@ -1,0 +1,145 @@
+/* A run: a list of tasks on its way through the network, as the process that drives it sees it.
+ *
+ *   read input -> open directory -> (all ranks agree) -> open ledger and logs -> drive -> close
+ *
+ * Only the files sdk/run_*.c include this. */
+#ifndef SL_SDK_RUN_H
+#define SL_SDK_RUN_H
+
+#include "actors/registry/registry_msgs.h"
+#include "actors/scheduler/scheduler_msgs.h"
+#include "runtime/pool.h"
+#include "sdk/line_log.h"
+#include "sdk/network.h"
+#include "sdk/output_dir.h"
+#include "sdk/progress.h"
+#include "sdk/run_report.h"
+#include "sdk/task_list.h"
+
+/* Of a task: how it ended (sl_result_status), or that it has not. */
+enum { SL_RUN_UNFINISHED = 255 };
+
+/* A node, as far as results have to name it. */
+typedef struct sl_run_node {
+    bool known;
+    uint32_t running;
+    char host[256];
+    char region[64];
+} sl_run_node;
+
+typedef struct sl_run_state {
+    sl_network *network;
+    const sl_config *config;
+    const sl_run_request *request;
+
+    /* the tasks, by index in the list, which is their tag and their id in the ledger */
+    sl_task_array array;
+    sl_task_list *list;
+    uint32_t total;
+    uint8_t *fate;      /* sl_result_status or SL_RUN_UNFINISHED */
+    uint32_t *attempts; /* of earlier sessions */
+    uint8_t *accepted;  /* in the ledger already, from an earlier session */
+    uint32_t *order;    /* indices, each behind those it waits for */
+    char *start_cwd;    /* where the run was started: the tasks' directory */
+
+    /* what it writes */
+    bool resumed;
+    bool begun; /* there is a ledger: the directory is a run's */
+    bool closed_files;
+    sl_output_dir dir;
+    sl_ledger *ledger;
+    sl_line_log results;
+    sl_line_log joblog;
+    bool has_joblog;
+    sl_strbuf line; /* scratch */
+    sl_run_summary summary;
+    sl_progress progress;
+    sl_progress_counts counts;
+    uint32_t failures_told;
+
+    /* the end of the job, if it is known */
+    double end_s;
+    double margin_s;
+
+    /* while it is driven; touched by the actor alone */
+    sl_actor *self;
+    sl_run_node *nodes;
+    uint32_t nodes_known;
+    bool submitting;
+    uint32_t next; /* in `order` */
+    uint64_t unaccepted;
+    bool draining;
+    bool ending;
+    uint64_t drain_deadline_ns;
+    pthread_t closer;
+    bool closer_running;
+    sl_event closed;
+    int code; /* SL_RUN_…: how it ends */
+    const char *reason;
+    char failure[512];
+} sl_run_state;
+
+/* ---- before (run_input.c, run_resume.c, run_files.c) ---- */
+
+/* Reads the tasks, of a new run or of one to go on with. SL_ERR_INVALID and the like: bad input,
+ * which has been told to request->messages. */
+sl_err sl_run_read(sl_run_state *run) SL_CHECKED;
+
+/* The defaults of a task, from the options. */
+void sl_run_defaults(const sl_config *config, sl_task_spec *defaults);
+
+/* Reads the list and all that is known of it from the run's directory. */
+sl_err sl_run_read_earlier(sl_run_state *run) SL_CHECKED;
+/* With the ledger open: what is to run again is reopened; what can never run is skipped. */
+sl_err sl_run_settle_earlier(sl_run_state *run) SL_CHECKED;
+/* Tells each finished task of the ledger to `visit`. */
+sl_err sl_run_each_finished(sl_run_state *run,
+                            void (*visit)(sl_run_state *run, uint32_t task,
+                                          const sl_task_result *result)) SL_CHECKED;
+
+/* Makes (or takes) the output directory. */
+sl_err sl_run_open_dir(sl_run_state *run) SL_CHECKED;
+/* Opens ledger and logs, with what is finished already in them. */
+sl_err sl_run_open_files(sl_run_state *run) SL_CHECKED;
+/* Closes whatever is open, in the order that leaves a run that can be resumed at every moment. */
+void sl_run_close_files(sl_run_state *run);
+/* Takes back a directory in which nothing was run. */
+void sl_run_discard_dir(sl_run_state *run);
+
+/* ---- tasks as the scheduler takes them (run_encode.c) ---- */
+
+/* Fills `out` from task `index`; everything it points to is in `arena` or lives with the list. */
+sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena,
+                     scheduler_task *out) SL_CHECKED;
+
+/* ---- driving (run_driver.c, run_submit.c, run_results.c) ---- */
+
+extern const sl_actor_class sl_run_driver_class;   /* argument: sl_run_state * */
+extern const sl_actor_class sl_run_follower_class; /* argument: sl_network *; on other ranks */
+
+/* Submits as much as may be under way. */
+void sl_run_submit(sl_run_state *run);
+void sl_run_on_accepted(sl_run_state *run, const scheduler_accepted *accepted);
+
+void sl_run_on_done(sl_run_state *run, const scheduler_done *done);
+/* Writes a finished task down: results.jsonl, joblog, counts. */
+void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *result, bool earlier);
+
+/* Ends the run: with what is on disk already, or after the running tasks were ended. */
+void sl_run_end(sl_run_state *run, int code, const char *reason);
+void sl_run_drain(sl_run_state *run, int code, const char *reason);
+void sl_run_fail(sl_run_state *run, const char *what);
+
+/* Prints to request->messages (printf style), past the progress line. */
+void sl_run_say(sl_run_state *run, const char *format, ...) SL_PRINTF(2, 3);
+
+/* ---- signals (run_signals.c) ---- */
+
+/* Until release: SIGINT, SIGTERM and SIGUSR2 are told to the driver actor of `node` as a
+ * node_event, and sl_run_signal() names the first of them. A second SIGINT has its usual effect. */
+void sl_run_signals_take(void);
+void sl_run_signals_to(sl_node *node);
+void sl_run_signals_release(void);
+int sl_run_signal(void);
+
+#endif

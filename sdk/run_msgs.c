@@ -1,0 +1,3 @@
+#include "sdk/run_msgs.h"
+#define SL_PROTOCOL "sdk/run_msgs.def"
+#include "runtime/protocol_define.h"

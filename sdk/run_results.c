@@ -1,0 +1,150 @@
+/* Results as they come: told to files and to the person who waits. */
+#include "sdk/run.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "actors/executor/executor_msgs.h"
+#include "runtime/log.h"
+#include "sdk/atomic_file.h"
+
+enum { FAILURES_TOLD = 10 };
+
+void sl_run_say(sl_run_state *run, const char *format, ...) {
+    va_list arguments;
+    if (!run->request->messages)
+        return;
+    sl_progress_clear(&run->progress);
+    va_start(arguments, format);
+    vfprintf(run->request->messages, format, arguments);
+    va_end(arguments);
+    fflush(run->request->messages);
+}
+
+/* ---- writing one down ---- */
+
+static void add_line(sl_line_log *log, const sl_strbuf *line) {
+    if (sl_strbuf_err(line) == SL_OK && sl_line_log_add(log, line->data, line->length) == SL_OK)
+        return;
+    sl_error("run", "%s", sl_err_detail()); /* the ledger has it all the same */
+}
+
+static uint64_t stdout_bytes(const sl_run_state *run, const char *name) {
+    struct stat info;
+    if (fstatat(run->dir.stream_fds[SL_OUTPUT_STDOUT], name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return 0;
+    return (uint64_t)info.st_size;
+}
+
+static void log_job(sl_run_state *run, uint32_t task, const sl_task_result *result) {
+    sl_strbuf command;
+    sl_task_result whole = *result;
+    whole.stdout_bytes = stdout_bytes(run, result->name);
+    sl_strbuf_init(&command, 2 * (size_t)SL_TASK_LINE_MAX);
+    sl_task_spec_command_text(sl_task_list_at(run->list, task), &command);
+    sl_strbuf_clear(&run->line);
+    sl_joblog_write(&run->line, (uint64_t)task + 1, &whole,
+                    sl_strbuf_err(&command) == SL_OK ? command.data : result->name);
+    sl_strbuf_fini(&command);
+    if (run->line.length)
+        add_line(&run->joblog, &run->line);
+}
+
+void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *result, bool earlier) {
+    run->fate[task] = (uint8_t)result->status;
+    run->counts.finished++;
+    run->counts.failed += result->status != SL_RESULT_DONE;
+    sl_summary_result(&run->summary, result->status, earlier);
+    if (!earlier && result->start_s > 0)
+        sl_summary_attempt(&run->summary, result->rank, sl_task_list_at(run->list, task)->cpus,
+                           result->start_s, result->end_s);
+    sl_strbuf_clear(&run->line);
+    sl_result_write(&run->line, result);
+    add_line(&run->results, &run->line);
+    if (run->has_joblog)
+        log_job(run, task, result);
+}
+
+/* ---- from the scheduler ---- */
+
+static sl_result_status status_of(uint8_t status) {
+    return status == SL_TASK_DONE        ? SL_RESULT_DONE
+           : status == SL_TASK_CANCELLED ? SL_RESULT_CANCELLED
+           : status == SL_TASK_SKIPPED   ? SL_RESULT_SKIPPED
+                                         : SL_RESULT_FAILED;
+}
+
+static sl_task_result result_of(const sl_run_state *run, const scheduler_outcome *outcome) {
+    uint32_t task = (uint32_t)outcome->tag;
+    sl_task_result result = {.name = sl_task_list_at(run->list, task)->name,
+                             .message = outcome->message.bytes ? outcome->message.data : NULL,
+                             .status = status_of(outcome->status),
+                             .exit_code = outcome->exit_code,
+                             .signal = outcome->signal,
+                             .rank = -1,
+                             .attempts = outcome->attempts,
+                             .start_s = outcome->start_s,
+                             .end_s = outcome->end_s,
+                             .user_s = outcome->user_s,
+                             .sys_s = outcome->system_s,
+                             .max_rss_bytes = outcome->max_rss_bytes};
+    if (outcome->node < run->network->count) {
+        result.rank = (int32_t)outcome->node;
+        if (run->nodes[outcome->node].known) {
+            result.host = run->nodes[outcome->node].host;
+            result.region = run->nodes[outcome->node].region;
+        }
+    }
+    return result;
+}
+
+static void say_failure(sl_run_state *run, const sl_task_result *result) {
+    if (result->status != SL_RESULT_FAILED || ++run->failures_told > FAILURES_TOLD + 1)
+        return;
+    if (run->failures_told > FAILURES_TOLD) {
+        sl_run_say(run, "starlane: more tasks failed; see %s/%s\n", run->dir.path,
+                   SL_OUTPUT_RESULTS);
+        return;
+    }
+    sl_run_say(run, "starlane: task %s failed: ", result->name);
+    if (result->message)
+        sl_run_say(run, "%s\n", result->message);
+    else if (result->signal)
+        sl_run_say(run, "ended by signal %d (%s)\n", result->signal, strsignal(result->signal));
+    else
+        sl_run_say(run, "exit code %d; see %s/stderr/%s\n", result->exit_code, run->dir.path,
+                   result->name);
+}
+
+/* What a function answered becomes its standard output. */
+static void keep_output(sl_run_state *run, const scheduler_outcome *outcome) {
+    const sl_task_spec *spec = sl_task_list_at(run->list, (uint32_t)outcome->tag);
+    int fd;
+    if (spec->kind != SL_FORM_FUNCTION || outcome->start_s <= 0)
+        return;
+    sl_err err = sl_output_create(&run->dir, SL_OUTPUT_STDOUT, spec->name, &fd);
+    if (err == SL_OK) {
+        err = sl_write_all(fd, outcome->output.data, outcome->output.bytes, spec->name);
+        close(fd);
+    }
+    if (err != SL_OK)
+        sl_error("run", "the output of task %s is lost: %s", spec->name, sl_err_detail());
+}
+
+void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
+    for (uint32_t i = 0; i < done->outcomes.count && !run->ending; i++) {
+        const scheduler_outcome *outcome = &done->outcomes.items[i];
+        if (outcome->tag >= run->total || run->fate[outcome->tag] != SL_RUN_UNFINISHED) {
+            sl_warn("run", "a result for task %llu, which has one",
+                    (unsigned long long)outcome->tag);
+            continue;
+        }
+        sl_task_result result = result_of(run, outcome);
+        keep_output(run, outcome);
+        sl_run_record(run, (uint32_t)outcome->tag, &result, false);
+        say_failure(run, &result);
+    }
+}
