@@ -10,7 +10,7 @@ END {
     for (i = 1; i <= n; i++)
         print "| " cell(top[i]) " | " (top[i] in from ? cell(from[top[i]]) : "-") " | " users[top[i]] " | " files[top[i]] " |"
     if (!lacking_count) { print "\nEvery one of them is in some package."; exit }
-    printf "\n%d are in no package by that name (plug-ins that a program loads itself, or something is missing):\n\n", lacking_count
+    printf "\nIn no package by that name (a program brings its own, or something is missing): %d.\n\n", lacking_count
     print "| library | needed by |\n| --- | --- |"
     n = greatest(lacking, 10, top)
     for (i = 1; i <= n; i++) print "| " cell(top[i]) " | " cell(length(who[top[i]]) > 60 ? substr(who[top[i]], 1, 57) "…" : who[top[i]]) " |"

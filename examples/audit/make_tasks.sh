@@ -8,21 +8,26 @@
 #   owned, scan.* files of no package, programs that run as their owner
 #   section.*     after all groups and scans: one section of the report
 #   report        after the sections: the report
+#
+# From the environment: AUDIT_MB, how much of one package is read at most (default 32); AUDIT_PLACES, the directories
+# that are scanned; DPKG_ADMINDIR, where dpkg keeps its records, as dpkg itself takes it.
 set -eu
 if [ $# -lt 1 ] || [ $# -gt 2 ]; then
     sed -n '2,4s/^# //p' "$0" >&2
     exit 2
 fi
 output=$1 regions=${2-}
+admin=${DPKG_ADMINDIR:-/var/lib/dpkg}
+places=${AUDIT_PLACES-/usr/bin /usr/sbin /usr/lib /usr/libexec /usr/share /usr/local /opt /etc /var/lib}
 here=$(cd "$(dirname "$0")" && pwd)
 case $output in /*) ;; *) output=$PWD/$output ;; esac
-if ! command -v dpkg-query >/dev/null || [ ! -d /var/lib/dpkg/info ]; then
+if ! command -v dpkg-query >/dev/null || [ ! -d "$admin/info" ]; then
     echo "make_tasks.sh: there is no dpkg database here; this audit is for Debian and its relatives" >&2
     exit 2
 fi
 
 dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Installed-Size}\n' | LC_ALL=C sort |
-    OUTPUT=$output HERE=$here awk -F '\t' -v regions="$regions" -v mb="${AUDIT_MB:-32}" '
+    OUTPUT=$output HERE=$here ADMIN=$admin PLACES=$places awk -F '\t' -v regions="$regions" -v mb="${AUDIT_MB:-32}" '
     function quote(text) {
         gsub(/\\/, "\\\\", text)
         gsub(/"/, "\\\"", text)
@@ -33,8 +38,8 @@ dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Installed-Size}\n' |
     }
     # The part of every task: where results lie, how long one may take, one more try.
     function common(timeout_s) {
-        return "\"env\":{\"AUDIT_RUN\":" quote(output) ",\"AUDIT_MB\":" quote(mb) "},\"timeout_s\":" timeout_s \
-            ",\"retries\":1}"
+        return "\"env\":{\"AUDIT_RUN\":" quote(output) ",\"AUDIT_MB\":" quote(mb) ",\"DPKG_ADMINDIR\":" quote(admin) \
+            "},\"timeout_s\":" timeout_s ",\"retries\":1}"
     }
     function pinned() {
         return region_count ? "\"region\":" quote(region[turn++ % region_count + 1]) "," : ""
@@ -52,6 +57,7 @@ dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Installed-Size}\n' |
     }
     BEGIN {
         output = ENVIRON["OUTPUT"]
+        admin = ENVIRON["ADMIN"]
         here = ENVIRON["HERE"]
         region_count = split(regions, region, ",")
     }
@@ -74,7 +80,7 @@ dpkg-query -W -f '${db:Status-Status}\t${binary:Package}\t${Installed-Size}\n' |
                  pinned() "\"priority\":4,\"after\":[" after[group] "],", 60)
             inputs = inputs "," quote("group." group)
         }
-        place_count = split("/usr/bin /usr/sbin /usr/lib /usr/libexec /usr/share /usr/local /opt /etc /var/lib", places, " ")
+        place_count = split(ENVIRON["PLACES"], places, " ")
         for (i = 1; i <= place_count; i++) {
             name = substr(places[i], 2)
             gsub("/", "-", name)

@@ -16,7 +16,8 @@ set -eu
 LC_ALL=C
 export LC_ALL
 package=$1
-sums=/var/lib/dpkg/info/$package.md5sums
+admin=${DPKG_ADMINDIR:-/var/lib/dpkg}
+sums=$admin/info/$package.md5sums
 bound=$((${AUDIT_MB:-32} * 1024 * 1024))
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +26,7 @@ cd "$work"
 
 # DIGEST<tab>PATH of every file. Where another package diverted a path, the file lies elsewhere.
 list_files() {
-    cp /var/lib/dpkg/diversions diversions 2>/dev/null || : >diversions
+    cp "$admin/diversions" diversions 2>/dev/null || : >diversions
     awk -v package="${package%%:*}" '
         FILENAME == "diversions" {
             line[FNR % 3] = $0

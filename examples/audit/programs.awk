@@ -27,6 +27,6 @@ END {
     print (open_count > 5 ? " …" : "") "."
     printf "%d files below `/usr` (not `/usr/local`) belong to no package", unowned
     n = greatest(stray, 5, top)
-    for (i = 1; i <= n; i++) printf "%s%d in %s", (i > 1 ? ", " : ", most of them "), stray[top[i]], code(top[i])
+    for (i = 1; i <= n; i++) printf "%s%d in %s", (i > 1 ? ", " : ": "), stray[top[i]], code(top[i])
     print "."
 }
