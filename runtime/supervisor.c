@@ -41,6 +41,8 @@ void sl_supervise(sl_actor *actor, sl_err failure) {
         if (failure == SL_OK)
             return;
     }
+    if (actor->flags & SL_ACTOR_STOPPING) /* it was about to end: that is no loss to anyone */
+        return;
     sl_node *node = actor->node;
     sl_addr parent = {node->id, actor->parent_slot, actor->parent_generation};
     sl_addr child = sl_self(actor);

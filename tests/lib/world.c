@@ -79,6 +79,10 @@ void world_close(world *w) {
         CHECK_INT(load.queued_bytes, 0);
         CHECK(sl_node_quiet(w->nodes[i]));
     }
+    world_free(w);
+}
+
+void world_free(world *w) {
     for (uint32_t i = 0; i < w->count; i++)
         sl_node_destroy(w->nodes[i]);
     free(w->nodes);

@@ -33,7 +33,8 @@ void world_start(world *w, uint32_t node);
 void world_join(world *w, uint32_t node);
 void world_run(world *w);
 
-/* Checks that nothing was left behind in any node, and frees them. */
+/* Checks that nothing was left behind in any node, and frees them; or frees them as they are. */
 void world_close(world *w);
+void world_free(world *w);
 
 #endif
