@@ -1,12 +1,17 @@
 # Section: programs with powers, and programs without protection.
+# Groups come first. A path is known without the /usr before it, wherever /bin is a link into /usr.
 FILENAME ~ /^scan\./ && $1 == "setuid" {
-    special[++special_count] = "| " cell(code($4)) " | " $2 " | " $3 " | " ($5 == "none" ? "**no package**" : "a package") " |"
+    key = $4
+    sub(/^\/usr\//, "/", key)
+    from = $5 == "none" ? "**no package**" : key in bringer ? bringer[key] : "a package"
+    special[++special_count] = "| " cell(code($4)) " | " $2 " | " $3 " | " cell(from) " |"
 }
 FILENAME ~ /^scan\./ && $1 == "open" { open_place[++open_count] = $2 }
 FILENAME ~ /^scan\./ && $1 == "unowned" { unowned += $2 }
 FILENAME ~ /^scan\./ && $1 == "stray" { stray[$3] = $2 }
 FILENAME ~ /^scan\./ { next }
 $2 == "elf" { elf[$3] += $4 }
+$2 == "setuid" { key = $5; sub(/^\/usr\//, "/", key); bringer[key] = $1 }
 $2 == "weak" { weak[$3]++; if ($3 == "executable-stack") stack[++stack_count] = $4 }
 END {
     print "## Programs\n"
