@@ -14,6 +14,7 @@
 #include "mpi/eager_limit.h"
 #include "mpi/env.h"
 #include "mpi/internal.h"
+#include "mpi/one_host.h"
 #include "mpi/watchdog.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
@@ -116,6 +117,7 @@ static sl_err mpi_start(sl_mpi *mpi, bool multiple) {
         return sl_fail(SL_ERR_CLOSED, "MPI was finalized; a process cannot start it twice");
     if (!running) {
         sl_mpi_eager_limit_request();
+        sl_mpi_one_host_request();
         SL_MPI_TRY(MPI_Init_thread(NULL, NULL, multiple ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED,
                                    &level));
         mpi->started = true;
