@@ -35,7 +35,6 @@ void sl_run_end(sl_run_state *run, int code, const char *reason) {
     run->ending = true;
     run->code = code;
     run->reason = reason;
-    sl_progress_report(&run->progress, &run->counts, sl_now_ns(run->self));
     sl_progress_clear(&run->progress);
     sl_stop(run->self, sl_addr_well_known(0, SL_SLOT_SCHEDULER));
     run->closed.to = sl_self(run->self);
