@@ -172,6 +172,7 @@ sl_err sl_scheduler_on_submit(sl_scheduler *scheduler, const sl_message *message
 void sl_scheduler_accepted(sl_scheduler *scheduler, sl_ledger_wait *wait) {
     sl_submitter *submitter = &scheduler->tasks.submitters[wait->submitter];
     submitter->accepted += wait->tasks.count;
+    scheduler->drained_told = false;
     submitter->live += wait->tasks.count;
     sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_submitted,
                   wait->tasks.count);
