@@ -73,6 +73,15 @@ compare() {
         sub(/: FAILED$/, "") { print "altered\t" $0 }'
 }
 
+# Does the path lie in a directory that may not be looked into?
+hidden() {
+    directory=${1%/*}
+    while [ -n "$directory" ] && [ ! -d "$directory" ]; do
+        directory=${directory%/*}
+    done
+    [ ! -x "$directory/" ]
+}
+
 # Files that dpkg was told to leave out are no loss. The last rule that fits counts.
 absent_files() {
     cat /etc/dpkg/dpkg.cfg /etc/dpkg/dpkg.cfg.d/* 2>/dev/null |
@@ -83,6 +92,7 @@ absent_files() {
             # shellcheck disable=SC2254 # a pattern, as dpkg means it
             case $path in $pattern) [ "$rule" = exclude ] && verdict=excluded || verdict=missing ;; esac
         done <rules
+        ! hidden "$path" || verdict=unreadable
         printf '%s\t%s\n' "$verdict" "$path"
     done <absent
 }
