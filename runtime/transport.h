@@ -33,7 +33,7 @@ typedef struct sl_transport_sink {
      */
     void (*bulk_sent)(void *context, uint32_t peer, uint64_t id);
     /* What bulk_receive(id) asked for is there; the reference passes to the callee. NULL: it
-     * failed. */
+     * failed, or was of another length than was asked for. */
     void (*bulk_received)(void *context, uint32_t peer, uint64_t id, sl_blob *blob);
 } sl_transport_sink;
 
@@ -49,7 +49,8 @@ typedef struct sl_transport_ops {
 
     /* Sends a blob; retains it until sink.bulk_sent. `id` is chosen by the sender, and unique among
      * the transfers from this node to `peer` that are under way. SL_ERR_AGAIN, here and from
-     * bulk_receive: too many are under way at this node; some later poll() makes room. */
+     * bulk_receive: too many are under way at this node; some later poll() makes room. SL_ERR_DEAD,
+     * from both: the peer was abandoned. */
     sl_err (*bulk_send)(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob);
 
     /* Expects the blob of `bytes` that `peer` sends as `id` (before or after this call). */
@@ -71,8 +72,9 @@ typedef struct sl_transport_ops {
      * exit). */
     bool (*drained)(sl_transport *transport);
 
-    /* `peer` is gone: forget what is under way to and from it, accept nothing more. Blobs it was to
-     * receive are released without bulk_sent. */
+    /* `peer` is gone: forget what is under way to and from it, accept nothing more (acquire()
+     * answers NULL). Blobs it was to receive are released without bulk_sent, what was asked of it
+     * is not reported. May be called again. */
     void (*abandon)(sl_transport *transport, uint32_t peer);
 
     /* Frees everything, the transport itself included. Frames not yet left are lost: drain first.

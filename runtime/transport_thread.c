@@ -2,8 +2,9 @@
  * Each ordered pair of nodes has a single-producer single-consumer ring of frames, filled and read
  * in place. A receiver finds the rings with news in a bitmap: the producer publishes its frame and
  * then sets the bit, the consumer clears bits and then drains, each with a fence between, so no
- * frame is overlooked. Bulk blobs cross in a locked list per receiver; ids of one sender come in
- * order on both sides, so arrivals and expectations are matched head to head. */
+ * frame is overlooked. Bulk blobs cross in a locked list per receiver and are matched with what is
+ * expected by their ids, which the channels use in order on both sides: the first looked at fits.
+ */
 #include "runtime/transport_thread.h"
 
 #include <pthread.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 
 #include "runtime/doorbell.h"
+#include "runtime/log.h"
 
 enum { RING_FRAMES = 16, CACHE_LINE = 64, DEFAULT_FRAME_BYTES = 16384, WORD_BITS = 64 };
 
@@ -27,6 +29,7 @@ typedef struct arrival {
     struct arrival *next;
     uint32_t peer;
     uint64_t id;
+    uint64_t bytes;
     sl_blob *blob; /* NULL in an expectation */
 } arrival;
 
@@ -49,7 +52,8 @@ typedef struct thread_transport {
     pthread_mutex_t inbox_lock;
     arrivals inbox;
     _Atomic bool inbox_full;
-    bool matched; /* an expectation met what had arrived already */
+    _Atomic bool woken; /* by wake(), since the last sleep */
+    bool matched;       /* an expectation came after something had arrived */
 } thread_transport;
 
 struct network {
@@ -93,10 +97,34 @@ static void list_clear(arrivals *list) {
     }
 }
 
-static arrival *entry_create(uint32_t peer, uint64_t id, sl_blob *blob) {
+/* Takes the first entry of transfer `id` out; NULL when there is none. */
+static arrival *list_take(arrivals *list, uint64_t id) {
+    arrival *before = NULL, *entry = list->head;
+    for (; entry && entry->id != id; entry = entry->next)
+        before = entry;
+    if (!entry || !before)
+        return entry ? list_pop(list) : NULL;
+    before->next = entry->next;
+    if (list->tail == entry)
+        list->tail = before;
+    return entry;
+}
+
+static void list_drop_peer(arrivals *list, uint32_t peer) {
+    arrivals all = *list;
+    *list = (arrivals){NULL, NULL};
+    for (arrival *entry; (entry = list_pop(&all));) {
+        if (entry->peer == peer)
+            free(entry);
+        else
+            list_push(list, entry);
+    }
+}
+
+static arrival *entry_create(uint32_t peer, uint64_t id, uint64_t bytes, sl_blob *blob) {
     arrival *entry = malloc(sizeof *entry);
     if (entry)
-        *entry = (arrival){NULL, peer, id, blob};
+        *entry = (arrival){NULL, peer, id, bytes, blob};
     return entry;
 }
 
@@ -124,6 +152,8 @@ static bool full(ring *r) {
 
 static void *thread_acquire(sl_transport *transport, uint32_t peer) {
     network *net = self_of(transport)->net;
+    if (peer >= net->count || self_of(transport)->abandoned[peer])
+        return NULL;
     ring *r = ring_between(net, transport->self, peer);
     if (!r && !(r = ring_create(net, transport->self, peer)))
         return NULL;
@@ -149,6 +179,8 @@ static void announce(thread_transport *to, uint32_t from) {
 static void thread_post(sl_transport *transport, uint32_t peer, void *frame, size_t bytes) {
     (void)frame;
     network *net = self_of(transport)->net;
+    if (self_of(transport)->abandoned[peer])
+        return;
     ring *r = ring_between(net, transport->self, peer);
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     r->bytes[tail % RING_FRAMES] = (uint32_t)bytes;
@@ -199,9 +231,20 @@ static size_t poll_frames(thread_transport *self, const sl_transport_sink *sink,
 
 /* ---- bulk ---- */
 
+static sl_err bulk_peer_check(const thread_transport *self, uint32_t peer) {
+    if (peer >= self->net->count)
+        return sl_fail(SL_ERR_INVALID, "no node %u in a network of %u", peer, self->net->count);
+    if (self->abandoned[peer])
+        return sl_fail(SL_ERR_DEAD, "node %u is gone", peer);
+    return SL_OK;
+}
+
 static sl_err thread_bulk_send(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob) {
-    thread_transport *self = self_of(transport), *to = &self->net->nodes[peer];
-    arrival *there = entry_create(transport->self, id, blob), *here = entry_create(peer, id, NULL);
+    thread_transport *self = self_of(transport);
+    SL_TRY(bulk_peer_check(self, peer));
+    thread_transport *to = &self->net->nodes[peer];
+    arrival *there = entry_create(transport->self, id, blob->bytes, blob);
+    arrival *here = entry_create(peer, id, blob->bytes, NULL);
     if (!there || !here) {
         free(there);
         free(here);
@@ -219,9 +262,9 @@ static sl_err thread_bulk_send(sl_transport *transport, uint32_t peer, uint64_t 
 
 static sl_err thread_bulk_receive(sl_transport *transport, uint32_t peer, uint64_t id,
                                   uint64_t bytes) {
-    (void)bytes;
     thread_transport *self = self_of(transport);
-    arrival *entry = entry_create(peer, id, NULL);
+    SL_TRY(bulk_peer_check(self, peer));
+    arrival *entry = entry_create(peer, id, bytes, NULL);
     if (!entry)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
     list_push(&self->expected[peer], entry);
@@ -241,16 +284,39 @@ static arrivals take_inbox(thread_transport *self) {
     return taken;
 }
 
+/* `blob` came for `want`; both entries end here. */
+static void deliver(arrival *blob, arrival *want, const sl_transport_sink *sink) {
+    sl_blob *whole = blob->blob;
+    if (blob->bytes != want->bytes) {
+        sl_warn("thread", "bulk data did not arrive: peer %u id %llu bytes %llu of %llu",
+                blob->peer, (unsigned long long)blob->id, (unsigned long long)blob->bytes,
+                (unsigned long long)want->bytes);
+        sl_blob_release(whole);
+        whole = NULL;
+    }
+    sink->bulk_received(sink->context, blob->peer, blob->id, whole);
+    free(blob);
+    free(want);
+}
+
+/* Hands over what has arrived from `peer` and is expected. The callback may add to either list, or
+ * clear both. */
 static size_t match(thread_transport *self, uint32_t peer, const sl_transport_sink *sink) {
     size_t count = 0;
     arrivals *arrived = &self->arrived[peer], *expected = &self->expected[peer];
-    while (arrived->head && expected->head) {
-        arrival *blob = list_pop(arrived), *want = list_pop(expected);
-        sink->bulk_received(sink->context, peer, want->id, blob->blob);
-        free(blob);
-        free(want);
-        count++;
+    arrivals waiting = *arrived;
+    *arrived = (arrivals){NULL, NULL};
+    for (arrival *blob; (blob = list_pop(&waiting));) {
+        arrival *want = self->abandoned[peer] ? NULL : list_take(expected, blob->id);
+        if (want) {
+            deliver(blob, want, sink);
+            count++;
+        } else {
+            list_push(arrived, blob);
+        }
     }
+    if (self->abandoned[peer])
+        list_clear(arrived);
     return count;
 }
 
@@ -263,10 +329,15 @@ static size_t poll_bulk(thread_transport *self, const sl_transport_sink *sink) {
     arrivals inbox = take_inbox(self);
     for (arrival *entry; (entry = list_pop(&inbox));) {
         uint32_t peer = entry->peer;
-        list_push(&self->arrived[peer], entry);
+        arrival *want = self->abandoned[peer] ? NULL : list_take(&self->expected[peer], entry->id);
+        if (want) {
+            deliver(entry, want, sink);
+            count++;
+        } else {
+            list_push(&self->arrived[peer], entry);
+        }
         if (self->abandoned[peer])
             list_clear(&self->arrived[peer]);
-        count += match(self, peer, sink);
     }
     if (!self->matched)
         return count;
@@ -292,10 +363,17 @@ static void thread_disarm(sl_transport *transport) {
 }
 
 static void thread_sleep(sl_transport *transport, uint32_t ticket, uint64_t timeout_ns) {
-    sl_doorbell_sleep(&self_of(transport)->bell, ticket, timeout_ns);
+    thread_transport *self = self_of(transport);
+    if (atomic_exchange_explicit(&self->woken, false, memory_order_seq_cst)) {
+        sl_doorbell_disarm(&self->bell);
+        return;
+    }
+    sl_doorbell_sleep(&self->bell, ticket, timeout_ns);
+    atomic_store_explicit(&self->woken, false, memory_order_seq_cst);
 }
 
 static void thread_wake(sl_transport *transport) {
+    atomic_store_explicit(&self_of(transport)->woken, true, memory_order_seq_cst);
     sl_doorbell_ring(&self_of(transport)->bell);
 }
 
@@ -307,9 +385,12 @@ static bool thread_drained(sl_transport *transport) {
 
 static void thread_abandon(sl_transport *transport, uint32_t peer) {
     thread_transport *self = self_of(transport);
+    if (peer >= self->net->count)
+        return;
     self->abandoned[peer] = true;
     list_clear(&self->arrived[peer]);
     list_clear(&self->expected[peer]);
+    list_drop_peer(&self->sent, peer);
 }
 
 /* ---- life ---- */

@@ -424,3 +424,34 @@ void transport_conformance_abandon(sl_transport *t) {
     sl_blob_release(blob);
     free(p);
 }
+
+static void misfit_arrived(void *context, uint32_t peer, uint64_t id, sl_blob *blob) {
+    player *p = context;
+    REQUIRE(peer < p->t->count && id < SIZES && !p->received_seen[peer][id]);
+    CHECK_INT(blob != NULL, id == 2); /* the one of the length that was asked for */
+    p->received_seen[peer][id] = true;
+    p->bulks_received++;
+    sl_blob_release(blob);
+}
+
+void transport_conformance_misfit(sl_transport *t) {
+    static const uint64_t sent_bytes[] = {70000, 3, 1000}, asked_bytes[] = {69999, 5000, 1000};
+    uint32_t next = (t->self + 1) % t->count, previous = (t->self + t->count - 1) % t->count;
+    player *p = malloc(sizeof *p);
+    REQUIRE(p && t->count <= NODES_MAX);
+    player_init(p, t, 12);
+    p->sink.bulk_received = misfit_arrived;
+    for (uint64_t id = 0; id < 3 && t->count > 1; id++) {
+        sl_blob *blob;
+        REQUIRE(sl_blob_create(sent_bytes[id], &blob) == SL_OK);
+        memset(blob->data, 1, blob->bytes);
+        CHECK(t->ops->bulk_send(t, next, id, blob) == SL_OK);
+        CHECK(t->ops->bulk_receive(t, previous, id, asked_bytes[id]) == SL_OK);
+        sl_blob_release(blob);
+    }
+    while (t->count > 1 && (p->bulks_sent < 3 || p->bulks_received < 3) &&
+           patient(p, "bulk data of another length"))
+        turn(p, 0);
+    meet(p);
+    free(p);
+}

@@ -26,4 +26,8 @@ void transport_conformance_abandon(sl_transport *transport);
 /* One node's meeting with all others: nobody returns before all have called. */
 void transport_conformance_meet(sl_transport *transport);
 
+/* Two transfers are not of the length that was asked for: their bulk_received() says so, and a
+ * third is not harmed. */
+void transport_conformance_misfit(sl_transport *t);
+
 #endif

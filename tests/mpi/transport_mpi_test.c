@@ -143,6 +143,15 @@ TEST(abandons) {
     sl_mpi_close(mpi, true, 1);
 }
 
+TEST(tells_of_bulk_data_of_another_length) {
+    sl_mpi *mpi;
+    sl_log_configure(&(sl_log_options){.stream = stderr, .level = SL_LOG_ERROR});
+    REQUIRE(sl_mpi_open(&(sl_mpi_options){0}, &mpi) == SL_OK);
+    transport_conformance_misfit(sl_mpi_transport(mpi));
+    sl_mpi_close(mpi, true, 1);
+    sl_log_configure(&(sl_log_options){.stream = stderr, .level = SL_LOG_INFO});
+}
+
 static double cpu_s(void) {
     struct rusage use;
     getrusage(RUSAGE_SELF, &use);
