@@ -21,7 +21,7 @@ typedef struct sl_actor sl_actor;
 
 typedef struct sl_message {
     const sl_message_type *type;
-    sl_addr from;     /* SL_NO_ADDR when the sender is no actor */
+    sl_addr from;     /* slot UINT32_MAX when the sender is no actor; node is the true one */
     const void *body; /* the type's struct; valid until receive returns; retain a blob to keep it */
 } sl_message;
 
@@ -77,18 +77,18 @@ void sl_await_room(sl_actor *self, sl_addr to);
 /* ---- life ---- */
 
 /* Starts a child of `self` on this node. `arguments` (argument_bytes, may be 0) are copied and kept
- * for restarts. Errors: the class's start, SL_ERR_NO_MEMORY. */
+ * for restarts. Errors: the class's start, SL_ERR_NO_MEMORY, SL_ERR_CLOSED when the node ends. */
 sl_err sl_spawn(sl_actor *self, const sl_actor_class *actor_class, const void *arguments,
                 size_t argument_bytes, sl_addr *child) SL_CHECKED;
 
-/* Stops an actor of this node, itself included (then after the running receive). Its messages are
- * dropped. */
+/* Stops an actor of this node, itself included (then when the running function has returned). Its
+ * messages are dropped. */
 void sl_stop(sl_actor *self, sl_addr actor);
 
 /* ---- time and events ---- */
 
 /* Sends node_timer{cookie} to `self` once, `delay_ns` from now. Returns its id, for
- * sl_timer_cancel(). */
+ * sl_timer_cancel(); 0 when there is no memory for it. */
 uint64_t sl_timer_start(sl_actor *self, uint64_t delay_ns, uint64_t cookie);
 void sl_timer_cancel(sl_actor *self, uint64_t timer);
 

@@ -13,11 +13,13 @@ typedef struct sl_node_options {
     uint32_t incarnation;    /* tells this life of the node from an earlier one; same value is never
                                 reused */
     uint32_t mailbox_limit;  /* data messages an actor may have waiting; 0: 65,536 */
-    uint64_t window_bytes;   /* unprocessed data a peer may have sent us, and we a peer; 0: 1 MiB */
-    uint64_t blob_window_bytes; /* bulk bytes under way to one peer; 0: 64 MiB */
-    uint64_t spin_ns;           /* how long an idle loop polls before it sleeps */
-    uint64_t idle_max_ns;       /* longest sleep; 0: 1 s */
-    uint64_t close_timeout_ns;  /* wait for the peers' goodbyes; 0: 10 s */
+    /* The same at all nodes of a network: a peer that goes beyond them is dropped. */
+    uint64_t window_bytes; /* unhandled data of one peer, at least 4 frames; 0: 1 MiB */
+    uint64_t
+        blob_window_bytes;     /* unhandled bulk bytes of one peer, one message always; 0: 64 MiB */
+    uint64_t spin_ns;          /* how long an idle loop polls before it sleeps */
+    uint64_t idle_max_ns;      /* longest sleep; 0: 1 s */
+    uint64_t close_timeout_ns; /* wait for the peers' goodbyes; 0: 10 s */
 } sl_node_options;
 
 sl_err sl_node_create(const sl_node_options *options, sl_node **node) SL_CHECKED;
