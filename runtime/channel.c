@@ -157,7 +157,8 @@ static sl_err admit(sl_node *node, sl_channel *channel, uint32_t peer, sl_lane l
     return SL_OK;
 }
 
-static void bulk_add(sl_channel *channel, sl_blob *blob) {
+static void bulk_add(sl_node *node, sl_channel *channel, sl_blob *blob) {
+    sl_metric_add(node->metrics, SL_METRIC_bytes_sent, (int64_t)blob->bytes);
     sl_transfer *transfer = sl_transfers_add(&channel->bulk_out); /* admit() has reserved it */
     transfer->bytes = blob->bytes;
     transfer->blob = sl_blob_retain(blob);
@@ -170,7 +171,7 @@ static sl_err bulk_start_all(sl_node *node, uint32_t peer, const void *body,
                              const sl_blob_parts *parts) {
     sl_channel *channel = &node->channels.peers[peer];
     for (uint32_t i = 0; i < parts->count; i++)
-        bulk_add(channel, *(sl_blob *const *)((const uint8_t *)body + parts->part[i].offset));
+        bulk_add(node, channel, *(sl_blob *const *)((const uint8_t *)body + parts->part[i].offset));
     sl_err err = sl_transfers_start(node, peer, true);
     if (err != SL_OK)
         sl_node_peer_lost(node, peer);
@@ -248,7 +249,7 @@ static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_mes
     sl_lane_out *out = &channel->out[type->lane];
     uint8_t *at = reserve(node, out, sizeof(sl_record_head) + list_bytes);
     if (at)
-        bulk_add(channel, encoded);
+        bulk_add(node, channel, encoded);
     sl_blob_release(encoded);
     if (!at)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");

@@ -151,6 +151,7 @@ static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob 
         protocol_error(&in, "bulk data did not arrive");
         return;
     }
+    sl_metric_add(node->metrics, SL_METRIC_bytes_received, (int64_t)blob->bytes);
     transfer->blob = blob;
     sl_envelope *envelope = transfer->envelope;
     if (--envelope->pending)

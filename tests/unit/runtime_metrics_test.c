@@ -94,13 +94,13 @@ TEST(values_over_the_top_keep_sum_and_max) {
 
 TEST(merge_adds) {
     sl_metrics *a = fresh(), *b = fresh();
-    sl_metric_add(a, SL_METRIC_pool_jobs, 2);
-    sl_metric_add(b, SL_METRIC_pool_jobs, 3);
-    sl_metric_observe(a, SL_METRIC_turn_ns, 10);
-    sl_metric_observe(b, SL_METRIC_turn_ns, 1000);
+    sl_metric_add(a, SL_METRIC_timers_fired, 2);
+    sl_metric_add(b, SL_METRIC_timers_fired, 3);
+    sl_metric_observe(a, SL_METRIC_handler_ns, 10);
+    sl_metric_observe(b, SL_METRIC_handler_ns, 1000);
     sl_metrics_merge(a, b);
-    const sl_histogram *turns = &a->histograms[sl_metric_slot(SL_METRIC_turn_ns)];
-    CHECK_INT(sl_metric_value(a, SL_METRIC_pool_jobs), 5);
+    const sl_histogram *turns = &a->histograms[sl_metric_slot(SL_METRIC_handler_ns)];
+    CHECK_INT(sl_metric_value(a, SL_METRIC_timers_fired), 5);
     CHECK_INT(sl_histogram_count(turns), 2);
     CHECK_INT(turns->sum, 1010);
     CHECK_INT(turns->max, 1000);
@@ -124,7 +124,7 @@ TEST(json_holds_every_metric) {
     json_t *commits = json_object_get(root, "ledger_commit_ns");
     CHECK_INT(json_integer_value(json_object_get(commits, "count")), 1);
     CHECK_DOUBLE(json_number_value(json_object_get(commits, "p99")), 12, 0);
-    CHECK(json_is_null(json_object_get(json_object_get(root, "turn_ns"), "p50")));
+    CHECK(json_is_null(json_object_get(json_object_get(root, "handler_ns"), "p50")));
     json_decref(root);
     sl_strbuf_fini(&out);
     free(metrics);
@@ -148,22 +148,22 @@ TEST(prometheus_text) {
     sl_metric_add(a, SL_METRIC_messages_sent, 5);
     sl_metric_set(b, SL_METRIC_actors_alive, 2);
     for (uint64_t v = 1023; v <= 1025; v++)
-        sl_metric_observe(a, SL_METRIC_turn_ns, v);
+        sl_metric_observe(a, SL_METRIC_handler_ns, v);
     sl_metrics_part parts[] = {{a, 0, "n1", "eu"}, {b, 1, "a\"b\\c\n", NULL}};
     sl_metrics_prometheus(parts, 2, &out);
     CHECK_CONTAINS(out.data,
                    "# TYPE starlane_messages_sent_total counter\n"
                    "starlane_messages_sent_total{node=\"0\",host=\"n1\",region=\"eu\"} 5\n");
     CHECK_CONTAINS(out.data, "starlane_actors_alive{node=\"1\",host=\"a\\\"b\\\\c\\n\"} 2\n");
-    CHECK_CONTAINS(out.data, "# TYPE starlane_turn_seconds histogram\n");
-    CHECK_CONTAINS(out.data, "starlane_turn_seconds_bucket{node=\"0\",host=\"n1\",region=\"eu\","
+    CHECK_CONTAINS(out.data, "# TYPE starlane_handler_seconds histogram\n");
+    CHECK_CONTAINS(out.data, "starlane_handler_seconds_bucket{node=\"0\",host=\"n1\",region=\"eu\","
                              "le=\"1.023e-06\"} 1\n");
     CHECK_CONTAINS(out.data, "le=\"4.095e-06\"} 3\n");
     CHECK_CONTAINS(out.data, "le=\"+Inf\"} 3\n");
     CHECK_CONTAINS(out.data,
-                   "starlane_turn_seconds_sum{node=\"0\",host=\"n1\",region=\"eu\"} 3.072e-06\n");
+                   "starlane_handler_seconds_sum{node=\"0\",host=\"n1\",region=\"eu\"} 3.072e-06\n");
     CHECK_CONTAINS(out.data,
-                   "starlane_turn_seconds_count{node=\"0\",host=\"n1\",region=\"eu\"} 3\n");
+                   "starlane_handler_seconds_count{node=\"0\",host=\"n1\",region=\"eu\"} 3\n");
     int types = 0;
     for (char *rest = out.data, *line; (line = strsep(&rest, "\n"));) {
         types += strncmp(line, "# TYPE ", 7) == 0;
@@ -180,7 +180,7 @@ static atomic_bool stop;
 /* Reads while the owner writes: what is read never goes back (and TSan finds no race). */
 static void *watch(void *argument) {
     const sl_metrics *metrics = argument;
-    const sl_histogram *turns = &metrics->histograms[sl_metric_slot(SL_METRIC_turn_ns)];
+    const sl_histogram *turns = &metrics->histograms[sl_metric_slot(SL_METRIC_handler_ns)];
     int64_t value = 0;
     uint64_t count = 0;
     do {
@@ -201,11 +201,11 @@ TEST(another_thread_may_read) {
     REQUIRE(pthread_create(&thread, NULL, watch, metrics) == 0);
     for (int i = 0; i < 200000; i++) {
         sl_metric_add(metrics, SL_METRIC_loop_turns, 1);
-        sl_metric_observe(metrics, SL_METRIC_turn_ns, sl_rng_below(&rng, 100000));
+        sl_metric_observe(metrics, SL_METRIC_handler_ns, sl_rng_below(&rng, 100000));
     }
     atomic_store(&stop, true);
     pthread_join(thread, NULL);
     CHECK_INT(sl_metric_value(metrics, SL_METRIC_loop_turns), 200000);
-    CHECK_INT(sl_histogram_count(&metrics->histograms[sl_metric_slot(SL_METRIC_turn_ns)]), 200000);
+    CHECK_INT(sl_histogram_count(&metrics->histograms[sl_metric_slot(SL_METRIC_handler_ns)]), 200000);
     free(metrics);
 }
