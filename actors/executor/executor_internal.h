@@ -24,6 +24,7 @@ typedef struct sl_attempt {
     uint32_t function;
     uint8_t kind;
     uint8_t cancelled;
+    uint64_t run_ns;         /* of a function: from its call to its return */
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
     void *output;            /* malloc'ed */

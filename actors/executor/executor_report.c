@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
-enum { RESULTS_MOST = 1024 /* in one message */ };
+enum {
+    RESULTS_MOST = 1024,  /* in one message */
+    RESULTS_BYTES = 8192, /* and about so many bytes, so that it travels in a frame */
+    RESULT_BYTES = 96     /* of one without its message and output */
+};
 static const uint64_t free_period_ns = 20 * SL_NS_PER_MS;
 
 void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uint32_t attempt,
@@ -26,10 +30,14 @@ void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uin
 static uint32_t gather(const sl_attempts *ended, scheduler_result *results) {
     sl_addr owner = ended->head->owner;
     uint32_t count = 0;
+    size_t bytes = 0;
     for (const sl_attempt *attempt = ended->head;
-         attempt && count < RESULTS_MOST && sl_addr_equal(attempt->owner, owner);
-         attempt = attempt->next)
+         attempt && count < RESULTS_MOST && bytes < RESULTS_BYTES &&
+         sl_addr_equal(attempt->owner, owner);
+         attempt = attempt->next) {
         results[count++] = attempt->result;
+        bytes += RESULT_BYTES + attempt->result.message.bytes + attempt->result.output.bytes;
+    }
     return count;
 }
 

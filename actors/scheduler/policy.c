@@ -17,6 +17,8 @@ sl_err sl_policy_create(const char *name, uint64_t seed, sl_policy **policy) {
                    name);
 }
 
+/* None of the three learns from outcomes by itself (observe is NULL): what they use of measured
+ * times comes in the features. */
 typedef struct seeded_policy {
     sl_policy base;
     sl_rng rng;
@@ -34,12 +36,6 @@ static sl_err create(const sl_policy_ops *ops, uint64_t seed, sl_policy **out) {
 
 static void destroy(sl_policy *policy) {
     free(policy);
-}
-
-/* These three keep no memory of outcomes: what they use of measured times comes in the features. */
-static void forget(sl_policy *policy, const sl_task_features *task, const sl_node_features *node,
-                   const sl_placement_outcome *outcome) {
-    (void)policy, (void)task, (void)node, (void)outcome;
 }
 
 /* The highest score; the first of equals. */
@@ -68,7 +64,7 @@ static uint32_t random_choose(sl_policy *policy, const sl_task_features *task,
     return chosen;
 }
 
-const sl_policy_ops sl_policy_random = {"random", random_create, random_choose, forget, destroy};
+const sl_policy_ops sl_policy_random = {"random", random_create, random_choose, NULL, destroy};
 
 /* ---- least loaded: most of its offer free, by the scarcest of what the task asks for ---- */
 
@@ -98,7 +94,7 @@ static uint32_t least_loaded_choose(sl_policy *policy, const sl_task_features *t
 }
 
 const sl_policy_ops sl_policy_least_loaded = {"least-loaded", least_loaded_create,
-                                              least_loaded_choose, forget, destroy};
+                                              least_loaded_choose, NULL, destroy};
 
 /* ---- earliest completion: wait for a free slot plus run time at the node's measured speed, as in
  * the processor selection of HEFT (Topcuoglu, Hariri, Wu, IEEE TPDS 13(3), 2002) ---- */
@@ -118,4 +114,4 @@ static uint32_t earliest_choose(sl_policy *policy, const sl_task_features *task,
 }
 
 const sl_policy_ops sl_policy_earliest_completion = {"earliest-completion", earliest_create,
-                                                     earliest_choose, forget, destroy};
+                                                     earliest_choose, NULL, destroy};

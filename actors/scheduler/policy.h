@@ -65,7 +65,7 @@ typedef struct sl_policy_ops {
     /* Index of the candidate chosen among `count` (>= 1), its scores (higher won) in `scores`. */
     uint32_t (*choose)(sl_policy *policy, const sl_task_features *task,
                        const sl_node_features *candidates, uint32_t count, double *scores);
-    /* The attempt placed with these features has ended. */
+    /* The attempt placed with these features has ended. NULL: the policy does not learn from it. */
     void (*observe)(sl_policy *policy, const sl_task_features *task, const sl_node_features *node,
                     const sl_placement_outcome *outcome);
     void (*destroy)(sl_policy *policy);

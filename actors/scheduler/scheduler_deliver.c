@@ -58,13 +58,21 @@ void sl_scheduler_deliver(sl_scheduler *scheduler, sl_task *task, const schedule
 static void forget(sl_scheduler *scheduler, sl_task *task) {
     sl_submitter *submitter = &scheduler->tasks.submitters[task->submitter];
     submitter->live--;
-    sl_metrics *metrics = sl_node_metrics(sl_actor_node(scheduler->self));
-    sl_metric_add(metrics,
-                  task->status == SL_TASK_DONE ? SL_METRIC_tasks_finished : SL_METRIC_tasks_failed,
-                  1);
     (void)sl_task_tag_set(&scheduler->tasks, task->submitter, task->tag,
                           task->status == SL_TASK_DONE ? SL_TAG_DONE : SL_TAG_NOT_DONE, 0);
     sl_task_destroy(&scheduler->tasks, task);
+}
+
+static void forget_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
+    sl_metrics *metrics = sl_node_metrics(sl_actor_node(scheduler->self));
+    uint32_t succeeded = 0;
+    for (uint32_t i = first; i < end; i++) {
+        sl_task *task = sl_task_at(&scheduler->tasks, scheduler->outcome_slots[i]);
+        succeeded += task->status == SL_TASK_DONE;
+        forget(scheduler, task);
+    }
+    sl_metric_add(metrics, SL_METRIC_tasks_finished, succeeded);
+    sl_metric_add(metrics, SL_METRIC_tasks_failed, end - first - succeeded);
 }
 
 /* Sends outcomes first … end-1, which are one submitter's. */
@@ -77,12 +85,12 @@ static void send_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
         sl_await_room(scheduler->self, to);
     else if (err != SL_OK)
         sl_debug("scheduler", "results for a submitter that is gone: %s", sl_err_detail());
+    if (err != SL_ERR_AGAIN) {
+        forget_run(scheduler, first, end);
+        return;
+    }
     for (uint32_t i = first; i < end; i++) {
         task = sl_task_at(&scheduler->tasks, scheduler->outcome_slots[i]);
-        if (err != SL_ERR_AGAIN) {
-            forget(scheduler, task);
-            continue;
-        }
         const scheduler_outcome *outcome = &scheduler->outcomes[i];
         scheduler_result result = {.exit_code = outcome->exit_code,
                                    .signal = outcome->signal,

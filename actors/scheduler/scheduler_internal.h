@@ -53,6 +53,7 @@ struct sl_scheduler {
     double *scores;
     uint64_t pass_ns; /* when the pass began */
     double pass_wall_s;
+    uint64_t submit_ns; /* when the submit that is handled came */
 
     /* ledger */
     sl_slot_list to_record; /* ended tasks whose result is to be posted */

@@ -13,6 +13,8 @@ enum {
     BACKLOG_MOST = 16384,          /* tasks of this scheduler at one node beyond what fits */
     BACKLOG_UNKNOWN_FUNCTION = 32, /* functions of unknown length */
     ASSIGN_MOST = 1024,            /* tasks in one message */
+    ASSIGN_BYTES = 8192,           /* and about so many bytes, so that it travels in a frame */
+    ASSIGN_TASK_BYTES = 64,        /* of a task without its payload */
     RETRY_NS = 20000000
 };
 
@@ -214,10 +216,20 @@ static sl_err send_some(sl_scheduler *scheduler, uint32_t node, const uint32_t *
     return err;
 }
 
+/* How many of the outbox, from `first` on, go in one message. */
+static uint32_t message_tasks(const sl_scheduler *scheduler, const sl_slot_list *list,
+                              uint32_t first) {
+    uint32_t count = 0, left = list->count - first;
+    for (size_t bytes = 0; count < left && count < ASSIGN_MOST && bytes < ASSIGN_BYTES; count++)
+        bytes += ASSIGN_TASK_BYTES +
+                 sl_task_at(&scheduler->tasks, list->slots[first + count])->payload_bytes;
+    return count;
+}
+
 static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
     sl_slot_list *list = &scheduler->outbox[node];
     for (uint32_t sent = 0; sent < list->count;) {
-        uint32_t count = list->count - sent < ASSIGN_MOST ? list->count - sent : ASSIGN_MOST;
+        uint32_t count = message_tasks(scheduler, list, sent);
         sl_err err = send_some(scheduler, node, list->slots + sent, count);
         if (err != SL_OK) {
             back_to_queue(scheduler, node, list, sent);

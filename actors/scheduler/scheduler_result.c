@@ -117,6 +117,8 @@ static void learn(sl_scheduler *scheduler, const sl_task *task, const scheduler_
     double run_s = result->end_s - result->start_s;
     if (result->status == SL_TASK_DONE)
         sl_estimates_learn(&scheduler->estimates, task->group, task->node, run_s);
+    if (!scheduler->policy->ops->observe)
+        return;
     const sl_node_view *view = &scheduler->nodes.views[task->node];
     double total_s = (double)(sl_now_ns(scheduler->self) - task->placed_ns) / 1e9;
     sl_placement_outcome outcome = {total_s > run_s ? total_s - run_s : 0, run_s,

@@ -50,7 +50,7 @@ static void fill(sl_scheduler *scheduler, sl_task *task, const scheduler_task *f
     task->retries = from->retries;
     task->attempts = task->earlier = from->attempts;
     task->group = sl_estimates_group(&scheduler->estimates, from->group);
-    task->arrival_ns = sl_now_ns(scheduler->self);
+    task->arrival_ns = scheduler->submit_ns;
 }
 
 /* The status is set when the task is to be skipped at once. */
@@ -145,6 +145,7 @@ sl_err sl_scheduler_on_submit(sl_scheduler *scheduler, const sl_message *message
     sl_ledger_wait *wait =
         submitter == UINT32_MAX ? NULL : sl_ledger_wait_create(scheduler, submitter, first_tag);
     sl_err err = wait ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a submit");
+    scheduler->submit_ns = sl_now_ns(scheduler->self);
     if (wait)
         wait->is_submit = 1;
     if (wait && scheduler->draining)
