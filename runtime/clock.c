@@ -8,6 +8,12 @@ uint64_t sl_clock_now_ns(void) {
     return (uint64_t)now.tv_sec * SL_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+uint64_t sl_clock_thread_ns(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * SL_NS_PER_S + (uint64_t)used.tv_nsec;
+}
+
 double sl_clock_wall_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);

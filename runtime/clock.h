@@ -29,6 +29,9 @@ extern const sl_clock sl_clock_real;
 /* CLOCK_MONOTONIC through the vDSO (tens of nanoseconds, no system call). */
 uint64_t sl_clock_now_ns(void);
 
+/* Processor time of the calling thread, in nanoseconds (a system call). */
+uint64_t sl_clock_thread_ns(void);
+
 /* CLOCK_REALTIME, seconds since 1970 UTC. */
 double sl_clock_wall_s(void);
 

@@ -5,11 +5,10 @@
 
 #include "actors/registry/hardware.h"
 
-#define SL_OFFER_RANKS_MAX 4096  /* ranks on one host */
-#define SL_OFFER_CPUS_MAX  65536 /* task slots of one rank */
-#define SL_OFFER_UCU_MAX   1e12
-#define SL_OFFER_BYTES_PER_GB                                                                      \
-    (UINT64_C(1) << 30) /* `memory_gb` of limits and tasks, as Slurm's --mem counts */
+#define SL_OFFER_RANKS_MAX    4096  /* ranks on one host */
+#define SL_OFFER_CPUS_MAX     65536 /* task slots of one rank */
+#define SL_OFFER_UCU_MAX      1e12
+#define SL_OFFER_BYTES_PER_GB 1000000000.0 /* `memory_gb` of limits, as that of tasks */
 
 /* What a rank may use, in a form ranks of one host can exchange as bytes (same program, same
  * machine). */
