@@ -43,7 +43,7 @@ TEST(every_field_is_read) {
     CHECK(node->discover_accelerators);
     CHECK_INT(node->limits.cpus, 1);
     CHECK_INT(node->limits.gpus, 2);
-    CHECK_INT(node->limits.memory_bytes, 1 << 29);
+    CHECK_INT(node->limits.memory_bytes, 500000000);
     CHECK_DOUBLE(node->limits.ucu, 100, 0);
     CHECK(node->limits.oversubscribe);
     CHECK_INT(spec->nodes[1].limits.cpus, -1);
