@@ -17,9 +17,10 @@ typedef struct bench {
     uint32_t rounds;
     bool quick;                             /* shorter: to see that it works, not to measure */
     bool thread_part, local_part, mpi_part; /* which transports are asked for */
-    const char *directory;                  /* for files; on the disk that is to be measured */
-    const char *programs;                   /* the build's folder of programs: bin */
-    const char *mpirun;                     /* a command line that starts ranks */
+    const char *only; /* of the cases, those whose words hold this; NULL: all (message, tasks) */
+    const char *directory; /* for files; on the disk that is to be measured */
+    const char *programs;  /* the build's folder of programs: bin */
+    const char *mpirun;    /* a command line that starts ranks */
 } bench;
 
 /* True in the job's processes when they were started by mpirun with at least `ranks`. */
@@ -27,6 +28,9 @@ bool bench_has_ranks(const bench *b, uint32_t ranks);
 
 /* `full`, or a tenth of it with --quick. */
 uint64_t bench_amount(const bench *b, uint64_t full);
+
+/* False for a case that --only leaves out. */
+bool bench_wants(const bench *b, const char *what);
 
 /* Prints why and ends the process, and with it the job. */
 void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -34,6 +34,7 @@ static void usage(void) {
          "\nbench/run.sh starts each as often as that takes.\n\n"
          "  --json            one JSON object a row\n"
          "  --rounds N        rounds of each measurement (default 5)\n"
+         "  --only TEXT       of message and tasks, only the cases whose words hold TEXT\n"
          "  --quick           a tenth of the work in each\n"
          "  --transport NAME  only what is local, between threads, or over MPI: local|thread|mpi\n"
          "  --directory DIR   where files are written (default: the working directory)\n"
@@ -56,6 +57,10 @@ uint64_t bench_amount(const bench *b, uint64_t full) {
     return b->quick ? (full + 9) / 10 : full;
 }
 
+bool bench_wants(const bench *b, const char *what) {
+    return !b->only || strstr(what, b->only);
+}
+
 static void take_transport(bench *b, const char *name) {
     b->local_part = strcmp(name, "local") == 0;
     b->thread_part = strcmp(name, "thread") == 0;
@@ -72,9 +77,10 @@ static void take_rounds(bench *b, const char *text) {
     b->rounds = (uint32_t)rounds;
 }
 
-enum { JSON = 256, ROUNDS, QUICK, TRANSPORT, DIRECTORY, MPIRUN, NO_HEADING, HELP };
+enum { JSON = 256, ONLY, ROUNDS, QUICK, TRANSPORT, DIRECTORY, MPIRUN, NO_HEADING, HELP };
 
 static const struct option flags[] = {{"json", no_argument, NULL, JSON},
+                                      {"only", required_argument, NULL, ONLY},
                                       {"rounds", required_argument, NULL, ROUNDS},
                                       {"quick", no_argument, NULL, QUICK},
                                       {"transport", required_argument, NULL, TRANSPORT},
@@ -88,6 +94,9 @@ static void take_flag(bench *b, int flag) {
     switch (flag) {
     case JSON:
         b->report.json = true;
+        break;
+    case ONLY:
+        b->only = optarg;
         break;
     case ROUNDS:
         take_rounds(b, optarg);

@@ -24,6 +24,8 @@ static double figure_of(const comparison *k) {
 
 static void compare(bench *b, comparison k) {
     samples ours = {0}, floor = {0};
+    if (!bench_wants(b, k.what))
+        return;
     k.c.count = bench_amount(b, k.c.count);
     for (uint32_t round = 0; round < b->rounds; round++) {
         if (k.floor)
@@ -63,23 +65,23 @@ static double thread_rate(const message_case *c) {
 }
 
 static double mpi_latency(const message_case *c) {
-    return floor_mpi_latency_s(8, (uint32_t)c->count, 1);
+    return floor_mpi_latency_s(8, (uint32_t)c->count, 3);
 }
 
 static double mpi_rate(const message_case *c) {
-    return floor_mpi_stream_per_s(8, (uint32_t)c->count, 1);
+    return floor_mpi_stream_per_s(8, (uint32_t)c->count, 3);
 }
 
 /* Records of 16 bytes in full frames, never looked at. */
 static double mpi_packed_rate(const message_case *c) {
     size_t frame = network_frame_bytes() ? network_frame_bytes() : 4096, records = frame / 16;
     uint32_t frames = (uint32_t)(c->count / records + 1);
-    return floor_mpi_stream_per_s(frame, frames, 1) * (double)records;
+    return floor_mpi_stream_per_s(frame, frames, 3) * (double)records;
 }
 
 static double mpi_bandwidth(const message_case *c) {
     return floor_mpi_bandwidth_bytes_per_s(c->bytes, c->window,
-                                           (uint32_t)(c->count / c->window) + 1, 1);
+                                           (uint32_t)(c->count / c->window) + 1, 3);
 }
 
 /* ---- the parts ---- */

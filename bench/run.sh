@@ -11,7 +11,7 @@ options=()
 names=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --rounds | --transport) options+=("$1" "$2") && shift ;;
+    --rounds | --transport | --only) options+=("$1" "$2") && shift ;;
     --*) options+=("$1") ;;
     *) names+=("$1") ;;
     esac
