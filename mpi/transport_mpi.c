@@ -231,10 +231,20 @@ static void bulk_over(transport *t, const sl_transport_sink *sink,
     }
 }
 
+/* Posts the receives that waited for one from `peer` to be over, and handled. */
+static void bulk_go_on(transport *t, const sl_transport_sink *sink, uint32_t peer) {
+    uint64_t failed;
+    while (!t->abandoned[peer] && !sl_mpi_bulk_next(&t->bulk, peer, &failed))
+        sink->bulk_received(sink->context, peer, failed, NULL);
+}
+
 static size_t poll_bulk(transport *t, const sl_transport_sink *sink) {
     int over = sl_mpi_bulk_test(&t->bulk);
-    for (int i = 0; i < over; i++)
-        bulk_over(t, sink, &t->bulk.under_way.finished[i]);
+    for (int i = 0; i < over; i++) {
+        sl_mpi_finished finished = t->bulk.under_way.finished[i];
+        bulk_over(t, sink, &finished);
+        bulk_go_on(t, sink, finished.entry.peer);
+    }
     return (size_t)over;
 }
 
@@ -414,7 +424,7 @@ static void bulk_close(transport *t) {
 
 static void transport_close(sl_transport *base) {
     transport *t = (transport *)base;
-    int lost = t->sends.count + t->bulk.under_way.count;
+    int lost = t->sends.count + t->bulk.under_way.count + t->bulk.waiting;
     if (lost)
         sl_debug("mpi", "transport closed with %d transfers under way", lost);
     ring_close(t);
@@ -422,7 +432,7 @@ static void transport_close(sl_transport *base) {
     orphans_bury(t);
     pool_close(t);
     sl_mpi_requests_fini(&t->sends);
-    sl_mpi_requests_fini(&t->bulk.under_way);
+    sl_mpi_bulk_close(&t->bulk);
     sl_mpi_requests_fini(&t->orphans);
     free(t->outstanding);
     free(t->abandoned);
@@ -471,8 +481,6 @@ static transport *transport_create(sl_mpi *mpi) {
     t->ring_size = s->receive_ring;
     t->window = s->window;
     t->buffers_max = (uint32_t)(POOL_MAX_BYTES / t->stride);
-    t->bulk =
-        (sl_mpi_bulk){.comm = mpi->bulk, .tag_mask = mpi->tag_mask, .large_bytes = s->large_bytes};
     t->unreached = mpi->bells.unreached;
     t->last_event_ns = t->polled_ns = sl_clock_now_ns();
     t->ring = calloc(t->ring_size, sizeof *t->ring);
@@ -484,12 +492,14 @@ static transport *transport_create(sl_mpi *mpi) {
 
 sl_err sl_mpi_transport_open(sl_mpi *mpi, sl_transport **out) {
     transport *t = transport_create(mpi);
-    if (t && t->ring && t->ring_memory && t->outstanding && t->abandoned) {
+    if (t && sl_mpi_bulk_open(&t->bulk, mpi) == SL_OK && t->ring && t->ring_memory &&
+        t->outstanding && t->abandoned) {
         SL_TRY(ring_open(t));
         *out = &t->head;
         return SL_OK;
     }
     if (t) {
+        sl_mpi_bulk_close(&t->bulk);
         free(t->ring);
         free(t->ring_memory);
         free(t->outstanding);

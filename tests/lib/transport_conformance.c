@@ -411,6 +411,8 @@ void transport_conformance_abandon(sl_transport *t) {
     memset(blob->data, 1, blob->bytes);
     CHECK(t->ops->bulk_send(t, next, 1, blob) == SL_OK);    /* never asked for */
     CHECK(t->ops->bulk_receive(t, next, 2, 5000) == SL_OK); /* never sent */
+    for (uint64_t id = 10; id < 16; id++)
+        CHECK(t->ops->bulk_receive(t, next, id, 300000) == SL_OK);
     t->ops->abandon(t, next);
     t->ops->abandon(t, next);
     CHECK(t->ops->acquire(t, next) == NULL);
