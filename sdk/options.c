@@ -1,5 +1,6 @@
 #include "sdk/options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -75,9 +76,11 @@ char *sl_options_print(const sl_options *options, int json) {
 }
 
 char *sl_options_help(const char *groups) {
+    char all[256];
     sl_strbuf text;
     sl_strbuf_init(&text, TEXT_LIMIT_BYTES);
-    sl_config_help(groups, &text);
+    snprintf(all, sizeof all, "%s common", groups);
+    sl_config_help(all, &text);
     return sl_strbuf_take(&text);
 }
 

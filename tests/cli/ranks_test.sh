@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # As ranks of MPI jobs: of several sizes, several at once, from several directories, without sockets.
-# shellcheck source=lib.sh
+# shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
 
 cat >list.jsonl <<'TASKS'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SIGKILL at random moments, twenty times: what was reported done is never run again, nothing is lost,
 # and in the end every task has run to its end.
-# shellcheck source=lib.sh
+# shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
 
 tasks=240

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Ctrl-C, SIGTERM and SIGUSR2: running tasks are ended, the ledger is closed, the run can be resumed.
-# shellcheck source=lib.sh
+# shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
 
 # An interactive shell's jobs may be interrupted; a script's background jobs ignore SIGINT.

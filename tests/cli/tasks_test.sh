@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tasks of every kind, and what a run leaves of them.
-# shellcheck source=lib.sh
+# shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
 
 # --- every field of a task, on four nodes of two regions ---

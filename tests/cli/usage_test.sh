@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: help, suggestions, what is refused before anything is run, and what is shown.
-# shellcheck source=lib.sh
+# shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
 
 # --- help and version ---
