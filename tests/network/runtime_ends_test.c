@@ -289,7 +289,8 @@ static void restless_stop(sl_actor *self, void *state) {
     restless_stops++;
     sl_stop(self, sl_self(self));
     CHECK_INT(test_number_send(self, sl_self(self), &(test_number){1}), SL_OK); /* dropped */
-    (void)sl_spawn(self, &stopper_class, &(sl_addr){0, 99, 0}, sizeof(sl_addr), &child);
+    sl_err err = sl_spawn(self, &stopper_class, &(sl_addr){0, 99, 0}, sizeof(sl_addr), &child);
+    CHECK(err == SL_OK || err == SL_ERR_CLOSED);
     CHECK_INT(*(uint64_t *)state, 7);
 }
 
