@@ -278,3 +278,127 @@ TEST(another_thread_wakes_a_sleeping_loop) {
           dropped == 1); /* told, or told that nobody is there: never neither */
     sl_node_destroy(node);
 }
+
+TEST(events_that_nobody_took_are_dropped_with_the_node) {
+    sl_node *node = node_create(0);
+    seen s = {0};
+    event = (sl_event){.to = spawn_log(node, &log_class, &s), .drop = drop};
+    dropped = 0;
+    sl_notify(node, &event);
+    sl_node_destroy(node);
+    CHECK_INT(dropped, 1);
+}
+
+/* ---- waiting for room ---- */
+
+typedef struct waiting {
+    sl_addr target;
+    int rooms;
+    sl_addr at; /* of the last node_room */
+} waiting;
+
+static waiting *the_waiting;
+
+static sl_err waiter_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)state;
+    if (message->type == &node_room_type) {
+        the_waiting->rooms++;
+        the_waiting->at = ((const node_room *)message->body)->at;
+    } else {
+        sl_await_room(self, the_waiting->target);
+        sl_await_room(self, the_waiting->target); /* twice is once */
+    }
+    return SL_OK;
+}
+
+static const sl_actor_class waiter_class = {.name = "waiter", .receive = waiter_receive};
+
+static void ask(sl_node *node, sl_addr waiter) {
+    test_urgent body = {0};
+    CHECK_INT(sl_node_send(node, waiter, &test_urgent_type, &body), SL_OK);
+}
+
+static void turn_until_rooms(sl_node *node, int rooms) {
+    for (int i = 0; i < 100 && the_waiting->rooms < rooms; i++)
+        sl_node_turn(node);
+    CHECK_INT(the_waiting->rooms, rooms);
+    CHECK(sl_addr_equal(the_waiting->at, the_waiting->target));
+}
+
+TEST(room_is_told_when_a_full_mailbox_empties) {
+    sl_node *node = node_create(8);
+    seen s = {0};
+    waiting w = {.target = spawn_log(node, &log_class, &s)};
+    sl_addr waiter = SL_NO_ADDR;
+    the_waiting = &w;
+    CHECK_INT(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &waiter_class, NULL, 0, &waiter), SL_OK);
+    while (send_number(node, w.target, 1) == SL_OK) {
+    }
+    ask(node, waiter);
+    turn_until_rooms(node, 1);
+    settle(node);
+    CHECK_INT(w.rooms, 1);
+    sl_node_destroy(node);
+}
+
+static sl_err stop_target(sl_actor *self, void *state, const sl_message *message) {
+    (void)state, (void)message;
+    sl_stop(self, the_waiting->target);
+    return SL_OK;
+}
+
+static const sl_actor_class stopping_class = {.name = "stopping", .receive = stop_target};
+
+TEST(room_is_told_where_there_is_room_or_nobody) {
+    sl_node *node = node_create(8);
+    seen s = {0};
+    waiting w = {.target = spawn_log(node, &log_class, &s)};
+    sl_addr waiter = SL_NO_ADDR, stopper = SL_NO_ADDR;
+    the_waiting = &w;
+    CHECK_INT(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &waiter_class, NULL, 0, &waiter), SL_OK);
+    CHECK_INT(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &stopping_class, NULL, 0, &stopper), SL_OK);
+    ask(node, waiter);
+    settle(node);
+    CHECK_INT(w.rooms, 2); /* empty: told at once, as often as asked */
+    w.rooms = 0;
+    while (send_number(node, w.target, 1) == SL_OK) {
+    }
+    ask(node, waiter); /* full; and then it ends */
+    ask(node, stopper);
+    turn_until_rooms(node, 1);
+    CHECK_INT(s.count, 0);
+    ask(node, waiter); /* gone */
+    turn_until_rooms(node, 3);
+    w = (waiting){.target = {7, 16, 0}}; /* no such node */
+    ask(node, waiter);
+    turn_until_rooms(node, 2);
+    sl_node_destroy(node);
+}
+
+/* ---- what is urgent comes first, even between the messages of one actor ---- */
+
+static sl_err chatty_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)state;
+    test_urgent body = {100 + ((const test_number *)message->body)->value};
+    return test_urgent_send(self, the_waiting->target, &body);
+}
+
+static const sl_actor_class chatty_class = {.name = "chatty", .receive = chatty_receive};
+
+TEST(urgent_messages_are_looked_for_before_every_message) {
+    sl_node *node = node_create(0);
+    seen s = {0};
+    waiting w = {.target = spawn_log(node, &log_class, &s)};
+    sl_addr chatty = SL_NO_ADDR;
+    the_waiting = &w;
+    CHECK_INT(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &chatty_class, NULL, 0, &chatty), SL_OK);
+    for (uint64_t i = 0; i < 3; i++) {
+        CHECK_INT(send_number(node, chatty, i), SL_OK);
+        CHECK_INT(send_number(node, w.target, i), SL_OK);
+    }
+    settle(node);
+    uint64_t expected[] = {100, 0, 1, 2, 101, 102};
+    for (int i = 0; i < 6; i++)
+        CHECK_INT(s.values[i], expected[i]);
+    sl_node_destroy(node);
+}
