@@ -33,6 +33,7 @@ static void usage(void) {
     puts("\nStarted by mpirun a benchmark measures what lies between ranks, else the rest;"
          "\nbench/run.sh starts each as often as that takes.\n\n"
          "  --json            one JSON object a row\n"
+         "  --markdown        a table for documents\n"
          "  --rounds N        rounds of each measurement (default 5)\n"
          "  --only TEXT       of message and tasks, only the cases whose words hold TEXT\n"
          "  --quick           a tenth of the work in each\n"
@@ -77,9 +78,10 @@ static void take_rounds(bench *b, const char *text) {
     b->rounds = (uint32_t)rounds;
 }
 
-enum { JSON = 256, ONLY, ROUNDS, QUICK, TRANSPORT, DIRECTORY, MPIRUN, NO_HEADING, HELP };
+enum { JSON = 256, MARKDOWN, ONLY, ROUNDS, QUICK, TRANSPORT, DIRECTORY, MPIRUN, NO_HEADING, HELP };
 
 static const struct option flags[] = {{"json", no_argument, NULL, JSON},
+                                      {"markdown", no_argument, NULL, MARKDOWN},
                                       {"only", required_argument, NULL, ONLY},
                                       {"rounds", required_argument, NULL, ROUNDS},
                                       {"quick", no_argument, NULL, QUICK},
@@ -94,6 +96,9 @@ static void take_flag(bench *b, int flag) {
     switch (flag) {
     case JSON:
         b->report.json = true;
+        break;
+    case MARKDOWN:
+        b->report.markdown = true;
         break;
     case ONLY:
         b->only = optarg;

@@ -139,21 +139,45 @@ static void goal_text(const report_row *row, char *text, size_t bytes) {
     snprintf(text, bytes, "%s%s%s", value, *value && *ratio ? ", " : "", ratio);
 }
 
-static void print_table_row(report *r, const report_row *row) {
+/* The cells of a row as text. */
+typedef struct cells {
+    char ours[96], floor[96], ratio[32], goal[96];
+    const char *verdict;
+    const char *floor_is;
+} cells;
+
+static void cells_make(const report_row *row, cells *c) {
     static const char *const words[] = {"", "MISSED", "met"};
-    char ours[96], floor[96] = "", ratio[32] = "", goal[96];
-    figure(ours, sizeof ours, row->unit, row->ours);
-    if (row->floor && row->floor->count) {
-        figure(floor, sizeof floor, row->unit, row->floor);
-        snprintf(ratio, sizeof ratio, "%.3gx", samples_ratio(row->ours, row->floor));
-    }
-    goal_text(row, goal, sizeof goal);
+    *c = (cells){.verdict = words[verdict(row) + 1], .floor_is = ""};
+    figure(c->ours, sizeof c->ours, row->unit, row->ours);
+    goal_text(row, c->goal, sizeof c->goal);
+    if (!row->floor || !row->floor->count)
+        return;
+    figure(c->floor, sizeof c->floor, row->unit, row->floor);
+    snprintf(c->ratio, sizeof c->ratio, "%.3gx", samples_ratio(row->ours, row->floor));
+    c->floor_is = row->floor_name;
+}
+
+#define TABLE_ROW "%-8s %-44s %-23s %-23s %7s  %-11s %-6s  %s\n"
+
+static void print_table_row(const report *r, const report_row *row) {
+    cells c;
+    cells_make(row, &c);
     if (!r->begun && !r->headless)
-        printf("%-9s %-46s %-30s %-30s %7s  %-16s %-7s %s\n", "bench", "what",
-               "Starlane: median (min-max)", "floor: median (min-max)", "ratio", "goal", "",
-               "floor is");
-    printf("%-9s %-46s %-30s %-30s %7s  %-16s %-7s %s\n", row->bench, row->what, ours, floor, ratio,
-           goal, words[verdict(row) + 1], *floor ? row->floor_name : "");
+        printf(TABLE_ROW, "bench", "what", "Starlane: med (min-max)", "floor: med (min-max)",
+               "ratio", "goal", "", "floor is");
+    printf(TABLE_ROW, row->bench, row->what, c.ours, c.floor, c.ratio, c.goal, c.verdict,
+           c.floor_is);
+}
+
+static void print_markdown_row(const report *r, const report_row *row) {
+    cells c;
+    cells_make(row, &c);
+    if (!r->begun && !r->headless)
+        puts("| bench | what | Starlane: median (min-max) | floor: median (min-max) | floor is "
+             "| ratio | goal | |\n|---|---|---|---|---|---|---|---|");
+    printf("| %s | %s | %s | %s | %s | %s | %s | %s |\n", row->bench, row->what, c.ours, c.floor,
+           c.floor_is, c.ratio, c.goal, c.verdict);
 }
 
 static void json_samples(sl_strbuf *out, const char *name, const samples *s) {
@@ -207,6 +231,8 @@ void report_print(report *r, const report_row *row) {
     r->missed += verdict(row) == 0;
     if (r->json)
         print_json_row(row);
+    else if (r->markdown)
+        print_markdown_row(r, row);
     else
         print_table_row(r, row);
     r->begun = true;
@@ -216,8 +242,10 @@ void report_print(report *r, const report_row *row) {
 void report_remark(report *r, const char *name, const char *text) {
     if (r->silent)
         return;
-    if (!r->json) {
-        printf("%-9s %s\n", name, text);
+    if (r->markdown) {
+        printf("| %s | %s | | | | | | |\n", name, text);
+    } else if (!r->json) {
+        printf("%-8s %s\n", name, text);
     } else {
         sl_strbuf out;
         sl_strbuf_init(&out, 65536);

@@ -48,6 +48,7 @@ typedef struct report_row {
 
 typedef struct report {
     bool json;
+    bool markdown; /* for docs/benchmarks.md */
     bool silent;   /* ranks other than 0 */
     bool headless; /* the table goes on: no heading */
     bool begun;
