@@ -12,7 +12,10 @@
  *
  * Process-wide effects: SIGPIPE is ignored if its action was the default (programs started later
  * should have it reset: POSIX_SPAWN_SETSIGDEF), and OMPI_MCA_btl_{vader,sm}_eager_limit are set in
- * the environment before MPI starts, unless they are set already. */
+ * the environment before MPI starts, unless they are set already, and so is OMPI_MCA_osc=^ucx: Open
+ * MPI 5 prints errors without it when the doorbells' window is made. If sl_mpi_open() starts MPI,
+ * errors on MPI_COMM_WORLD and MPI_COMM_SELF are returned; a caller that starts MPICH itself should
+ * see to that too, or bulk data that fails ends the process. */
 #ifndef SL_MPI_BOOTSTRAP_H
 #define SL_MPI_BOOTSTRAP_H
 
@@ -47,11 +50,11 @@ typedef struct sl_mpi_options {
     uint32_t window;    /* 0: 16 frame buffers outstanding to one peer */
     uint32_t receive_ring; /* 0: 16 receives posted */
 
-    /* A node that MPI cannot wake (see transport_mpi.c) sleeps in pauses that double from pause_min
-     * up to pause_max since the last event. With bells for all peers, pause_bells bounds the sleep.
-     */
+    /* A node that MPI cannot wake (see transport_mpi.c) sleeps in pauses that grow from pause_min
+     * up to pause_max since the last event, and to 5 x pause_max when there is next to no traffic
+     * (pause.h). With bells for all peers, pause_bells bounds the sleep. */
     uint64_t pause_min_ns;   /* 0: 50 µs */
-    uint64_t pause_max_ns;   /* 0: 2 ms, a message then waits 1 ms in the mean */
+    uint64_t pause_max_ns;   /* 0: 2 ms, a message then waits 1 ms in the mean, 5 ms after 10 s */
     uint64_t pause_bells_ns; /* 0: 20 ms */
     bool no_bells;           /* do without the shared-memory window: every peer is polled for */
 

@@ -10,11 +10,10 @@
  *
  * Sleeping. Who posts to a rank of its own host rings that rank's doorbell; a message sent eagerly
  * through shared memory is visible before the bell rings. Four cases need MPI's progress while
- * asleep, and cut the sleep into pauses that double from pause_min to pause_max since the last
- * event: peers without a bell; sends not yet over (MPI was out of fragments); bulk data under way;
- * and a bell that rang when nothing was to be found yet (a slower path than shared memory). Even
- * without any of these a sleep ends after pause_bells, should an MPI keep something back that it
- * has called sent.
+ * asleep, and cut the sleep into pauses (pause.h): peers without a bell; sends not yet over (MPI
+ * was out of fragments); bulk data under way; and a bell that rang when nothing was to be found yet
+ * (a slower path than shared memory). Even without any of these a sleep ends after pause_bells,
+ * should an MPI keep something back that it has called sent.
  *
  * The dead. MPI says nothing of them, sends to them pend for ever, and what it may still read or
  * write must stay: such requests become orphans, looked at only before a sleep. After an idle time
@@ -25,11 +24,12 @@
 
 #include "mpi/bulk.h"
 #include "mpi/internal.h"
+#include "mpi/pause.h"
 #include "mpi/requests.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
-enum { FRAME_TAG = 1, ALIGNMENT = 64, BULK_PAUSE_SHARE = 64 };
+enum { FRAME_TAG = 1, ALIGNMENT = 64 };
 
 #define POOL_MAX_BYTES      ((size_t)64 << 20) /* of frame buffers sent and not yet over, all peers */
 #define IDLE_BEFORE_SEND_NS (10 * SL_NS_PER_MS)  /* after it, progress before a send */
@@ -64,7 +64,8 @@ typedef struct transport {
     _Atomic bool woken;
     bool active;  /* something happened since the last sleep */
     bool chasing; /* a bell rang for what has not been seen yet */
-    uint64_t last_event_ns, polled_ns;
+    sl_mpi_pause pause;
+    uint64_t polled_ns;
 } transport;
 
 static void ring_bell(const transport *t, uint32_t peer) {
@@ -300,17 +301,12 @@ static void transport_disarm(sl_transport *base) {
     sl_doorbell_disarm(((transport *)base)->mpi->bells.own);
 }
 
-/* The longest sleep now; see the design notes. Bulk data moves in steps that are no events here, so
- * its pauses grow by a smaller share of the idle time. */
+/* The longest sleep now; see the design notes. */
 static uint64_t pause_ns(const transport *t, uint64_t now) {
-    const sl_mpi_settings *s = &t->mpi->settings;
-    uint64_t idle = now - t->last_event_ns;
-    if (t->bulk.under_way.count)
-        idle /= BULK_PAUSE_SHARE;
-    else if (!t->unreached && !t->sends.count && !t->chasing)
-        return s->pause_bells_ns;
-    uint64_t pause = idle < s->pause_min_ns ? s->pause_min_ns : idle;
-    return pause < s->pause_max_ns ? pause : s->pause_max_ns;
+    bool bulk = t->bulk.under_way.count != 0;
+    if (bulk || t->sends.count || t->chasing)
+        return sl_mpi_pause_working(&t->pause, now, bulk);
+    return t->unreached ? sl_mpi_pause_waiting(&t->pause, now) : t->mpi->settings.pause_bells_ns;
 }
 
 /* Orphans are nobody's any more: what they held is freed when MPI lets go of it. */
@@ -332,10 +328,10 @@ static void transport_sleep(sl_transport *base, uint32_t ticket, uint64_t timeou
     if (t->orphans.count)
         orphans_bury(t);
     if (t->active) {
-        t->last_event_ns = now;
+        sl_mpi_pause_event(&t->pause, now);
         t->active = t->chasing = false;
     }
-    if (now - t->last_event_ns > t->mpi->settings.pause_bells_ns)
+    if (now - t->pause.last_event_ns > t->mpi->settings.pause_bells_ns)
         t->chasing = false;
     uint64_t limit = pause_ns(t, now);
     if (atomic_exchange_explicit(&t->woken, false, memory_order_seq_cst)) {
@@ -347,7 +343,7 @@ static void transport_sleep(sl_transport *base, uint32_t ticket, uint64_t timeou
     bool woken = atomic_exchange_explicit(&t->woken, false, memory_order_seq_cst);
     if (rung && !woken && !t->chasing) {
         t->chasing = true;
-        t->last_event_ns = sl_clock_now_ns();
+        t->pause.last_event_ns = sl_clock_now_ns();
     }
 }
 
@@ -482,7 +478,8 @@ static transport *transport_create(sl_mpi *mpi) {
     t->window = s->window;
     t->buffers_max = (uint32_t)(POOL_MAX_BYTES / t->stride);
     t->unreached = mpi->bells.unreached;
-    t->last_event_ns = t->polled_ns = sl_clock_now_ns();
+    t->polled_ns = sl_clock_now_ns();
+    sl_mpi_pause_init(&t->pause, s->pause_min_ns, s->pause_max_ns, t->polled_ns);
     t->ring = calloc(t->ring_size, sizeof *t->ring);
     t->ring_memory = aligned_alloc(ALIGNMENT, t->ring_size * t->stride);
     t->outstanding = calloc(mpi->count, sizeof *t->outstanding);
