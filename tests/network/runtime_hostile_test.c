@@ -62,7 +62,7 @@ static void stage_open(stage *s) {
     sl_node_options options = {.transport = fake_transport_base(s->fake),
                                .incarnation = 1,
                                .blob_window_bytes = 1 << 20,
-                               .close_timeout_ns = 1};
+                               .close_timeout_ns = 20000000};
     CHECK_INT(sl_node_create(&options, &s->node), SL_OK);
     CHECK_INT(sl_node_spawn(s->node, SL_SLOT_FIRST_FREE, &sink_class, NULL, 0, &s->sink), SL_OK);
 }
@@ -432,6 +432,69 @@ TEST(transfers_wait_for_a_transport_that_has_too_many) {
     }
     CHECK_INT(parcels, 5);
     stage_close(&s);
+}
+
+/* ---- the end, as seen by a peer ---- */
+
+static void say_goodbye(stage *s, uint32_t peer, uint64_t sequence) {
+    fake_writer w;
+    fake_begin(&w, SL_LANE_CONTROL, sequence);
+    fake_head(&w)->flags = SL_FRAME_GOODBYE;
+    fake_frame(s->fake, peer, w.frame, w.bytes);
+}
+
+TEST(goodbye_comes_after_all_that_was_sent) {
+    stage s;
+    fake_writer w;
+    test_number number = {1};
+    stage_open(&s);
+    uint64_t sent = 0;
+    while (sl_node_send(s.node, (sl_addr){GOOD, 16, 0}, &test_number_type, &number) == SL_OK)
+        sent++;
+    CHECK(sent * 32 > 1 << 20); /* more than its window takes without credit */
+    sl_node_stop(s.node, 0);
+    settle(&s);
+    sl_node_turn(s.node);
+    CHECK_INT(fake_last(s.fake, GOOD)->flags, 0);
+    CHECK_INT(fake_last(s.fake, HOSTILE)->flags, SL_FRAME_GOODBYE);
+    uint64_t posted = fake_posted(s.fake, GOOD);
+    fake_begin(&w, SL_LANE_CONTROL, 0);
+    fake_head(&w)->consumed[SL_LANE_DATA] = 32 * 1000;
+    fake_frame(s.fake, GOOD, w.frame, w.bytes);
+    settle(&s);
+    CHECK(fake_posted(s.fake, GOOD) > posted);
+    for (uint64_t i = 1; i < 3; i++) { /* as much as may be on its way, twice */
+        fake_head(&w)->sequence = i;
+        fake_head(&w)->consumed[SL_LANE_DATA] += (1 << 20) - 48 * 600;
+        fake_frame(s.fake, GOOD, w.frame, w.bytes);
+        settle(&s);
+        sl_node_turn(s.node);
+    }
+    CHECK_INT(fake_last(s.fake, GOOD)->flags, SL_FRAME_GOODBYE);
+    CHECK_INT(sl_node_loads(s.node).queued_bytes, 0);
+    sl_node_destroy(s.node);
+}
+
+TEST(a_node_does_not_close_over_bulk_data_on_its_way) {
+    for (int arrives = 0; arrives < 2; arrives++) {
+        stage s;
+        sl_blob *blob;
+        stage_open(&s);
+        announce(&s, 0, s.sink, 0, 5000);
+        say_goodbye(&s, HOSTILE, 0);
+        say_goodbye(&s, GOOD, 0);
+        CHECK_INT(sl_blob_create(5000, &blob), SL_OK);
+        if (arrives)
+            fake_bulk(s.fake, HOSTILE, 0, blob);
+        else
+            sl_blob_release(blob);
+        sl_node_stop(s.node, 0);
+        CHECK_INT(sl_node_run(s.node, NULL), arrives ? SL_OK : SL_ERR_TIMEOUT);
+        if (!arrives)
+            CHECK_STR(sl_err_detail(), "at the end no goodbye came from node 1");
+        sl_node_destroy(s.node);
+        CHECK_INT(sl_blob_alive_bytes(), 0);
+    }
 }
 
 /* ---- at random ---- */

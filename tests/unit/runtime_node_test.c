@@ -402,3 +402,23 @@ TEST(urgent_messages_are_looked_for_before_every_message) {
         CHECK_INT(s.values[i], expected[i]);
     sl_node_destroy(node);
 }
+
+static sl_err restless_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)state;
+    return test_urgent_send(self, sl_self(self), message->body);
+}
+
+static const sl_actor_class restless_class = {.name = "restless", .receive = restless_receive};
+
+TEST(an_actor_that_never_rests_leaves_others_their_turn) {
+    sl_node *node = node_create(0);
+    seen s = {0};
+    sl_addr at = spawn_log(node, &log_class, &s), restless = SL_NO_ADDR;
+    CHECK_INT(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &restless_class, NULL, 0, &restless), SL_OK);
+    ask(node, restless);
+    sl_node_turn(node);
+    ask(node, at);
+    sl_node_turn(node);
+    CHECK_INT(s.count, 1);
+    sl_node_destroy(node);
+}
