@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "actors/executor/executor.h"
@@ -31,12 +32,11 @@ static sl_err add_one(const void *args, size_t bytes, sl_task_output *output, vo
 
 static sl_err count_running(const void *args, size_t bytes, sl_task_output *output, void *user) {
     (void)args, (void)bytes, (void)output, (void)user;
-    int now = __atomic_add_fetch(&running_now, 1, __ATOMIC_SEQ_CST), most = running_most;
-    while (now > most && !__atomic_compare_exchange_n(&running_most, &most, now, 0,
-                                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    int now = atomic_fetch_add(&running_now, 1) + 1, most = atomic_load(&running_most);
+    while (now > most && !atomic_compare_exchange_weak(&running_most, &most, now)) {
     }
     usleep(300);
-    __atomic_sub_fetch(&running_now, 1, __ATOMIC_SEQ_CST);
+    atomic_fetch_sub(&running_now, 1);
     return SL_OK;
 }
 
@@ -49,9 +49,7 @@ static _Atomic int flaky_calls;
 
 static sl_err fail_twice(const void *args, size_t bytes, sl_task_output *output, void *user) {
     (void)args, (void)bytes, (void)output, (void)user;
-    return __atomic_add_fetch(&flaky_calls, 1, __ATOMIC_SEQ_CST) <= 2
-               ? sl_fail(SL_ERR_FAILED, "not yet")
-               : SL_OK;
+    return atomic_fetch_add(&flaky_calls, 1) < 2 ? sl_fail(SL_ERR_FAILED, "not yet") : SL_OK;
 }
 
 /* ---- the driver: submits a plan, remembers outcomes, stops the network ---- */
