@@ -150,7 +150,8 @@ SL_API uint32_t sl_network_size(const sl_network *network);
  * network is served, run or looked at (below) once. Collective. */
 SL_API int sl_network_serve(sl_network *network, int *code);
 
-/* Stops every node of the network with an exit code of 0 … 255. Any thread, while it is served. */
+/* Stops every node of the network with an exit code of 0 … 255. Any thread; a network that is not
+ * served yet then ends as soon as it is. */
 SL_API int sl_network_stop(sl_network *network, int code);
 
 /* 1 when nothing has gone wrong so far: then closing leaves MPI in good order. Else the process

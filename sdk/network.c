@@ -95,6 +95,7 @@ int sl_network_open(const sl_options *options, const void *communicator, sl_netw
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a network");
     network->config = options->config;
     network->clean = true;
+    pthread_mutex_init(&network->ending.lock, NULL);
     sl_err err = open_network(network, communicator);
     if (err != SL_OK) {
         char cause[1024];
@@ -206,7 +207,9 @@ int sl_network_serve(sl_network *network, int *code) {
     sl_network_setup setup = {.driver = &sl_network_stopper_class};
     uint32_t stopped_with = 0;
     SL_TRY(sl_network_start(network, &setup));
+    sl_network_set_serving(network, true);
     sl_err err = sl_network_loop(network, &stopped_with);
+    sl_network_set_serving(network, false);
     char cause[512];
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
     sl_network_finish(network);
@@ -229,5 +232,6 @@ void sl_network_close(sl_network *network, int code) {
     sl_hardware_fini(&network->hardware);
     sl_spec_destroy(network->spec);
     sl_topology_file_destroy(network->topology);
+    pthread_mutex_destroy(&network->ending.lock);
     free(network);
 }

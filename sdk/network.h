@@ -8,7 +8,6 @@
 #define SL_SDK_NETWORK_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "actors/executor/executor.h"
 #include "actors/registry/location.h"
@@ -52,11 +51,14 @@ typedef struct sl_network_node {
     char detail[256];
 } sl_network_node;
 
-/* What sl_network_stop() tells the stopper, once. */
+/* What sl_network_stop() tells the stopper, once: from any thread, so under a lock. */
 typedef struct sl_network_ending {
     sl_event event;
+    pthread_mutex_t lock;
+    bool serving; /* the first node's loop runs, or is about to */
+    bool asked;
+    bool told;
     uint32_t code;
-    _Atomic bool asked;
 } sl_network_ending;
 
 struct sl_network {

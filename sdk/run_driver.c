@@ -121,8 +121,6 @@ static void on_view(sl_run_state *run, const registry_view *view) {
 static void tick(sl_run_state *run) {
     uint64_t now_ns = sl_now_ns(run->self);
     (void)sl_timer_start(run->self, TICK_NS, COOKIE_TICK);
-    if (run->ending)
-        return;
     sl_progress_report(&run->progress, &run->counts, now_ns);
     if (sl_line_log_tick(&run->results) != SL_OK)
         sl_warn("run", "%s", sl_err_detail());
@@ -168,6 +166,8 @@ static void on_event(sl_run_state *run, const sl_event *event) {
 static sl_err driver_receive(sl_actor *self, void *state, const sl_message *message) {
     sl_run_state *run = *(sl_run_state **)state;
     (void)self;
+    if (run->ending && message->type->id != node_event_id) /* the closer reads what would change */
+        return SL_OK;
     switch (message->type->id) {
     case registry_view_id:
         on_view(run, message->body);
