@@ -1,6 +1,7 @@
 #include "bench/machine.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,13 @@ double machine_process_cpu_s(void) {
 
 double machine_thread_cpu_s(void) {
     return cpu_s(RUSAGE_THREAD);
+}
+
+uint32_t machine_cores(void) {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+        return 1;
+    return (uint32_t)CPU_COUNT(&allowed);
 }
 
 void machine_sleep_s(double seconds) {

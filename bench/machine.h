@@ -15,6 +15,9 @@ uint64_t machine_rss_bytes(void);
 double machine_process_cpu_s(void);
 double machine_thread_cpu_s(void);
 
+/* Processors that this process may use. */
+uint32_t machine_cores(void);
+
 void machine_sleep_s(double seconds);
 
 /* Runs `argv` (NULL-terminated, found through PATH), its output thrown away, to its end. Returns
