@@ -207,23 +207,6 @@ void sl_actors_destroy(sl_node *node) {
     }
 }
 
-/* ---- sending ---- */
-
-static sl_err send_from(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
-                        const void *body) {
-    if (to.node == node->id)
-        return sl_deliver_local(node, from, to, type, body);
-    return sl_channel_send(node, from, to, type, body);
-}
-
-sl_err sl_send(sl_actor *self, sl_addr to, const sl_message_type *type, const void *body) {
-    return send_from(self->node, sl_self(self), to, type, body);
-}
-
-sl_err sl_node_send(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
-    return send_from(node, SL_NO_ADDR, to, type, body);
-}
-
 /* ---- timers ---- */
 
 uint64_t sl_timer_start(sl_actor *self, uint64_t delay_ns, uint64_t cookie) {

@@ -99,7 +99,7 @@ void sl_actor_schedule(sl_actor *actor) {
         push_ready(actor->node, actor);
 }
 
-void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope) {
+static inline void put(sl_actor *actor, sl_envelope *envelope) {
     sl_node *node = actor->node;
     node->messages_waiting++;
     if (envelope->type->lane == SL_LANE_DATA) {
@@ -113,6 +113,12 @@ void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope) {
     if (!(actor->flags & SL_ACTOR_URGENT))
         push_urgent(node, actor);
 }
+
+void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope) {
+    put(actor, envelope);
+}
+
+/* ---- sending ---- */
 
 /* Most messages are a few words: those are not worth a call. */
 static inline void copy_flat(void *restrict to, const void *restrict from, size_t bytes) {
@@ -131,8 +137,8 @@ static inline void copy_flat(void *restrict to, const void *restrict from, size_
     }
 }
 
-static sl_envelope *copy_of(sl_node *node, sl_addr from, const sl_message_type *type,
-                            const void *body) {
+static inline sl_envelope *copy_of(sl_node *node, sl_addr from, const sl_message_type *type,
+                                   const void *body) {
     const sl_record *record = &type->record;
     size_t bytes = record->flat ? record->bytes : sl_record_memory_bytes(record, body);
     sl_envelope *envelope = take(node, type, from, sizeof *envelope + bytes);
@@ -143,18 +149,18 @@ static sl_envelope *copy_of(sl_node *node, sl_addr from, const sl_message_type *
     return envelope;
 }
 
-static sl_err nobody_there(sl_node *node, sl_addr to) {
+static __attribute__((cold, noinline)) sl_err nobody_there(sl_node *node, sl_addr to) {
     sl_metric_add(node->metrics, SL_METRIC_dead_letters, 1);
     return sl_fail(SL_ERR_DEAD, "no actor lives at %u.%u.%u", to.node, to.slot, to.generation);
 }
 
-static sl_err mailbox_full(sl_node *node, const sl_actor *actor) {
+static __attribute__((cold, noinline)) sl_err mailbox_full(sl_node *node, const sl_actor *actor) {
     sl_metric_add(node->metrics, SL_METRIC_mailbox_full, 1);
     return sl_fail(SL_ERR_AGAIN, "the mailbox of %s is full", actor->actor_class->name);
 }
 
-sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
-                        const void *body) {
+static inline sl_err deliver(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                             const void *body) {
     sl_actor *actor = sl_actor_find(node, to);
     if (!actor)
         return nobody_there(node, to);
@@ -166,8 +172,27 @@ sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_messag
     if (!envelope)
         return SL_ERR_NO_MEMORY;
     sl_metric_add(node->metrics, SL_METRIC_messages_local, 1);
-    sl_mailbox_put(actor, envelope);
+    put(actor, envelope);
     return SL_OK;
+}
+
+sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                        const void *body) {
+    return deliver(node, from, to, type, body);
+}
+
+sl_err sl_send(sl_actor *self, sl_addr to, const sl_message_type *type, const void *body) {
+    sl_node *node = self->node;
+    sl_addr from = {node->id, self->slot, self->generation};
+    if (to.node == node->id)
+        return deliver(node, from, to, type, body);
+    return sl_channel_send(node, from, to, type, body);
+}
+
+sl_err sl_node_send(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
+    if (to.node == node->id)
+        return sl_deliver_local(node, SL_NO_ADDR, to, type, body);
+    return sl_channel_send(node, SL_NO_ADDR, to, type, body);
 }
 
 static void drop_queue(sl_actor *actor, sl_queue *queue) {
@@ -252,7 +277,8 @@ static void run_ready(sl_node *node, turn *t) {
         actor->waiting--;
         handle(node, actor, queue);
     }
-    sl_waiters_check(actor);
+    if (actor->flags & SL_ACTOR_AWAITED)
+        sl_waiters_check(actor);
     node->ready.head = actor->next_ready;
     if (!node->ready.head)
         node->ready.tail = NULL;

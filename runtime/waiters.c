@@ -68,7 +68,7 @@ void sl_waiters_tell_node(sl_node *node, uint32_t peer) {
 }
 
 void sl_waiters_check(sl_actor *actor) {
-    if (!(actor->flags & SL_ACTOR_AWAITED) || !mailbox_has_room(actor))
+    if (!mailbox_has_room(actor))
         return;
     actor->flags &= ~(uint32_t)SL_ACTOR_AWAITED;
     sl_waiters_tell(actor->node, sl_self(actor));
