@@ -44,7 +44,7 @@ static sl_err join_threads(sl_network *network) {
     size_t frame_bytes = sl_config_is_set(network->config, SL_OPT_FRAME_BYTES)
                              ? sl_config_bytes(network->config, SL_OPT_FRAME_BYTES)
                              : 0;
-    sl_transport **transports = calloc(count, sizeof *transports);
+    sl_transport **transports = calloc(count, sizeof(void *));
     network->nodes = calloc(count, sizeof *network->nodes);
     sl_err err = transports && network->nodes
                      ? sl_thread_network_create(count, frame_bytes, transports)

@@ -23,12 +23,11 @@ static sl_err write_parts(sl_network *network, const char *path) {
 
 static void write_trace(sl_network *network, const char *path) {
     sl_trace_summary summary;
-    sl_err err = write_parts(network, path);
-    if (err != SL_OK)
+    if (write_parts(network, path) != SL_OK)
         sl_warn("network", "no trace of this node: %s", sl_err_detail());
     int64_t turn = 0; /* parts are there when all have got here */
-    if (network->clean)
-        err = sl_network_largest(network, &turn);
+    if (network->clean && sl_network_largest(network, &turn) != SL_OK)
+        sl_warn("network", "the trace may lack nodes: %s", sl_err_detail());
     if (!sl_network_leads(network))
         return;
     if (sl_trace_merge(path, network->count, &summary) != SL_OK)

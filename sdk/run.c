@@ -53,9 +53,10 @@ static sl_err see_directory(const sl_network *network, const run_word *word) {
 /* ---- the ranks that serve ---- */
 
 static sl_err serve(sl_network *network, int *code) {
+    sl_run_argument argument = {.network = network};
     sl_network_setup setup = {.driver = &sl_run_follower_class,
-                              .driver_argument = &network,
-                              .driver_argument_bytes = sizeof(sl_network *)};
+                              .driver_argument = &argument,
+                              .driver_argument_bytes = sizeof argument};
     uint32_t stopped_with = SL_RUN_FAILED;
     SL_TRY(sl_network_start(network, &setup));
     sl_run_signals_to(network->nodes[0].node);
@@ -121,9 +122,10 @@ static FILE *progress_stream(const sl_run_state *run) {
 
 static sl_err drive_nodes(sl_run_state *run) {
     sl_network *network = run->network;
+    sl_run_argument argument = {.run = run};
     sl_network_setup setup = {.driver = &sl_run_driver_class,
-                              .driver_argument = &run,
-                              .driver_argument_bytes = sizeof run,
+                              .driver_argument = &argument,
+                              .driver_argument_bytes = sizeof argument,
                               .ledger = run->ledger,
                               .end_s = run->end_s,
                               .margin_s = run->margin_s};

@@ -35,27 +35,26 @@ typedef struct sl_run_state {
     /* the tasks, by index in the list, which is their tag and their id in the ledger */
     sl_task_array array;
     sl_task_list *list;
-    uint32_t total;
     uint8_t *fate;      /* sl_result_status or SL_RUN_UNFINISHED */
     uint32_t *attempts; /* of earlier sessions */
     uint8_t *accepted;  /* in the ledger already, from an earlier session */
     uint32_t *order;    /* indices, each behind those it waits for */
     char *start_cwd;    /* where the run was started: the tasks' directory */
+    uint32_t total;
 
     /* what it writes */
     bool resumed;
     bool begun; /* there is a ledger: the directory is a run's */
     bool closed_files;
+    bool has_joblog;
     sl_output_dir dir;
     sl_ledger *ledger;
     sl_line_log results;
     sl_line_log joblog;
-    bool has_joblog;
     sl_strbuf line; /* scratch */
     sl_run_summary summary;
     sl_progress progress;
     sl_progress_counts counts;
-    uint32_t failures_told;
 
     /* the end of the job, if it is known */
     double end_s;
@@ -65,18 +64,19 @@ typedef struct sl_run_state {
     sl_actor *self;
     sl_run_node *nodes;
     uint32_t nodes_known;
-    bool submitting;
+    uint32_t failures_told;
     uint32_t next; /* in `order` */
-    uint64_t unaccepted;
+    bool submitting;
     bool draining;
     bool ending;
+    bool closer_running;
+    uint64_t unaccepted;
     uint64_t drain_deadline_ns;
     pthread_t closer;
-    bool closer_running;
     sl_event closed;
-    int code; /* SL_RUN_…: how it ends */
     const char *reason;
-    char failure[512];
+    int code; /* SL_RUN_…: how it ends */
+    char failure[516];
 } sl_run_state;
 
 /* ---- before (run_input.c, run_resume.c, run_files.c) ---- */
@@ -114,8 +114,14 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena,
 
 /* ---- driving (run_driver.c, run_submit.c, run_results.c) ---- */
 
-extern const sl_actor_class sl_run_driver_class;   /* argument: sl_run_state * */
-extern const sl_actor_class sl_run_follower_class; /* argument: sl_network *; on other ranks */
+/* What the two actors are given: one of these. */
+typedef struct sl_run_argument {
+    sl_run_state *run;   /* of the driver */
+    sl_network *network; /* of a follower, on the other ranks */
+} sl_run_argument;
+
+extern const sl_actor_class sl_run_driver_class;
+extern const sl_actor_class sl_run_follower_class;
 
 /* Submits as much as may be under way. */
 void sl_run_submit(sl_run_state *run);

@@ -146,8 +146,9 @@ static void on_timer(sl_run_state *run, const node_timer *timer) {
 /* ---- the actor ---- */
 
 static sl_err driver_start(sl_actor *self, void *state, const void *arguments) {
-    sl_run_state *run = *(sl_run_state *const *)arguments;
-    *(sl_run_state **)state = run;
+    sl_run_argument *own = state;
+    *own = *(const sl_run_argument *)arguments;
+    sl_run_state *run = own->run;
     run->self = self;
     sl_node_watch_peers(sl_actor_node(self), sl_self(self));
     (void)sl_timer_start(self, TICK_NS, COOKIE_TICK);
@@ -164,7 +165,7 @@ static void on_event(sl_run_state *run, const sl_event *event) {
 }
 
 static sl_err driver_receive(sl_actor *self, void *state, const sl_message *message) {
-    sl_run_state *run = *(sl_run_state **)state;
+    sl_run_state *run = ((sl_run_argument *)state)->run;
     (void)self;
     if (run->ending && message->type->id != node_event_id) /* the closer reads what would change */
         return SL_OK;
@@ -205,20 +206,20 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
 }
 
 const sl_actor_class sl_run_driver_class = {.name = "driver",
-                                            .state_bytes = sizeof(sl_run_state *),
+                                            .state_bytes = sizeof(sl_run_argument),
                                             .start = driver_start,
                                             .receive = driver_receive};
 
 /* ---- the other nodes ---- */
 
 static sl_err follower_start(sl_actor *self, void *state, const void *arguments) {
-    *(sl_network **)state = *(sl_network *const *)arguments;
+    *(sl_run_argument *)state = *(const sl_run_argument *)arguments;
     sl_node_watch_peers(sl_actor_node(self), sl_self(self));
     return SL_OK;
 }
 
 static sl_err follower_receive(sl_actor *self, void *state, const sl_message *message) {
-    sl_network *network = *(sl_network **)state;
+    sl_network *network = ((sl_run_argument *)state)->network;
     if (message->type->id == node_event_id) {
         run_signal body = {(uint32_t)sl_run_signal()};
         (void)run_signal_send(self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
@@ -233,6 +234,6 @@ static sl_err follower_receive(sl_actor *self, void *state, const sl_message *me
 }
 
 const sl_actor_class sl_run_follower_class = {.name = "follower",
-                                              .state_bytes = sizeof(sl_network *),
+                                              .state_bytes = sizeof(sl_run_argument),
                                               .start = follower_start,
                                               .receive = follower_receive};

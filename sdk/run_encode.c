@@ -156,7 +156,7 @@ static sl_err fill_after(const sl_run_state *run, sl_arena *arena, const sl_task
     uint32_t count = 0;
     if (most && !tags)
         return no_memory();
-    for (uint32_t i = 0; i < spec->after_count; i++)
+    for (uint32_t i = 0; tags && i < spec->after_count; i++)
         for (uint32_t j = 0; j < spec->after[i].count; j++)
             if (run->fate[spec->after[i].first + j] != SL_RESULT_DONE)
                 tags[count++].tag = spec->after[i].first + j;

@@ -12,6 +12,11 @@
 
 #define PATIENCE_NS (15 * SL_NS_PER_S)
 
+/* What the actor is given, and keeps. */
+typedef struct sl_topo_argument {
+    struct sl_topo_state *topo;
+} sl_topo_argument;
+
 typedef struct sl_topo_state {
     json_t **nodes; /* of each rank; NULL until it has answered */
     uint32_t count;
@@ -19,9 +24,10 @@ typedef struct sl_topo_state {
 } sl_topo_state;
 
 static sl_err topo_start(sl_actor *self, void *state, const void *arguments) {
-    sl_topo_state *topo = *(sl_topo_state *const *)arguments;
+    sl_topo_argument *own = state;
+    *own = *(const sl_topo_argument *)arguments;
+    sl_topo_state *topo = own->topo;
     registry_describe ask = {};
-    *(sl_topo_state **)state = topo;
     (void)sl_timer_start(self, PATIENCE_NS, 0);
     for (uint32_t i = 0; i < topo->count; i++)
         SL_TRY(registry_describe_send(self, sl_addr_well_known(i, SL_SLOT_REGISTRY), &ask));
@@ -37,7 +43,7 @@ static void on_description(sl_topo_state *topo, const sl_message *message) {
 }
 
 static sl_err topo_receive(sl_actor *self, void *state, const sl_message *message) {
-    sl_topo_state *topo = *(sl_topo_state **)state;
+    sl_topo_state *topo = ((sl_topo_argument *)state)->topo;
     if (message->type->id == registry_description_id)
         on_description(topo, message);
     if (topo->answered == topo->count)
@@ -48,7 +54,7 @@ static sl_err topo_receive(sl_actor *self, void *state, const sl_message *messag
 }
 
 static const sl_actor_class topo_class = {.name = "topo",
-                                          .state_bytes = sizeof(sl_topo_state *),
+                                          .state_bytes = sizeof(sl_topo_argument),
                                           .start = topo_start,
                                           .receive = topo_receive};
 
@@ -83,9 +89,10 @@ static char *table_text(const sl_topo_state *topo) {
 /* ---- the call ---- */
 
 static sl_err look(sl_network *network, sl_topo_state *topo) {
+    sl_topo_argument argument = {topo};
     sl_network_setup setup = {.driver = sl_network_leads(network) ? &topo_class : NULL,
-                              .driver_argument = &topo,
-                              .driver_argument_bytes = sizeof topo};
+                              .driver_argument = &argument,
+                              .driver_argument_bytes = sizeof argument};
     uint32_t code;
     SL_TRY(sl_network_start(network, &setup));
     sl_err err = sl_network_loop(network, &code);
@@ -101,7 +108,7 @@ static sl_err look(sl_network *network, sl_topo_state *topo) {
 
 int sl_topo(sl_network *network, int json, char **text) {
     sl_topo_state topo = {.count = network->count};
-    topo.nodes = calloc(topo.count, sizeof *topo.nodes);
+    topo.nodes = calloc(topo.count, sizeof(void *));
     if (!topo.nodes)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", topo.count);
     sl_err err = look(network, &topo);
