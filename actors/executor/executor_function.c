@@ -55,9 +55,9 @@ static void call_one(sl_executor *executor, sl_attempt *attempt) {
 /* Processor time is measured over a row and shared out by time: asking for each call would cost
  * more than a short call does. */
 static void share_out_cpu(sl_run *run, uint64_t cpu_ns, uint64_t row_ns) {
-    double share = row_ns ? (double)cpu_ns / (double)row_ns : 0;
+    double share = row_ns && cpu_ns < row_ns ? (double)cpu_ns / (double)row_ns : 1;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
-        attempt->result.user_s = (double)attempt->run_ns / 1e9 * (share < 1 ? share : 1);
+        attempt->result.user_s = (double)attempt->run_ns / 1e9 * share;
 }
 
 /* On a pool thread, or the loop's: touches the run's attempts and the frozen function table only.
@@ -65,7 +65,7 @@ static void share_out_cpu(sl_run *run, uint64_t cpu_ns, uint64_t row_ns) {
 void sl_executor_call_all(sl_run *run) {
     sl_executor *executor = run->executor;
     double wall_s = sl_wall_s(executor->self);
-    uint64_t first_cpu_ns = sl_clock_thread_ns();
+    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_clock_thread_ns();
     uint64_t first_ns = sl_now_ns(executor->self), start_ns = first_ns;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
         if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED))
@@ -78,7 +78,9 @@ void sl_executor_call_all(sl_run *run) {
         attempt->run_ns = end_ns - start_ns;
         start_ns = end_ns;
     }
-    share_out_cpu(run, sl_clock_thread_ns() - first_cpu_ns, start_ns - first_ns);
+    /* A row on the loop is over in microseconds and does not wait: all of its time counts. */
+    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_clock_thread_ns() - first_cpu_ns,
+                  start_ns - first_ns);
 }
 
 static void learn(sl_function_pace *pace, double ns) {

@@ -44,6 +44,7 @@ typedef struct sl_run {
     struct sl_run *previous;
     sl_attempts attempts;
     sl_grant grant;
+    bool on_loop; /* functions so short that they run on the loop itself */
     sl_minder_handle handle;
     sl_process_result process;
     uint64_t trace_start;

@@ -118,7 +118,7 @@ void sl_run_destroy(sl_executor *executor, sl_run *run) {
         executor->running = run->next;
     if (run->next)
         run->next->previous = run->previous;
-    if (sl_grant_return(executor->grants, &run->grant) != SL_OK)
+    if (run->grant.pool && sl_grant_return(executor->grants, &run->grant) != SL_OK)
         sl_error("executor", "a grant did not come back: %s", sl_err_detail());
     executor->free_changed = true;
     free(run);
@@ -148,10 +148,9 @@ static void fill_row(sl_executor *executor, sl_run *run, uint32_t most) {
 }
 
 static void start_functions(sl_executor *executor, sl_run *run) {
-    bool inline_run;
-    fill_row(executor, run, sl_executor_row(executor, executor->backlog.head, &inline_run));
+    fill_row(executor, run, sl_executor_row(executor, executor->backlog.head, &run->on_loop));
     executor->running_count += run->attempts.count;
-    if (!inline_run && executor->options.pool) {
+    if (!run->on_loop && executor->options.pool) {
         run->job.run = call_row;
         sl_pool_post(executor->options.pool, &run->job);
         return;
@@ -172,16 +171,23 @@ static void start_command(sl_executor *executor, sl_run *run) {
     sl_run_destroy(executor, run);
 }
 
+/* Asked before trying: a grant that is refused says why at length, and most are, while a node is
+ * busy. */
+static bool is_free(const sl_executor *executor, const sl_grant_request *request) {
+    sl_grant_request now = sl_grant_free(executor->grants);
+    return request->cores <= now.cores && request->gpus <= now.gpus &&
+           request->memory_bytes <= now.memory_bytes && request->ucu_milli <= now.ucu_milli;
+}
+
 /* False when the first of the backlog must wait. */
 static bool start_first(sl_executor *executor) {
-    sl_run *run = run_create(executor);
+    const sl_grant_request *request = &executor->backlog.head->request;
+    sl_run *run = is_free(executor, request) ? run_create(executor) : NULL;
     if (!run)
         return false;
-    if (sl_grant_take(executor->grants, &executor->backlog.head->request, &run->grant) != SL_OK) {
-        executor->running = run->next;
-        if (run->next)
-            run->next->previous = NULL;
-        free(run);
+    if (sl_grant_take(executor->grants, request, &run->grant) != SL_OK) {
+        sl_error("executor", "what is free could not be granted: %s", sl_err_detail());
+        sl_run_destroy(executor, run);
         return false;
     }
     executor->free_changed = true;
