@@ -1,7 +1,7 @@
 /* Design notes
- * A fresh large allocation costs one page fault per 4 KiB, more than moving its bytes over shared memory.
- * Freed data of 64 KiB and more is therefore kept in power-of-two classes, bounded in total, and handed
- * out again. Small blobs go to the C library. */
+ * A fresh large allocation costs one page fault per 4 KiB, more than moving its bytes over shared
+ * memory. Freed data of 64 KiB and more is therefore kept in power-of-two classes, bounded in
+ * total, and handed out again. Small blobs go to the C library. */
 #include "runtime/blob.h"
 
 #include <pthread.h>
@@ -17,7 +17,7 @@ static struct {
     pthread_mutex_t lock;
     struct cached {
         struct cached *next;
-    } *free[CLASSES];
+    } * free[CLASSES];
     uint64_t bytes;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -61,7 +61,8 @@ static void *data_allocate(uint64_t bytes, uint32_t size_class) {
     void *data = cache_take(size_class);
     if (data)
         return data;
-    data = mmap(NULL, (size_t)1 << size_class, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    data = mmap(NULL, (size_t)1 << size_class, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                -1, 0);
     if (data == MAP_FAILED)
         return NULL;
     if (size_class >= 21)
@@ -86,7 +87,8 @@ static sl_blob *header_create(uint64_t bytes) {
 }
 
 static sl_err out_of_memory(uint64_t bytes) {
-    return sl_fail(SL_ERR_NO_MEMORY, "no memory for a blob of %llu bytes", (unsigned long long)bytes);
+    return sl_fail(SL_ERR_NO_MEMORY, "no memory for a blob of %llu bytes",
+                   (unsigned long long)bytes);
 }
 
 sl_err sl_blob_create(uint64_t bytes, sl_blob **out) {

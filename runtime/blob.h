@@ -1,4 +1,5 @@
-/* Blobs: reference-counted byte arrays that large payloads travel in, never copied through a mailbox.
+/* Blobs: reference-counted byte arrays that large payloads travel in, never copied through a
+ * mailbox.
  *
  * A blob's bytes may be written only by who created it and before it is shared; afterwards they are
  * read-only. Counts are atomic, so any thread may retain and release. */
@@ -17,7 +18,7 @@ typedef struct sl_blob {
     uint8_t *data; /* 64-byte aligned when created here */
     uint64_t bytes;
     _Atomic uint32_t references;
-    uint32_t size_class;                        /* of the recycler; private */
+    uint32_t size_class;                          /* of the recycler; private */
     void (*free_data)(void *context, void *data); /* of wrapped data; NULL otherwise */
     void *context;
 } sl_blob;
@@ -28,7 +29,8 @@ sl_err sl_blob_create(uint64_t bytes, sl_blob **blob) SL_CHECKED;
 /* As above, with a copy of `data`. */
 sl_err sl_blob_copy(const void *data, uint64_t bytes, sl_blob **blob) SL_CHECKED;
 
-/* Takes over `data`; `free_data(context, data)` is called when the last reference goes (any thread). */
+/* Takes over `data`; `free_data(context, data)` is called when the last reference goes (any
+ * thread). */
 sl_err sl_blob_wrap(void *data, uint64_t bytes, void (*free_data)(void *, void *), void *context,
                     sl_blob **blob) SL_CHECKED;
 

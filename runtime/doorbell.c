@@ -1,8 +1,8 @@
 /* Design notes
- * Store-buffer ordering is the whole difficulty: the sleeper stores `armed` and then loads the queues, the
- * ringer stores to a queue and then loads `armed`. A sequentially consistent fence on both sides makes it
- * impossible that both miss the other's store. The futex is not private: the bell may lie in memory shared
- * by the ranks of one host. */
+ * Store-buffer ordering is the whole difficulty: the sleeper stores `armed` and then loads the
+ * queues, the ringer stores to a queue and then loads `armed`. A sequentially consistent fence on
+ * both sides makes it impossible that both miss the other's store. The futex is not private: the
+ * bell may lie in memory shared by the ranks of one host. */
 #include "runtime/doorbell.h"
 
 #include <linux/futex.h>

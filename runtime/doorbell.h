@@ -1,7 +1,8 @@
-/* A doorbell wakes one sleeping loop, from any thread or from another process that shares its memory.
+/* A doorbell wakes one sleeping loop, from any thread or from another process that shares its
+ * memory.
  *
- * The sleeper arms the bell, looks once more at everything it would be woken for, and then sleeps (or
- * disarms). Who has published work rings; ringing a bell that nobody armed costs one load. */
+ * The sleeper arms the bell, looks once more at everything it would be woken for, and then sleeps
+ * (or disarms). Who has published work rings; ringing a bell that nobody armed costs one load. */
 #ifndef SL_RUNTIME_DOORBELL_H
 #define SL_RUNTIME_DOORBELL_H
 

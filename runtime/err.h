@@ -1,7 +1,9 @@
-/* Errors: one enum for the whole runtime, and a per-thread sentence that says what exactly went wrong.
+/* Errors: one enum for the whole runtime, and a per-thread sentence that says what exactly went
+ * wrong.
  *
- * A function that can fail returns sl_err (SL_OK is 0), sets its outputs only on success, and before it
- * returns an error of its own makes says the cause with sl_fail(). Callers pass the code up unchanged. */
+ * A function that can fail returns sl_err (SL_OK is 0), sets its outputs only on success, and
+ * before it returns an error of its own makes says the cause with sl_fail(). Callers pass the code
+ * up unchanged. */
 #ifndef SL_RUNTIME_ERR_H
 #define SL_RUNTIME_ERR_H
 
@@ -14,8 +16,8 @@ typedef enum sl_err {
     SL_ERR_COUNT
 } sl_err;
 
-#define SL_OK          SL_ERR_OK
-#define SL_CHECKED     __attribute__((warn_unused_result))
+#define SL_OK           SL_ERR_OK
+#define SL_CHECKED      __attribute__((warn_unused_result))
 #define SL_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* The fixed text of a code ("unknown error" when out of range). Static storage. */
@@ -29,8 +31,8 @@ bool sl_err_retryable(sl_err err);
 
 /* Records the cause (printf style, at most 1023 bytes kept) for this thread and returns `err`. */
 sl_err sl_fail(sl_err err, const char *format, ...) SL_PRINTF(2, 3);
-/* Lets compilers see, without reading err.c, that the code given is the code returned: else they take an output
- * that is set only on success for uninitialised. */
+/* Lets compilers see, without reading err.c, that the code given is the code returned: else they
+ * take an output that is set only on success for uninitialised. */
 static inline sl_err sl_err_given(sl_err err, sl_err recorded) {
     (void)recorded;
     return err;
@@ -41,11 +43,11 @@ static inline sl_err sl_err_given(sl_err err, sl_err recorded) {
 const char *sl_err_detail(void);
 
 /* Returns from the calling function when `expression` yields an error. */
-#define SL_TRY(expression)                                                                          \
+#define SL_TRY(expression)                                                                         \
     do {                                                                                           \
-        sl_err sl_try_err_ = (expression);                                                          \
-        if (sl_try_err_ != SL_OK)                                                                   \
-            return sl_try_err_;                                                                     \
+        sl_err sl_try_err_ = (expression);                                                         \
+        if (sl_try_err_ != SL_OK)                                                                  \
+            return sl_try_err_;                                                                    \
     } while (0)
 
 #endif

@@ -86,7 +86,7 @@ sl_err sl_process_check(const sl_process_spec *spec) SL_CHECKED;
 /* Where commands start from: kept once, so that each start can come back to it. */
 typedef struct sl_process_home {
     int cwd_fd;
-    int null_fd; /* /dev/null, for what a command leaves out */
+    int null_fd;         /* /dev/null, for what a command leaves out */
     cpu_set_t *affinity; /* of CPU_ALLOC_SIZE(SL_PROCESS_CPUS_MAX) bytes */
     char **environment;  /* NULL-terminated; the strings are the process's own */
 } sl_process_home;

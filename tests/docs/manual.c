@@ -1,4 +1,5 @@
-/* manual TEMPLATE: prints docs/starlane.1: the template with the options where it says @OPTIONS@. */
+/* manual TEMPLATE: prints docs/starlane.1: the template with the options where it says @OPTIONS@.
+ */
 #include <stdio.h>
 #include <string.h>
 

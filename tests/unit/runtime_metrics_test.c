@@ -160,8 +160,8 @@ TEST(prometheus_text) {
                              "le=\"1.023e-06\"} 1\n");
     CHECK_CONTAINS(out.data, "le=\"4.095e-06\"} 3\n");
     CHECK_CONTAINS(out.data, "le=\"+Inf\"} 3\n");
-    CHECK_CONTAINS(out.data,
-                   "starlane_handler_seconds_sum{node=\"0\",host=\"n1\",region=\"eu\"} 3.072e-06\n");
+    CHECK_CONTAINS(
+        out.data, "starlane_handler_seconds_sum{node=\"0\",host=\"n1\",region=\"eu\"} 3.072e-06\n");
     CHECK_CONTAINS(out.data,
                    "starlane_handler_seconds_count{node=\"0\",host=\"n1\",region=\"eu\"} 3\n");
     int types = 0;
@@ -206,6 +206,7 @@ TEST(another_thread_may_read) {
     atomic_store(&stop, true);
     pthread_join(thread, NULL);
     CHECK_INT(sl_metric_value(metrics, SL_METRIC_loop_turns), 200000);
-    CHECK_INT(sl_histogram_count(&metrics->histograms[sl_metric_slot(SL_METRIC_handler_ns)]), 200000);
+    CHECK_INT(sl_histogram_count(&metrics->histograms[sl_metric_slot(SL_METRIC_handler_ns)]),
+              200000);
     free(metrics);
 }
