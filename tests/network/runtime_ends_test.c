@@ -366,7 +366,8 @@ TEST(nodes_stop_one_after_the_other) {
 
 TEST(a_node_that_never_says_goodbye_is_named) {
     world w;
-    REQUIRE(world_open(&w, &(world_options){.count = 4, .node = {.close_timeout_ns = 20000000}}));
+    REQUIRE(
+        world_open(&w, &(world_options){.count = 4, .node = {.close_timeout_ns = SL_NS_PER_S}}));
     for (uint32_t i = 0; i < 4; i++)
         sl_node_stop(w.nodes[i], 0);
     for (uint32_t i = 0; i < 4; i += 1 + (i == 1)) /* 2 does not run */
