@@ -13,8 +13,6 @@
 
 #include "bench/bench.h"
 
-extern char **environ;
-
 double machine_now_s(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -22,12 +20,13 @@ double machine_now_s(void) {
 }
 
 uint64_t machine_rss_bytes(void) {
-    unsigned long size = 0, resident = 0;
+    char line[256], *resident; /* the second number; the first is the size */
     FILE *file = fopen("/proc/self/statm", "r");
-    if (!file || fscanf(file, "%lu %lu", &size, &resident) != 2)
+    if (!file || !fgets(line, sizeof line, file))
         bench_die("/proc/self/statm cannot be read");
     fclose(file);
-    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    strtoul(line, &resident, 10);
+    return strtoul(resident, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
 static double cpu_s(int who) {

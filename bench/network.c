@@ -112,6 +112,8 @@ static void run_mpi(const network_plan *plan) {
 static void run_threads(const network_plan *plan) {
     sl_transport *transports[MOST_NODES];
     member members[MOST_NODES];
+    if (plan->nodes < 1 || plan->nodes > MOST_NODES)
+        bench_die("a network of %u nodes: 1 to %d are possible", plan->nodes, MOST_NODES);
     network_check(sl_thread_network_create(plan->nodes, 0, transports), "a network of threads");
     for (uint32_t i = 0; i < plan->nodes; i++)
         member_init(&members[i], plan, transports[i], i + 1);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { FREE_GATHERS = 64 };
+enum { FREE_GATHERS = 64, FLAT_MOST = 256 /* bytes; any frame holds such a record */ };
 
 sl_err sl_channels_init(sl_node *node) {
     sl_channels *channels = &node->channels;
@@ -220,7 +220,7 @@ static sl_err send_in_frame(sl_node *node, sl_addr from, sl_addr to, const sl_me
                             const void *body, size_t body_bytes) {
     sl_channel *channel = &node->channels.peers[to.node];
     sl_lane_out *out = &channel->out[type->lane];
-    uint8_t *at = reserve(node, out, sizeof(sl_record_head) + ((body_bytes + 7) & ~(size_t)7));
+    uint8_t *at = reserve(node, out, sizeof(sl_record_head) + sl_align8(body_bytes));
     if (!at)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
     sl_record_head head = record_head(from, to, type, body_bytes);
@@ -262,20 +262,49 @@ static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_mes
     return SL_OK;
 }
 
+static bool takes_messages(const sl_node *node, uint32_t peer) {
+    const sl_channel *channel = &node->channels.peers[peer];
+    return channel->state == SL_PEER_LIVE && !channel->goodbye_sent;
+}
+
 static sl_err sendable(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
     if (type->lane == SL_LANE_LOCAL)
         return sl_fail(SL_ERR_INTERNAL, "%s carries pointers and cannot leave the node",
                        type->record.name);
     if (to.node >= node->transport->count)
         return sl_fail(SL_ERR_DEAD, "the network has no node %u", to.node);
-    if (node->channels.peers[to.node].state != SL_PEER_LIVE ||
-        node->channels.peers[to.node].goodbye_sent)
+    if (!takes_messages(node, to.node))
         return sl_fail(SL_ERR_DEAD, "node %u is gone", to.node);
     return sl_record_check(&type->record, body);
 }
 
+/* The short way of most messages: nothing to check but the window, no bulk data, surely a frame's.
+ */
+static sl_err send_flat(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                        const void *body) {
+    sl_channel *channel = &node->channels.peers[to.node];
+    sl_lane_out *out = &channel->out[type->lane];
+    SL_TRY(admit(node, channel, to.node, type->lane, 0, 0));
+    size_t body_bytes = type->record.bytes;
+    uint8_t *at = reserve(node, out, sizeof(sl_record_head) + sl_align8(body_bytes));
+    if (!at)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
+    sl_record_head head = record_head(from, to, type, body_bytes);
+    memcpy(at, &head, sizeof head);
+    sl_copy_flat(at + sizeof head, body, body_bytes);
+    sl_metric_add(node->metrics, SL_METRIC_messages_sent, 1);
+    queued(node, to.node, type->lane);
+    return SL_OK;
+}
+
+static bool is_short_flat(const sl_message_type *type) {
+    return type->record.flat && type->record.bytes <= FLAT_MOST && type->lane != SL_LANE_LOCAL;
+}
+
 sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                        const void *body) {
+    if (is_short_flat(type) && to.node < node->transport->count && takes_messages(node, to.node))
+        return send_flat(node, from, to, type, body);
     SL_TRY(sendable(node, to, type, body));
     sl_channel *channel = &node->channels.peers[to.node];
     size_t body_bytes = sl_record_wire_bytes(&type->record, body);
@@ -284,7 +313,7 @@ sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message
     uint32_t transfers = 0;
     uint64_t bulk_bytes =
         type->has_blobs ? blob_transfer_bytes(&type->record, body, &transfers) : 0;
-    bool fits = sizeof(sl_frame_head) + sizeof(sl_record_head) + ((body_bytes + 7) & ~(size_t)7) <=
+    bool fits = sizeof(sl_frame_head) + sizeof(sl_record_head) + sl_align8(body_bytes) <=
                 node->channels.frame_bytes;
     if (!fits) {
         if (type->lane == SL_LANE_CONTROL)

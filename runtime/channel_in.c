@@ -277,6 +277,15 @@ static bool receive_whole(inbound *in, sl_actor *actor, const sl_message_type *t
     return put(in, actor, envelope, head, &parts, false);
 }
 
+/* The short way of most messages; everything it leaves out is for variable parts. */
+static bool receive_flat(inbound *in, sl_actor *actor, const sl_message_type *type,
+                         const sl_record_head *head, const uint8_t *body, uint32_t record_bytes) {
+    sl_addr from = {in->peer, head->from_slot, head->from_generation};
+    if (actor && head->body_bytes == type->record.bytes)
+        return sl_mailbox_put_flat(actor, type, from, record_bytes, body);
+    return receive_whole(in, actor, type, head, body, record_bytes);
+}
+
 /* False when the peer broke the protocol, or there is no memory to follow it; a message that does
  * not decode is dropped here. */
 static bool receive_message(inbound *in, const sl_record_head *head, const uint8_t *body,
@@ -291,6 +300,8 @@ static bool receive_message(inbound *in, const sl_record_head *head, const uint8
     sl_actor *actor = receiver_of(in, head);
     if (head->flags & SL_RECORD_BULK_BODY)
         return receive_bulk_body(in, actor, type, head, body, record_bytes);
+    if (type->record.flat)
+        return receive_flat(in, actor, type, head, body, record_bytes);
     return receive_whole(in, actor, type, head, body, record_bytes);
 }
 

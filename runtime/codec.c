@@ -5,6 +5,7 @@
  */
 #include "runtime/record.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum blob_tag { BLOB_NONE, BLOB_INLINE, BLOB_TRANSFER, BLOB_TAGS };
@@ -72,6 +73,7 @@ static uint8_t *put_blob(uint8_t *out, const sl_field *field, const sl_blob *blo
         *out++ = BLOB_INLINE;
         return put(put_u32(out, (uint32_t)blob->bytes), blob->data, blob->bytes);
     }
+    assert(parts); /* NULL for a list's records, and sl_message_define() admits no blob there */
     sl_blob_part *part = &parts->part[parts->count++];
     *part = (sl_blob_part){field->offset, parts->next_id++, blob->bytes};
     *out++ = BLOB_TRANSFER;
@@ -279,6 +281,7 @@ static sl_err decode_blob(reader *in, const sl_field *field, sl_blob **blob, sl_
         return sl_blob_copy(in->at - bytes, bytes, blob);
     }
     if (tag == BLOB_TRANSFER) {
+        assert(parts); /* as in put_blob() */
         sl_blob_part *part = &parts->part[parts->count++];
         part->offset = field->offset;
         part->id = take_u64(in);

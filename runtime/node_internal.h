@@ -8,6 +8,7 @@
 #include "runtime/channel.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
+#include "runtime/record.h"
 #include "runtime/runtime_msgs.h"
 #include "runtime/slab.h"
 #include "runtime/timer.h"
@@ -134,6 +135,7 @@ struct sl_node {
     uint64_t close_deadline_ns;
     uint64_t idle_since_ns; /* 0: the last turn did something */
     uint32_t turns;         /* that ran actors */
+    bool slow;              /* messages of the last timed turn took long: see mailbox.c */
 };
 
 static inline uint64_t sl_node_now_ns(const sl_node *node) {
@@ -159,6 +161,9 @@ sl_envelope *sl_envelope_take(sl_node *node, const sl_message_type *type, sl_add
                               size_t body_bytes, bool with_note);
 void sl_envelope_free(sl_node *node, sl_envelope *envelope);
 void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope);
+/* A flat message from another node, in one go; false when out of memory. */
+bool sl_mailbox_put_flat(sl_actor *actor, const sl_message_type *type, sl_addr from,
+                         uint32_t credit, const void *body);
 void sl_mailbox_drop_all(sl_actor *actor);
 void sl_actor_schedule(sl_actor *actor);
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,

@@ -2,6 +2,8 @@
 #ifndef SL_RUNTIME_RECORD_H
 #define SL_RUNTIME_RECORD_H
 
+#include <string.h>
+
 #include "runtime/message.h"
 
 /* Wire and memory size of a scalar kind; 0 for the others. */
@@ -25,6 +27,23 @@ static inline void *sl_field_in(const sl_field *field, void *body) {
 /* Memory of variable parts is 8-byte aligned. */
 static inline size_t sl_align8(size_t bytes) {
     return (bytes + 7) & ~(size_t)7;
+}
+
+/* Most messages are a few words: those are not worth a call. */
+static inline void sl_copy_flat(void *restrict to, const void *restrict from, size_t bytes) {
+    switch (bytes) {
+    case 8:
+        memcpy(to, from, 8);
+        return;
+    case 16:
+        memcpy(to, from, 16);
+        return;
+    case 24:
+        memcpy(to, from, 24);
+        return;
+    default:
+        memcpy(to, from, bytes);
+    }
 }
 
 #define SL_EACH_FIELD(f, record)                                                                   \

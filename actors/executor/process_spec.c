@@ -151,21 +151,22 @@ sl_err sl_process_spec_decode(const unsigned char *bytes, size_t size, sl_proces
     head h;
     if (!get_head(&r, &h))
         return sl_fail(SL_ERR_DECODE, "a command's first bytes do not decode");
-    size_t strings = (size_t)h.argument_count + h.variable_count + 2;
-    char *memory = malloc(strings * sizeof(char *) + h.cpu_count * sizeof(uint32_t));
-    if (!memory)
+    size_t string_count = (size_t)h.argument_count + h.variable_count + 2;
+    const char **strings =
+        malloc(string_count * sizeof *strings + h.cpu_count * sizeof *decoded.cpus);
+    if (!strings)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a command of %zu bytes", size);
-    uint32_t *cpus = (uint32_t *)(void *)(memory + strings * sizeof(char *));
-    if (!get_rest(&r, &h, &decoded, (const char **)(void *)memory, cpus)) {
-        free(memory);
+    uint32_t *cpus = (uint32_t *)(void *)(strings + string_count);
+    if (!get_rest(&r, &h, &decoded, strings, cpus)) {
+        free(strings);
         return sl_fail(SL_ERR_DECODE, "a command's strings do not decode");
     }
     sl_err err = sl_process_check(&decoded);
     if (err != SL_OK) {
-        free(memory);
+        free(strings);
         return err;
     }
     *spec = decoded;
-    *arrays = memory;
+    *arrays = strings;
     return SL_OK;
 }

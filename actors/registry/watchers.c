@@ -72,13 +72,19 @@ static sl_err tell(sl_watcher *watcher, const sl_members *members, sl_actor *sel
     return SL_OK;
 }
 
+/* The last one takes its place. */
+static void drop(sl_watchers *watchers, uint32_t i) {
+    sl_watcher gone = watchers->all[i];
+    watchers->all[i] = watchers->all[--watchers->count];
+    free(gone.told);
+}
+
 void sl_watchers_tell(sl_watchers *watchers, const sl_members *members, sl_actor *self) {
     for (uint32_t i = 0; i < watchers->count;) {
         sl_watcher *watcher = &watchers->all[i];
         sl_err err = tell(watcher, members, self);
         if (err == SL_ERR_DEAD) {
-            free(watcher->told);
-            *watcher = watchers->all[--watchers->count];
+            drop(watchers, i);
             continue;
         }
         if (err == SL_ERR_AGAIN)

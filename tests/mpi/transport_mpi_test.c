@@ -23,9 +23,10 @@ static size_t data_make(uint32_t rank, uint8_t *data) {
 /* This rank as the launcher says, before MPI does; 0 without one. */
 static uint32_t launched_rank(void) {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
+    const char *rank;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (getenv(names[i]))
-            return (uint32_t)atoi(getenv(names[i]));
+        if ((rank = getenv(names[i])))
+            return (uint32_t)atoi(rank);
     return 0;
 }
 
@@ -166,7 +167,7 @@ static void nothing(void *context, uint32_t peer, const void *frame, size_t byte
 /* The share of a core that a loop with nothing to do takes, over `span_ns`. */
 static double idle_share(sl_transport *t, uint64_t span_ns) {
     sl_transport_sink sink = {.frame = nothing};
-    uint64_t start = sl_clock_now_ns(), now = start;
+    uint64_t start = sl_clock_now_ns(), now;
     double cpu = cpu_s();
     while ((now = sl_clock_now_ns()) - start < span_ns) {
         uint32_t ticket = t->ops->arm(t);

@@ -8,6 +8,7 @@ static void run_graph(world_options where, scenario_graph_options what) {
     world w;
     where.seed = what.seed;
     scenario_graph_result *results = calloc(where.count, sizeof *results);
+    REQUIRE(results);
     REQUIRE(world_open(&w, &where));
     for (uint32_t i = 0; i < w.count; i++)
         scenario_graph_spawn(w.nodes[i], &what, &results[i]);

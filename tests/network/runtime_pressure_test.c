@@ -9,7 +9,7 @@ enum { LIMIT = 50, HEAD_BYTES = 200 };
 
 static scenario_pressure_result run_pressure(world_options where, scenario_pressure_options what) {
     world w;
-    scenario_pressure_result results[16];
+    scenario_pressure_result results[16] = {{.received = 0}};
     what.mailbox_limit = LIMIT;
     if (!world_open(&w, &where))
         return (scenario_pressure_result){.received = 0};

@@ -42,7 +42,7 @@ static void round_trip(const sl_message_type *type, sl_rng *rng) {
     encoded wire = encode(record, body);
     sl_blob_parts parts;
     void *back = decode(record, wire.wire, wire.bytes, &parts);
-    CHECK(back != NULL);
+    REQUIRE(back);
     CHECK_INT(parts.count, wire.parts.count);
     for (uint32_t i = 0; i < parts.count; i++) {
         CHECK_INT(parts.part[i].id, 100 + i);

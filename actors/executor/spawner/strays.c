@@ -101,8 +101,11 @@ static pid_t parent_of(pid_t pid) {
     char path[64], bytes[512];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
     char *name_end = read_file(path, bytes, sizeof bytes) > 0 ? strrchr(bytes, ')') : NULL;
-    int parent = -1;
-    return name_end && sscanf(name_end + 1, " %*c %d", &parent) == 1 ? (pid_t)parent : -1;
+    if (!name_end || strlen(name_end) < sizeof ") S 1" - 1)
+        return -1;
+    char *parent = name_end + sizeof ") S " - 1, *end;
+    long number = strtol(parent, &end, 10);
+    return end > parent ? (pid_t)number : -1;
 }
 
 /* Without it: every process of the machine, so only when no command runs. */
