@@ -100,6 +100,17 @@ static uint64_t least(uint64_t a, uint64_t b) {
 
 enum { SLOTS_OF_FREE_TASKS = 64 /* tasks that ask for nothing: a bound, so that they spread */ };
 
+bool sl_node_fits_now(const sl_node_view *view, const sl_task *task) {
+    const sl_amounts *offer = &view->offer, *others = &view->others, *mine = &view->mine;
+    if (!task->cpus && !task->gpus && !task->memory_bytes && !task->ucu_milli)
+        return view->tasks < SLOTS_OF_FREE_TASKS;
+    return task->cpus <= excess(offer->cores, others->cores + mine->cores) &&
+           task->gpus <= excess(offer->gpus, others->gpus + mine->gpus) &&
+           task->memory_bytes <=
+               excess(offer->memory_bytes, others->memory_bytes + mine->memory_bytes) &&
+           task->ucu_milli <= excess(offer->ucu_milli, others->ucu_milli + mine->ucu_milli);
+}
+
 uint64_t sl_node_slots(const sl_node_view *view, const sl_task *task) {
     const sl_amounts *offer = &view->offer, *others = &view->others, *mine = &view->mine;
     uint64_t slots = times(offer->cores, others->cores, mine->cores, task->cpus);

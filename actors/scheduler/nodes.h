@@ -59,6 +59,9 @@ bool sl_node_views_update(sl_node_views *nodes, const registry_member *member);
 /* Could the node ever run the task: is the offer large enough, and the region right? */
 bool sl_node_fits_ever(const sl_node_view *view, const sl_task *task);
 
+/* Could a task like this one start there now? As sl_node_slots() > 0, and cheaper. */
+bool sl_node_fits_now(const sl_node_view *view, const sl_task *task);
+
 /* How many tasks like this one could start there now: what is free divided by what one takes. */
 uint64_t sl_node_slots(const sl_node_view *view, const sl_task *task);
 

@@ -99,11 +99,22 @@ static bool has_room(const sl_scheduler *scheduler, const sl_node_view *view, co
     if (!view->usable || view->blocked || view->retry_ns > scheduler->pass_ns ||
         !sl_node_fits_ever(view, task))
         return false;
-    *slots = sl_node_slots(view, task);
-    if (*slots)
+    if (sl_node_fits_now(view, task)) {
+        *slots = sl_node_slots(view, task);
         return true;
+    }
+    *slots = 0;
     double run_s = sl_estimate_s(&scheduler->estimates, task->group, view->node);
     return view->tasks < concurrent(view, task) + backlog_allowed(view, task, run_s);
+}
+
+static bool has_room_somewhere(const sl_scheduler *scheduler, const sl_task *task) {
+    uint64_t slots;
+    for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
+        if (has_room(scheduler, &scheduler->nodes.views[node], task, &slots))
+            return true;
+    }
+    return false;
 }
 
 /* With the end of the job known: a task that declared, or is known to take, longer is not started.
@@ -298,6 +309,20 @@ static sl_task *best_head(const sl_scheduler *scheduler, const uint32_t *open, u
     return best;
 }
 
+/* Leaves out the shapes whose first task has room nowhere; those that have to be held stay. One
+ * sweep when something turned out to be full, instead of one search for the best each: there may be
+ * as many shapes as tasks. */
+static uint32_t drop_full(const sl_scheduler *scheduler, uint32_t *open, uint32_t count) {
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t key;
+        const sl_task *head = sl_queue_first(&scheduler->queue, &scheduler->tasks, open[i], &key);
+        if (head && (has_room_somewhere(scheduler, head) || !ends_in_time(scheduler, head)))
+            open[kept++] = open[i];
+    }
+    return kept;
+}
+
 static void start_retry_timer(sl_scheduler *scheduler) {
     uint64_t soonest_ns = UINT64_MAX;
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
@@ -326,11 +351,14 @@ void sl_scheduler_place(sl_scheduler *scheduler) {
     if (!open)
         return;
     memcpy(open, scheduler->queue.active, count * sizeof *open);
+    count = drop_full(scheduler, open, count);
     for (sl_task *task; (task = best_head(scheduler, open, count, &at));) {
         if (!ends_in_time(scheduler, task))
             hold(scheduler, task);
-        else if (!place_one(scheduler, task))
+        else if (!place_one(scheduler, task)) {
             open[at] = open[--count];
+            count = drop_full(scheduler, open, count);
+        }
     }
     free(open);
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {

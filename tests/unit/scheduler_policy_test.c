@@ -148,6 +148,27 @@ TEST(views_account_what_is_placed) {
     sl_node_views_fini(&nodes);
 }
 
+TEST(what_fits_now_has_a_slot_and_what_does_not_has_none) {
+    sl_node_views nodes;
+    CHECK_INT(sl_node_views_init(&nodes, 1), SL_OK);
+    sl_node_view *view = &nodes.views[0];
+    int fitted = 0;
+    for (uint64_t i = 0; i < 4096; i++) { /* small numbers, so that all borders are met */
+        view->offer = (sl_amounts){i % 3, i / 3 % 2, i / 7 % 5, i / 11 % 4};
+        view->mine = (sl_amounts){i / 2 % 4, i / 5 % 2, i / 3 % 3, 0};
+        view->others = (sl_amounts){i / 13 % 2, 0, i / 17 % 2, i / 19 % 3};
+        view->tasks = (uint32_t)(i % 130);
+        sl_task task = {.cpus = i / 23 % 2,
+                        .gpus = i / 29 % 2,
+                        .memory_bytes = i / 31 % 3,
+                        .ucu_milli = i / 37 % 2};
+        CHECK_INT(sl_node_fits_now(view, &task), sl_node_slots(view, &task) > 0);
+        fitted += sl_node_fits_now(view, &task);
+    }
+    CHECK(fitted > 100 && fitted < 4000);
+    sl_node_views_fini(&nodes);
+}
+
 TEST(others_count_only_while_a_node_refuses_us) {
     sl_node_views nodes;
     CHECK_INT(sl_node_views_init(&nodes, 1), SL_OK);
