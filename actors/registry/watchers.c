@@ -72,25 +72,20 @@ static sl_err tell(sl_watcher *watcher, const sl_members *members, sl_actor *sel
     return SL_OK;
 }
 
-/* The last one takes its place. */
-static void drop(sl_watchers *watchers, uint32_t i) {
-    sl_watcher gone = watchers->all[i];
-    watchers->all[i] = watchers->all[--watchers->count];
-    free(gone.told);
-}
-
 void sl_watchers_tell(sl_watchers *watchers, const sl_members *members, sl_actor *self) {
-    for (uint32_t i = 0; i < watchers->count;) {
-        sl_watcher *watcher = &watchers->all[i];
-        sl_err err = tell(watcher, members, self);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < watchers->count; i++) {
+        sl_watcher watcher = watchers->all[i];
+        sl_err err = tell(&watcher, members, self);
         if (err == SL_ERR_DEAD) {
-            drop(watchers, i);
+            free(watcher.told);
             continue;
         }
         if (err == SL_ERR_AGAIN)
-            sl_await_room(self, watcher->at);
+            sl_await_room(self, watcher.at);
         else if (err != SL_OK)
             sl_warn("registry", "cannot tell an actor of the network: %s", sl_err_detail());
-        i++;
+        watchers->all[kept++] = watcher;
     }
+    watchers->count = kept;
 }
