@@ -20,14 +20,29 @@ static sl_err no_memory(void) {
     return sl_fail(SL_ERR_NO_MEMORY, "no memory for another task");
 }
 
+/* The beginning of a value as JSON, for a message. */
+typedef struct excerpt {
+    char text[48];
+    size_t length;
+    bool cut;
+} excerpt;
+
+static int add_to_excerpt(const char *bytes, size_t size, void *context) {
+    excerpt *of = context;
+    size_t room = sizeof of->text - 1 - of->length, taken = size < room ? size : room;
+    memcpy(of->text + of->length, bytes, taken);
+    of->length += taken;
+    of->cut |= taken < size;
+    return of->cut ? -1 : 0;
+}
+
 /* `give` says what would have been right. */
 static sl_err refuse(const json_t *value, const char *give) {
-    char shown[48];
-    size_t size = json_dumpb(value, shown, sizeof shown - 4,
+    excerpt shown = {.length = 0};
+    (void)json_dump_callback(value, add_to_excerpt, &shown,
                              JSON_ENCODE_ANY | JSON_COMPACT | JSON_ENSURE_ASCII);
-    bool cut = size > sizeof shown - 4;
-    shown[cut ? sizeof shown - 4 : size] = '\0';
-    return sl_fail(SL_ERR_INVALID, "%s%s is not allowed; give %s", shown, cut ? "..." : "", give);
+    return sl_fail(SL_ERR_INVALID, "%s%s is not allowed; give %s", shown.text,
+                   shown.cut ? "..." : "", give);
 }
 
 /* ---- values ---- */

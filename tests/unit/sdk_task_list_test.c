@@ -58,6 +58,8 @@ static const bad_line bad_lines[] = {
     {"{\"shell\":\"ls\",\"name\":\"a\\u007f\"}", "name: it contains the control character 0x7f"},
     /* numbers */
     {"{\"shell\":\"ls\",\"cpus\":0}", "cpus: 0 is not allowed; give " NUMBER("1", "65536")},
+    {"{\"shell\":\"ls\",\"cpus\":\"01234567890123456789012345678901234567890123456789\"}",
+     "cpus: \"0123456789012345678901234567890123456789012345... is not allowed; give "},
     {"{\"shell\":\"ls\",\"cpus\":65537}", "cpus: 65537 is not allowed; give " NUMBER("1", "65536")},
     {"{\"shell\":\"ls\",\"cpus\":1.5}", "cpus: 1.5 is not allowed; give " NUMBER("1", "65536")},
     {"{\"shell\":\"ls\",\"cpus\":\"2\"}", "cpus: \"2\" is not allowed"},
