@@ -179,7 +179,7 @@ static sl_err bulk_start_all(sl_node *node, uint32_t peer, const void *body,
 }
 
 /* Room for a record of `bytes` at the end of the lane, or NULL. */
-static uint8_t *reserve(sl_node *node, sl_lane_out *out, size_t bytes) {
+static inline uint8_t *reserve(sl_node *node, sl_lane_out *out, size_t bytes) {
     sl_channels *channels = &node->channels;
     sl_gather *gather = out->tail;
     if (!gather || gather->bytes + bytes > channels->frame_bytes || gather->records == UINT16_MAX) {
@@ -199,9 +199,11 @@ static uint8_t *reserve(sl_node *node, sl_lane_out *out, size_t bytes) {
 static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_only);
 
 /* Full frames leave at once; the rest waits for the end of the turn. */
-static void queued(sl_node *node, uint32_t peer, sl_lane lane) {
-    sl_lane_out *out = &node->channels.peers[peer].out[lane];
-    sl_channel_mark(node, peer);
+static inline void queued(sl_node *node, uint32_t peer, sl_lane lane) {
+    sl_channel *channel = &node->channels.peers[peer];
+    const sl_lane_out *out = &channel->out[lane];
+    if (!channel->dirty)
+        sl_channel_mark(node, peer);
     if (out->head != out->tail)
         (void)flush_lane(node, peer, lane, true);
 }
@@ -466,7 +468,7 @@ void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t byte
     sl_channel *channel = &node->channels.peers[peer];
     channel->in[lane].consumed_bytes += bytes;
     channel->bulk_consumed_bytes += bulk_bytes;
-    if (credit_due(node, channel))
+    if (!channel->dirty && credit_due(node, channel))
         sl_channel_mark(node, peer);
 }
 
