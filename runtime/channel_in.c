@@ -401,9 +401,16 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
         sl_channel_mark(node, peer); /* its credit may let something leave */
 }
 
+/* What is decoded far ahead of its handling only grows cold in the cache: while enough short
+ * messages wait, frames are taken one by one. A slow actor is no reason to leave control messages
+ * behind its backlog: then everything is taken, as far as the senders' windows let it come. */
+static size_t poll_budget(const sl_node *node) {
+    return node->messages_waiting > SL_ENOUGH_MESSAGES && !node->slow ? 1 : SL_POLL_BUDGET;
+}
+
 bool sl_channels_poll(sl_node *node) {
     const sl_transport_sink sink = {node, on_frame, on_bulk_sent, on_bulk_received};
-    bool any = node->transport->ops->poll(node->transport, &sink, SL_POLL_BUDGET) > 0;
+    bool any = node->transport->ops->poll(node->transport, &sink, poll_budget(node)) > 0;
     if (any && node->channels.stalled)
         sl_transfers_start_stalled(node);
     return any;

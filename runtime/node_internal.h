@@ -95,7 +95,7 @@ typedef struct sl_waiter {
     sl_addr who;
 } sl_waiter;
 
-enum { SL_ACTOR_CHUNK = 1024, SL_POLL_BUDGET = 64 };
+enum { SL_ACTOR_CHUNK = 1024, SL_POLL_BUDGET = 64, SL_ENOUGH_MESSAGES = 512 };
 
 typedef enum sl_node_phase { SL_NODE_RUNNING, SL_NODE_CLOSING, SL_NODE_CLOSED } sl_node_phase;
 
