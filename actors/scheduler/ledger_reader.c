@@ -204,11 +204,12 @@ static sl_err begin_walk(walk *w, const char *tasks, const char *edges) {
     return edges ? sl_ledger_query(w->reader, edges, &w->edges) : SL_OK;
 }
 
-/* One transaction, so that all parts are of one moment. `id` < 0: all tasks. */
+/* One transaction, so that all parts are of one moment; a savepoint, since a visitor may walk too.
+ * `id` < 0: all tasks. */
 static sl_err run_walk(sl_ledger_reader *reader, const char *tasks, const char *edges, int64_t id,
                        sl_ledger_visit_entry *visit, void *context, uint64_t *visited) {
     walk w = {.reader = reader};
-    SL_TRY(sl_ledger_sql_run(reader->db, reader->path, "BEGIN"));
+    SL_TRY(sl_ledger_sql_run(reader->db, reader->path, "SAVEPOINT walk"));
     sl_err err = begin_walk(&w, tasks, edges);
     if (err == SL_OK && id >= 0) {
         sqlite3_bind_int64(w.tasks, 1, id);
@@ -221,7 +222,7 @@ static sl_err run_walk(sl_ledger_reader *reader, const char *tasks, const char *
     sqlite3_finalize(w.tasks);
     sqlite3_finalize(w.edges);
     free(w.after);
-    sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL); /* nothing was written */
+    sqlite3_exec(reader->db, "RELEASE walk", NULL, NULL, NULL);
     return err;
 }
 

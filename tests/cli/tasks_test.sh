@@ -97,13 +97,15 @@ says "no node of the network could ever run it"
 
 # --- time: what cannot end in time is not started ---
 printf '{"name":"short","shell":"touch short"}\n{"name":"long","shell":"touch long","timeout_s":3600}\n' >timed
+echo '{"name":"later","shell":"true","after":["short","long"]}' >>timed
 code 75 starlane run --time-limit 60 --output timed.out timed && says "to go on: starlane run --resume"
 holds "the short one ran" -e short
 holds "the long one did not" ! -e long
 code 0 starlane explain timed.out long && shows "the run ended before it started"
-code 0 starlane run --resume timed.out && says "2 done"
+code 0 starlane explain timed.out later && shows "it waits for 1 task to end" && shows "long"
+code 0 starlane run --resume timed.out && says "3 done"
 holds "and now it did" -e long
-code 0 starlane run --resume timed.out && says "2 done"
+code 0 starlane run --resume timed.out && says "3 done"
 
 # --- records ---
 code 0 starlane run --nodes 2 --trace trace.json --metrics metrics.json --output records --array 1-20 -- true
