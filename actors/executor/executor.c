@@ -1,6 +1,6 @@
 /* Design notes
- * An attempt is in exactly one place: backlog, a run, or ended. It is answered exactly once:
- * refused before it is created, or with a result when it leaves `ended`. A run holds exactly one
+ * An attempt is in exactly one place: backlog, a run, ended, or refused. It is answered exactly
+ * once: when it leaves one of the last two. A run holds exactly one
  * grant from its start to its end, so what is granted is the sum over runs. */
 #include "actors/executor/executor_internal.h"
 
@@ -35,6 +35,7 @@ static void executor_stop(sl_actor *self, void *state) {
     sl_executor *executor = state;
     destroy_list(executor, &executor->backlog);
     destroy_list(executor, &executor->ended);
+    destroy_list(executor, &executor->refused);
     for (sl_run *run = executor->running; run; run = run->next) {
         sl_executor_cancel_run(executor, run);
         run->executor = NULL;
@@ -169,6 +170,7 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
     }
     sl_executor_go(executor);
     sl_executor_send_ended(executor);
+    sl_executor_send_refused(executor);
     sl_executor_report_free(executor);
     return SL_OK;
 }

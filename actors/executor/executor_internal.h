@@ -24,6 +24,7 @@ typedef struct sl_attempt {
     uint32_t function;
     uint8_t kind;
     uint8_t cancelled;
+    uint32_t refusal;        /* sl_err: why it was refused */
     uint64_t run_ns;         /* of a function: from its call to its return */
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
@@ -63,7 +64,8 @@ struct sl_executor {
     sl_grant_pool *grants;
     sl_slab slab;
     sl_attempts backlog;
-    sl_attempts ended; /* results that have not left */
+    sl_attempts ended;   /* results that have not left */
+    sl_attempts refused; /* and refusals: of these only owner, task, attempt and refusal count */
     sl_run *running;
     uint32_t running_count; /* attempts started and not ended */
     sl_function_pace *paces;
@@ -99,6 +101,7 @@ void sl_executor_functions_ended(sl_executor *executor, sl_run *run);
 
 /* executor_report.c */
 void sl_executor_send_ended(sl_executor *executor);
+void sl_executor_send_refused(sl_executor *executor);
 void sl_executor_report_free(sl_executor *executor);
 void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uint32_t attempt,
                         sl_err why);

@@ -6,25 +6,58 @@
 enum {
     RESULTS_MOST = 1024,  /* in one message */
     RESULTS_BYTES = 8192, /* and about so many bytes, so that it travels in a frame */
-    RESULT_BYTES = 96     /* of one without its message and output */
+    RESULT_BYTES = 96,    /* of one without its message and output */
+    REFUSALS_MOST = 64    /* in one message */
 };
 static const uint64_t free_period_ns = 20 * SL_NS_PER_MS;
 
+/* ---- refusals ---- */
+
+/* A refusal that were lost would leave the task assigned for ever: it waits for room like a
+ * result. */
 void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uint32_t attempt,
                         sl_err why) {
-    scheduler_refused_one one = {task, attempt, (uint32_t)why};
-    scheduler_refused refused = {.attempts = {&one, 1}};
-    /* A refusal that finds no room would leave the task assigned for ever: it goes as a result
-     * instead, which waits for room. */
-    if (scheduler_refused_send(executor->self, owner, &refused) == SL_OK)
-        return;
     sl_attempt *answer = sl_slab_take(&executor->slab, sizeof *answer);
-    if (!answer)
+    if (!answer) {
+        sl_error("executor", "no memory to refuse an attempt");
         return;
-    *answer =
-        (sl_attempt){.owner = owner, .result = {.task = task, .attempt = attempt, .exit_code = -1}};
-    sl_attempt_end(executor, answer, SL_TASK_NOT_STARTED, "refused by a busy node");
+    }
+    *answer = (sl_attempt){
+        .owner = owner, .refusal = (uint32_t)why, .result = {.task = task, .attempt = attempt}};
+    sl_attempts_push(&executor->refused, answer);
 }
+
+/* Those of one owner at the head of the list. */
+static uint32_t gather_refused(const sl_attempts *refused, scheduler_refused_one *ones) {
+    uint32_t count = 0;
+    for (const sl_attempt *attempt = refused->head;
+         attempt && count < REFUSALS_MOST && sl_addr_equal(attempt->owner, refused->head->owner);
+         attempt = attempt->next)
+        ones[count++] = (scheduler_refused_one){attempt->result.task, attempt->result.attempt,
+                                                attempt->refusal};
+    return count;
+}
+
+void sl_executor_send_refused(sl_executor *executor) {
+    scheduler_refused_one ones[REFUSALS_MOST];
+    while (executor->refused.head) {
+        sl_addr owner = executor->refused.head->owner;
+        uint32_t count = gather_refused(&executor->refused, ones);
+        scheduler_refused body = {.attempts = {ones, count}};
+        sl_err err = scheduler_refused_send(executor->self, owner, &body);
+        if (err == SL_ERR_AGAIN) {
+            sl_await_room(executor->self, owner);
+            return;
+        }
+        if (err != SL_OK)
+            sl_debug("executor", "%u refusals for an owner that is gone: %s", count,
+                     sl_err_detail());
+        for (uint32_t i = 0; i < count; i++)
+            sl_attempt_destroy(executor, sl_attempts_pop(&executor->refused));
+    }
+}
+
+/* ---- results ---- */
 
 /* The results of the longest run of one owner at the head of the list. */
 static uint32_t gather(const sl_attempts *ended, scheduler_result *results) {
@@ -63,7 +96,9 @@ void sl_executor_send_ended(sl_executor *executor) {
     free(results);
 }
 
-static void tell_registry(sl_executor *executor) {
+/* ---- what is free ---- */
+
+static sl_err tell_registry(sl_executor *executor) {
     sl_grant_request all = sl_grant_offered(executor->grants),
                      free_now = sl_grant_free(executor->grants);
     registry_offer offer = {.cores = all.cores,
@@ -77,7 +112,7 @@ static void tell_registry(sl_executor *executor) {
                             .running = executor->running_count,
                             .backlog = executor->backlog.count};
     registry_free body = {.offer = {&offer, 1}};
-    (void)registry_free_send(
+    return registry_free_send(
         executor->self,
         sl_addr_well_known(sl_node_id(sl_actor_node(executor->self)), SL_SLOT_REGISTRY), &body);
 }
@@ -92,6 +127,7 @@ void sl_executor_report_free(sl_executor *executor) {
         return;
     }
     executor->told_free_ns = now_ns;
-    executor->free_changed = false;
-    tell_registry(executor);
+    executor->free_changed = tell_registry(executor) == SL_ERR_AGAIN;
+    if (executor->free_changed) /* others may be waiting for these very cores */
+        executor->free_timer = sl_timer_start(executor->self, free_period_ns, 0);
 }

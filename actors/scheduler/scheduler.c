@@ -63,6 +63,7 @@ static void scheduler_stop(sl_actor *self, void *state) {
     free(scheduler->scores);
     free(scheduler->outcomes);
     free(scheduler->outcome_slots);
+    free(scheduler->to_cancel.slots);
     free(scheduler->to_record.slots);
     free(scheduler->undelivered.slots);
     sl_estimates_fini(&scheduler->estimates);
@@ -93,87 +94,16 @@ static void on_room(sl_scheduler *scheduler, const node_room *room) {
         scheduler->nodes.views[room->at.node].blocked = 0;
 }
 
-/* ---- cancel and drain ---- */
-
-static void cancel_attempt(sl_scheduler *scheduler, const sl_task *task) {
-    executor_attempt attempt = {sl_task_number(task), task->attempts};
-    executor_cancel cancel = {.attempts = {&attempt, 1}};
-    /* A full window delays the cancellation, not more: the attempt then ends by itself. */
-    if (executor_cancel_send(scheduler->self, sl_addr_well_known(task->node, SL_SLOT_EXECUTOR),
-                             &cancel) != SL_OK)
-        sl_warn("scheduler", "cannot cancel task %s: %s", sl_task_name(task), sl_err_detail());
-}
-
-static void cancel_task(sl_scheduler *scheduler, sl_task *task) {
-    task->cancelled = 1;
-    switch (task->state) {
-    case SL_TASK_QUEUED:
-        sl_queue_take(&scheduler->queue, &scheduler->tasks, task);
-        sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
-        break;
-    case SL_TASK_HELD:
-        scheduler->held--;
-        sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
-        break;
-    case SL_TASK_BLOCKED:
-        sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
-        break;
-    case SL_TASK_ASSIGNED:
-    case SL_TASK_RUNNING:
-        cancel_attempt(scheduler, task);
-        break;
-    default:
-        break;
-    }
-}
-
-static void for_each_task(sl_scheduler *scheduler, void (*act)(sl_scheduler *, sl_task *)) {
-    for (uint32_t slot = 0; slot < scheduler->tasks.chunk_count * SL_TASK_CHUNK; slot++) {
-        sl_task *task = sl_task_at(&scheduler->tasks, slot);
-        if (task->state != SL_TASK_FREE)
-            act(scheduler, task);
-    }
-}
-
-static void on_cancel(sl_scheduler *scheduler, const sl_message *message) {
-    const scheduler_cancel *cancel = message->body;
-    uint32_t submitter = sl_task_submitter(&scheduler->tasks, message->from);
-    if (submitter == UINT32_MAX)
-        return;
-    sl_task *task;
-    if (!cancel->all) {
-        if (sl_task_by_tag(&scheduler->tasks, submitter, cancel->tag, &task) == SL_TAG_LIVE)
-            cancel_task(scheduler, task);
-        return;
-    }
-    for (uint32_t slot = 0; slot < scheduler->tasks.chunk_count * SL_TASK_CHUNK; slot++) {
-        task = sl_task_at(&scheduler->tasks, slot);
-        if (task->state != SL_TASK_FREE && task->submitter == submitter)
-            cancel_task(scheduler, task);
-    }
-}
-
-static void drain_task(sl_scheduler *scheduler, sl_task *task) {
-    if (task->state == SL_TASK_ASSIGNED || task->state == SL_TASK_RUNNING)
-        cancel_attempt(scheduler, task);
-    else if (task->state == SL_TASK_DOUBTFUL)
-        sl_scheduler_stop_doubtful(scheduler, task);
-}
-
-static void on_drain(sl_scheduler *scheduler) {
-    if (scheduler->draining)
-        return;
-    scheduler->draining = true;
-    for_each_task(scheduler, drain_task);
-}
+/* ---- drained ---- */
 
 /* Nothing runs, is recorded or undelivered, and nothing may start: says so once to every submitter.
  */
 static void tell_drained(sl_scheduler *scheduler) {
     bool stuck = scheduler->draining || (scheduler->held && !scheduler->queue.count);
-    if (!stuck || scheduler->drained_told || scheduler->placed || scheduler->doubtful ||
-        scheduler->posts_under_way || scheduler->to_record.count || scheduler->undelivered.count ||
-        scheduler->submits_head)
+    bool to_write =
+        !scheduler->ledger_lost && (scheduler->to_record.count || scheduler->submits_head);
+    if (!stuck || scheduler->drained_told || scheduler->placed || scheduler->doubtful || to_write ||
+        scheduler->posts_under_way || scheduler->undelivered.count)
         return;
     scheduler->drained_told = true;
     for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
@@ -192,6 +122,8 @@ static void tell_drained(sl_scheduler *scheduler) {
 static void on_timer(sl_scheduler *scheduler, const node_timer *timer) {
     if (timer->timer == scheduler->retry_timer)
         scheduler->retry_timer = 0;
+    else if (timer->timer == scheduler->record_timer)
+        scheduler->record_timer = 0;
     else
         sl_scheduler_on_doubt_over(scheduler, timer->cookie);
 }
@@ -199,6 +131,7 @@ static void on_timer(sl_scheduler *scheduler, const node_timer *timer) {
 void sl_scheduler_after(sl_scheduler *scheduler) {
     if (!scheduler->draining)
         sl_scheduler_place(scheduler);
+    sl_scheduler_send_cancels(scheduler);
     sl_scheduler_pump(scheduler);
     sl_scheduler_flush_outcomes(scheduler);
     tell_drained(scheduler);
@@ -227,10 +160,10 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         on_view(scheduler, message->body);
         break;
     case scheduler_cancel_id:
-        on_cancel(scheduler, message);
+        sl_scheduler_on_cancel(scheduler, message);
         break;
     case scheduler_drain_id:
-        on_drain(scheduler);
+        sl_scheduler_on_drain(scheduler);
         break;
     case node_event_id:
         sl_scheduler_on_ledger(scheduler, (sl_ledger_wait *)node_event_of(message));

@@ -55,11 +55,14 @@ struct sl_scheduler {
     double pass_wall_s;
     uint64_t submit_ns; /* when the submit that is handled came */
 
+    sl_slot_list to_cancel; /* placed tasks whose executor is to be told to end them */
+
     /* ledger */
     sl_slot_list to_record; /* ended tasks whose result is to be posted */
     sl_submit_wait *submits_head;
     sl_submit_wait *submits_tail;
     uint32_t posts_under_way;
+    bool ledger_lost; /* nothing can be written any more: what has ended stays unrecorded */
 
     /* results for submitters, gathered while one message is handled */
     scheduler_outcome *outcomes;
@@ -72,6 +75,8 @@ struct sl_scheduler {
     uint64_t held;
     uint64_t doubtful;
     uint64_t retry_timer;
+    uint64_t record_timer; /* results wait for company until it fires */
+    uint64_t recorded_ns;  /* when results were posted last */
     bool draining;
     bool drained_told;
     bool impossible_checked; /* since the network's view last changed */
@@ -108,6 +113,11 @@ void sl_scheduler_on_node_gone(sl_scheduler *scheduler, uint32_t node);
 /* Ends a task for good with a status and message of the scheduler's own (it ran nowhere last). */
 void sl_scheduler_give_up(sl_scheduler *scheduler, sl_task *task, sl_task_status status,
                           const char *message);
+
+/* scheduler_cancel.c */
+void sl_scheduler_on_cancel(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_on_drain(sl_scheduler *scheduler);
+void sl_scheduler_send_cancels(sl_scheduler *scheduler);
 
 /* scheduler_ledger.c */
 sl_err sl_scheduler_post_submit(sl_scheduler *scheduler, sl_ledger_wait *wait);

@@ -10,7 +10,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RESULTS_MOST = 2048, POSTS_MOST = 3, EXPLAIN_CANDIDATES = 8 };
+enum {
+    RESULTS_MOST = 2048,
+    RESULTS_ENOUGH = 256, /* worth a sync at once */
+    POSTS_MOST = 3,
+    EXPLAIN_CANDIDATES = 8
+};
+
+/* A sync costs about as much processor time as starting a command. While other attempts run, a
+ * result waits this long for company; the tasks after it do not wait: the ledger keeps their order.
+ */
+static const uint64_t company_ns = 4 * SL_NS_PER_MS;
 
 /* On the writer's thread. */
 static void on_durable(void *context, sl_err err) {
@@ -19,6 +29,21 @@ static void on_durable(void *context, sl_err err) {
     if (err != SL_OK)
         snprintf(wait->detail, sizeof wait->detail, "%s", sl_err_detail());
     sl_notify(wait->node, &wait->event); /* the scheduler may be gone by now, its node is not */
+}
+
+/* A ledger that cannot be written any more: no result is reported that is not on disk. The node
+ * ends; the run can be resumed from what the disk has. */
+static void ledger_lost(sl_scheduler *scheduler, const char *why) {
+    if (scheduler->ledger_lost)
+        return;
+    scheduler->ledger_lost = true;
+    sl_error("scheduler",
+             "the ledger failed, the run ends (resume it when the cause is mended): %s", why);
+    for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
+        (void)sl_fail(SL_ERR_LEDGER, "%s", why);
+        sl_scheduler_tell_accepted(scheduler, scheduler->tasks.submitters[i].addr, 0, 0,
+                                   SL_ERR_LEDGER);
+    }
 }
 
 /* ---- submits ---- */
@@ -177,20 +202,42 @@ static bool pump_results(sl_scheduler *scheduler) {
     if (wait)
         free(wait->tasks.slots);
     free(wait);
-    if (err == SL_ERR_AGAIN && !scheduler->posts_under_way)
-        (void)sl_timer_start(scheduler->self, SL_NS_PER_MS, 0);
+    if (err == SL_ERR_LEDGER)
+        ledger_lost(scheduler, sl_err_detail());
+    else if (!scheduler->posts_under_way)
+        (void)sl_timer_start(scheduler->self, SL_NS_PER_MS, SL_TASK_NO_NUMBER);
     return false;
 }
 
+/* Is it time to post results? If not, a timer is running that says when. */
+static bool results_are_due(sl_scheduler *scheduler) {
+    if (!scheduler->to_record.count || scheduler->posts_under_way >= POSTS_MOST)
+        return false;
+    if (scheduler->to_record.count >= RESULTS_ENOUGH || !scheduler->placed)
+        return true;
+    uint64_t now_ns = sl_now_ns(scheduler->self);
+    if (now_ns - scheduler->recorded_ns >= company_ns) {
+        scheduler->recorded_ns = now_ns;
+        return true;
+    }
+    if (!scheduler->record_timer)
+        scheduler->record_timer = sl_timer_start(scheduler->self, company_ns, SL_TASK_NO_NUMBER);
+    return !scheduler->record_timer;
+}
+
 void sl_scheduler_pump(sl_scheduler *scheduler) {
-    while (scheduler->to_record.count && scheduler->posts_under_way < POSTS_MOST &&
-           pump_results(scheduler)) {
+    if (scheduler->ledger_lost)
+        return;
+    while (results_are_due(scheduler) && pump_results(scheduler)) {
     }
     while (scheduler->submits_head) {
         sl_submit_wait *entry = scheduler->submits_head;
         sl_err err = post_now(scheduler, entry->wait);
-        if (err == SL_ERR_AGAIN)
+        if (err == SL_ERR_AGAIN) {
+            if (!scheduler->posts_under_way) /* what fills the queue calls nobody back */
+                (void)sl_timer_start(scheduler->self, SL_NS_PER_MS, SL_TASK_NO_NUMBER);
             return;
+        }
         scheduler->submits_head = entry->next;
         if (!scheduler->submits_head)
             scheduler->submits_tail = NULL;
@@ -215,19 +262,10 @@ static void results_durable(sl_scheduler *scheduler, sl_ledger_wait *wait) {
     free(wait);
 }
 
-/* A ledger that cannot be written any more: no result is reported that is not on disk. The node
- * ends; the run can be resumed from what the disk has. */
-static void ledger_lost(sl_scheduler *scheduler, sl_ledger_wait *wait) {
-    sl_error("scheduler",
-             "the ledger failed, the run ends (resume it when the cause is mended): %s",
-             wait->detail);
+static void results_lost(sl_scheduler *scheduler, sl_ledger_wait *wait) {
+    ledger_lost(scheduler, wait->detail);
     free(wait->tasks.slots);
     free(wait);
-    for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
-        (void)sl_fail(SL_ERR_LEDGER, "the ledger could not be written");
-        sl_scheduler_tell_accepted(scheduler, scheduler->tasks.submitters[i].addr, 0, 0,
-                                   SL_ERR_LEDGER);
-    }
 }
 
 void sl_scheduler_on_ledger(sl_scheduler *scheduler, sl_ledger_wait *wait) {
@@ -239,7 +277,7 @@ void sl_scheduler_on_ledger(sl_scheduler *scheduler, sl_ledger_wait *wait) {
     else if (wait->err == SL_OK)
         results_durable(scheduler, wait);
     else
-        ledger_lost(scheduler, wait);
+        results_lost(scheduler, wait);
 }
 
 /* ---- records that ride along ---- */

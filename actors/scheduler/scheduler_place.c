@@ -332,7 +332,7 @@ static void start_retry_timer(sl_scheduler *scheduler) {
     }
     if (soonest_ns != UINT64_MAX && !scheduler->retry_timer)
         scheduler->retry_timer =
-            sl_timer_start(scheduler->self, soonest_ns - scheduler->pass_ns, 0);
+            sl_timer_start(scheduler->self, soonest_ns - scheduler->pass_ns, SL_TASK_NO_NUMBER);
 }
 
 static const sl_trace_point place_point = {

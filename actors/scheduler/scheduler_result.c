@@ -196,9 +196,12 @@ static void judge(sl_scheduler *scheduler, sl_task *task, const scheduler_result
     if (!tries_again(task, result->status)) {
         finish(scheduler, task, result->status, result);
     } else {
+        bool to_front = result->status == SL_TASK_LOST;
         sl_scheduler_write_attempt(scheduler, task, result);
         sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_retried, 1);
-        sl_scheduler_ready(scheduler, task, result->status == SL_TASK_LOST);
+        free(task->end); /* of this attempt, if it was doubtful; a later end is another */
+        task->end = NULL;
+        sl_scheduler_ready(scheduler, task, to_front);
     }
 }
 
@@ -234,6 +237,12 @@ void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message)
 
 /* ---- refusals and losses ---- */
 
+/* The node is full, or short of something, now; else it will never take the task. */
+static bool is_worth_another_try(sl_err why) {
+    return why == SL_ERR_REFUSED || why == SL_ERR_IMPOSSIBLE || why == SL_ERR_CANCELLED ||
+           why == SL_ERR_NO_MEMORY || why == SL_ERR_AGAIN;
+}
+
 static void refused(sl_scheduler *scheduler, sl_task *task, sl_err why) {
     sl_node_view *view = &scheduler->nodes.views[task->node];
     unplace(scheduler, task);
@@ -244,6 +253,9 @@ static void refused(sl_scheduler *scheduler, sl_task *task, sl_err why) {
     sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_retried, 1);
     if (task->cancelled)
         sl_scheduler_give_up(scheduler, task, SL_TASK_CANCELLED, "cancelled before it started");
+    else if (!is_worth_another_try(why))
+        sl_scheduler_give_up(scheduler, task, SL_TASK_NOT_STARTED,
+                             "the node it was given to cannot read it");
     else if (scheduler->draining)
         task->state = SL_TASK_STOPPED;
     else

@@ -118,6 +118,9 @@ static inline sl_task *sl_task_at(const sl_task_table *table, uint32_t slot) {
     return &table->chunks[slot / SL_TASK_CHUNK][slot % SL_TASK_CHUNK];
 }
 
+/* No task's number. */
+#define SL_TASK_NO_NUMBER UINT64_MAX
+
 /* The number that travels: slot and generation. */
 static inline uint64_t sl_task_number(const sl_task *task) {
     return (uint64_t)task->generation << 32 | task->slot;

@@ -71,3 +71,16 @@ code 0 ranks 4 run --resume mpi
 holds "nothing told ran again" -z "$(comm -12 told <(sort begun | uniq -d))"
 holds "all have ended" "$(sort -u ended | wc -l)" = "$tasks"
 holds "all have a result" "$(wc -l <mpi/results.jsonl)" = "$tasks"
+
+# --- a disk that fills up while results are written: the run ends, and goes on where there is room ---
+cramped() { (
+    trap '' XFSZ
+    ulimit -f "$1"
+    shift
+    exec "$command_path" "$@"
+); }
+for i in {1..1000}; do echo "echo $i"; done >many
+code 1 cramped 400 run --nodes 2 --shell --output cramped many
+says "the ledger failed" && says "resume it when the cause is mended"
+code 0 starlane run --nodes 2 --resume cramped && says "1000 done"
+holds "all have a result" "$(wc -l <cramped/results.jsonl)" = 1000

@@ -169,6 +169,8 @@ typedef struct network_options {
     const char *const *regions;
     const char *policy;
     uint32_t without;
+    uint32_t liar; /* node liar - 1 has no cores, whatever the registry says; 0: none lies */
+    uint32_t mailbox_limit;
 } network_options;
 
 typedef struct member {
@@ -203,7 +205,7 @@ static void spawn_actors(member *m, const network_options *options, const sl_fun
     sl_grant_core cores[64];
     for (uint32_t i = 0; i < options->cores; i++)
         cores[i] = (sl_grant_core){0, 1, {i}};
-    bool none = sl_node_id(m->node) == options->without;
+    bool none = sl_node_id(m->node) == options->without || sl_node_id(m->node) + 1 == options->liar;
     sl_fake_registry fake = {options->nodes, options->cores,   options->gpus,   1ull << 30,
                              1000,           options->regions, options->without};
     sl_executor_options executor = {
@@ -230,8 +232,10 @@ static void run_network(const network_options *options, plan *p) {
     sl_functions *functions = functions_create();
     REQUIRE(sl_thread_network_create(options->nodes, 0, transports) == SL_OK);
     for (uint32_t i = 0; i < options->nodes; i++) {
-        sl_node_options node_options = {
-            .transport = transports[i], .incarnation = i + 1, .seed = i};
+        sl_node_options node_options = {.transport = transports[i],
+                                        .incarnation = i + 1,
+                                        .seed = i,
+                                        .mailbox_limit = options->mailbox_limit};
         REQUIRE(sl_node_create(&node_options, &members[i].node) == SL_OK);
         sl_pool_options pool_options = {.threads = options->cores};
         REQUIRE(sl_pool_create(members[i].node, &pool_options, &members[i].pool) == SL_OK);
@@ -289,6 +293,22 @@ TEST(a_node_without_cores_gets_nothing) {
     plan *p = plan_create(500, "add_one");
     network_options options = {.nodes = 2, .cores = 1, .without = 0};
     run_network(&options, p);
+    for (uint32_t t = 0; t < p->count; t++)
+        CHECK_INT(p->outcomes[t].node, 1);
+    free(p);
+}
+
+/* More refusals at once than the mailbox holds: each must arrive, and fail no task. */
+TEST(a_node_that_refuses_all_fails_none) {
+    plan *p = plan_create(500, "add_one");
+    network_options options = {.nodes = 2,
+                               .cores = 64,
+                               .without = UINT32_MAX,
+                               .liar = 1,
+                               .mailbox_limit = 16,
+                               .policy = "random"};
+    run_network(&options, p);
+    CHECK_INT(count_status(p, SL_TASK_DONE), 500);
     for (uint32_t t = 0; t < p->count; t++)
         CHECK_INT(p->outcomes[t].node, 1);
     free(p);
