@@ -80,6 +80,7 @@ static sl_err follow(sl_network *network, const sl_run_request *request, int *co
         sl_run_signals_take();
     *code = SL_RUN_BAD_INPUT;
     SL_TRY(sl_network_agree(network, see_directory(network, &word)));
+    *code = SL_RUN_FAILED;
     SL_TRY(sl_network_agree(network, SL_OK)); /* the first rank opens its files */
     return serve(network, code);
 }

@@ -69,7 +69,7 @@ static void check_finished(sl_run_state *run) {
 static void on_drained(sl_run_state *run) {
     if (run->draining)
         sl_run_end(run, run->code, run->reason);
-    else if (run->next < run->total) /* those held back are not all there are */
+    else if (run->next < run->total || run->unaccepted) /* those held back are not all there are */
         return;
     else
         sl_run_end(run, SL_RUN_REQUEUE, "requeue");
