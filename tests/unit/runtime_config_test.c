@@ -140,7 +140,7 @@ TEST(numbers) {
 TEST(defaults_are_in_force) {
     sl_config *config = fresh();
     CHECK_INT(sl_config_int(config, SL_OPT_NODES), 1);
-    CHECK_INT(sl_config_duration_ns(config, SL_OPT_HEARTBEAT_MS), 500000000);
+    CHECK_INT(sl_config_duration_ns(config, SL_OPT_HEARTBEAT_MS), 100000000);
     CHECK_INT(sl_config_bytes(config, SL_OPT_WINDOW_BYTES), 1048576);
     CHECK_INT(sl_config_enum(config, SL_OPT_LOG_FORMAT), 0);
     CHECK_STR(sl_config_text(config, SL_OPT_POLICY), "earliest-completion");
