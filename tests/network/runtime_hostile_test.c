@@ -295,7 +295,7 @@ TEST(a_peer_that_sends_beyond_the_window_is_lost) {
     }
     sl_channels_poll(s.node);
     CHECK(sl_node_peer_alive(s.node, HOSTILE)); /* 64 at a time: still within 1 MiB */
-    for (int i = 0; i < 1000; i++) /* one by one, while so many wait */
+    for (int i = 0; i < 1000; i++)              /* one by one, while so many wait */
         sl_channels_poll(s.node);
     CHECK(!sl_node_peer_alive(s.node, HOSTILE));
     CHECK(sl_node_loads(s.node).messages <= (1 << 20) / 1700);
