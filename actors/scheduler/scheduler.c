@@ -56,6 +56,10 @@ static void scheduler_stop(sl_actor *self, void *state) {
         free(each->wait);
         free(each);
     }
+    for (sl_notice *each = scheduler->notices_head, *next; each; each = next) {
+        next = each->next;
+        free(each);
+    }
     if (scheduler->policy)
         scheduler->policy->ops->destroy(scheduler->policy);
     free(scheduler->outbox);
@@ -103,7 +107,7 @@ static void tell_drained(sl_scheduler *scheduler) {
     bool to_write =
         !scheduler->ledger_lost && (scheduler->to_record.count || scheduler->submits_head);
     if (!stuck || scheduler->drained_told || scheduler->placed || scheduler->doubtful || to_write ||
-        scheduler->posts_under_way || scheduler->undelivered.count)
+        scheduler->posts_under_way || scheduler->undelivered.count || scheduler->notices_head)
         return;
     scheduler->drained_told = true;
     for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
@@ -132,6 +136,7 @@ void sl_scheduler_after(sl_scheduler *scheduler) {
     if (!scheduler->draining)
         sl_scheduler_place(scheduler);
     sl_scheduler_send_cancels(scheduler);
+    sl_scheduler_send_notices(scheduler);
     sl_scheduler_pump(scheduler);
     sl_scheduler_flush_outcomes(scheduler);
     tell_drained(scheduler);

@@ -1,11 +1,57 @@
-/* Telling submitters how their tasks ended. Outcomes are gathered while one message is handled and
- * sent together. What a full mailbox refuses waits in `undelivered`, with the task still in its
- * table. */
+/* Telling submitters that their tasks are accepted, and how they ended. Outcomes are gathered while
+ * one message is handled and sent together. What a full mailbox refuses waits in `undelivered`,
+ * with the task still in its table. */
 #include "actors/scheduler/scheduler_internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { OUTCOMES_MOST = 4096 /* in one message */ };
+
+/* ---- accepted ---- */
+
+static sl_err send_notice(sl_scheduler *scheduler, const sl_notice *notice) {
+    scheduler_accepted accepted = {notice->first_tag, notice->count, notice->err,
+                                   sl_text_of(notice->detail)};
+    sl_err err = scheduler_accepted_send(scheduler->self, notice->to, &accepted);
+    if (err == SL_ERR_AGAIN)
+        sl_await_room(scheduler->self, notice->to);
+    else if (err != SL_OK)
+        sl_debug("scheduler", "tasks of a submitter that is gone: %s", sl_err_detail());
+    return err;
+}
+
+void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t first_tag,
+                                uint32_t count, sl_err err) {
+    sl_notice *notice = calloc(1, sizeof *notice);
+    if (!notice) {
+        sl_error("scheduler", "no memory to tell a submitter that its tasks are accepted");
+        return;
+    }
+    *notice = (sl_notice){.to = to, .first_tag = first_tag, .count = count, .err = (uint32_t)err};
+    if (err != SL_OK)
+        snprintf(notice->detail, sizeof notice->detail, "%s", sl_err_detail());
+    if (scheduler->notices_tail)
+        scheduler->notices_tail->next = notice;
+    else
+        scheduler->notices_head = notice;
+    scheduler->notices_tail = notice;
+    sl_scheduler_send_notices(scheduler);
+}
+
+/* In order; the first that finds no room keeps back those behind it. */
+void sl_scheduler_send_notices(sl_scheduler *scheduler) {
+    for (sl_notice *notice; (notice = scheduler->notices_head);) {
+        if (send_notice(scheduler, notice) == SL_ERR_AGAIN)
+            return;
+        scheduler->notices_head = notice->next;
+        if (!scheduler->notices_head)
+            scheduler->notices_tail = NULL;
+        free(notice);
+    }
+}
+
+/* ---- ended ---- */
 
 static scheduler_outcome outcome_of(const sl_task *task, const scheduler_result *result) {
     return (scheduler_outcome){.tag = task->tag,

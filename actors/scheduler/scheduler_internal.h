@@ -38,6 +38,16 @@ typedef struct sl_submit_wait {
     sl_ledger_wait *wait;
 } sl_submit_wait;
 
+/* A scheduler_accepted that has not left. */
+typedef struct sl_notice {
+    struct sl_notice *next;
+    sl_addr to;
+    uint64_t first_tag;
+    uint32_t count;
+    uint32_t err;
+    char detail[512];
+} sl_notice;
+
 struct sl_scheduler {
     sl_actor *self;
     sl_scheduler_options options;
@@ -63,6 +73,9 @@ struct sl_scheduler {
     sl_submit_wait *submits_tail;
     uint32_t posts_under_way;
     bool ledger_lost; /* nothing can be written any more: what has ended stays unrecorded */
+
+    sl_notice *notices_head; /* submits whose submitters' mailboxes were full */
+    sl_notice *notices_tail;
 
     /* results for submitters, gathered while one message is handled */
     scheduler_outcome *outcomes;
@@ -92,8 +105,6 @@ void sl_scheduler_accepted(sl_scheduler *scheduler, sl_ledger_wait *wait);
 void sl_scheduler_ready(sl_scheduler *scheduler, sl_task *task, bool to_front);
 sl_ledger_wait *sl_ledger_wait_create(sl_scheduler *scheduler, uint32_t submitter,
                                       uint64_t first_tag);
-void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t first_tag,
-                                uint32_t count, sl_err err);
 
 /* scheduler_place.c */
 void sl_scheduler_place(sl_scheduler *scheduler);
@@ -131,6 +142,10 @@ void sl_scheduler_write_placement(sl_scheduler *scheduler, const sl_task *task,
 void sl_scheduler_write_node(sl_scheduler *scheduler, const sl_node_view *view);
 
 /* scheduler_deliver.c */
+/* `err`: why they are not, with its cause in sl_err_detail(). Waits for room at the submitter. */
+void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t first_tag,
+                                uint32_t count, sl_err err);
+void sl_scheduler_send_notices(sl_scheduler *scheduler);
 void sl_scheduler_deliver(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result);
 void sl_scheduler_flush_outcomes(sl_scheduler *scheduler);
 

@@ -4,15 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t first_tag,
-                                uint32_t count, sl_err err) {
-    scheduler_accepted accepted = {first_tag, count, (uint32_t)err,
-                                   err == SL_OK ? sl_text_of("") : sl_text_of(sl_err_detail())};
-    if (scheduler_accepted_send(scheduler->self, to, &accepted) != SL_OK)
-        sl_warn("scheduler", "cannot tell a submitter that its tasks are accepted: %s",
-                sl_err_detail());
-}
-
 void sl_scheduler_ready(sl_scheduler *scheduler, sl_task *task, bool to_front) {
     task->state = SL_TASK_QUEUED;
     if (sl_queue_put(&scheduler->queue, &scheduler->tasks, task, to_front) != SL_OK)
