@@ -193,6 +193,8 @@ sl_err sl_network_loop(sl_network *network, uint32_t *code) {
         sl_node_stop(network->nodes[i].node, SL_RUN_FAILED);
     run_loop(&network->nodes[0]);
     for (uint32_t i = 1; i < network->local_count; i++) {
+        /* Told already, unless it took the first one, which was silent for long, to be dead. */
+        sl_node_stop(network->nodes[i].node, network->nodes[0].code);
         if (network->nodes[i].threaded)
             pthread_join(network->nodes[i].thread, NULL);
         network->nodes[i].threaded = false;
