@@ -71,6 +71,7 @@ typedef struct sl_run_state {
     bool ending;
     bool closer_running;
     uint64_t unaccepted;
+    uint64_t log_troubles; /* failed writes of results.jsonl and the joblog */
     uint64_t drain_deadline_ns;
     pthread_t closer;
     sl_event closed;
@@ -130,6 +131,9 @@ void sl_run_on_accepted(sl_run_state *run, const scheduler_accepted *accepted);
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done);
 /* Writes a finished task down: results.jsonl, joblog, counts. */
 void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *result, bool earlier);
+
+/* Says now and then that a line could not be written, for the cause in sl_err_detail(). */
+void sl_run_log_trouble(sl_run_state *run);
 
 /* Ends the run: with what is on disk already, or after the running tasks were ended. */
 void sl_run_end(sl_run_state *run, int code, const char *reason);

@@ -123,9 +123,9 @@ static void tick(sl_run_state *run) {
     (void)sl_timer_start(run->self, TICK_NS, COOKIE_TICK);
     sl_progress_report(&run->progress, &run->counts, now_ns);
     if (sl_line_log_tick(&run->results) != SL_OK)
-        sl_warn("run", "%s", sl_err_detail());
+        sl_run_log_trouble(run);
     if (run->has_joblog && sl_line_log_tick(&run->joblog) != SL_OK)
-        sl_warn("run", "%s", sl_err_detail());
+        sl_run_log_trouble(run);
     if (run->draining && now_ns > run->drain_deadline_ns) {
         run->network->clean = false;
         run->network->stuck = true;

@@ -26,10 +26,17 @@ void sl_run_say(sl_run_state *run, const char *format, ...) {
 
 /* ---- writing one down ---- */
 
-static void add_line(sl_line_log *log, const sl_strbuf *line) {
+/* Said at the 1st, 2nd, 4th, 8th … time: a full disk would say it for every task. */
+void sl_run_log_trouble(sl_run_state *run) {
+    uint64_t count = ++run->log_troubles;
+    if ((count & (count - 1)) == 0)
+        sl_error("run", "%s (the ledger has it all the same)", sl_err_detail());
+}
+
+static void add_line(sl_run_state *run, sl_line_log *log, const sl_strbuf *line) {
     if (sl_strbuf_err(line) == SL_OK && sl_line_log_add(log, line->data, line->length) == SL_OK)
         return;
-    sl_error("run", "%s", sl_err_detail()); /* the ledger has it all the same */
+    sl_run_log_trouble(run);
 }
 
 static uint64_t stdout_bytes(const sl_run_state *run, const char *name) {
@@ -50,7 +57,7 @@ static void log_job(sl_run_state *run, uint32_t task, const sl_task_result *resu
                     sl_strbuf_err(&command) == SL_OK ? command.data : result->name);
     sl_strbuf_fini(&command);
     if (run->line.length)
-        add_line(&run->joblog, &run->line);
+        add_line(run, &run->joblog, &run->line);
 }
 
 void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *result, bool earlier) {
@@ -63,7 +70,7 @@ void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *resul
                            result->start_s, result->end_s);
     sl_strbuf_clear(&run->line);
     sl_result_write(&run->line, result);
-    add_line(&run->results, &run->line);
+    add_line(run, &run->results, &run->line);
     if (run->has_joblog)
         log_job(run, task, result);
 }
