@@ -3,15 +3,15 @@
 #
 #   run.sh PROBE [STARLANE]    PROBE: probe.c, built. Without STARLANE only the cluster is proven.
 #
-# All jobs are submitted at the start, Slurm runs them side by side, and each is judged when it has
-# ended. Exit code 77: Slurm cannot be started here, and standard error says why.
+# All jobs but one are submitted together, Slurm runs them side by side, and each is judged when it
+# has ended. Exit code 77: Slurm cannot be started here, and standard error says why.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 probe=${1:?usage: run.sh PROBE [STARLANE]}
 starlane=${2:-}
 templates=$here/../../slurm
 passed=0 failed=0
-give_up=240 # seconds from the start, for all jobs together
+declare -A most=([requeue]=150) # seconds a job may take, from when it is submitted; others: 90
 
 cluster() { "$here/cluster.sh" "$@"; }
 slurm() { cluster run "$@"; }
@@ -22,14 +22,31 @@ slurm() { cluster run "$@"; }
 submit() {
     local name=$1
     shift
+    echo $SECONDS >"$shared/$name/since"
     (cd "$shared/$name" && slurm sbatch --parsable "$@" >job) || echo "cannot submit $name" >&2
 }
 
-# Waits until every part of the job has ended; prints their "STATE EXITCODE" lines.
+# A rank was killed before MPI_Init returned: Starlane had not said a word (since the job was queued
+# again, if it was), and its only frame in the backtrace, if any, is the call. The other ranks then
+# wait for ever.
+died_in_mpi_init() {
+    local log text
+    for log in "$shared/$1"/*.log; do
+        text=$(tac "$log" 2>/dev/null | sed '/DUE TO JOB REQUEUE/q')
+        grep -qE 'Process received signal|: (Segmentation fault|Aborted|Bus error)' <<<"$text" &&
+            ! grep -qE '^starlane: |^[0-9]+/[0-9]+ ' <<<"$text" &&
+            { grep -q MPI_Init <<<"$text" || ! grep -q 'starlane(' <<<"$text"; } && return 0
+    done
+    return 1
+}
+
+# Waits until every part of the job has ended, or it is plain that it will not; prints their
+# "STATE EXITCODE" lines.
 ended() {
-    local job states=""
+    local job states="" since
     job=$(cat "$shared/$1/job")
-    while [ $SECONDS -lt $give_up ] && [ -e "$shared" ]; do
+    since=$(cat "$shared/$1/since")
+    while true; do
         states=$(slurm scontrol --oneliner show job "$job" |
             sed -E 's/.* JobState=([A-Z_]+) .* ExitCode=([0-9:]+) .*/\1 \2/')
         if [ -n "$states" ] && ! grep -qvE '^(COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL) ' \
@@ -37,15 +54,22 @@ ended() {
             echo "$states"
             return 0
         fi
+        [ $((SECONDS - since)) -lt "${most[$1]:-90}" ] && ! died_in_mpi_init "$1" || break
         sleep 0.5
     done
-    echo "not ended $SECONDS s after the start: $states"
+    if died_in_mpi_init "$1"; then
+        echo "job $job died in MPI_Init"
+    else
+        echo "job $job hangs: $((SECONDS - since)) s after it was submitted it is: $states"
+    fi
+    slurm scancel --signal=KILL "$job"
+    slurm scancel "$job"
     return 1
 }
 
 succeeded() {
     local states
-    states=$(ended "$1" | sort -u)
+    states=$(ended "$1" | sort -u) || { echo "$states" && return 1; }
     [ "$states" = "COMPLETED 0:0" ] || { echo "job ended as: $states" && return 1; }
 }
 
@@ -54,12 +78,30 @@ results() { python3 "$here/results.py" "$@"; }
 
 same() { [ "$1" = "$2" ] || { printf 'is:\n%s\nshould be:\n%s\n' "$1" "$2" && return 1; }; }
 
+check() { # NAME
+    (set -e; cd "$shared/$1"; "check_$1") >"$shared/$1/verdict" 2>&1
+}
+
+# All of a job's test from its beginning; what there was goes aside.
+again() { # NAME
+    echo "$1: the job died in MPI_Init, before Starlane did anything; submitted once more:" >&2
+    grep -shE 'Signal|signal|Segmentation|MPI_Init' "$shared/$1"/*.log | sed 's/^/    /' >&2
+    mv "$shared/$1" "$shared/$1.died"
+    mkdir "$shared/$1"
+    (cd "$shared/$1" && "submit_$1")
+}
+
 judge() {
-    local name=$1 start=$SECONDS
-    (set -e; cd "$shared/$name"; "check_$name") >"$shared/$name/verdict" 2>&1
-    # Asked like this because inside an `if` set -e would not hold.
-    # shellcheck disable=SC2181
-    if [ $? = 0 ]; then
+    local name=$1 start=$SECONDS passes
+    check "$name"
+    passes=$?
+    if [ $passes != 0 ] && died_in_mpi_init "$name"; then
+        again "$name"
+        check "$name"
+        passes=$?
+    fi
+    # Not `if check …`: inside an `if` set -e would not hold.
+    if [ $passes = 0 ]; then
         passed=$((passed + 1))
         echo "ok $name ($((SECONDS - start)) s)"
     else
@@ -78,7 +120,7 @@ task() { # NAME SHELL [MORE MEMBERS]
 probe_words() { sed -E 's/^rank //' | sort -n | cut -d' ' -f"$1"; }
 
 check_step_over_nodes() {
-    slurm srun --mpi=pmix --nodes=4 --ntasks-per-node=2 "$shared/probe" >seen
+    slurm timeout 60 srun --mpi=pmix --nodes=4 --ntasks-per-node=2 "$shared/probe" >seen
     same "$(probe_words 3,5,7,9 <seen | sort -u)" "8 n1 ok wan.us-west.n1
 8 n2 ok wan.us-west.n2
 8 n3 ok wan.eu-central.n3
@@ -98,7 +140,7 @@ check_step_of_components() {
 }
 
 check_step_with_gpus() {
-    slurm srun --mpi=pmix --nodelist=n1,n2 --ntasks-per-node=2 --gpus-per-task=1 \
+    slurm timeout 60 srun --mpi=pmix --nodelist=n1,n2 --ntasks-per-node=2 --gpus-per-task=1 \
         "$shared/probe" >seen
     same "$(probe_words 5,15 <seen | sort)" "n1 0
 n1 1
@@ -134,7 +176,10 @@ submit_many_nodes() {
     slurm sdiag --reset >/dev/null
     submit many_nodes --cpus-per-task=2 "$templates/many-nodes.sbatch" tasks.jsonl out
     # Not by asking Slurm, whose count of questions is what this is about.
-    timeout 60 sh -c 'until [ -s out/summary.json ]; do sleep 0.2; done'
+    local end=$((SECONDS + 60))
+    until [ -s out/summary.json ] || [ $SECONDS -ge $end ] || died_in_mpi_init many_nodes; do
+        sleep 0.2
+    done
     sleep 1
     slurm sdiag >sdiag
 }
@@ -257,15 +302,20 @@ shared=$STARLANE_SLURM_DIR/shared
 cp "$probe" "$shared/probe"
 
 tests=(step_over_nodes step_of_components step_with_gpus)
-jobs=()
+alone=() jobs=()
 if [ -n "$starlane" ]; then
     export STARLANE=$starlane
-    jobs=(many_nodes requeue one_node array regions components gpus end_time)
+    alone=(many_nodes) # as Slurm counts the questions of all jobs
+    jobs=(requeue one_node array regions components gpus end_time)
 fi
-for name in "${tests[@]}" "${jobs[@]}"; do
+for name in "${tests[@]}" "${alone[@]}" "${jobs[@]}"; do
     mkdir "$shared/$name"
 done
 for name in "${tests[@]}"; do
+    judge "$name"
+done
+for name in "${alone[@]}"; do
+    cd "$shared/$name" && "submit_$name"
     judge "$name"
 done
 for name in "${jobs[@]}"; do
