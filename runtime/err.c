@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static const struct {
     const char *name;
@@ -34,8 +35,11 @@ bool sl_err_retryable(sl_err err) {
 sl_err(sl_fail)(sl_err err, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(detail, sizeof detail, format, arguments);
+    /* Not into `detail` itself: a caller may pass the cause on as an argument. */
+    char text[sizeof detail];
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    memcpy(detail, text, strlen(text) + 1);
     return err;
 }
 

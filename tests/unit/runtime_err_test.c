@@ -61,3 +61,9 @@ TEST(the_cause_is_per_thread) {
     pthread_join(thread, NULL);
     CHECK_STR(sl_err_detail(), "mine");
 }
+
+TEST(a_cause_may_be_part_of_the_next) {
+    CHECK_INT(sl_fail(SL_ERR_IO, "disk %d is full", 3), SL_ERR_IO);
+    CHECK_INT(sl_fail(SL_ERR_FAILED, "cannot save: %s", sl_err_detail()), SL_ERR_FAILED);
+    CHECK_STR(sl_err_detail(), "cannot save: disk 3 is full");
+}
