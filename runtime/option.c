@@ -1,5 +1,7 @@
 #include "runtime/option.h"
 
+#include "runtime/edit_distance.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -37,32 +39,11 @@ bool sl_option_find(const char *name, size_t length, sl_opt *id) {
     return false;
 }
 
-/* Levenshtein's distance by one row of the matrix; longer names than the table's are far from all.
- */
-static size_t distance(const char *a, const char *b) {
-    size_t row[SL_OPTION_NAME_BYTES], n = strlen(b);
-    if (strlen(a) >= SL_OPTION_NAME_BYTES || n >= SL_OPTION_NAME_BYTES)
-        return SL_OPTION_NAME_BYTES;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1]; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            size_t insert = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            row[j] = change < insert ? change : insert;
-        }
-    }
-    return row[n];
-}
-
 const char *sl_option_nearest(const char *name) {
     const char *nearest = NULL;
     size_t best = strlen(name) / 3 + 1; /* at most a third of it may be wrong */
     for (int i = 0; i < SL_OPT_COUNT; i++) {
-        size_t d = distance(name, options[i].name);
+        size_t d = sl_edit_distance(name, options[i].name);
         if (d <= best && (!nearest || d < best)) {
             best = d;
             nearest = options[i].name;

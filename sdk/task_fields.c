@@ -4,6 +4,8 @@
  */
 #include "sdk/task_fields.h"
 
+#include "runtime/edit_distance.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <string.h>
@@ -309,33 +311,11 @@ static const field_type *field_find(const char *name, bool stored) {
 
 /* ---- unknown fields ---- */
 
-/* Edits (insert, delete, replace) between two short words; words over 31 bytes count as far apart.
- */
-static unsigned edit_distance(const char *left, const char *right) {
-    size_t rows = strlen(left), columns = strlen(right);
-    unsigned row[32];
-    if (rows > 31 || columns > 31)
-        return 99;
-    for (size_t j = 0; j <= columns; j++)
-        row[j] = (unsigned)j;
-    for (size_t i = 1; i <= rows; i++) {
-        unsigned diagonal = row[0];
-        row[0] = (unsigned)i;
-        for (size_t j = 1; j <= columns; j++) {
-            unsigned replace = diagonal + (left[i - 1] != right[j - 1]);
-            unsigned either = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replace < either ? replace : either;
-        }
-    }
-    return row[columns];
-}
-
 static sl_err unknown_field(const char *name) {
     const char *nearest = NULL;
-    unsigned best = 3;
+    size_t best = 3;
     for (size_t i = 0; i < FIELD_COUNT; i++) {
-        unsigned distance = edit_distance(name, field_types[i].name);
+        size_t distance = sl_edit_distance(name, field_types[i].name);
         if (!field_types[i].stored_only && distance < best) {
             best = distance;
             nearest = field_types[i].name;

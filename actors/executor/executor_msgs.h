@@ -17,9 +17,6 @@ typedef enum sl_task_status {
     SL_TASK_STATUSES
 } sl_task_status;
 
-/* "done", "failed", "signalled", "timed_out", "cancelled", "not_started", "skipped", "lost". */
-const char *sl_task_status_name(sl_task_status status);
-
 #define SL_PROTOCOL "actors/executor/executor_msgs.def"
 #include "runtime/protocol.h"
 #endif
