@@ -59,6 +59,8 @@ uint32_t sl_node_id(const sl_node *node);
 uint32_t sl_node_count(const sl_node *node);
 uint64_t sl_now_ns(const sl_actor *self);
 double sl_wall_s(const sl_actor *self);
+/* Processor time of the calling thread, by the node's clock. */
+uint64_t sl_thread_ns(const sl_actor *self);
 sl_rng *sl_node_rng(sl_node *node);
 sl_metrics *sl_node_metrics(sl_node *node);
 

@@ -22,6 +22,11 @@ double sl_wall_s(const sl_actor *self) {
     return self->node->clock->wall_s(self->node->clock);
 }
 
+uint64_t sl_thread_ns(const sl_actor *self) {
+    const sl_clock *clock = self->node->clock;
+    return clock->thread_ns ? clock->thread_ns(clock) : 0;
+}
+
 /* ---- slots ---- */
 
 static sl_err chunk_add(sl_node *node) {

@@ -37,5 +37,12 @@ static void real_sleep_ns(const sl_clock *clock, uint64_t pause_ns) {
     nanosleep(&pause, NULL);
 }
 
-const sl_clock sl_clock_real = {
-    .now_ns = real_now_ns, .wall_s = real_wall_s, .sleep_ns = real_sleep_ns};
+static uint64_t real_thread_ns(const sl_clock *clock) {
+    (void)clock;
+    return sl_clock_thread_ns();
+}
+
+const sl_clock sl_clock_real = {.now_ns = real_now_ns,
+                                .wall_s = real_wall_s,
+                                .sleep_ns = real_sleep_ns,
+                                .thread_ns = real_thread_ns};

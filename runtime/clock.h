@@ -21,6 +21,8 @@ struct sl_clock {
     double (*wall_s)(const sl_clock *clock);
     /* Pauses the calling thread for `pause_ns`; a signal may end it early. */
     void (*sleep_ns)(const sl_clock *clock, uint64_t pause_ns);
+    /* Processor time of the calling thread; NULL: not known, which counts as none. */
+    uint64_t (*thread_ns)(const sl_clock *clock);
 };
 
 /* The machine's own clock. */

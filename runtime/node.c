@@ -269,6 +269,27 @@ static uint64_t sleep_limit_ns(const sl_node *node) {
     return timer_ns < limit_ns ? timer_ns : limit_ns;
 }
 
+uint64_t sl_node_rest_ns(const sl_node *node) {
+    bool asked_to_stop =
+        node->phase == SL_NODE_RUNNING && atomic_load_explicit(&node->stop_requested,
+                                                               memory_order_relaxed);
+    if (node->urgent.head || node->ready.head || asked_to_stop ||
+        atomic_load_explicit(&node->events, memory_order_relaxed))
+        return 0;
+    uint64_t timer_ns = sl_timers_delay_ns(&node->timers, sl_node_now_ns(node));
+    if (node->phase == SL_NODE_CLOSING && timer_ns > SL_NS_PER_MS)
+        return SL_NS_PER_MS;
+    return timer_ns;
+}
+
+bool sl_node_closed(const sl_node *node, sl_err *err, uint32_t *code) {
+    if (node->phase != SL_NODE_CLOSED)
+        return false;
+    *err = node->failure;
+    *code = node->code;
+    return true;
+}
+
 static void sleep_until_woken(sl_node *node) {
     const sl_transport_ops *ops = node->transport->ops;
     uint32_t ticket = ops->arm(node->transport);

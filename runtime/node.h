@@ -41,6 +41,11 @@ sl_err sl_node_run(sl_node *node, uint32_t *code);
 /* One turn of the loop: true when anything was done. For tests and the simulator. */
 bool sl_node_turn(sl_node *node);
 
+/* For who turns the loop: how long it may rest unless something comes for it (0: it has work,
+ * UINT64_MAX: for ever); and whether it has come to its end, with what sl_node_run() would say. */
+uint64_t sl_node_rest_ns(const sl_node *node);
+bool sl_node_closed(const sl_node *node, sl_err *err, uint32_t *code);
+
 /* Tells this node to stop with `code`. Any thread. */
 void sl_node_stop(sl_node *node, uint32_t code);
 

@@ -15,6 +15,8 @@ struct sl_pool {
     uint32_t idle;
     bool closing;
     uint32_t count; /* threads started */
+    void (*run)(void *context, sl_job *job);
+    void *context;
     char name[12];
     pthread_t threads[];
 };
@@ -65,11 +67,13 @@ sl_err sl_pool_create(sl_node *node, const sl_pool_options *options, sl_pool **o
     if (!pool)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a pool");
     pool->node = node;
+    pool->run = options->run;
+    pool->context = options->context;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->posted, NULL);
     snprintf(pool->name, sizeof pool->name, "%s",
              options->thread_name ? options->thread_name : "pool");
-    for (uint32_t i = 0; i < options->threads; i++) {
+    for (uint32_t i = 0; i < options->threads && !pool->run; i++) {
         if (thread_start(pool, i, options->cpus) != 0) {
             sl_pool_destroy(pool);
             return sl_fail(SL_ERR_UNAVAILABLE, "cannot start pool thread %u of %u", i + 1,
@@ -83,6 +87,10 @@ sl_err sl_pool_create(sl_node *node, const sl_pool_options *options, sl_pool **o
 
 void sl_pool_post(sl_pool *pool, sl_job *job) {
     job->next = NULL;
+    if (pool->run) {
+        pool->run(pool->context, job);
+        return;
+    }
     pthread_mutex_lock(&pool->lock);
     if (pool->tail)
         pool->tail->next = job;

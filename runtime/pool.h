@@ -18,6 +18,10 @@ typedef struct sl_job {
 typedef struct sl_pool_options {
     uint32_t threads; /* at least 1 */
     const int *cpus;  /* OS cpu each thread is bound to, `threads` of them; NULL: not bound */
+    /* Runs each job in place of threads (there are none then), and notifies of its end: for the
+     * simulator. NULL: threads do. */
+    void (*run)(void *context, sl_job *job);
+    void *context;
     const char
         *thread_name; /* shown by ps and debuggers, at most 11 bytes are used; NULL: "pool" */
 } sl_pool_options;

@@ -36,15 +36,21 @@ static void executor_stop(sl_actor *self, void *state) {
     destroy_list(executor, &executor->backlog);
     destroy_list(executor, &executor->ended);
     destroy_list(executor, &executor->refused);
+    sl_remains *remains = executor->running ? calloc(1, sizeof *remains) : NULL;
+    if (remains)
+        remains->slab = executor->slab;
     for (sl_run *run = executor->running; run; run = run->next) {
         sl_executor_cancel_run(executor, run);
         run->executor = NULL;
+        run->remains = remains;
+        if (remains)
+            remains->runs++;
     }
     if (executor->running)
         sl_warn("executor", "stopped with %u attempts running", executor->running_count);
     sl_grant_pool_destroy(executor->grants);
     free(executor->paces);
-    if (!executor->running) /* else its attempts' records still live there */
+    if (!executor->running) /* else its attempts' records still live there: see dropped() */
         sl_slab_fini(&executor->slab);
 }
 

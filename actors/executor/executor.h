@@ -19,13 +19,22 @@
 #include "runtime/pool.h"
 #include "runtime/trace.h"
 
+/* Who runs commands in place of a minder: as sl_minder_run() and sl_minder_cancel(). */
+typedef struct sl_command_ops {
+    sl_err (*run)(void *context, const sl_process_spec *spec, sl_minder_done done,
+                  void *done_context, sl_minder_handle *handle);
+    void (*cancel)(void *context, sl_minder_handle handle);
+} sl_command_ops;
+
 /* Everything is borrowed and outlives the actor, but `offer`, which is copied. */
 typedef struct sl_executor_options {
     sl_grant_offer offer;
     const char *const
         *gpu_ids; /* offer.gpu_count words for CUDA_VISIBLE_DEVICES; NULL: no GPU is managed */
     const sl_functions *functions; /* frozen; NULL: function tasks cannot start */
-    sl_minder *minder;             /* NULL: command tasks cannot start */
+    sl_minder *minder;             /* NULL: command tasks cannot start, unless … */
+    const sl_command_ops *commands; /* … these run them: a simulator */
+    void *commands_context;
     sl_pool *pool;                 /* for functions */
     uint64_t kill_grace_ns;        /* from SIGTERM to SIGKILL */
     bool bind;                     /* commands run on the cores they were granted */

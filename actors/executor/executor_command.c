@@ -48,7 +48,11 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
     if (arguments && environment) {
         spec->argv = arguments;
         spec->env = environment;
-        err = sl_minder_run(executor->options.minder, spec, on_done, run, &run->handle);
+        const sl_executor_options *options = &executor->options;
+        err = options->commands
+                  ? options->commands->run(options->commands_context, spec, on_done, run,
+                                           &run->handle)
+                  : sl_minder_run(options->minder, spec, on_done, run, &run->handle);
     }
     free(arguments);
     free(environment);
@@ -58,7 +62,7 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
 sl_err sl_executor_start_command(sl_executor *executor, sl_run *run) {
     const sl_attempt *attempt = run->attempts.head;
     const executor_command *command = attempt->record;
-    if (!executor->options.minder)
+    if (!executor->options.minder && !executor->options.commands)
         return sl_fail(SL_ERR_UNAVAILABLE, "this node runs no commands");
     uint32_t cpus[CPUS_MOST];
     size_t cpu_count =

@@ -65,7 +65,7 @@ static void share_out_cpu(sl_run *run, uint64_t cpu_ns, uint64_t row_ns) {
 void sl_executor_call_all(sl_run *run) {
     sl_executor *executor = run->executor;
     double wall_s = sl_wall_s(executor->self);
-    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_clock_thread_ns();
+    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(executor->self);
     uint64_t first_ns = sl_now_ns(executor->self), start_ns = first_ns;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
         if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED))
@@ -79,7 +79,7 @@ void sl_executor_call_all(sl_run *run) {
         start_ns = end_ns;
     }
     /* A row on the loop is over in microseconds and does not wait: all of its time counts. */
-    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_clock_thread_ns() - first_cpu_ns,
+    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_thread_ns(executor->self) - first_cpu_ns,
                   start_ns - first_ns);
 }
 

@@ -37,10 +37,17 @@ typedef struct sl_attempts {
     uint32_t count;
 } sl_attempts;
 
+/* What runs still out need after their executor: freed with the last of them. */
+typedef struct sl_remains {
+    sl_slab slab;
+    uint32_t runs;
+} sl_remains;
+
 /* What holds a grant: a command, or functions that run one after another. */
 typedef struct sl_run {
     sl_job job; /* first: its event comes back as this run */
     sl_executor *executor;
+    sl_remains *remains; /* NULL while the executor lives */
     struct sl_run *next; /* of running */
     struct sl_run *previous;
     sl_attempts attempts;

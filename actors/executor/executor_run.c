@@ -87,12 +87,21 @@ void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status s
 /* ---- runs ---- */
 
 /* The executor is gone: what its threads still held is freed as it comes back. The records lie in
- * the slab that was left alive for this. */
+ * the slab that was left alive for this; without memory to note that, it is lost. */
 static void dropped(sl_event *event) {
     sl_run *run = (sl_run *)(void *)event;
     for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
         free(attempt->message);
         free(attempt->output);
+        if (!run->remains)
+            continue;
+        if (attempt->record)
+            sl_slab_give(&run->remains->slab, attempt->record, attempt->record_bytes);
+        sl_slab_give(&run->remains->slab, attempt, sizeof *attempt);
+    }
+    if (run->remains && !--run->remains->runs) {
+        sl_slab_fini(&run->remains->slab);
+        free(run->remains);
     }
     free(run);
 }
@@ -125,7 +134,9 @@ void sl_run_destroy(sl_executor *executor, sl_run *run) {
 }
 
 void sl_executor_cancel_run(sl_executor *executor, sl_run *run) {
-    if (run->handle)
+    if (run->handle && executor->options.commands)
+        executor->options.commands->cancel(executor->options.commands_context, run->handle);
+    else if (run->handle)
         sl_minder_cancel(executor->options.minder, run->handle);
 }
 

@@ -201,6 +201,8 @@ static void *writer(void *argument) {
 static void set_defaults(sl_ledger_options *options) {
     if (!options->clock)
         options->clock = &sl_clock_real;
+    if (!options->disk)
+        options->disk = &sl_ledger_disk_real;
     if (!options->queue_bytes)
         options->queue_bytes = QUEUE_BYTES_DEFAULT;
     if (options->queue_bytes < QUEUE_BYTES_MIN)
@@ -214,9 +216,9 @@ static void set_defaults(sl_ledger_options *options) {
 /* Makes the file of a new run, unless it is there. */
 static sl_err create_file(const char *path, const sl_ledger_options *options) {
     sqlite3 *db = NULL;
-    sl_err err = sl_ledger_schema_connect(path, false, &db);
+    sl_err err = sl_ledger_schema_connect(options->disk, path, false, &db);
     if (err == SL_ERR_NOT_FOUND)
-        return sl_ledger_schema_create(path, options->meta, options->meta_count);
+        return sl_ledger_schema_create(options->disk, path, options->meta, options->meta_count);
     if (err != SL_OK)
         return err;
     sqlite3_close_v2(db);
@@ -236,11 +238,13 @@ static sl_err open_parts(sl_ledger *ledger) {
     const sl_ledger_options *options = &ledger->options;
     SL_TRY(sl_ledger_batch_init(&ledger->filling, options->queue_bytes));
     SL_TRY(sl_ledger_batch_init(&ledger->draining, options->queue_bytes));
-    SL_TRY(sl_ledger_lock_take(ledger->path, &ledger->lock));
+    if (!options->disk->alone)
+        SL_TRY(sl_ledger_lock_take(ledger->path, &ledger->lock));
     if (options->mode == SL_LEDGER_CREATE)
         SL_TRY(create_file(ledger->path, options));
     SL_TRY(sl_ledger_store_open(ledger->path, options, &ledger->store));
-    sl_ledger_lock_describe(&ledger->lock, ledger->store.wal);
+    if (!options->disk->alone)
+        sl_ledger_lock_describe(&ledger->lock, ledger->store.wal);
     ledger->stats.session = (uint32_t)ledger->store.rows.session;
     ledger->stats.wal = ledger->store.wal;
     return options->no_thread ? SL_OK : start_writer(ledger);
@@ -341,6 +345,14 @@ sl_err sl_ledger_step(sl_ledger *ledger) {
         drain(ledger);
     checkpoint_if_due(ledger, true);
     return failure_of(ledger);
+}
+
+bool sl_ledger_waits(sl_ledger *ledger, bool *is_pressing) {
+    pthread_mutex_lock(&ledger->mutex);
+    bool waits = ledger->filling.first != NULL;
+    *is_pressing = waits && pressing(ledger);
+    pthread_mutex_unlock(&ledger->mutex);
+    return waits;
 }
 
 sl_err sl_ledger_flush(sl_ledger *ledger) {

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "actors/scheduler/ledger_disk.h"
 #include "runtime/clock.h"
 #include "runtime/err.h"
 
@@ -149,6 +150,7 @@ typedef enum sl_ledger_mode {
 typedef struct sl_ledger_options {
     sl_ledger_mode mode;
     const sl_clock *clock;      /* borrowed until close; NULL: sl_clock_real */
+    const sl_ledger_disk *disk; /* borrowed until close; NULL: sl_ledger_disk_real */
     const char *version;        /* of Starlane, for the session's row; or NULL */
     const char *command;        /* command line, likewise; or NULL */
     const sl_ledger_meta *meta; /* written with the first transaction of a new ledger; or NULL */
@@ -186,6 +188,10 @@ sl_err sl_ledger_post(sl_ledger *ledger, const sl_ledger_record *records, size_t
 /* no_thread: writes what is queued as one transaction and calls back. SL_OK also when there was
  * nothing to do; SL_ERR_LEDGER when the ledger has failed. */
 sl_err sl_ledger_step(sl_ledger *ledger) SL_CHECKED;
+
+/* no_thread: is anything queued, and is it `pressing` (a callback waits for it)? Else it may wait
+ * for company for linger_ns. */
+bool sl_ledger_waits(sl_ledger *ledger, bool *pressing);
 
 /* Waits until everything posted before is durable. Not from a callback. SL_ERR_LEDGER on failure.
  */

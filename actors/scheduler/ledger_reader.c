@@ -14,12 +14,17 @@
 
 sl_err sl_ledger_reader_open(const char *path, sl_ledger_reader **out) {
     SL_TRY(sl_ledger_lock_check_local(path));
+    return sl_ledger_reader_open_on(&sl_ledger_disk_real, path, out);
+}
+
+sl_err sl_ledger_reader_open_on(const sl_ledger_disk *disk, const char *path,
+                                sl_ledger_reader **out) {
     sl_ledger_reader *reader = calloc(1, sizeof *reader);
     if (!reader || !(reader->path = strdup(path))) {
         free(reader);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to open ledger %s", path);
     }
-    sl_err err = sl_ledger_schema_connect(path, false, &reader->db);
+    sl_err err = sl_ledger_schema_connect(disk, path, false, &reader->db);
     if (err == SL_OK)
         err = sl_ledger_sql_run(reader->db, path,
                                 "PRAGMA query_only = ON; PRAGMA cell_size_check = ON");

@@ -13,6 +13,11 @@ typedef struct sl_ledger_reader sl_ledger_reader;
 /* SL_ERR_NOT_FOUND: no such file; SL_ERR_LEDGER: not a ledger, damaged, or of a newer schema;
  * SL_ERR_REFUSED: it is being written on another machine, where it can be read now. */
 sl_err sl_ledger_reader_open(const char *path, sl_ledger_reader **reader) SL_CHECKED;
+
+/* The same, on another disk than the machine's. */
+sl_err sl_ledger_reader_open_on(const sl_ledger_disk *disk, const char *path,
+                                sl_ledger_reader **reader) SL_CHECKED;
+
 void sl_ledger_reader_close(sl_ledger_reader *reader); /* NULL: nothing */
 
 /* A task with all that is known of it. Pointers are borrowed until the visitor returns. */

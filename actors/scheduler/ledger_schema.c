@@ -110,21 +110,6 @@ sl_err sl_ledger_sql_run(sqlite3 *db, const char *path, const char *sql) {
     return SL_OK;
 }
 
-/* By name only: opening and closing the file here would drop the POSIX locks that a connection of
- * this process holds on it, and with them the log it writes. */
-static sl_err check_file(const char *path) {
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return errno == ENOENT
-                   ? sl_fail(SL_ERR_NOT_FOUND, "there is no ledger %s", path)
-                   : sl_fail(SL_ERR_LEDGER, "cannot open ledger %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return sl_fail(SL_ERR_LEDGER, "%s is not a ledger: it is not a regular file", path);
-    if (info.st_size == 0)
-        return sl_fail(SL_ERR_NOT_FOUND, "%s is empty", path);
-    return SL_OK;
-}
-
 /* SQLite takes some names for special ("file:…", ":memory:"); one that starts with / or ./ is
  * never. */
 static char *plain_name(const char *path, const char *suffix) {
@@ -141,13 +126,14 @@ static void harden(sqlite3 *db) {
     sqlite3_limit(db, SQLITE_LIMIT_LENGTH, ROW_BYTES_MAX);
 }
 
-static sl_err connect_file(const char *path, const char *suffix, int flags, sqlite3 **db) {
+static sl_err connect_file(const sl_ledger_disk *disk, const char *path, const char *suffix,
+                           int flags, sqlite3 **db) {
     char *name = plain_name(path, suffix);
     sqlite3 *opened = NULL;
     if (!name)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to open ledger %s", path);
     int rc = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-                             NULL);
+                             disk->vfs);
     free(name);
     if (rc != SQLITE_OK) {
         sl_err err = sl_ledger_sql_fail(opened, path, "open it");
@@ -199,9 +185,10 @@ static sl_err identify(sqlite3 *db, const char *path, bool *read_only) {
                              : sl_ledger_sql_fail(db, path, "read it");
 }
 
-static sl_err connect_as(const char *path, int flags, sqlite3 **db, bool *read_only) {
+static sl_err connect_as(const sl_ledger_disk *disk, const char *path, int flags, sqlite3 **db,
+                         bool *read_only) {
     sqlite3 *opened = NULL;
-    SL_TRY(connect_file(path, "", flags, &opened));
+    SL_TRY(connect_file(disk, path, "", flags, &opened));
     harden(opened);
     sqlite3_busy_timeout(opened, BUSY_MS);
     sl_err err = identify(opened, path, read_only);
@@ -213,18 +200,19 @@ static sl_err connect_as(const char *path, int flags, sqlite3 **db, bool *read_o
     return SL_OK;
 }
 
-sl_err sl_ledger_schema_connect(const char *path, bool write, sqlite3 **db) {
+sl_err sl_ledger_schema_connect(const sl_ledger_disk *disk, const char *path, bool write,
+                                sqlite3 **db) {
     bool read_only = false;
-    SL_TRY(check_file(path));
+    SL_TRY(disk->check(disk, path));
     /* First without the right to write: a file that is not ours must stay as it is. */
-    sl_err err = connect_as(path, SQLITE_OPEN_READONLY, db, &read_only);
+    sl_err err = connect_as(disk, path, SQLITE_OPEN_READONLY, db, &read_only);
     if (err != SL_OK && !read_only)
         return err;
     if (err == SL_OK && !write)
         return SL_OK;
     if (err == SL_OK)
         sqlite3_close_v2(*db);
-    return connect_as(path, SQLITE_OPEN_READWRITE, db, &read_only);
+    return connect_as(disk, path, SQLITE_OPEN_READWRITE, db, &read_only);
 }
 
 static sl_err insert_meta(sqlite3 *db, const char *path, const sl_ledger_meta *meta, size_t count) {
@@ -256,38 +244,21 @@ static sl_err fill(sqlite3 *db, const char *path, const sl_ledger_meta *meta, si
     return sl_ledger_sql_run(db, path, "COMMIT");
 }
 
-/* The rename is durable once the directory is synced. */
-static sl_err sync_directory(const char *path) {
-    const char *slash = strrchr(path, '/');
-    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-    int fd = directory ? open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
-    int cause = errno;
-    if (fd >= 0)
-        close(fd);
-    free(directory);
-    return good ? SL_OK
-                : sl_fail(SL_ERR_LEDGER, "cannot sync the directory of %s: %s", path,
-                          strerror(cause));
-}
-
-sl_err sl_ledger_schema_create(const char *path, const sl_ledger_meta *meta, size_t meta_count) {
+sl_err sl_ledger_schema_create(const sl_ledger_disk *disk, const char *path,
+                               const sl_ledger_meta *meta, size_t meta_count) {
     sqlite3 *db = NULL;
     char *temporary = NULL;
     if (asprintf(&temporary, "%s-new", path) < 0)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to create ledger %s", path);
-    unlink(temporary);
-    sl_err err = connect_file(path, "-new", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db);
+    disk->remove(disk, temporary);
+    sl_err err = connect_file(disk, path, "-new", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db);
     if (err == SL_OK)
         err = fill(db, path, meta, meta_count);
     sqlite3_close_v2(db);
-    if (err == SL_OK && rename(temporary, path) != 0)
-        err =
-            sl_fail(SL_ERR_LEDGER, "cannot rename %s to %s: %s", temporary, path, strerror(errno));
     if (err == SL_OK)
-        err = sync_directory(path);
+        err = disk->rename(disk, temporary, path);
     else
-        unlink(temporary);
+        disk->remove(disk, temporary);
     free(temporary);
     return err;
 }

@@ -69,7 +69,7 @@ static bool journal_is(sqlite3 *db, const char *sql, const char *mode) {
 }
 
 static sl_err choose_journal(sl_ledger_store *store, bool rollback_journal) {
-    bool shared = shared_between_machines(store->path);
+    bool shared = !store->alone && shared_between_machines(store->path);
     if (!rollback_journal && !shared && journal_is(store->db, "PRAGMA journal_mode = WAL", "wal")) {
         store->wal = true;
         return SL_OK;
@@ -101,7 +101,8 @@ static sl_err quick_check(sl_ledger_store *store) {
 static sl_err add_session(sl_ledger_store *store, const sl_ledger_options *options) {
     sqlite3_stmt *insert = NULL;
     char host[256] = "unknown";
-    gethostname(host, sizeof host - 1);
+    if (!store->alone)
+        gethostname(host, sizeof host - 1);
     bool good = sqlite3_prepare_v2(store->db,
                                    "INSERT INTO session (start_s, host, pid, version, command)"
                                    " VALUES (?,?,?,?,?)",
@@ -109,7 +110,7 @@ static sl_err add_session(sl_ledger_store *store, const sl_ledger_options *optio
     if (good) {
         sqlite3_bind_double(insert, 1, store->clock->wall_s(store->clock));
         sqlite3_bind_text(insert, 2, host, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(insert, 3, getpid());
+        sqlite3_bind_int64(insert, 3, store->alone ? 1 : getpid());
         sqlite3_bind_text(insert, 4, options->version, -1, SQLITE_STATIC);
         sqlite3_bind_text(insert, 5, options->command, -1, SQLITE_STATIC);
         good = sqlite3_step(insert) == SQLITE_DONE;
@@ -140,8 +141,9 @@ static sl_err set_up(sl_ledger_store *store, const sl_ledger_options *options) {
 sl_err sl_ledger_store_open(const char *path, const sl_ledger_options *options,
                             sl_ledger_store *store) {
     *store = (sl_ledger_store){
-        .path = path, .clock = options->clock, .patience_ns = options->patience_ns};
-    SL_TRY(sl_ledger_schema_connect(path, true, &store->db));
+        .path = path, .clock = options->clock, .patience_ns = options->patience_ns,
+        .alone = options->disk->alone};
+    SL_TRY(sl_ledger_schema_connect(options->disk, path, true, &store->db));
     sl_err err = set_up(store, options);
     if (err != SL_OK)
         sl_ledger_store_close(store);

@@ -20,6 +20,7 @@ typedef struct sl_ledger_store {
     int log_pages;   /* in the write-ahead log after the last commit */
     int moved_pages; /* of them, in the file already */
     bool wal;
+    bool alone; /* see sl_ledger_disk */
     sl_ledger_rows rows;
 } sl_ledger_store;
 

@@ -1,0 +1,57 @@
+/* The simulator's queue: a heap by (time, order). */
+#include <stdlib.h>
+
+#include "runtime/simulator_internal.h"
+
+static bool before(const sl_sim_event *a, const sl_sim_event *b) {
+    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+}
+
+static sl_err grow(sl_sim_events *events) {
+    uint32_t capacity = events->capacity ? 2 * events->capacity : 256;
+    sl_sim_event *heap = realloc(events->heap, capacity * sizeof *heap);
+    if (!heap)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u events", capacity);
+    events->heap = heap;
+    events->capacity = capacity;
+    return SL_OK;
+}
+
+sl_err sl_sim_events_put(sl_sim_events *events, sl_sim_event event) {
+    if (events->count == events->capacity)
+        SL_TRY(grow(events));
+    event.order = events->next_order++;
+    uint32_t at = events->count++;
+    while (at && before(&event, &events->heap[(at - 1) / 2])) {
+        events->heap[at] = events->heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    events->heap[at] = event;
+    return SL_OK;
+}
+
+static void sift_down(sl_sim_events *events, sl_sim_event moving) {
+    uint64_t at = 0;
+    for (;;) {
+        uint64_t child = 2 * at + 1;
+        if (child >= events->count)
+            break;
+        if (child + 1 < events->count && before(&events->heap[child + 1], &events->heap[child]))
+            child++;
+        if (!before(&events->heap[child], &moving))
+            break;
+        events->heap[at] = events->heap[child];
+        at = child;
+    }
+    events->heap[at] = moving;
+}
+
+bool sl_sim_events_take(sl_sim_events *events, uint64_t until_ns, sl_sim_event *event) {
+    if (!events->count || events->heap[0].at_ns > until_ns)
+        return false;
+    *event = events->heap[0];
+    sl_sim_event last = events->heap[--events->count];
+    if (events->count)
+        sift_down(events, last);
+    return true;
+}

@@ -1,0 +1,314 @@
+/* The transport of a simulated node.
+ *
+ * A frame is posted into its parcel and travels without another copy. A blob arrives as the very
+ * blob that was sent; like any transport's, it may come before or after it is asked for. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/simulator_internal.h"
+
+enum { UNREAD_MOST = 16 /* frames of one pair on the way or in the receiver's inbox */ };
+
+static sl_sim_transport *self_of(sl_transport *transport) {
+    return (sl_sim_transport *)(void *)transport;
+}
+
+/* ---- frames ---- */
+
+static void *sim_acquire(sl_transport *transport, uint32_t peer) {
+    sl_sim_transport *self = self_of(transport);
+    sl_sim_way *way = sl_sim_way_of(self->simulator, transport->self, peer);
+    if (self->abandoned[peer])
+        return NULL;
+    if (way->unread >= UNREAD_MOST) {
+        way->refused = true;
+        return NULL;
+    }
+    sl_sim_parcel *parcel = sl_sim_parcel_take(self->simulator);
+    return parcel ? parcel->data : NULL;
+}
+
+static void sim_post(sl_transport *transport, uint32_t peer, void *frame, size_t bytes) {
+    sl_sim_transport *self = self_of(transport);
+    sl_simulator *simulator = self->simulator;
+    sl_sim_parcel *parcel =
+        (sl_sim_parcel *)(void *)((uint8_t *)frame - offsetof(sl_sim_parcel, data));
+    parcel->from = transport->self;
+    parcel->bytes = (uint32_t)bytes;
+    sl_sim_way *way = sl_sim_way_of(simulator, transport->self, peer);
+    way->unread++;
+    if (way->unread * simulator->options.frame_bytes > simulator->traffic.high_bytes)
+        simulator->traffic.high_bytes = way->unread * simulator->options.frame_bytes;
+    if (simulator->options.frame)
+        simulator->options.frame(simulator->options.context, transport->self, peer, frame, bytes);
+    sl_sim_send(simulator, peer, parcel);
+}
+
+/* ---- bulk data ---- */
+
+static sl_err sim_bulk_send(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob) {
+    sl_sim_transport *self = self_of(transport);
+    if (self->abandoned[peer])
+        return sl_fail(SL_ERR_DEAD, "node %u was given up", peer);
+    sl_sim_parcel *parcel = sl_sim_parcel_take(self->simulator);
+    if (!parcel)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a transfer");
+    parcel->from = transport->self;
+    parcel->id = id;
+    parcel->blob = sl_blob_retain(blob);
+    self->under_way++;
+    sl_sim_send(self->simulator, peer, parcel);
+    return SL_OK;
+}
+
+static sl_err sim_bulk_receive(sl_transport *transport, uint32_t peer, uint64_t id,
+                               uint64_t bytes) {
+    sl_sim_transport *self = self_of(transport);
+    if (self->abandoned[peer])
+        return sl_fail(SL_ERR_DEAD, "node %u was given up", peer);
+    sl_sim_expected *expected = malloc(sizeof *expected);
+    if (!expected)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a transfer");
+    *expected = (sl_sim_expected){.id = id, .bytes = bytes, .peer = peer};
+    sl_sim_expected **at = &self->expected;
+    while (*at)
+        at = &(*at)->next;
+    *at = expected;
+    sl_sim_wake(self->simulator, transport->self); /* it may be there already */
+    return SL_OK;
+}
+
+/* Takes what was expected as `id` from `peer`; NULL: it was not. */
+static sl_sim_expected *expected_take(sl_sim_transport *self, uint32_t peer, uint64_t id) {
+    for (sl_sim_expected **at = &self->expected; *at; at = &(*at)->next) {
+        sl_sim_expected *found = *at;
+        if (found->peer == peer && found->id == id) {
+            *at = found->next;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+/* The sender hears of it at its next turn. */
+static void tell_sender(sl_sim_transport *self, sl_sim_parcel *parcel) {
+    sl_simulator *simulator = self->simulator;
+    uint32_t sender = parcel->from;
+    sl_sim_node *from = &simulator->nodes[sender];
+    bool lives = from->node && from->life == parcel->from_life;
+    sl_blob_release(parcel->blob);
+    parcel->blob = NULL;
+    if (!lives || from->transport->abandoned[self->base.self]) {
+        sl_sim_parcel_free(simulator, parcel);
+        return;
+    }
+    parcel->from = self->base.self;
+    sl_sim_queue_push(&from->transport->sent, parcel);
+    sl_sim_wake(simulator, sender);
+}
+
+static void hand_over(sl_sim_transport *self, const sl_transport_sink *sink,
+                      sl_sim_parcel *parcel, sl_sim_expected *expected) {
+    sl_blob *blob = NULL;
+    if (expected->bytes == parcel->blob->bytes)
+        blob = sl_blob_retain(parcel->blob);
+    free(expected);
+    uint32_t peer = parcel->from;
+    uint64_t id = parcel->id;
+    tell_sender(self, parcel);
+    sink->bulk_received(sink->context, peer, id, blob);
+}
+
+/* Blobs that came before they were asked for. */
+static size_t match_unexpected(sl_sim_transport *self, const sl_transport_sink *sink) {
+    sl_sim_queue waiting = self->unexpected;
+    size_t events = 0;
+    if (!waiting.head || !self->expected)
+        return 0;
+    self->unexpected = (sl_sim_queue){NULL, NULL, 0};
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(&waiting));) {
+        sl_sim_expected *expected = expected_take(self, parcel->from, parcel->id);
+        if (!expected) {
+            sl_sim_queue_push(&self->unexpected, parcel);
+            continue;
+        }
+        hand_over(self, sink, parcel, expected);
+        events++;
+    }
+    return events;
+}
+
+/* ---- polling ---- */
+
+static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
+                       sl_sim_parcel *parcel) {
+    uint32_t peer = parcel->from;
+    sl_sim_way *way = sl_sim_way_of(self->simulator, peer, self->base.self);
+    way->unread--;
+    if (way->refused) {
+        way->refused = false;
+        sl_sim_wake(self->simulator, peer);
+    }
+    if (!self->abandoned[peer])
+        sink->frame(sink->context, peer, parcel->data, parcel->bytes);
+    sl_sim_parcel_free(self->simulator, parcel);
+}
+
+static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
+                      sl_sim_parcel *parcel) {
+    if (self->abandoned[parcel->from]) {
+        sl_sim_parcel_free(self->simulator, parcel);
+        return;
+    }
+    sl_sim_expected *expected = expected_take(self, parcel->from, parcel->id);
+    if (expected)
+        hand_over(self, sink, parcel, expected);
+    else
+        sl_sim_queue_push(&self->unexpected, parcel);
+}
+
+static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, size_t budget) {
+    sl_sim_transport *self = self_of(transport);
+    size_t events = match_unexpected(self, sink);
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(&self->sent)); events++) {
+        self->under_way--;
+        sink->bulk_sent(sink->context, parcel->from, parcel->id);
+        sl_sim_parcel_free(self->simulator, parcel);
+    }
+    for (sl_sim_parcel *parcel; events < budget && (parcel = sl_sim_queue_pop(&self->inbox));
+         events++) {
+        if (parcel->blob)
+            take_blob(self, sink, parcel);
+        else
+            take_frame(self, sink, parcel);
+    }
+    return events;
+}
+
+/* ---- sleeping: the simulator knows when to turn a node ---- */
+
+static uint32_t sim_arm(sl_transport *transport) {
+    (void)transport;
+    return 0;
+}
+
+static void sim_disarm(sl_transport *transport) {
+    (void)transport;
+}
+
+static void sim_sleep(sl_transport *transport, uint32_t ticket, uint64_t timeout_ns) {
+    (void)transport;
+    (void)ticket;
+    (void)timeout_ns;
+}
+
+static void sim_wake(sl_transport *transport) {
+    sl_sim_wake(self_of(transport)->simulator, transport->self);
+}
+
+/* ---- ends ---- */
+
+static bool sim_drained(sl_transport *transport) {
+    return !self_of(transport)->under_way;
+}
+
+static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t peer, bool sent) {
+    sl_sim_queue kept = {NULL, NULL, 0};
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));) {
+        if (parcel->from != peer) {
+            sl_sim_queue_push(&kept, parcel);
+            continue;
+        }
+        self->under_way -= sent;
+        if (!sent && !parcel->blob)
+            sl_sim_way_of(self->simulator, peer, self->base.self)->unread--;
+        sl_sim_parcel_free(self->simulator, parcel);
+    }
+    *queue = kept;
+}
+
+/* Blobs on their way to the peer are not waited for any more. */
+static uint32_t blobs_to(sl_sim_transport *self, uint32_t peer) {
+    uint32_t count = 0;
+    const sl_sim_way *way = sl_sim_way_of(self->simulator, self->base.self, peer);
+    for (const sl_sim_parcel *each = way->bulk.head; each; each = each->next)
+        count += each->from_life == self->life;
+    const sl_sim_node *node = &self->simulator->nodes[peer];
+    if (!node->node)
+        return count;
+    for (const sl_sim_parcel *each = node->transport->inbox.head; each; each = each->next)
+        count += each->blob && each->from == self->base.self && each->from_life == self->life;
+    for (const sl_sim_parcel *each = node->transport->unexpected.head; each; each = each->next)
+        count += each->from == self->base.self && each->from_life == self->life;
+    return count;
+}
+
+static void sim_abandon(sl_transport *transport, uint32_t peer) {
+    sl_sim_transport *self = self_of(transport);
+    if (self->abandoned[peer])
+        return;
+    queue_forget(self, &self->sent, peer, true);
+    self->under_way -= blobs_to(self, peer);
+    self->abandoned[peer] = true;
+    queue_forget(self, &self->inbox, peer, false);
+    queue_forget(self, &self->unexpected, peer, false);
+    for (sl_sim_expected **at = &self->expected; *at;) {
+        sl_sim_expected *each = *at;
+        if (each->peer != peer) {
+            at = &each->next;
+            continue;
+        }
+        *at = each->next;
+        free(each);
+    }
+}
+
+void sl_sim_transport_lose(sl_sim_transport *self) {
+    for (uint32_t peer = 0; peer < self->base.count; peer++) {
+        if (peer != self->base.self)
+            sim_abandon(&self->base, peer);
+    }
+    sl_sim_ways_lose(self->simulator, self->base.self);
+}
+
+static void sim_close(sl_transport *transport) {
+    sl_sim_transport *self = self_of(transport);
+    self->simulator->nodes[transport->self].transport = NULL;
+    free(self->abandoned);
+    free(self);
+}
+
+static const sl_transport_ops sim_ops = {
+    .name = "simulator",
+    .acquire = sim_acquire,
+    .post = sim_post,
+    .bulk_send = sim_bulk_send,
+    .bulk_receive = sim_bulk_receive,
+    .poll = sim_poll,
+    .arm = sim_arm,
+    .disarm = sim_disarm,
+    .sleep = sim_sleep,
+    .wake = sim_wake,
+    .drained = sim_drained,
+    .abandon = sim_abandon,
+    .close = sim_close,
+};
+
+sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_transport **out) {
+    sl_sim_transport *self = calloc(1, sizeof *self);
+    bool *abandoned = calloc(simulator->options.nodes, sizeof *abandoned);
+    if (!self || !abandoned) {
+        free(self);
+        free(abandoned);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
+    }
+    *self = (sl_sim_transport){.base = {.ops = &sim_ops,
+                                        .self = node,
+                                        .count = simulator->options.nodes,
+                                        .frame_bytes = simulator->options.frame_bytes},
+                               .simulator = simulator,
+                               .life = simulator->nodes[node].life,
+                               .abandoned = abandoned};
+    *out = self;
+    return SL_OK;
+}

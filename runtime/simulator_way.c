@@ -1,0 +1,245 @@
+/* Ways: what is between one node and another.
+ *
+ * Design notes
+ * - Frames of one pair arrive in the order they were posted: each arrives no earlier than the one
+ *   before. Between pairs nothing is ordered but by delays.
+ * - Only the first frame of a way has an event. A cut way has none: its frames wait.
+ * - A parcel knows from which life it comes and to which it goes. At the end of its way it is
+ *   dropped unless both still live; with ghosts it is handed to whoever lives there now. */
+#include <stdlib.h>
+
+#include "runtime/simulator_internal.h"
+
+/* ---- parcels ---- */
+
+sl_sim_parcel *sl_sim_parcel_take(sl_simulator *simulator) {
+    sl_sim_parcel *parcel = simulator->free_parcels;
+    if (parcel)
+        simulator->free_parcels = parcel->next;
+    else
+        parcel = malloc(sizeof *parcel + simulator->options.frame_bytes);
+    if (parcel)
+        *parcel = (sl_sim_parcel){.next = NULL};
+    return parcel;
+}
+
+void sl_sim_parcel_free(sl_simulator *simulator, sl_sim_parcel *parcel) {
+    sl_blob_release(parcel->blob);
+    parcel->blob = NULL;
+    parcel->next = simulator->free_parcels;
+    simulator->free_parcels = parcel;
+}
+
+void sl_sim_queue_push(sl_sim_queue *queue, sl_sim_parcel *parcel) {
+    parcel->next = NULL;
+    if (queue->tail)
+        queue->tail->next = parcel;
+    else
+        queue->head = parcel;
+    queue->tail = parcel;
+    queue->count++;
+}
+
+sl_sim_parcel *sl_sim_queue_pop(sl_sim_queue *queue) {
+    sl_sim_parcel *parcel = queue->head;
+    if (!parcel)
+        return NULL;
+    queue->head = parcel->next;
+    if (!queue->head)
+        queue->tail = NULL;
+    queue->count--;
+    return parcel;
+}
+
+/* ---- ways ---- */
+
+sl_sim_way *sl_sim_way_of(sl_simulator *simulator, uint32_t from, uint32_t to) {
+    sl_sim_way **way = &simulator->ways[(size_t)from * simulator->options.nodes + to];
+    if (!*way)
+        *way = calloc(1, sizeof **way);
+    return *way;
+}
+
+static const sl_simulator_link *link_of(const sl_simulator *simulator, uint32_t from, uint32_t to) {
+    static const sl_simulator_link near = {.delay_ns = 100 * SL_NS_PER_US};
+    uint32_t regions = simulator->options.regions;
+    return regions ? &simulator->options.links[from % regions * regions + to % regions] : &near;
+}
+
+static void arrange(sl_simulator *simulator, uint32_t from, uint32_t to, sl_sim_way *way);
+
+static bool is_from_a_life_gone(const sl_simulator *simulator, const sl_sim_parcel *parcel,
+                                uint32_t to) {
+    return parcel->to_life != simulator->nodes[to].life ||
+           parcel->from_life != simulator->nodes[parcel->from].life;
+}
+
+static void fold_parcel(sl_simulator *simulator, const sl_sim_parcel *parcel, uint32_t to) {
+    sl_sim_fold(simulator, simulator->now_ns ^ (uint64_t)parcel->from << 48 ^ (uint64_t)to << 32);
+    if (parcel->blob) {
+        sl_sim_fold(simulator, parcel->blob->bytes);
+        return;
+    }
+    for (uint32_t at = 0; at + 8 <= parcel->bytes; at += 8) {
+        uint64_t word;
+        __builtin_memcpy(&word, parcel->data + at, sizeof word);
+        sl_sim_fold(simulator, word);
+    }
+}
+
+static void arrive(sl_simulator *simulator, uint32_t from, uint32_t to, sl_sim_way *way,
+                   sl_sim_parcel *parcel) {
+    sl_sim_node *node = &simulator->nodes[to];
+    simulator->on_the_way--;
+    fold_parcel(simulator, parcel, to);
+    bool gone = is_from_a_life_gone(simulator, parcel, to) && !simulator->ghosts;
+    if (!node->node || gone || node->transport->abandoned[from]) {
+        simulator->traffic.lost++;
+        if (!parcel->blob)
+            way->unread--;
+        sl_sim_parcel_free(simulator, parcel);
+        return;
+    }
+    sl_sim_queue_push(&node->transport->inbox, parcel);
+    sl_sim_wake(simulator, to);
+}
+
+/* A pair of nodes in one number. */
+static void on_frame_event(void *context, uint64_t pair) {
+    sl_simulator *simulator = context;
+    uint32_t from = (uint32_t)(pair >> 32), to = (uint32_t)pair;
+    sl_sim_way *way = sl_sim_way_of(simulator, from, to);
+    way->frame_event = false;
+    if (!way->cuts && way->frames.head && way->frames.head->arrival_ns <= simulator->now_ns)
+        arrive(simulator, from, to, way, sl_sim_queue_pop(&way->frames));
+    arrange(simulator, from, to, way);
+}
+
+static void on_bulk_event(void *context, uint64_t pair) {
+    sl_simulator *simulator = context;
+    uint32_t from = (uint32_t)(pair >> 32), to = (uint32_t)pair;
+    sl_sim_way *way = sl_sim_way_of(simulator, from, to);
+    way->bulk_event = false;
+    if (!way->cuts && way->bulk.head && way->bulk.head->arrival_ns <= simulator->now_ns)
+        arrive(simulator, from, to, way, sl_sim_queue_pop(&way->bulk));
+    arrange(simulator, from, to, way);
+}
+
+/* Sees to it that the first of each queue has its event, unless the way is cut. */
+static void arrange(sl_simulator *simulator, uint32_t from, uint32_t to, sl_sim_way *way) {
+    uint64_t pair = (uint64_t)from << 32 | to;
+    if (way->cuts)
+        return;
+    if (way->frames.head && !way->frame_event)
+        way->frame_event = sl_simulator_at(simulator, way->frames.head->arrival_ns, on_frame_event,
+                                           simulator, pair) == SL_OK;
+    if (way->bulk.head && !way->bulk_event)
+        way->bulk_event = sl_simulator_at(simulator, way->bulk.head->arrival_ns, on_bulk_event,
+                                          simulator, pair) == SL_OK;
+}
+
+static uint64_t time_on_the_wire_ns(const sl_simulator_link *link, uint64_t bytes) {
+    return link->bytes_per_s ? bytes * SL_NS_PER_S / link->bytes_per_s : 0;
+}
+
+static uint64_t later_of(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+void sl_sim_send(sl_simulator *simulator, uint32_t to, sl_sim_parcel *parcel) {
+    uint32_t from = parcel->from;
+    sl_sim_way *way = sl_sim_way_of(simulator, from, to);
+    const sl_simulator_link *link = link_of(simulator, from, to);
+    uint64_t bytes = parcel->blob ? parcel->blob->bytes : parcel->bytes;
+    way->free_ns = later_of(way->free_ns, simulator->now_ns) + time_on_the_wire_ns(link, bytes);
+    uint64_t jitter_ns =
+        link->jitter_ns ? sl_rng_below(&simulator->rng, link->jitter_ns + 1) : 0;
+    parcel->arrival_ns = way->free_ns + link->delay_ns + way->extra_ns + jitter_ns;
+    parcel->from_life = simulator->nodes[from].life;
+    parcel->to_life = simulator->nodes[to].life;
+    sl_sim_queue *queue = parcel->blob ? &way->bulk : &way->frames;
+    if (queue->tail)
+        parcel->arrival_ns = later_of(parcel->arrival_ns, queue->tail->arrival_ns);
+    if (!parcel->blob) {
+        parcel->arrival_ns = later_of(parcel->arrival_ns, way->arrival_ns);
+        way->arrival_ns = parcel->arrival_ns;
+    }
+    sl_sim_queue_push(queue, parcel);
+    simulator->on_the_way++;
+    simulator->traffic.frames++;
+    simulator->traffic.bytes += bytes;
+    arrange(simulator, from, to, way);
+}
+
+/* ---- faults ---- */
+
+void sl_simulator_cut(sl_simulator *simulator, uint32_t from, uint32_t to, bool cut) {
+    if (from == to)
+        return;
+    sl_sim_way *way = sl_sim_way_of(simulator, from, to);
+    if (cut) {
+        way->cuts++;
+        return;
+    }
+    if (!way->cuts || --way->cuts)
+        return;
+    /* What was held comes now, one after another. */
+    uint64_t delay_ns = link_of(simulator, from, to)->delay_ns;
+    for (sl_sim_parcel *each = way->frames.head; each; each = each->next)
+        each->arrival_ns = later_of(each->arrival_ns, simulator->now_ns + delay_ns);
+    for (sl_sim_parcel *each = way->bulk.head; each; each = each->next)
+        each->arrival_ns = later_of(each->arrival_ns, simulator->now_ns + delay_ns);
+    way->arrival_ns = later_of(way->arrival_ns, simulator->now_ns + delay_ns);
+    arrange(simulator, from, to, way);
+}
+
+void sl_simulator_delay(sl_simulator *simulator, uint32_t from, uint32_t to, uint64_t extra_ns) {
+    if (from != to)
+        sl_sim_way_of(simulator, from, to)->extra_ns = extra_ns;
+}
+
+/* ---- ends ---- */
+
+static void drop_all(sl_simulator *simulator, sl_sim_way *way, sl_sim_queue *queue) {
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));) {
+        simulator->on_the_way--;
+        simulator->traffic.lost++;
+        if (!parcel->blob)
+            way->unread--;
+        sl_sim_parcel_free(simulator, parcel);
+    }
+}
+
+/* A life of a node has ended: its ways begin anew. With ghosts, what is on them goes on. */
+void sl_sim_ways_lose(sl_simulator *simulator, uint32_t node) {
+    uint32_t count = simulator->options.nodes;
+    for (uint32_t peer = 0; peer < count; peer++) {
+        sl_sim_way *both[] = {simulator->ways[(size_t)node * count + peer],
+                              simulator->ways[(size_t)peer * count + node]};
+        for (int i = 0; i < 2; i++) {
+            if (!both[i])
+                continue;
+            if (!simulator->ghosts) {
+                drop_all(simulator, both[i], &both[i]->frames);
+                drop_all(simulator, both[i], &both[i]->bulk);
+            }
+            both[i]->refused = false;
+        }
+    }
+}
+
+void sl_sim_ways_destroy(sl_simulator *simulator) {
+    size_t count = (size_t)simulator->options.nodes * simulator->options.nodes;
+    for (size_t i = 0; simulator->ways && i < count; i++) {
+        if (!simulator->ways[i])
+            continue;
+        drop_all(simulator, simulator->ways[i], &simulator->ways[i]->frames);
+        drop_all(simulator, simulator->ways[i], &simulator->ways[i]->bulk);
+        free(simulator->ways[i]);
+    }
+    free(simulator->ways);
+    for (sl_sim_parcel *parcel = simulator->free_parcels, *next; parcel; parcel = next) {
+        next = parcel->next;
+        free(parcel);
+    }
+}
