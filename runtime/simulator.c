@@ -163,9 +163,13 @@ static void on_turn(void *context, uint64_t number) {
     node->turn_at_ns = UINT64_MAX;
     node->turning = true;
     sl_sim_fold(simulator, simulator->now_ns << 16 ^ number);
+    simulator->turning = (uint32_t)number;
     (void)sl_node_turn(node->node);
+    simulator->turning = SL_NO_NODE;
     node->turning = false;
     after_turn(simulator, (uint32_t)number);
+    if (simulator->options.turned)
+        simulator->options.turned(simulator->options.context, (uint32_t)number);
 }
 
 void sl_simulator_pause(sl_simulator *simulator, uint32_t node, bool paused) {
@@ -225,6 +229,10 @@ void sl_simulator_run_job(void *context, sl_job *job) {
 }
 
 /* ---- lives ---- */
+
+uint32_t sl_simulator_turning(const sl_simulator *simulator) {
+    return simulator->turning;
+}
 
 sl_node *sl_simulator_node(const sl_simulator *simulator, uint32_t node) {
     return simulator->nodes[node].node;
@@ -321,6 +329,7 @@ sl_err sl_simulator_create(const sl_simulator_options *options, sl_simulator **o
     if (!options->turn_ns)
         simulator->options.turn_ns = DEFAULT_TURN_NS;
     simulator->hash = UINT64_C(0xcbf29ce484222325);
+    simulator->turning = SL_NO_NODE;
     sl_rng_seed(&simulator->rng, options->seed);
     simulator->nodes = calloc(options->nodes, sizeof *simulator->nodes);
     simulator->ways = calloc((size_t)options->nodes * options->nodes, sizeof(void *));

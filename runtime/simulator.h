@@ -36,6 +36,8 @@ typedef struct sl_simulator_options {
     FILE *trace;                    /* borrowed; NULL: none. See sl_simulator_note() */
     /* Sees every frame as it is posted, before it may be lost. NULL: nobody does. */
     void (*frame)(void *context, uint32_t from, uint32_t to, const void *frame, size_t bytes);
+    /* Called after every turn of a node. NULL: nobody is. */
+    void (*turned)(void *context, uint32_t node);
     void *context;
 } sl_simulator_options;
 
@@ -85,6 +87,9 @@ bool sl_simulator_ended(const sl_simulator *simulator, uint32_t node, sl_err *er
 /* Ends a life at this very moment: what was on the way to and from it is lost. Not from inside one
  * of its actors: see sl_simulator_at(). */
 void sl_simulator_kill(sl_simulator *simulator, uint32_t node);
+
+/* The node whose loop is being turned, or SL_NO_NODE. */
+uint32_t sl_simulator_turning(const sl_simulator *simulator);
 
 /* The clock that a node of this number has; for who runs in its place (jobs, commands, ledger). */
 const sl_clock *sl_simulator_clock(sl_simulator *simulator, uint32_t node);

@@ -119,6 +119,7 @@ struct sl_simulator {
     sl_sim_parcel *free_parcels;
     uint64_t on_the_way;
     sl_simulator_traffic traffic;
+    uint32_t turning;
     bool ghosts;
     bool noted;
 };

@@ -30,7 +30,7 @@ static void visible_devices(const sl_executor *executor, const sl_grant *grant, 
 static void on_done(void *context, const sl_process_result *result) {
     sl_run *run = context;
     run->process = *result;
-    sl_notify(sl_actor_node(run->executor->self), &run->job.event);
+    sl_notify(run->node, &run->job.event);
 }
 
 static void tell_started(sl_executor *executor, const sl_attempt *attempt) {

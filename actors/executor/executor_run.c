@@ -111,6 +111,7 @@ static sl_run *run_create(sl_executor *executor) {
     if (!run)
         return NULL;
     run->executor = executor;
+    run->node = sl_actor_node(executor->self);
     run->job.event.to = sl_self(executor->self);
     run->job.event.drop = dropped;
     run->next = executor->running;

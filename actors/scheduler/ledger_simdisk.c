@@ -189,8 +189,8 @@ void sl_ledger_simdisk_break(sl_ledger_simdisk *disk, sl_simdisk_fault fault, ui
     disk->broken = false;
 }
 
-bool sl_ledger_simdisk_broken(const sl_ledger_simdisk *disk) {
-    return disk->broken;
+bool sl_ledger_simdisk_dead(const sl_ledger_simdisk *disk) {
+    return disk->dead;
 }
 
 void sl_ledger_simdisk_power_off(sl_ledger_simdisk *disk) {

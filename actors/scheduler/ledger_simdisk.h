@@ -29,8 +29,8 @@ typedef enum sl_simdisk_fault {
 /* Puts a fault at the `after`-th operation from now (0: the next). */
 void sl_ledger_simdisk_break(sl_ledger_simdisk *disk, sl_simdisk_fault fault, uint64_t after);
 
-/* True when the fault that was put has come to pass. */
-bool sl_ledger_simdisk_broken(const sl_ledger_simdisk *disk);
+/* True when the power is gone: by a fault, or switched off. */
+bool sl_ledger_simdisk_dead(const sl_ledger_simdisk *disk);
 
 /* The power is gone from this moment: every operation fails, so that what holds the ledger open can
  * be closed without trace. Then `restore`: the disk as it is found at the next start. */

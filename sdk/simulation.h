@@ -1,0 +1,256 @@
+/* One simulated network: whole nodes with the real actors, work for them, faults, and checks.
+ *
+ * A simulation goes through sessions. In the first all nodes start and the owners submit their
+ * tasks; when an owner dies, or its ledger cannot be written, the session ends some time later with
+ * the death of all, and the next one resumes from the ledgers. When the last fault is over
+ * everything must come to its end: that is checked from outside the actors, by what their users, the
+ * commands they run, and the disks saw. See docs/simulator.md. */
+#ifndef SL_SDK_SIMULATION_H
+#define SL_SDK_SIMULATION_H
+
+#include "actors/executor/executor.h"
+#include "actors/executor/executor_msgs.h"
+#include "actors/registry/registry_msgs.h"
+#include "actors/scheduler/ledger.h"
+#include "actors/scheduler/ledger_simdisk.h"
+#include "runtime/simulator.h"
+
+enum {
+    SL_SIM_FAULTS_MOST = 12,
+    SL_SIM_OWNERS_MOST = 3,
+    SL_SIM_AFTER_MOST = 2,
+    SL_SIM_CORES_MOST = 4,
+    SL_SIM_TEXT = 256
+};
+
+typedef struct sl_simulation sl_simulation;
+
+/* ---- faults (simulation_plan.c, simulation_fault.c) ---- */
+
+typedef enum sl_sim_kind {
+    SL_SIM_PAUSE, /* a loop stands still for a while */
+    SL_SIM_SLOW,  /* a loop takes many times as long */
+    SL_SIM_CRASH, /* a node dies; it may come back as a ghost */
+    SL_SIM_CUT,   /* a region is cut off, one way or both */
+    SL_SIM_DELAY, /* a way is longer */
+    SL_SIM_SKEW,  /* a wall clock jumps */
+    SL_SIM_OWNER, /* an owner dies, and with it the session */
+    SL_SIM_POWER, /* the power goes in the midst of an operation of an owner's disk */
+    SL_SIM_FULL,  /* an owner's disk is full */
+    SL_SIM_ERROR, /* one operation of it fails */
+    SL_SIM_KINDS
+} sl_sim_kind;
+
+/* Where a fault comes: at a time, or at the count-th passing of a point. */
+typedef enum sl_sim_point {
+    SL_SIM_AT_TIME,
+    SL_SIM_AT_JOURNAL,   /* an owner is about to write its ledger */
+    SL_SIM_AT_JOURNALED, /* it has, and has told nobody yet */
+    SL_SIM_AT_ACCEPTED,  /* an owner's user was told that tasks are accepted */
+    SL_SIM_AT_ASSIGNED,  /* a command starts */
+    SL_SIM_AT_ENDED,     /* a command has ended */
+    SL_SIM_AT_DONE,      /* an owner's user was told how tasks ended */
+    SL_SIM_POINTS
+} sl_sim_point;
+
+typedef struct sl_sim_fault {
+    sl_sim_kind kind;
+    sl_sim_point point;
+    uint64_t at_ns; /* of a time; else a delay after the point */
+    uint32_t count; /* of passings, from 1 */
+    uint32_t node;  /* SL_NO_NODE: the one that passes the point */
+    uint32_t peer;
+    uint64_t duration_ns;
+    uint32_t amount;
+    bool both;
+    bool left_out; /* by the caller's wish */
+    bool begun;
+} sl_sim_fault;
+
+typedef struct sl_sim_plan {
+    sl_sim_fault faults[SL_SIM_FAULTS_MOST];
+    uint32_t count;
+    bool ghosts;
+} sl_sim_plan;
+
+/* ---- work ---- */
+
+typedef struct sl_sim_task {
+    uint32_t owner;
+    uint32_t tag;
+    uint8_t kind;
+    uint8_t cancel; /* its user takes it back once it is accepted */
+    uint32_t cores;
+    uint64_t memory_bytes;
+    uint64_t ucu_milli;
+    uint64_t duration_ns;
+    uint64_t timeout_ns;
+    uint64_t work_ns; /* as a function: what it spends */
+    int exit_code;
+    uint32_t retries;
+    int32_t priority;
+    uint32_t after[SL_SIM_AFTER_MOST];
+    uint32_t after_count;
+    char region[16];
+
+    /* what its user knows */
+    bool submitted; /* in this session */
+    bool accepted;
+    bool ended;
+    uint8_t status;
+    bool cancel_sent;
+    bool in_ledger;
+    uint32_t earlier; /* attempts of earlier sessions */
+
+    /* what happened */
+    uint32_t runs;      /* begun in this session */
+    uint32_t running;   /* now */
+    uint32_t successes; /* of all sessions */
+} sl_sim_task;
+
+/* The user of an owner: outlives its node. */
+typedef struct sl_sim_user {
+    sl_sim_task *tasks;
+    uint32_t count;
+    uint32_t next; /* to submit */
+    uint32_t ended;
+    uint32_t *batches; /* tags of the first of each submit not answered, and their counts */
+    uint32_t batch_count;
+} sl_sim_user;
+
+/* ---- nodes ---- */
+
+typedef struct sl_sim_command {
+    struct sl_sim_command *next;
+    struct sl_sim_host *host;
+    sl_sim_task *task;
+    sl_minder_done done;
+    void *context;
+    sl_minder_handle handle;
+    uint32_t life;
+    double start_s;
+    uint64_t start_ns;
+    uint64_t end_ns; /* an event at another time is one that no longer counts */
+    sl_process_status status;
+} sl_sim_command;
+
+typedef struct sl_sim_row {
+    uint64_t said;
+    uint64_t heard;
+    uint32_t life; /* of the sender that was heard */
+} sl_sim_row;
+
+typedef struct sl_sim_host {
+    sl_simulation *simulation;
+    uint32_t number;
+    uint32_t incarnation;
+    bool ghost; /* came back alone: the others must have nothing to do with it */
+    char name[24];
+    sl_pool *pool;
+    sl_grant_core cores[SL_SIM_CORES_MOST];
+    uint32_t core_count;
+    uint64_t memory_bytes;
+    uint64_t ucu_milli;
+    sl_ledger_simdisk *disk; /* of an owner */
+    sl_ledger *ledger;
+    bool step_asked;
+    sl_sim_command *commands;
+    sl_minder_handle next_handle;
+
+    /* what its actor was told and has said */
+    uint8_t *states;  /* of each node; UINT8_MAX: nothing yet */
+    sl_sim_row *rows; /* [lane * nodes + peer] */
+    registry_offer own;
+    uint32_t known;
+} sl_sim_host;
+
+typedef struct sl_simulation_options {
+    uint32_t nodes;
+    uint64_t seed;
+    FILE *trace;
+    const bool *faults; /* [SL_SIM_FAULTS_MOST]: those that come; NULL: all */
+} sl_simulation_options;
+
+struct sl_simulation {
+    sl_simulation_options options;
+    sl_simulator *simulator;
+    sl_functions *functions;
+    sl_sim_plan plan;
+    sl_rng rng; /* of the work and the commands; the simulator has its own */
+    sl_sim_host *hosts;
+    sl_sim_user users[SL_SIM_OWNERS_MOST];
+    uint32_t owners;
+    uint32_t session;
+    uint32_t passed[SL_SIM_POINTS];
+    uint64_t faults_over_ns; /* when the last fault that has begun is over */
+    uint64_t session_over_ns; /* UINT64_MAX: it goes on */
+    uint32_t function_host;   /* whose job runs now */
+    bool gentle;              /* no fault so far could part two nodes that live */
+    bool losses;              /* or take an attempt away */
+    bool chatting;
+    bool stopping;
+    bool failed;
+    char violation[SL_SIM_TEXT];
+};
+
+/* What a seed came to. */
+typedef struct sl_simulation_result {
+    bool failed;
+    char violation[SL_SIM_TEXT];
+    sl_sim_plan plan;
+    uint64_t events;
+    uint64_t hash;
+    uint64_t virtual_ns;
+    uint64_t tasks;
+    uint64_t frames;
+    uint32_t sessions;
+    uint32_t faults; /* that came */
+} sl_simulation_result;
+
+/* Runs one seed. An error: it could not be run (memory); a violation is no error. */
+sl_err sl_simulation_run(const sl_simulation_options *options,
+                         sl_simulation_result *result) SL_CHECKED;
+
+/* ---- for the files of the simulation alone ---- */
+
+/* Notes the first thing that must not be; the simulation ends. */
+void sl_sim_violate(sl_simulation *simulation, const char *format, ...) SL_PRINTF(2, 3);
+
+/* simulation_plan.c: what a seed brings. */
+void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, sl_rng *rng);
+void sl_sim_fault_describe(const sl_sim_fault *fault, char *text, size_t size);
+sl_err sl_sim_work_draw(sl_simulation *simulation) SL_CHECKED;
+void sl_sim_work_free(sl_simulation *simulation);
+
+/* simulation_fault.c */
+void sl_sim_faults_begin(sl_simulation *simulation);
+void sl_sim_pass(sl_simulation *simulation, sl_sim_point point, uint32_t node);
+
+/* simulation_host.c */
+sl_err sl_sim_host_create(sl_simulation *simulation, uint32_t number) SL_CHECKED;
+void sl_sim_host_destroy(sl_sim_host *host);
+sl_err sl_sim_host_start(sl_sim_host *host) SL_CHECKED;
+/* At once; `power`: with its disk. */
+void sl_sim_host_kill(sl_sim_host *host, bool power);
+void sl_sim_host_turned(sl_sim_host *host);
+void sl_sim_session_ends(sl_simulation *simulation, uint64_t at_ns);
+
+/* simulation_work.c */
+extern const sl_command_ops sl_sim_commands;
+void sl_sim_commands_kill(sl_sim_host *host);
+sl_err sl_sim_function(const void *args, size_t args_bytes, sl_task_output *output, void *user);
+void sl_sim_run_job(void *host, sl_job *job);
+
+/* simulation_actor.c: an sl_sim_host ** as argument. */
+extern const sl_actor_class sl_sim_actor_class;
+/* A user resumes from what the ledger holds. */
+sl_err sl_sim_user_resume(sl_sim_host *host) SL_CHECKED;
+
+/* simulation_check.c */
+void sl_sim_check_step(sl_sim_host *host);
+void sl_sim_check_ledger(sl_sim_host *host, bool at_end);
+void sl_sim_check_views(sl_simulation *simulation);
+void sl_sim_check_rest(sl_simulation *simulation);
+bool sl_sim_all_ended(const sl_simulation *simulation);
+
+#endif

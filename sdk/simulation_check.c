@@ -1,0 +1,153 @@
+/* What must hold, seen from outside the actors. */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "actors/scheduler/ledger_reader.h"
+#include "sdk/simulation.h"
+
+enum { MESSAGES_MOST = 20000, QUEUED_MOST = 64 << 20 };
+
+void sl_sim_violate(sl_simulation *simulation, const char *format, ...) {
+    if (simulation->failed)
+        return;
+    simulation->failed = true;
+    int length = snprintf(simulation->violation, sizeof simulation->violation, "at %.3f ms: ",
+                          (double)sl_simulator_now_ns(simulation->simulator) / 1e6);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(simulation->violation + length, sizeof simulation->violation - (size_t)length, format,
+              arguments);
+    va_end(arguments);
+    sl_simulator_note(simulation->simulator, 0, sl_simulator_now_ns(simulation->simulator), 0,
+                      "violation: %s", simulation->violation);
+}
+
+/* ---- at every step ---- */
+
+void sl_sim_check_step(sl_sim_host *host) {
+    const sl_node *node = sl_simulator_node(host->simulation->simulator, host->number);
+    sl_node_load load = sl_node_loads(node);
+    if (load.messages > MESSAGES_MOST)
+        sl_sim_violate(host->simulation, "node %u has %" PRIu64 " messages waiting", host->number,
+                       load.messages);
+    if (load.queued_bytes > QUEUED_MOST)
+        sl_sim_violate(host->simulation, "node %u has %" PRIu64 " bytes waiting to leave",
+                       host->number, load.queued_bytes);
+}
+
+/* ---- ledgers ---- */
+
+typedef struct audit {
+    sl_simulation *simulation;
+    sl_sim_user *user;
+    bool *seen;
+    bool at_end;
+} audit;
+
+static bool agrees(uint8_t status, sl_ledger_state state) {
+    switch (status) {
+    case SL_TASK_DONE:
+        return state == SL_LEDGER_DONE;
+    case SL_TASK_CANCELLED:
+        return state == SL_LEDGER_CANCELLED;
+    case SL_TASK_SKIPPED:
+        return state == SL_LEDGER_SKIPPED;
+    default:
+        return state == SL_LEDGER_FAILED;
+    }
+}
+
+static sl_err audit_entry(void *context, const sl_ledger_entry *entry) {
+    audit *a = context;
+    if (entry->task.id >= a->user->count) {
+        sl_sim_violate(a->simulation, "the ledger has a task %u that nobody submitted",
+                       entry->task.id);
+        return SL_OK;
+    }
+    const sl_sim_task *task = &a->user->tasks[entry->task.id];
+    a->seen[entry->task.id] = true;
+    if (task->ended && !agrees(task->status, entry->state))
+        sl_sim_violate(a->simulation, "task %u.%u was reported as %u; the ledger says %s",
+                       task->owner, task->tag, task->status, sl_ledger_state_name(entry->state));
+    if (entry->state == SL_LEDGER_DONE && !task->successes)
+        sl_sim_violate(a->simulation, "the ledger says task %u.%u is done; it never ended well",
+                       task->owner, task->tag);
+    return SL_OK;
+}
+
+void sl_sim_check_ledger(sl_sim_host *host, bool at_end) {
+    sl_simulation *simulation = host->simulation;
+    sl_sim_user *user = &simulation->users[host->number];
+    sl_ledger_reader *reader;
+    audit a = {simulation, user, calloc(user->count, sizeof(bool)), at_end};
+    sl_err err = sl_ledger_reader_open_on(sl_ledger_simdisk_base(host->disk), "ledger.db", &reader);
+    if (err == SL_OK) {
+        err = sl_ledger_read_tasks(reader, 0, audit_entry, &a);
+        sl_ledger_reader_close(reader);
+    }
+    if (err != SL_OK)
+        sl_sim_violate(simulation, "owner %u: the ledger cannot be read: %s", host->number,
+                       sl_err_detail());
+    for (uint32_t tag = 0; a.seen && tag < user->count; tag++) {
+        if (user->tasks[tag].accepted && !a.seen[tag])
+            sl_sim_violate(simulation, "task %u.%u was accepted and is not in the ledger",
+                           host->number, tag);
+    }
+    free(a.seen);
+}
+
+/* ---- at the end ---- */
+
+bool sl_sim_all_ended(const sl_simulation *simulation) {
+    for (uint32_t owner = 0; owner < simulation->owners; owner++) {
+        if (simulation->users[owner].ended < simulation->users[owner].count)
+            return false;
+    }
+    return true;
+}
+
+static bool lives(const sl_simulation *simulation, uint32_t node) {
+    return sl_simulator_node(simulation->simulator, node) != NULL;
+}
+
+/* Two nodes that live agree whether they have anything to do with each other, and what the registry
+ * says is so. A ghost is known to nobody, or is gone. */
+void sl_sim_check_views(sl_simulation *simulation) {
+    uint32_t nodes = simulation->options.nodes;
+    for (uint32_t a = 0; a < nodes; a++) {
+        const sl_sim_host *host = &simulation->hosts[a];
+        if (!lives(simulation, a) || host->ghost)
+            continue;
+        for (uint32_t b = 0; b < nodes; b++) {
+            bool there = lives(simulation, b) && !simulation->hosts[b].ghost;
+            bool near = b == a || sl_node_peer_alive(sl_simulator_node(simulation->simulator, a), b);
+            bool back = there && (b == a || sl_node_peer_alive(
+                                                sl_simulator_node(simulation->simulator, b), a));
+            if (near && !back)
+                sl_sim_violate(simulation, "node %u keeps its link to node %u, which has none", a,
+                               b);
+            else if (!near && there && simulation->gentle)
+                sl_sim_violate(simulation, "node %u gave node %u up without a cause", a, b);
+            else if (near != (host->states[b] == SL_MEMBER_ALIVE))
+                sl_sim_violate(simulation, "node %u sees node %u as %u", a, b, host->states[b]);
+        }
+    }
+}
+
+void sl_sim_check_rest(sl_simulation *simulation) {
+    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
+        const sl_sim_host *host = &simulation->hosts[i];
+        const registry_offer *own = &host->own;
+        if (!lives(simulation, i))
+            continue;
+        if (own->cores != own->cores_free || own->memory_bytes != own->memory_free_bytes ||
+            own->ucu_milli != own->ucu_free_milli || own->running || own->backlog)
+            sl_sim_violate(simulation,
+                           "node %u has not got everything back: %u of %u cores, %u running, %u "
+                           "waiting",
+                           i, own->cores_free, own->cores, own->running, own->backlog);
+        if (host->commands)
+            sl_sim_violate(simulation, "node %u still runs commands", i);
+    }
+}

@@ -1,0 +1,3 @@
+#include "sdk/simulation_msgs.h"
+#define SL_PROTOCOL "sdk/simulation_msgs.def"
+#include "runtime/protocol_define.h"

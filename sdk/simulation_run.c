@@ -1,0 +1,244 @@
+/* One seed from its beginning to its end. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/blob.h"
+#include "sdk/simulation.h"
+
+#define FAULTS_NS      (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
+#define AGREEMENT_NS   (4 * SL_NS_PER_S)   /* after the last fault, all that live agree who does */
+#define END_NS         (120 * SL_NS_PER_S) /* everything has ended long before */
+#define STILL_NS       (500 * SL_NS_PER_MS)
+#define GOODBYE_NS     (15 * SL_NS_PER_S)
+
+enum { SESSIONS_MOST = 40 };
+
+/* Three regions: near, far, and farther with a thin line. */
+static const sl_simulator_link links[9] = {
+    {50000, 20000, 1000000000},     {2000000, 200000, 100000000}, {15000000, 1000000, 10000000},
+    {2000000, 200000, 100000000},   {50000, 20000, 1000000000},   {9000000, 900000, 20000000},
+    {15000000, 1000000, 10000000},  {9000000, 900000, 20000000},  {50000, 20000, 1000000000}};
+
+static void turned(void *context, uint32_t node) {
+    sl_simulation *simulation = context;
+    sl_sim_host_turned(&simulation->hosts[node]);
+    sl_sim_check_step(&simulation->hosts[node]);
+}
+
+/* ---- sessions ---- */
+
+static sl_err begin_session(sl_simulation *simulation) {
+    simulation->session++;
+    simulation->session_over_ns = UINT64_MAX;
+    if (simulation->session > SESSIONS_MOST) {
+        sl_sim_violate(simulation, "%u sessions, and no end", simulation->session);
+        return SL_OK;
+    }
+    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
+        simulation->hosts[i].ghost = false;
+        SL_TRY(sl_sim_host_start(&simulation->hosts[i]));
+    }
+    return SL_OK;
+}
+
+/* The job ends: every process of it is killed, or the power goes. */
+static sl_err next_session(sl_simulation *simulation) {
+    bool power = sl_rng_below(&simulation->rng, 2);
+    for (uint32_t i = 0; i < simulation->options.nodes; i++)
+        sl_sim_host_kill(&simulation->hosts[i], power);
+    for (uint32_t i = 0; i < simulation->owners; i++)
+        sl_ledger_simdisk_break(simulation->hosts[i].disk, SL_SIMDISK_WELL, 0);
+    sl_simulator_note(simulation->simulator, 0, sl_simulator_now_ns(simulation->simulator), 0,
+                      "all end; session %u", simulation->session + 1);
+    return begin_session(simulation);
+}
+
+static void name_unfinished(sl_simulation *simulation) {
+    for (uint32_t owner = 0; owner < simulation->owners; owner++) {
+        const sl_sim_user *user = &simulation->users[owner];
+        for (uint32_t tag = 0; tag < user->count; tag++) {
+            if (!user->tasks[tag].ended)
+                sl_sim_violate(simulation, "task %u.%u never ended (%s)", owner, tag,
+                               user->tasks[tag].accepted ? "it was accepted"
+                               : user->tasks[tag].submitted ? "it was submitted"
+                                                            : "it could not be submitted");
+        }
+    }
+}
+
+/* Until all tasks have ended and the time of faults is over. */
+static sl_err work(sl_simulation *simulation) {
+    sl_simulator *simulator = simulation->simulator;
+    SL_TRY(begin_session(simulation));
+    while (!simulation->failed) {
+        uint64_t now_ns = sl_simulator_now_ns(simulator);
+        bool over = now_ns >= FAULTS_NS && simulation->session_over_ns == UINT64_MAX &&
+                    now_ns > simulation->faults_over_ns && sl_sim_all_ended(simulation);
+        if (over)
+            break;
+        if (now_ns >= END_NS) {
+            name_unfinished(simulation);
+            break;
+        }
+        uint64_t until_ns = now_ns + 50 * SL_NS_PER_MS;
+        if (simulation->session_over_ns < until_ns)
+            until_ns = simulation->session_over_ns;
+        while (!simulation->failed && sl_simulator_step(simulator, until_ns)) {
+            if (simulation->session_over_ns < until_ns)
+                until_ns = simulation->session_over_ns;
+        }
+        if (sl_simulator_now_ns(simulator) >= simulation->session_over_ns)
+            SL_TRY(next_session(simulation));
+    }
+    return SL_OK;
+}
+
+/* ---- the end ---- */
+
+static void run_for(sl_simulation *simulation, uint64_t ns) {
+    uint64_t until_ns = sl_simulator_now_ns(simulation->simulator) + ns;
+    while (!simulation->failed && sl_simulator_step(simulation->simulator, until_ns)) {
+    }
+}
+
+static bool all_closed(const sl_simulation *simulation) {
+    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
+        if (sl_simulator_node(simulation->simulator, i) &&
+            !sl_simulator_ended(simulation->simulator, i, NULL, NULL))
+            return false;
+    }
+    return true;
+}
+
+static void check_closed(sl_simulation *simulation) {
+    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
+        const sl_node *node = sl_simulator_node(simulation->simulator, i);
+        sl_err err = SL_OK;
+        if (!node)
+            continue;
+        if (!sl_simulator_ended(simulation->simulator, i, &err, NULL)) {
+            sl_sim_violate(simulation, "node %u does not end", i);
+            continue;
+        }
+        if (err != SL_OK && simulation->gentle)
+            sl_sim_violate(simulation, "node %u ended badly: %s", i, sl_err_text(err));
+        sl_node_load load = sl_node_loads(node);
+        if (load.actors || load.messages || load.queued_bytes)
+            sl_sim_violate(simulation, "node %u ended with something left over", i);
+    }
+}
+
+static void close_all(sl_simulation *simulation) {
+    simulation->stopping = true;
+    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
+        sl_node *node = sl_simulator_node(simulation->simulator, i);
+        if (node)
+            sl_node_stop(node, 0);
+    }
+    uint64_t until_ns = sl_simulator_now_ns(simulation->simulator) + GOODBYE_NS;
+    while (!simulation->failed && !all_closed(simulation) &&
+           sl_simulator_step(simulation->simulator, until_ns)) {
+    }
+    check_closed(simulation);
+}
+
+static void end(sl_simulation *simulation) {
+    uint64_t now_ns = sl_simulator_now_ns(simulation->simulator);
+    if (now_ns < simulation->faults_over_ns + AGREEMENT_NS && simulation->faults_over_ns)
+        run_for(simulation, simulation->faults_over_ns + AGREEMENT_NS - now_ns);
+    simulation->chatting = false;
+    run_for(simulation, STILL_NS);
+    if (simulation->failed)
+        return;
+    sl_sim_check_views(simulation);
+    sl_sim_check_rest(simulation);
+    close_all(simulation);
+}
+
+static void kill_all(sl_simulation *simulation) {
+    for (uint32_t i = 0; i < simulation->options.nodes; i++)
+        sl_sim_host_kill(&simulation->hosts[i], false);
+    for (uint32_t i = 0; i < simulation->owners && !simulation->failed; i++)
+        sl_sim_check_ledger(&simulation->hosts[i], true);
+}
+
+/* ---- the whole ---- */
+
+static sl_err create(sl_simulation *simulation) {
+    const sl_simulation_options *options = &simulation->options;
+    sl_rng plan;
+    sl_rng_seed(&simulation->rng, options->seed ^ UINT64_C(0x9e3779b97f4a7c15));
+    sl_rng_split(&simulation->rng, &plan);
+    uint32_t most = options->nodes < SL_SIM_OWNERS_MOST ? options->nodes : SL_SIM_OWNERS_MOST;
+    simulation->owners = 1 + (uint32_t)sl_rng_below(&simulation->rng, most);
+    sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
+    sl_simulator_options simulator = {
+        .nodes = options->nodes,
+        .seed = options->seed,
+        .regions = 1 + (uint32_t)sl_rng_below(&simulation->rng, 3) / 2 * 2,
+        .links = links,
+        .trace = options->trace,
+        .turned = turned,
+        .context = simulation};
+    SL_TRY(sl_simulator_create(&simulator, &simulation->simulator));
+    SL_TRY(sl_functions_create(&simulation->functions));
+    SL_TRY(sl_functions_register(simulation->functions, "sim.work", sl_sim_function, simulation));
+    sl_functions_freeze(simulation->functions);
+    simulation->hosts = calloc(options->nodes, sizeof *simulation->hosts);
+    if (!simulation->hosts)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u hosts", options->nodes);
+    for (uint32_t i = 0; i < options->nodes; i++)
+        SL_TRY(sl_sim_host_create(simulation, i));
+    return sl_sim_work_draw(simulation);
+}
+
+static void destroy(sl_simulation *simulation) {
+    for (uint32_t i = 0; simulation->hosts && i < simulation->options.nodes; i++)
+        sl_sim_host_kill(&simulation->hosts[i], false);
+    if (simulation->simulator)
+        sl_simulator_destroy(simulation->simulator);
+    for (uint32_t i = 0; simulation->hosts && i < simulation->options.nodes; i++)
+        sl_sim_host_destroy(&simulation->hosts[i]);
+    sl_functions_destroy(simulation->functions);
+    sl_sim_work_free(simulation);
+    free(simulation->hosts);
+}
+
+static void tell(const sl_simulation *simulation, sl_simulation_result *result) {
+    *result = (sl_simulation_result){
+        .failed = simulation->failed,
+        .plan = simulation->plan,
+        .events = sl_simulator_events(simulation->simulator),
+        .hash = sl_simulator_hash(simulation->simulator),
+        .virtual_ns = sl_simulator_now_ns(simulation->simulator),
+        .frames = sl_simulator_traffic_of(simulation->simulator).frames,
+        .sessions = simulation->session};
+    memcpy(result->violation, simulation->violation, sizeof result->violation);
+    for (uint32_t i = 0; i < simulation->owners; i++)
+        result->tasks += simulation->users[i].count;
+    for (uint32_t i = 0; i < simulation->plan.count; i++)
+        result->faults += simulation->plan.faults[i].begun;
+}
+
+sl_err sl_simulation_run(const sl_simulation_options *options, sl_simulation_result *result) {
+    sl_simulation simulation = {.options = *options,
+                                .session_over_ns = UINT64_MAX,
+                                .function_host = SL_NO_NODE,
+                                .gentle = true,
+                                .chatting = true};
+    uint64_t blobs_before_bytes = sl_blob_alive_bytes();
+    sl_err err = create(&simulation);
+    if (err == SL_OK) {
+        sl_sim_faults_begin(&simulation);
+        err = work(&simulation);
+        if (err == SL_OK && !simulation.failed)
+            end(&simulation);
+        kill_all(&simulation);
+        if (sl_blob_alive_bytes() != blobs_before_bytes)
+            sl_sim_violate(&simulation, "%llu bytes of blobs were left over",
+                           (unsigned long long)(sl_blob_alive_bytes() - blobs_before_bytes));
+        tell(&simulation, result);
+    }
+    destroy(&simulation);
+    return err;
+}
