@@ -153,7 +153,7 @@ void sl_sim_host_kill(sl_sim_host *host, bool power) {
     if (host->pool)
         sl_pool_destroy(host->pool);
     host->pool = NULL;
-    if (power && host->disk)
+    if (host->disk && sl_ledger_simdisk_dead(host->disk)) /* its last words may have been too much */
         sl_ledger_simdisk_restore(host->disk);
 }
 

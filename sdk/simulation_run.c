@@ -44,12 +44,14 @@ static sl_err begin_session(sl_simulation *simulation) {
 /* The job ends: every process of it is killed, or the power goes. */
 static sl_err next_session(sl_simulation *simulation) {
     bool power = sl_rng_below(&simulation->rng, 2);
+    sl_simulator_ghosts(simulation->simulator, false); /* another job's messages do not come here */
     for (uint32_t i = 0; i < simulation->options.nodes; i++)
         sl_sim_host_kill(&simulation->hosts[i], power);
     for (uint32_t i = 0; i < simulation->owners; i++)
         sl_ledger_simdisk_break(simulation->hosts[i].disk, SL_SIMDISK_WELL, 0);
     sl_simulator_note(simulation->simulator, 0, sl_simulator_now_ns(simulation->simulator), 0,
                       "all end; session %u", simulation->session + 1);
+    sl_simulator_ghosts(simulation->simulator, simulation->plan.ghosts);
     return begin_session(simulation);
 }
 
@@ -57,11 +59,14 @@ static void name_unfinished(sl_simulation *simulation) {
     for (uint32_t owner = 0; owner < simulation->owners; owner++) {
         const sl_sim_user *user = &simulation->users[owner];
         for (uint32_t tag = 0; tag < user->count; tag++) {
-            if (!user->tasks[tag].ended)
-                sl_sim_violate(simulation, "task %u.%u never ended (%s)", owner, tag,
-                               user->tasks[tag].accepted ? "it was accepted"
-                               : user->tasks[tag].submitted ? "it was submitted"
-                                                            : "it could not be submitted");
+            const sl_sim_task *task = &user->tasks[tag];
+            if (!task->ended)
+                sl_sim_violate(simulation,
+                               "task %u.%u never ended: %s, %s, ran %u times, %u succeeded, "
+                               "%u run now, after %u others",
+                               owner, tag, task->accepted ? "accepted" : "not accepted",
+                               task->submitted ? "submitted" : "not submitted", task->runs,
+                               task->successes, task->running, task->after_count);
         }
     }
 }

@@ -21,7 +21,9 @@ typedef struct content {
     size_t capacity;
 } content;
 
-/* A write, or with `data` NULL a truncation to `offset`. */
+typedef struct handle handle;
+
+/* A write, or with no bytes a truncation to `offset`. */
 typedef struct change {
     struct change *next;
     size_t offset;
@@ -37,6 +39,9 @@ typedef struct disk_file {
     change *first;
     change *last;
     void *shm[SHM_MOST];
+    uint32_t readers;        /* handles with a shared lock or more */
+    const handle *writer; /* with a reserved lock or more; exclusive keeps readers out */
+    bool exclusive;
 } disk_file;
 
 struct sl_ledger_simdisk {
@@ -52,11 +57,12 @@ struct sl_ledger_simdisk {
     bool dead;
 };
 
-typedef struct handle {
+struct handle {
     sqlite3_file base;
     sl_ledger_simdisk *disk;
     disk_file *file;
-} handle;
+    int level; /* of its lock, SQLITE_LOCK_… */
+};
 
 /* ---- contents ---- */
 
@@ -226,9 +232,41 @@ uint64_t sl_ledger_simdisk_operations(const sl_ledger_simdisk *disk) {
 
 /* ---- what SQLite calls ---- */
 
-static int on_close(sqlite3_file *f) {
-    (void)f;
+/* The ledger's own reader may look on while it is written. */
+static int on_unlock(sqlite3_file *f, int level) {
+    handle *h = (handle *)(void *)f;
+    if (level < SQLITE_LOCK_RESERVED && h->file->writer == h) {
+        h->file->writer = NULL;
+        h->file->exclusive = false;
+    }
+    if (level == SQLITE_LOCK_NONE && h->level > SQLITE_LOCK_NONE)
+        h->file->readers--;
+    if (level < h->level)
+        h->level = level;
     return SQLITE_OK;
+}
+
+static int on_lock(sqlite3_file *f, int level) {
+    handle *h = (handle *)(void *)f;
+    disk_file *file = h->file;
+    bool other = file->writer && file->writer != h;
+    if (level <= h->level)
+        return SQLITE_OK;
+    if (other && (level >= SQLITE_LOCK_RESERVED || file->exclusive))
+        return SQLITE_BUSY;
+    uint32_t others = file->readers - (h->level > SQLITE_LOCK_NONE);
+    if (level == SQLITE_LOCK_EXCLUSIVE && others)
+        return SQLITE_BUSY;
+    file->readers += h->level == SQLITE_LOCK_NONE;
+    if (level >= SQLITE_LOCK_RESERVED)
+        file->writer = h;
+    file->exclusive = level == SQLITE_LOCK_EXCLUSIVE;
+    h->level = level;
+    return SQLITE_OK;
+}
+
+static int on_close(sqlite3_file *f) {
+    return on_unlock(f, SQLITE_LOCK_NONE);
 }
 
 static int on_read(sqlite3_file *f, void *to, int bytes, sqlite3_int64 offset) {
@@ -285,14 +323,8 @@ static int on_size(sqlite3_file *f, sqlite3_int64 *bytes) {
     return SQLITE_OK;
 }
 
-static int on_lock(sqlite3_file *f, int level) {
-    (void)f, (void)level;
-    return SQLITE_OK;
-}
-
 static int on_check_lock(sqlite3_file *f, int *held) {
-    (void)f;
-    *held = 0;
+    *held = ((handle *)(void *)f)->file->writer != NULL;
     return SQLITE_OK;
 }
 
@@ -346,7 +378,7 @@ static const sqlite3_io_methods methods = {
     .xSync = on_sync,
     .xFileSize = on_size,
     .xLock = on_lock,
-    .xUnlock = on_lock,
+    .xUnlock = on_unlock,
     .xCheckReservedLock = on_check_lock,
     .xFileControl = on_control,
     .xSectorSize = on_sector,
@@ -368,7 +400,7 @@ static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flag
         file = file_create(disk, name);
     if (!file)
         return SQLITE_NOMEM;
-    *h = (handle){{&methods}, disk, file};
+    *h = (handle){{&methods}, disk, file, SQLITE_LOCK_NONE};
     if (flags_out)
         *flags_out = flags;
     return SQLITE_OK;
