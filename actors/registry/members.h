@@ -8,6 +8,8 @@
  *                                                  node too has heard nothing for the suspect time
  *   of a node that is dead here                    stale: within an incarnation death is final
  *   of this node, suspected or worse, or newer     refuted by a higher version
+ * A node that others hear of, and that tells this node itself nothing for long, has no link to it and
+ * is dead here too: what one of the two has given up the other cannot use.
  * So one node that judges wrongly (its link, its own stall) cannot expel another one alone. */
 #ifndef SL_REGISTRY_MEMBERS_H
 #define SL_REGISTRY_MEMBERS_H
@@ -28,6 +30,7 @@ typedef struct sl_member {
     uint8_t hot;       /* messages that shall carry it before others do */
     uint64_t version;
     uint64_t heard_ns; /* when its version last rose, on this node's clock of waking time */
+    uint64_t spoke_ns; /* when it last told this node something itself, by the same clock */
     uint64_t changed;  /* members->changes when a watcher's view of it last changed; 0: never */
     uint32_t filled;   /* scratch of sl_gossip_fill() */
     registry_offer offer;

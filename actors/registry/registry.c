@@ -52,9 +52,14 @@ static uint64_t divide_up(uint64_t a, uint64_t b) {
     return (a + b - 1) / b;
 }
 
+/* Within so many periods a node tells each other node itself. */
+static uint64_t direct_periods(uint32_t nodes) {
+    return 2 * divide_up(nodes - 1, SL_REGISTRY_FANOUT) + 2;
+}
+
 uint64_t sl_registry_suspect_ns(uint64_t suspect_ns, uint64_t period_ns, uint32_t nodes,
                                 uint32_t entries) {
-    uint64_t direct = 2 * divide_up(nodes - 1, SL_REGISTRY_FANOUT) + 2;
+    uint64_t direct = direct_periods(nodes);
     uint64_t hearsay =
         6 * (sl_members_bits(nodes - 1) + divide_up(nodes, (uint64_t)entries * SL_REGISTRY_FANOUT));
     uint64_t least_ns = period_ns * (direct < hearsay ? direct : hearsay);
@@ -174,11 +179,25 @@ static void suspect(registry *r, uint32_t node) {
     sl_info("registry", "node %u (%s) is silent", node, r->members.all[node].host);
 }
 
+/* Others hear of it and we do not hear from it: it has given us up, or what it sends does not come.
+ * Either way the two of us have no link, and both must know. A node tells each other one itself once
+ * in direct_periods(); three times that leave no doubt. */
+static bool has_no_link(const registry *r, const sl_member *member, uint64_t dead_ns) {
+    uint64_t silent_ns = r->awake_ns - member->spoke_ns;
+    uint64_t direct_ns = 3 * direct_periods(r->members.count) * r->options.gossip_period_ns;
+    return member->known && silent_ns >= dead_ns && silent_ns >= direct_ns;
+}
+
 static void judge(registry *r, uint32_t node, uint64_t suspect_ns, uint64_t dead_ns) {
     const sl_member *member = &r->members.all[node];
     uint64_t silent_ns = r->awake_ns - member->heard_ns;
-    if (member->state == SL_MEMBER_DEAD || silent_ns < suspect_ns)
+    if (member->state == SL_MEMBER_DEAD)
         return;
+    if (silent_ns < suspect_ns) {
+        if (has_no_link(r, member, dead_ns))
+            bury(r, node, "others hear of it, this node does not");
+        return;
+    }
     if (silent_ns >= dead_ns)
         bury(r, node, member->known ? "it was silent for too long" : "it was never heard of");
     else if (member->condemned || member->state == SL_MEMBER_LEAVING)
@@ -270,6 +289,8 @@ static void reply_to(registry *r, uint32_t to) {
 static void on_gossip(registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
     sl_merge most = SL_MERGE_STALE;
+    if (message->from.node < r->members.count)
+        r->members.all[message->from.node].spoke_ns = r->awake_ns;
     for (uint32_t i = 0; i < gossip->members.count; i++) {
         sl_merge merge = merge_one(r, message, &gossip->members.items[i]);
         if (merge == SL_MERGE_REFUTED)
