@@ -207,6 +207,14 @@ static void drop_queue(sl_actor *actor, sl_queue *queue) {
     *queue = (sl_queue){NULL, NULL};
 }
 
+void sl_mailbox_drop_behind(sl_envelope *envelope) {
+    for (sl_envelope *each = envelope->next; each; each = each->next) {
+        /* One whose own parts are still to come is given up with them. */
+        if (each->from.node == envelope->from.node && !each->pending)
+            each->dropped = 1;
+    }
+}
+
 void sl_mailbox_drop_all(sl_actor *actor) {
     drop_queue(actor, &actor->mailbox[SL_LANE_CONTROL]);
     drop_queue(actor, &actor->mailbox[SL_LANE_DATA]);

@@ -165,6 +165,9 @@ void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope);
 bool sl_mailbox_put_flat(sl_actor *actor, const sl_message_type *type, sl_addr from,
                          uint32_t credit, const void *body);
 void sl_mailbox_drop_all(sl_actor *actor);
+/* An envelope will never be whole: what its sender's node sent after it to this actor is not to be
+ * delivered either, or it would arrive as if nothing were missing. */
+void sl_mailbox_drop_behind(sl_envelope *envelope);
 void sl_actor_schedule(sl_actor *actor);
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body);

@@ -93,15 +93,18 @@ void sl_transfers_start_stalled(sl_node *node) {
     }
 }
 
-/* The last part will never come: the message is skipped, or freed when its actor is gone. */
+/* The last part will never come: the message and those behind it are skipped, or it is freed when
+ * its actor is gone. */
 static void give_up(sl_node *node, sl_envelope *envelope) {
     bool orphan = envelope->dropped;
     envelope->dropped = 1;
     envelope->credit = 0;
     if (orphan)
         sl_envelope_free(node, envelope);
-    else
-        sl_channel_unblock(node, envelope);
+    if (orphan)
+        return;
+    sl_mailbox_drop_behind(envelope);
+    sl_channel_unblock(node, envelope);
 }
 
 void sl_transfers_clear(sl_node *node, sl_transfers *transfers) {
