@@ -21,6 +21,12 @@ int cli_fail(const cli_command *command, int code, const char *format, ...) {
     return code;
 }
 
+/* Thousands of simulated networks would log without end what is meant to happen to them: that is
+ * for who asks for it. */
+static int logs(const cli_command *command, const sl_options *options) {
+    return strcmp(command->name, "simulate") != 0 || sl_options_is_set(options, "log-level");
+}
+
 int cli_load(const cli_command *command, int *argc, char **argv, sl_options **out) {
     sl_options *options;
     if (sl_options_create(&options) != 0)
@@ -37,7 +43,8 @@ int cli_load(const cli_command *command, int *argc, char **argv, sl_options **ou
     }
     if (cli_speaks())
         fputs(sl_options_warnings(options), stderr);
-    sl_options_start_log(options);
+    if (logs(command, options))
+        sl_options_start_log(options);
     *out = options;
     return CLI_GO_ON;
 }

@@ -20,6 +20,13 @@ const cli_command cli_commands[] = {
      "explain", cli_explain},
     {"topo", "[OPTION...]", "show the nodes of the network: hardware, UCU, offer", NULL,
      "topo network", cli_topo},
+    {"simulate", "[OPTION...]", "run whole networks in virtual time, with faults from a seed",
+     "Each seed decides what there is to do and what goes wrong; a seed that fails prints the "
+     "line\n"
+     "that replays it. Exit code: 0 nothing was lost, doubled or left over, 1 a seed failed, 2 "
+     "bad\n"
+     "input.\n",
+     "simulate", cli_simulate},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",
      "With flags, shows what would be in force with them.\n", "config run network", cli_config},
     {"version", "", "show the version", NULL, "version", cli_version},

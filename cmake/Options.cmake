@@ -39,7 +39,8 @@ target_compile_definitions(starlane_options INTERFACE _GNU_SOURCE)
 target_compile_options(starlane_options INTERFACE
   $<$<COMPILE_LANGUAGE:C>:-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes
   -Wpointer-arith -Wvla -Wformat=2 -Wundef -Wwrite-strings -fno-strict-aliasing -fno-omit-frame-pointer
-  -ffunction-sections -fdata-sections>)
+  -ffunction-sections -fdata-sections
+  -ffp-contract=off>) # a simulated seed is the same run on every kind of processor
 target_link_options(starlane_options INTERFACE -Wl,-z,relro,-z,now)
 # What is built names files as the repository does, not where it happened to lie.
 target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:

@@ -86,6 +86,9 @@ SL_API int sl_options_set(sl_options *options, const char *name, const char *val
  * from `options` until it is changed. */
 SL_API const char *sl_options_get(const sl_options *options, const char *name);
 
+/* 1 when somebody set it: it is not at its default by itself. */
+SL_API int sl_options_is_set(const sl_options *options, const char *name);
+
 /* 1 for a switch that is on, else 0. */
 SL_API int sl_options_is_on(const sl_options *options, const char *name);
 
@@ -203,6 +206,26 @@ SL_API int sl_run(sl_network *network, const sl_run_request *request, int *code)
  * where it ran and why there, attempts, limits. `task` NULL: the run as a whole. Text, or with
  * `json` a JSON object; the caller's. */
 SL_API int sl_explain(const char *directory, const char *task, int json, char **text);
+
+/* ---- the simulator ---- */
+
+/* What to simulate; zeroed fields mean the default. All are borrowed. */
+typedef struct sl_simulate_request {
+    uint32_t nodes;     /* 0: 5 */
+    uint64_t seed;      /* the first */
+    int random_seed;    /* or one from the system; it is in every message */
+    uint64_t seeds;     /* how many, one after another; 0: one, or as many as fit in `minutes` */
+    double minutes;     /* no seed begins later; 0: no bound */
+    const char *faults; /* of each seed's faults only these: "0,3", or "none"; NULL or "": all */
+    const char *trace;  /* write what happens there, for ui.perfetto.dev; of one seed */
+    FILE *messages;     /* what came of it, and a line that replays each failure; NULL: nothing */
+} sl_simulate_request;
+
+/* Runs whole networks inside this thread, in virtual time, with work and faults that a seed
+ * decides, and checks that nothing is lost, doubled, out of order or left over. The same seed is
+ * the same run, on every machine. `*code`: SL_RUN_DONE; SL_RUN_FAILED: a seed failed;
+ * SL_RUN_BAD_INPUT. */
+SL_API int sl_simulate(const sl_simulate_request *request, int *code);
 
 #ifdef __cplusplus
 }

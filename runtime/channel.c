@@ -227,6 +227,8 @@ static sl_err send_in_frame(sl_node *node, sl_addr from, sl_addr to, const sl_me
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a frame");
     sl_record_head head = record_head(from, to, type, body_bytes);
     memcpy(at, &head, sizeof head);
+    /* What is left of the last word would else be old memory of this process. */
+    memset(at + sizeof head + body_bytes, 0, sl_align8(body_bytes) - body_bytes);
     sl_blob_parts parts = {.next_id = channel->bulk_out.first_id + channel->bulk_out.count};
     sl_record_encode(&type->record, body, at + sizeof head, &parts);
     SL_TRY(bulk_start_all(node, to.node, body, &parts));

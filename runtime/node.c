@@ -270,9 +270,8 @@ static uint64_t sleep_limit_ns(const sl_node *node) {
 }
 
 uint64_t sl_node_rest_ns(const sl_node *node) {
-    bool asked_to_stop =
-        node->phase == SL_NODE_RUNNING && atomic_load_explicit(&node->stop_requested,
-                                                               memory_order_relaxed);
+    bool asked_to_stop = node->phase == SL_NODE_RUNNING &&
+                         atomic_load_explicit(&node->stop_requested, memory_order_relaxed);
     if (node->urgent.head || node->ready.head || asked_to_stop ||
         atomic_load_explicit(&node->events, memory_order_relaxed))
         return 0;

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/log.h"
 #include "runtime/simulator_internal.h"
 
 enum { DEFAULT_FRAME_BYTES = 8192, DEFAULT_TURN_NS = 2000 };
@@ -147,10 +148,9 @@ static void after_turn(sl_simulator *simulator, uint32_t number) {
         node->ended = true;
         return;
     }
-    uint64_t rest_ns =
-        node->transport->inbox.head || node->transport->sent.head
-            ? 0
-            : to_true_ns(node, sl_node_rest_ns(node->node));
+    uint64_t rest_ns = node->transport->inbox.head || node->transport->sent.head
+                           ? 0
+                           : to_true_ns(node, sl_node_rest_ns(node->node));
     if (rest_ns < UINT64_MAX - simulator->now_ns)
         ask_for_turn(simulator, number, simulator->now_ns + rest_ns);
 }
@@ -164,8 +164,10 @@ static void on_turn(void *context, uint64_t number) {
     node->turning = true;
     sl_sim_fold(simulator, simulator->now_ns << 16 ^ number);
     simulator->turning = (uint32_t)number;
+    sl_log_set_node((int)number);
     (void)sl_node_turn(node->node);
     simulator->turning = SL_NO_NODE;
+    sl_log_set_node(-1);
     node->turning = false;
     after_turn(simulator, (uint32_t)number);
     if (simulator->options.turned)

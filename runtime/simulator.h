@@ -42,7 +42,8 @@ typedef struct sl_simulator_options {
 } sl_simulator_options;
 
 /* NO_MEMORY, INVALID (no node). */
-sl_err sl_simulator_create(const sl_simulator_options *options, sl_simulator **simulator) SL_CHECKED;
+sl_err sl_simulator_create(const sl_simulator_options *options,
+                           sl_simulator **simulator) SL_CHECKED;
 
 /* Frees everything, the nodes that still live included. */
 void sl_simulator_destroy(sl_simulator *simulator);

@@ -107,8 +107,8 @@ static void tell_sender(sl_sim_transport *self, sl_sim_parcel *parcel) {
     sl_sim_wake(simulator, sender);
 }
 
-static void hand_over(sl_sim_transport *self, const sl_transport_sink *sink,
-                      sl_sim_parcel *parcel, sl_sim_expected *expected) {
+static void hand_over(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel,
+                      sl_sim_expected *expected) {
     sl_blob *blob = NULL;
     if (expected->bytes == parcel->blob->bytes)
         blob = sl_blob_retain(parcel->blob);

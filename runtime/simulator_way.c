@@ -152,8 +152,7 @@ void sl_sim_send(sl_simulator *simulator, uint32_t to, sl_sim_parcel *parcel) {
     const sl_simulator_link *link = link_of(simulator, from, to);
     uint64_t bytes = parcel->blob ? parcel->blob->bytes : parcel->bytes;
     way->free_ns = later_of(way->free_ns, simulator->now_ns) + time_on_the_wire_ns(link, bytes);
-    uint64_t jitter_ns =
-        link->jitter_ns ? sl_rng_below(&simulator->rng, link->jitter_ns + 1) : 0;
+    uint64_t jitter_ns = link->jitter_ns ? sl_rng_below(&simulator->rng, link->jitter_ns + 1) : 0;
     parcel->arrival_ns = way->free_ns + link->delay_ns + way->extra_ns + jitter_ns;
     parcel->from_life = simulator->nodes[from].life;
     parcel->to_life = simulator->nodes[to].life;

@@ -55,6 +55,12 @@ const char *sl_options_get(const sl_options *options, const char *name) {
     return find(name, &id) == SL_OK ? sl_config_text(options->config, id) : NULL;
 }
 
+int sl_options_is_set(const sl_options *options, const char *name) {
+    sl_opt id;
+    return find(name, &id) == SL_OK && sl_config_is_set(options->config, id) &&
+           strcmp(sl_config_origin(options->config, id), "default") != 0;
+}
+
 int sl_options_is_on(const sl_options *options, const char *name) {
     sl_opt id;
     return find(name, &id) == SL_OK && sl_option_get(id)->kind == SL_OPTION_BOOL &&

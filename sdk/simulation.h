@@ -3,8 +3,8 @@
  * A simulation goes through sessions. In the first all nodes start and the owners submit their
  * tasks; when an owner dies, or its ledger cannot be written, the session ends some time later with
  * the death of all, and the next one resumes from the ledgers. When the last fault is over
- * everything must come to its end: that is checked from outside the actors, by what their users, the
- * commands they run, and the disks saw. See docs/simulator.md. */
+ * everything must come to its end: that is checked from outside the actors, by what their users,
+ * the commands they run, and the disks saw. See docs/simulator.md. */
 #ifndef SL_SDK_SIMULATION_H
 #define SL_SDK_SIMULATION_H
 
@@ -182,7 +182,7 @@ struct sl_simulation {
     uint32_t owners;
     uint32_t session;
     uint32_t passed[SL_SIM_POINTS];
-    uint64_t faults_over_ns; /* when the last fault that has begun is over */
+    uint64_t faults_over_ns;  /* when the last fault that has begun is over */
     uint64_t session_over_ns; /* UINT64_MAX: it goes on */
     uint32_t function_host;   /* whose job runs now */
     bool gentle;              /* no fault so far could part two nodes that live */

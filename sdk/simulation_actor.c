@@ -181,8 +181,7 @@ static void submit(actor *a) {
         scheduler_cancel body = {.tag = tag};
         if (task->cancel && task->accepted && !task->ended && task->submitted &&
             !task->cancel_sent &&
-            scheduler_cancel_send(a->self,
-                                  sl_addr_well_known(a->host->number, SL_SLOT_SCHEDULER),
+            scheduler_cancel_send(a->self, sl_addr_well_known(a->host->number, SL_SLOT_SCHEDULER),
                                   &body) == SL_OK)
             task->cancel_sent = true;
     }
@@ -224,8 +223,8 @@ static void check_outcome(sl_simulation *simulation, const sl_sim_task *task,
                           const scheduler_outcome *outcome) {
     enum { LOSSES_MOST = 3 };
     uint32_t tried = outcome->attempts - task->earlier;
-    bool late = task->kind == SL_TASK_COMMAND && task->timeout_ns &&
-                task->timeout_ns < task->duration_ns;
+    bool late =
+        task->kind == SL_TASK_COMMAND && task->timeout_ns && task->timeout_ns < task->duration_ns;
     bool fails = task->exit_code || late;
     if (!task->submitted || task->ended)
         sl_sim_violate(simulation, "task %u.%u ended %s", task->owner, task->tag,
@@ -320,8 +319,7 @@ static sl_err skip(sl_sim_host *host, sl_sim_user *user, sl_sim_task *task) {
         {.kind = SL_LEDGER_TASK,
          .task = {.id = task->tag, .name = name, .spec = "{}", .cpus = task->cores}},
         {.kind = SL_LEDGER_RESULT,
-         .outcome = {
-             .task = task->tag, .state = SL_LEDGER_SKIPPED, .exit_code = -1, .rank = -1}}};
+         .outcome = {.task = task->tag, .state = SL_LEDGER_SKIPPED, .exit_code = -1, .rank = -1}}};
     size_t first = task->in_ledger ? 1 : 0;
     SL_TRY(sl_ledger_post(host->ledger, records + first, 2 - first, NULL, NULL));
     task->ended = true;

@@ -12,8 +12,8 @@ void sl_sim_violate(sl_simulation *simulation, const char *format, ...) {
     if (simulation->failed)
         return;
     simulation->failed = true;
-    int length = snprintf(simulation->violation, sizeof simulation->violation, "at %.3f ms: ",
-                          (double)sl_simulator_now_ns(simulation->simulator) / 1e6);
+    int length = snprintf(simulation->violation, sizeof simulation->violation,
+                          "at %.3f ms: ", (double)sl_simulator_now_ns(simulation->simulator) / 1e6);
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(simulation->violation + length, sizeof simulation->violation - (size_t)length, format,
@@ -121,9 +121,11 @@ void sl_sim_check_views(sl_simulation *simulation) {
             continue;
         for (uint32_t b = 0; b < nodes; b++) {
             bool there = lives(simulation, b) && !simulation->hosts[b].ghost;
-            bool near = b == a || sl_node_peer_alive(sl_simulator_node(simulation->simulator, a), b);
-            bool back = there && (b == a || sl_node_peer_alive(
-                                                sl_simulator_node(simulation->simulator, b), a));
+            bool near =
+                b == a || sl_node_peer_alive(sl_simulator_node(simulation->simulator, a), b);
+            bool back =
+                there &&
+                (b == a || sl_node_peer_alive(sl_simulator_node(simulation->simulator, b), a));
             if (near && !back)
                 sl_sim_violate(simulation, "node %u keeps its link to node %u, which has none", a,
                                b);

@@ -1,5 +1,5 @@
-/* The lives of a node: its actors as sdk/network_node.c starts them, over a simulated disk, pool and
- * commands. */
+/* The lives of a node: its actors as sdk/network_node.c starts them, over a simulated disk, pool
+ * and commands. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,12 +44,12 @@ void sl_sim_host_destroy(sl_sim_host *host) {
 
 static sl_err open_ledger(sl_sim_host *host, bool *failed) {
     bool first = host->simulation->session == 1;
-    sl_ledger_options options = {
-        .mode = first ? SL_LEDGER_CREATE : SL_LEDGER_RESUME,
-        .clock = sl_simulator_clock(host->simulation->simulator, host->number),
-        .disk = sl_ledger_simdisk_base(host->disk),
-        .queue_bytes = 64 << 10,
-        .no_thread = true};
+    sl_ledger_options options = {.mode = first ? SL_LEDGER_CREATE : SL_LEDGER_RESUME,
+                                 .clock =
+                                     sl_simulator_clock(host->simulation->simulator, host->number),
+                                 .disk = sl_ledger_simdisk_base(host->disk),
+                                 .queue_bytes = 64 << 10,
+                                 .no_thread = true};
     sl_err err = sl_ledger_open(LEDGER_PATH, &options, &host->ledger);
     if (err == SL_ERR_NOT_FOUND && !first) { /* the power went before it was there at all */
         options.mode = SL_LEDGER_CREATE;
@@ -153,7 +153,8 @@ void sl_sim_host_kill(sl_sim_host *host, bool power) {
     if (host->pool)
         sl_pool_destroy(host->pool);
     host->pool = NULL;
-    if (host->disk && sl_ledger_simdisk_dead(host->disk)) /* its last words may have been too much */
+    if (host->disk &&
+        sl_ledger_simdisk_dead(host->disk)) /* its last words may have been too much */
         sl_ledger_simdisk_restore(host->disk);
 }
 

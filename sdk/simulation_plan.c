@@ -11,8 +11,8 @@
 #define FIRST_NS (100 * SL_NS_PER_MS)
 #define LAST_NS  (2500 * SL_NS_PER_MS)
 
-static const char *const kind_names[SL_SIM_KINDS] = {
-    "pause", "slow", "crash", "cut", "delay", "skew", "owner", "power", "full", "error"};
+static const char *const kind_names[SL_SIM_KINDS] = {"pause", "slow",  "crash", "cut",  "delay",
+                                                     "skew",  "owner", "power", "full", "error"};
 static const char *const point_names[SL_SIM_POINTS] = {
     "", "journal", "journaled", "accepted", "assigned", "ended", "done"};
 

@@ -5,19 +5,19 @@
 #include "runtime/blob.h"
 #include "sdk/simulation.h"
 
-#define FAULTS_NS      (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
-#define AGREEMENT_NS   (4 * SL_NS_PER_S)   /* after the last fault, all that live agree who does */
-#define END_NS         (120 * SL_NS_PER_S) /* everything has ended long before */
-#define STILL_NS       (500 * SL_NS_PER_MS)
-#define GOODBYE_NS     (15 * SL_NS_PER_S)
+#define FAULTS_NS    (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
+#define AGREEMENT_NS (4 * SL_NS_PER_S)   /* after the last fault, all that live agree who does */
+#define END_NS       (120 * SL_NS_PER_S) /* everything has ended long before */
+#define STILL_NS     (500 * SL_NS_PER_MS)
+#define GOODBYE_NS   (15 * SL_NS_PER_S)
 
 enum { SESSIONS_MOST = 40 };
 
 /* Three regions: near, far, and farther with a thin line. */
 static const sl_simulator_link links[9] = {
-    {50000, 20000, 1000000000},     {2000000, 200000, 100000000}, {15000000, 1000000, 10000000},
-    {2000000, 200000, 100000000},   {50000, 20000, 1000000000},   {9000000, 900000, 20000000},
-    {15000000, 1000000, 10000000},  {9000000, 900000, 20000000},  {50000, 20000, 1000000000}};
+    {50000, 20000, 1000000000},    {2000000, 200000, 100000000}, {15000000, 1000000, 10000000},
+    {2000000, 200000, 100000000},  {50000, 20000, 1000000000},   {9000000, 900000, 20000000},
+    {15000000, 1000000, 10000000}, {9000000, 900000, 20000000},  {50000, 20000, 1000000000}};
 
 static void turned(void *context, uint32_t node) {
     sl_simulation *simulation = context;
@@ -177,14 +177,14 @@ static sl_err create(sl_simulation *simulation) {
     uint32_t most = options->nodes < SL_SIM_OWNERS_MOST ? options->nodes : SL_SIM_OWNERS_MOST;
     simulation->owners = 1 + (uint32_t)sl_rng_below(&simulation->rng, most);
     sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
-    sl_simulator_options simulator = {
-        .nodes = options->nodes,
-        .seed = options->seed,
-        .regions = 1 + (uint32_t)sl_rng_below(&simulation->rng, 3) / 2 * 2,
-        .links = links,
-        .trace = options->trace,
-        .turned = turned,
-        .context = simulation};
+    sl_simulator_options simulator = {.nodes = options->nodes,
+                                      .seed = options->seed,
+                                      .regions =
+                                          1 + (uint32_t)sl_rng_below(&simulation->rng, 3) / 2 * 2,
+                                      .links = links,
+                                      .trace = options->trace,
+                                      .turned = turned,
+                                      .context = simulation};
     SL_TRY(sl_simulator_create(&simulator, &simulation->simulator));
     SL_TRY(sl_functions_create(&simulation->functions));
     SL_TRY(sl_functions_register(simulation->functions, "sim.work", sl_sim_function, simulation));
@@ -210,14 +210,14 @@ static void destroy(sl_simulation *simulation) {
 }
 
 static void tell(const sl_simulation *simulation, sl_simulation_result *result) {
-    *result = (sl_simulation_result){
-        .failed = simulation->failed,
-        .plan = simulation->plan,
-        .events = sl_simulator_events(simulation->simulator),
-        .hash = sl_simulator_hash(simulation->simulator),
-        .virtual_ns = sl_simulator_now_ns(simulation->simulator),
-        .frames = sl_simulator_traffic_of(simulation->simulator).frames,
-        .sessions = simulation->session};
+    *result =
+        (sl_simulation_result){.failed = simulation->failed,
+                               .plan = simulation->plan,
+                               .events = sl_simulator_events(simulation->simulator),
+                               .hash = sl_simulator_hash(simulation->simulator),
+                               .virtual_ns = sl_simulator_now_ns(simulation->simulator),
+                               .frames = sl_simulator_traffic_of(simulation->simulator).frames,
+                               .sessions = simulation->session};
     memcpy(result->violation, simulation->violation, sizeof result->violation);
     for (uint32_t i = 0; i < simulation->owners; i++)
         result->tasks += simulation->users[i].count;

@@ -57,8 +57,8 @@ static void begin(sl_sim_host *host, sl_sim_task *task) {
 /* ---- commands ---- */
 
 static sl_process_result result_of(const sl_sim_command *command) {
-    const sl_clock *clock = sl_simulator_clock(command->host->simulation->simulator,
-                                               command->host->number);
+    const sl_clock *clock =
+        sl_simulator_clock(command->host->simulation->simulator, command->host->number);
     double spent_s =
         (double)(sl_simulator_now_ns(command->host->simulation->simulator) - command->start_ns) /
         1e9;

@@ -31,14 +31,14 @@ typedef struct sl_executor_options {
     sl_grant_offer offer;
     const char *const
         *gpu_ids; /* offer.gpu_count words for CUDA_VISIBLE_DEVICES; NULL: no GPU is managed */
-    const sl_functions *functions; /* frozen; NULL: function tasks cannot start */
-    sl_minder *minder;             /* NULL: command tasks cannot start, unless … */
+    const sl_functions *functions;  /* frozen; NULL: function tasks cannot start */
+    sl_minder *minder;              /* NULL: command tasks cannot start, unless … */
     const sl_command_ops *commands; /* … these run them: a simulator */
     void *commands_context;
-    sl_pool *pool;                 /* for functions */
-    uint64_t kill_grace_ns;        /* from SIGTERM to SIGKILL */
-    bool bind;                     /* commands run on the cores they were granted */
-    sl_trace_lane *trace;          /* NULL: no spans */
+    sl_pool *pool;          /* for functions */
+    uint64_t kill_grace_ns; /* from SIGTERM to SIGKILL */
+    bool bind;              /* commands run on the cores they were granted */
+    sl_trace_lane *trace;   /* NULL: no spans */
 } sl_executor_options;
 
 /* Spawned at SL_SLOT_EXECUTOR with an sl_executor_options as argument. */

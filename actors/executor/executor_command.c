@@ -49,10 +49,9 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
         spec->argv = arguments;
         spec->env = environment;
         const sl_executor_options *options = &executor->options;
-        err = options->commands
-                  ? options->commands->run(options->commands_context, spec, on_done, run,
-                                           &run->handle)
-                  : sl_minder_run(options->minder, spec, on_done, run, &run->handle);
+        err = options->commands ? options->commands->run(options->commands_context, spec, on_done,
+                                                         run, &run->handle)
+                                : sl_minder_run(options->minder, spec, on_done, run, &run->handle);
     }
     free(arguments);
     free(environment);

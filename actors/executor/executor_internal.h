@@ -47,7 +47,7 @@ typedef struct sl_remains {
 typedef struct sl_run {
     sl_job job; /* first: its event comes back as this run */
     sl_executor *executor;
-    sl_node *node; /* outlives the executor, which a command's end need not find alive */
+    sl_node *node;       /* outlives the executor, which a command's end need not find alive */
     sl_remains *remains; /* NULL while the executor lives */
     struct sl_run *next; /* of running */
     struct sl_run *previous;

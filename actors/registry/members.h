@@ -8,9 +8,9 @@
  *                                                  node too has heard nothing for the suspect time
  *   of a node that is dead here                    stale: within an incarnation death is final
  *   of this node, suspected or worse, or newer     refuted by a higher version
- * A node that others hear of, and that tells this node itself nothing for long, has no link to it and
- * is dead here too: what one of the two has given up the other cannot use.
- * So one node that judges wrongly (its link, its own stall) cannot expel another one alone. */
+ * A node that others hear of, and that tells this node itself nothing for long, has no link to it
+ * and is dead here too: what one of the two has given up the other cannot use. So one node that
+ * judges wrongly (its link, its own stall) cannot expel another one alone. */
 #ifndef SL_REGISTRY_MEMBERS_H
 #define SL_REGISTRY_MEMBERS_H
 

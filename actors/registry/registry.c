@@ -180,8 +180,8 @@ static void suspect(registry *r, uint32_t node) {
 }
 
 /* Others hear of it and we do not hear from it: it has given us up, or what it sends does not come.
- * Either way the two of us have no link, and both must know. A node tells each other one itself once
- * in direct_periods(); three times that leave no doubt. */
+ * Either way the two of us have no link, and both must know. A node tells each other one itself
+ * once in direct_periods(); three times that leave no doubt. */
 static bool has_no_link(const registry *r, const sl_member *member, uint64_t dead_ns) {
     uint64_t silent_ns = r->awake_ns - member->spoke_ns;
     uint64_t direct_ns = 3 * direct_periods(r->members.count) * r->options.gossip_period_ns;

@@ -1,8 +1,8 @@
 /* Design notes
  * A file has two contents: what is read, and what is on the platter. Writes go to the first at once
  * and are kept in order; a sync brings all of them to the second. When the power goes each that is
- * not synced gets there by chance, some of them only up to a sector's end; that is then the content.
- * So nothing that was synced is ever lost, and of the rest any part may be. */
+ * not synced gets there by chance, some of them only up to a sector's end; that is then the
+ * content. So nothing that was synced is ever lost, and of the rest any part may be. */
 #include "actors/scheduler/ledger_simdisk.h"
 
 #include <sqlite3.h>
@@ -39,7 +39,7 @@ typedef struct disk_file {
     change *first;
     change *last;
     void *shm[SHM_MOST];
-    uint32_t readers;        /* handles with a shared lock or more */
+    uint32_t readers;     /* handles with a shared lock or more */
     const handle *writer; /* with a reserved lock or more; exclusive keeps readers out */
     bool exclusive;
 } disk_file;

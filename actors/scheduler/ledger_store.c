@@ -140,9 +140,10 @@ static sl_err set_up(sl_ledger_store *store, const sl_ledger_options *options) {
 
 sl_err sl_ledger_store_open(const char *path, const sl_ledger_options *options,
                             sl_ledger_store *store) {
-    *store = (sl_ledger_store){
-        .path = path, .clock = options->clock, .patience_ns = options->patience_ns,
-        .alone = options->disk->alone};
+    *store = (sl_ledger_store){.path = path,
+                               .clock = options->clock,
+                               .patience_ns = options->patience_ns,
+                               .alone = options->disk->alone};
     SL_TRY(sl_ledger_schema_connect(options->disk, path, true, &store->db));
     sl_err err = set_up(store, options);
     if (err != SL_OK)

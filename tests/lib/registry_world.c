@@ -122,7 +122,7 @@ world *world_create(const world_options *options) {
     world *w = calloc(1, sizeof *w);
     spy *spies = calloc(options->count, sizeof *spies);
     if (w && spies) {
-        *w = (world){.clock = {world_now_ns, world_wall_s, world_sleep_ns},
+        *w = (world){.clock = {world_now_ns, world_wall_s, world_sleep_ns, NULL},
                      .now_ns = SL_NS_PER_S,
                      .count = options->count,
                      .spies = spies};

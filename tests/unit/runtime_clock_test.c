@@ -42,7 +42,7 @@ static void virtual_sleep_ns(const sl_clock *clock, uint64_t pause_ns) {
 
 TEST(a_virtual_clock_takes_its_place) {
     uint64_t now_ns = 5;
-    virtual_clock mine = {{virtual_now_ns, virtual_wall_s, virtual_sleep_ns}, &now_ns};
+    virtual_clock mine = {{virtual_now_ns, virtual_wall_s, virtual_sleep_ns, NULL}, &now_ns};
     const sl_clock *clock = &mine.clock;
     clock->sleep_ns(clock, 3600 * SL_NS_PER_S);
     CHECK_INT(clock->now_ns(clock), 3600 * SL_NS_PER_S + 5);
