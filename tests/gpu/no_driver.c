@@ -1,0 +1,1 @@
+/* Found as libcuda.so.1 before the real one, it makes a machine one without a CUDA driver: it has none of its functions. */
