@@ -21,9 +21,7 @@ code 0 env STARLANE_CUDA_PLUGIN="$built/other_plugin.so" "$command_path" topo --
 without_driver() {
     env LD_LIBRARY_PATH="$built/no_driver${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"
 }
-code 0 without_driver "$command_path" topo --json && check_pci
-holds "warnings" "$(python3 -c 'import json
-print(json.load(open("topo.json"))[0]["hardware"]["warnings"])')" = "[]"
+code 0 without_driver "$command_path" topo --json && cp "$out" topo.json && compare quiet topo.json
 
 # --- nor is the driver in the kernel: what is on the bus is described, and not offered ---
 if [ ! -e /proc/driver/nvidia ]; then

@@ -1,11 +1,11 @@
 // What the tests hold against what Starlane says: the CUDA driver's own word, and the GPU at work.
 //
 //   gpu_probe facts   every GPU as the driver API describes it, a JSON array
-//   gpu_probe sms     on how many SMs of GPU 0 blocks ran, by the number that each block read off its SM
-//   gpu_probe run S   computes for S seconds on GPU 0, checks it, and says how many GPUs it may use and
-//                     which one it was: "1 GPU-… ok"
+//   gpu_probe sms     how many SMs of GPU 0 blocks ran on, by the number each block read off its SM
+//   gpu_probe run S   computes for S seconds on GPU 0 and checks the result; prints how many GPUs
+//                     it may use and which one it was: "1 GPU-... ok"
 //
-// Exit code 3: no GPU here (and standard error says how that is known); 1: something is wrong.
+// Exit code 3: no GPU here (how that is known is on standard error); 1: something is wrong.
 #include <cuda.h>
 #include <cuda_runtime_api.h>
 #include <dlfcn.h>
@@ -16,7 +16,7 @@
 
 enum { NO_GPU = 3, THREADS = 256, SM_IDS_MAX = 4096 };
 
-// ---- the driver API, loaded by hand: what needs libcuda.so.1 to start cannot say that there is none ----
+// ---- the driver API, loaded by hand: a program linked with it does not start without it ----
 
 typedef struct driver_api {
     CUresult (*init)(unsigned);
@@ -147,7 +147,7 @@ static int sms(void) {
     return 0;
 }
 
-// One step of a linear congruential generator in every element: integers, so the host gets the same.
+// A linear congruential generator in every element: integers, so the host gets the same.
 __global__ void step(unsigned *values, unsigned count) {
     unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
     if (i < count)

@@ -1,5 +1,5 @@
 # What the GPU tests share, on top of the command's; sourced with the test's own arguments.
-# shellcheck shell=bash disable=SC2034 # its readers use them
+# shellcheck shell=bash disable=SC2034,SC2154 # its readers use them; cli/lib.sh sets them
 #
 #   TEST STARLANE LAUNCHER BUILT    BUILT: the folder with gpu_probe, the plug-in of another version and the
 #                                   folder no_driver, as far as they could be built
