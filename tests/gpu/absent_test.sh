@@ -17,6 +17,12 @@ code 0 env STARLANE_CUDA_PLUGIN=/nonexistent/plugin.so "$command_path" topo --js
 code 0 env STARLANE_CUDA_PLUGIN="$built/other_plugin.so" "$command_path" topo --json && check_pci &&
     shows "the CUDA plug-in has version " && shows ": it is not used"
 
+# --- ranks of one machine still offer each GPU once ---
+export STARLANE_CUDA_PLUGIN=
+code 0 ranks 2 topo --json && cp "$out" topo.json && compare once topo.json
+code 0 starlane topo --nodes 3 --json && cp "$out" topo.json && compare once topo.json
+unset STARLANE_CUDA_PLUGIN
+
 # --- the plug-in finds no CUDA driver: no error, and no warning either ---
 without_driver() {
     env LD_LIBRARY_PATH="$built/no_driver${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" "$@"

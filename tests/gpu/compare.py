@@ -7,6 +7,7 @@ exit code 1 if anything does. CHECK:
   pci       one node, found without CUDA: what is found is true; with a driver at work it is also usable
   shared    several nodes: together they offer each GPU of the machine exactly once
   quiet     as pci, and discovery has nothing to complain of
+  once      several nodes, found without CUDA: no GPU is offered twice
   none      no node offers a GPU, and none counts a GPU's UCU
 """
 import json
@@ -160,11 +161,23 @@ def quiet(nodes, facts, smi):
     same("warnings of GPUs", gpu_warnings(nodes[0]), [])
 
 
+def offered_by(node):
+    devices = node["hardware"]["accelerators"]
+    return [devices[index] for index in node["offer"]["accelerators"] if devices[index]["type"] == "GPU"]
+
+
+def once(nodes, facts, smi):
+    usable = {gpu["pci_bus_id"] for node in nodes for gpu in gpus_of(node) if gpu["usable"]}
+    offered = [gpu["pci_bus_id"] for node in nodes for gpu in offered_by(node)]
+    same("GPUs offered, all nodes together", sorted(offered), sorted(usable))
+    if len(nodes) < 2:
+        wrong.append(f"only {len(nodes)} node")
+
+
 def shared(nodes, facts, smi):
     offered = []
     for node in nodes:
-        devices = node["hardware"]["accelerators"]
-        mine = [devices[index] for index in node["offer"]["accelerators"] if devices[index]["type"] == "GPU"]
+        mine = offered_by(node)
         same(f"rank {node['rank']}: gpus", node["offer"]["gpus"], len(mine))
         same(f"rank {node['rank']}: gpu_ucu", node["offer"]["gpu_ucu"], sum(map(ucu_of, mine)))
         offered += [gpu["uuid"] for gpu in mine]
@@ -180,7 +193,7 @@ def none(nodes, facts, smi):
 
 def main(check, topo, facts, smi):
     facts = pathlib.Path(facts)
-    checks = {"figures": figures, "pci": pci, "quiet": quiet, "shared": shared, "none": none}
+    checks = {"figures": figures, "pci": pci, "quiet": quiet, "once": once, "shared": shared, "none": none}
     checks[check](json.loads(pathlib.Path(topo).read_text()),
                   json.loads(facts.read_text()) if facts.exists() and facts.stat().st_size else [],
                   smi_rows(smi) if pathlib.Path(smi).exists() else {})

@@ -4,8 +4,8 @@
 #   TEST STARLANE LAUNCHER BUILT    BUILT: the folder with gpu_probe, the plug-in of another version and the
 #                                   folder no_driver, as far as they could be built
 #
-#   need_gpu                        skips the test, and says why, where there is no GPU; else sets $gpus,
-#                                   their number, and leaves what the driver says of them in $facts
+#   need_gpu                        skips the test (exit code 77), and says why, where there is no GPU; else
+#                                   sets $gpus, their number; what the driver says of them is in $facts
 #   compare CHECK TOPO              one of compare.py's checks of what `topo --json` printed must hold
 #   gpu_task NAME GPUS SHELL        a line of a task list
 # shellcheck source=../cli/lib.sh

@@ -17,7 +17,7 @@ build=$(readlink -f "${2:-$here/../../build/release}")
 [ -x "$build/bin/starlane" ] || fail "there is no build in $build: ./dev build makes one"
 [ -x "$build/tests/gpu/gpu_probe" ] && [ -e "$build/lib/libstarlane_cuda.so" ] ||
     fail "$build was built without a CUDA compiler: its tests could only be skipped"
-if [ -e "$folder" ] && [ ! -e "$folder/run.sh" ] && [ -n "$(ls -A "$folder")" ]; then
+if [ -e "$folder" ] && [ ! -d "$folder/packed" ] && [ -n "$(ls -A "$folder")" ]; then
     fail "$folder holds something else"
 fi
 rm -rf "$folder"
@@ -41,9 +41,9 @@ pack_open_mpi() {
     local components file
     components=$(ompi_info --parsable --path pkglibdir | sed -n 's/^path:pkglibdir://p' | head -n 1)
     [ -d "$components" ] || fail "Open MPI says that its components are in '$components'; there is no such folder"
-    mkdir -p "$folder/mpi"/{bin,etc,share}
+    mkdir -p "$folder/mpi"/{bin,share}
     cp -L "$(command -v mpirun)" "$folder/mpi/bin/mpirun"
-    cp -r "$(ompi_info --parsable --path pkgdatadir | sed -n 's/^path:pkgdatadir://p' | head -n 1)" \
+    cp -rL "$(ompi_info --parsable --path pkgdatadir | sed -n 's/^path:pkgdatadir://p' | head -n 1)" \
         "$folder/mpi/share/openmpi"
     mkdir -p "$folder/mpi/lib/$(basename "$components")"
     for file in "$components"/mca_*.so; do

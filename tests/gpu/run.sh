@@ -47,12 +47,12 @@ trap 'rm -f "$output"' EXIT
 judge() { # NAME COMMAND...
     local name=$1 code start=$SECONDS
     shift
-    timeout -k 5 120 "$@" >"$output" 2>&1 </dev/null
+    timeout -k 5 240 "$@" >"$output" 2>&1 </dev/null
     code=$?
     case $code in
     0) passed=$((passed + 1)) && echo "ok       $name ($((SECONDS - start)) s)" ;;
     77) skipped=$((skipped + 1)) && echo "skipped  $name" ;;
-    124 | 137) failed=$((failed + 1)) && echo "FAILED   $name: it did not end within 120 s" ;;
+    124 | 137) failed=$((failed + 1)) && echo "FAILED   $name: it did not end within 240 s" ;;
     *) failed=$((failed + 1)) && echo "FAILED   $name: exit code $code" ;;
     esac
     sed 's/^/         /' "$output"
