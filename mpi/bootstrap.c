@@ -86,6 +86,7 @@ static sl_err settings_make(const sl_mpi_options *o, sl_mpi_settings *s) {
     SL_TRY(in_range("pause_min_ns", s->pause_min_ns, 1, SL_MPI_PAUSE_MAX_NS));
     SL_TRY(in_range("pause_max_ns", s->pause_max_ns, s->pause_min_ns, SL_MPI_PAUSE_MAX_NS));
     SL_TRY(in_range("pause_bells_ns", s->pause_bells_ns, 1, SL_MPI_PAUSE_MAX_NS));
+    SL_TRY(in_range("sharing_ranks", o->sharing_ranks, 0, INT_MAX));
     return in_range("large_bytes", s->large_bytes, 1, INT_MAX);
 }
 
@@ -155,7 +156,25 @@ static sl_err tag_mask_read(MPI_Comm comm, int *mask) {
     return SL_OK;
 }
 
-static sl_err communicators_open(sl_mpi *mpi, const void *given) {
+/* The ranks that share memory with this one. */
+static sl_err host_open(sl_mpi *mpi, uint32_t sharing_ranks) {
+    MPI_Comm host;
+    int local;
+    SL_MPI_TRY(MPI_Comm_split_type(mpi->frames, MPI_COMM_TYPE_SHARED, (int)mpi->rank, MPI_INFO_NULL,
+                                   &host));
+    SL_MPI_TRY(MPI_Comm_rank(host, &local));
+    if (sharing_ranks) {
+        int group = local / (int)sharing_ranks;
+        SL_MPI_TRY(MPI_Comm_split(host, group, local, &mpi->host_comm));
+        SL_MPI_TRY(MPI_Comm_free(&host));
+    } else {
+        mpi->host_comm = host;
+    }
+    return sl_mpi_check(MPI_Comm_set_errhandler(mpi->host_comm, MPI_ERRORS_RETURN),
+                        "MPI_Comm_set_errhandler");
+}
+
+static sl_err communicators_open(sl_mpi *mpi, const void *given, uint32_t sharing_ranks) {
     MPI_Comm base = given ? *(const MPI_Comm *)given : MPI_COMM_WORLD;
     int rank, count, inter = 0;
     if (base == MPI_COMM_NULL)
@@ -169,9 +188,7 @@ static sl_err communicators_open(sl_mpi *mpi, const void *given) {
     SL_MPI_TRY(MPI_Comm_size(mpi->frames, &count));
     mpi->rank = (uint32_t)rank;
     mpi->count = (uint32_t)count;
-    SL_MPI_TRY(MPI_Comm_split_type(mpi->frames, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL,
-                                   &mpi->host_comm));
-    SL_MPI_TRY(MPI_Comm_set_errhandler(mpi->host_comm, MPI_ERRORS_RETURN));
+    SL_TRY(host_open(mpi, sharing_ranks));
     return tag_mask_read(mpi->bulk, &mpi->tag_mask);
 }
 
@@ -284,7 +301,7 @@ static sl_err join(sl_mpi *mpi, const sl_mpi_options *options) {
     bool shared = true;
     SL_TRY(settings_make(options, &mpi->settings));
     SL_TRY(mpi_start(mpi, options->thread_multiple));
-    SL_TRY(communicators_open(mpi, options->communicator));
+    SL_TRY(communicators_open(mpi, options->communicator, options->sharing_ranks));
     SL_TRY(facts_gather(mpi, options, &shared));
     SL_TRY(sl_mpi_host_open(&mpi->host, mpi, shared));
     SL_TRY(sl_mpi_transport_open(mpi, &mpi->transport));

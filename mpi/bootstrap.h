@@ -59,6 +59,10 @@ typedef struct sl_mpi_options {
     bool no_sharing; /* do without shared memory: every peer is reached through MPI, and polled for
                       */
 
+    /* 0: all ranks of a host share memory; else groups of at most so many, which reach each other
+     * as if they were on several hosts (tests). The same at all ranks. */
+    uint32_t sharing_ranks;
+
     uint64_t
         large_bytes; /* 0: INT_MAX; bulk above it goes as a derived datatype (tests lower it) */
 

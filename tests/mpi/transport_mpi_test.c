@@ -104,6 +104,11 @@ TEST(conforms_without_sharing) {
     conform_on(MPI_COMM_WORLD, (sl_mpi_options){.no_sharing = true}, 1000);
 }
 
+/* Some peers through memory and some through MPI. */
+TEST(conforms_on_several_hosts) {
+    conform_on(MPI_COMM_WORLD, (sl_mpi_options){.sharing_ranks = 2}, 1000);
+}
+
 /* Small window, small ring, frames that go by rendezvous, blobs as derived datatypes. */
 TEST(conforms_when_tight) {
     conform_on(
