@@ -282,8 +282,28 @@ static size_t rings_poll(sl_mpi_near *near, const sl_transport_sink *sink, size_
     return count;
 }
 
+/* Of those who have ended and left nothing in their rings that was not looked at. */
+static size_t tell_of_deaths(sl_mpi_near *near, const sl_transport_sink *sink) {
+    size_t events = 0, bytes;
+    sl_mpi_slot_kind kind;
+    for (uint32_t i = 0; i < near->host->count; i++) {
+        sl_mpi_near_peer *peer = &near->peers[i];
+        if (peer->lost || !atomic_load_explicit(&near->deaths.ended[i], memory_order_acquire) ||
+            sl_mpi_ring_next(&peer->in, &kind, &bytes))
+            continue;
+        peer->lost = true;
+        near->deaths_told++;
+        events++;
+        if (sink->lost)
+            sink->lost(sink->context, peer->rank);
+    }
+    return events;
+}
+
 size_t sl_mpi_near_poll(sl_mpi_near *near, const sl_transport_sink *sink, size_t budget) {
     size_t events = rings_poll(near, sink, budget);
+    if (sl_mpi_deaths_count(&near->deaths) != near->deaths_told)
+        events += tell_of_deaths(near, sink);
     for (uint32_t i = 0; near->notes && i < near->host->count; i++)
         notes_flush(near, &near->peers[i]);
     if (near->small.head || near->large.head)
@@ -347,7 +367,12 @@ sl_err sl_mpi_near_open(sl_mpi_near *near, const sl_mpi_host *host, size_t frame
     return SL_OK;
 }
 
+void sl_mpi_near_watch(sl_mpi_near *near, void (*wake)(void *), void *context) {
+    sl_mpi_deaths_watch(&near->deaths, near->host, wake, context);
+}
+
 void sl_mpi_near_close(sl_mpi_near *near) {
+    sl_mpi_deaths_close(&near->deaths);
     for (uint32_t i = 0; near->peers && i < near->host->count; i++)
         sl_mpi_near_abandon(near, &near->peers[i]);
     free(near->peers);

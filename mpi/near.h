@@ -3,6 +3,7 @@
 #ifndef SL_MPI_NEAR_H
 #define SL_MPI_NEAR_H
 
+#include "mpi/deaths.h"
 #include "mpi/segment.h"
 #include "runtime/arrivals.h"
 #include "runtime/transport.h"
@@ -12,7 +13,8 @@ typedef struct sl_mpi_near_peer {
     sl_mpi_ring_end out, in;
     uint32_t rank;
     bool acquired;       /* a slot of `out` is being filled */
-    bool abandoned;      /* nothing more goes or comes */
+    bool abandoned;      /* nothing more goes, and what comes is dropped */
+    bool lost;           /* its process has ended, and this was told */
     sl_arrivals notes;   /* that wait for a slot of `out` */
     sl_arrivals offered; /* by the peer, not asked for yet */
     sl_arrivals wanted;  /* asked for, not offered yet */
@@ -29,9 +31,15 @@ typedef struct sl_mpi_near {
     uint32_t offers;          /* not asked for, over all peers */
     sl_arrivals small, large; /* to be fetched now */
     uint64_t fetched_bytes;   /* of the first large one */
+    sl_mpi_deaths deaths;
+    uint32_t deaths_told;
 } sl_mpi_near;
 
 sl_err sl_mpi_near_open(sl_mpi_near *near, const sl_mpi_host *host, size_t frame_bytes) SL_CHECKED;
+
+/* From now on poll() tells of peers whose process has ended; `wake(context)` ends a sleep, and is
+ * called on another thread. */
+void sl_mpi_near_watch(sl_mpi_near *near, void (*wake)(void *), void *context);
 
 /* Releases what was under way; peers that still read our blobs will not believe them. */
 void sl_mpi_near_close(sl_mpi_near *near);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -121,25 +122,35 @@ static bool can_read(const announcement *a, const sl_mpi_segment *own) {
     return bytes == (ssize_t)sizeof copy && is_announced(&copy, a, own);
 }
 
+static sl_mpi_neighbour neighbour_of(const announcement *a, sl_mpi_segment *own, bool itself) {
+    sl_mpi_neighbour n = {.rank = a->rank, .pid = (pid_t)a->pid, .pidfd = -1};
+    if (!itself) /* before its memory is looked for: see deaths.c */
+        n.pidfd = (int)syscall(SYS_pidfd_open, n.pid, 0);
+    n.segment = itself ? own : segment_map(a, own);
+    return n;
+}
+
 /* Maps all; false when one cannot be. */
 static bool neighbours_map(sl_mpi_host *host, const announcement *all, sl_mpi_segment *own,
                            bool *readable) {
+    bool mapped = true;
     *readable = true;
-    host->neighbours[host->self] = (sl_mpi_neighbour){all[host->self].rank, getpid(), own};
     for (uint32_t i = 0; i < host->count; i++) {
-        sl_mpi_segment *segment = i == host->self ? own : segment_map(&all[i], own);
-        host->neighbours[i] = (sl_mpi_neighbour){all[i].rank, (pid_t)all[i].pid, segment};
-        if (!segment)
-            return *readable = false;
-        *readable &= can_read(&all[i], own);
+        host->neighbours[i] = neighbour_of(&all[i], own, i == host->self);
+        mapped &= host->neighbours[i].segment != NULL;
+        *readable &= mapped && can_read(&all[i], own);
     }
-    return true;
+    return mapped;
 }
 
 static void neighbours_unmap(sl_mpi_host *host) {
-    for (uint32_t i = 0; host->neighbours && i < host->count; i++)
-        if (host->neighbours[i].segment)
-            munmap(host->neighbours[i].segment, host->neighbours[i].segment->bytes);
+    for (uint32_t i = 0; host->neighbours && i < host->count; i++) {
+        const sl_mpi_neighbour *n = &host->neighbours[i];
+        if (n->segment)
+            munmap(n->segment, n->segment->bytes);
+        if (n->pidfd > 0) /* 0: never looked for */
+            close(n->pidfd);
+    }
     free(host->neighbours);
     host->neighbours = NULL;
 }

@@ -33,6 +33,7 @@ typedef struct sl_mpi_segment {
 typedef struct sl_mpi_neighbour {
     uint32_t rank; /* of the network */
     pid_t pid;
+    int pidfd; /* -1: the system has none */
     sl_mpi_segment *segment;
 } sl_mpi_neighbour;
 

@@ -9,7 +9,8 @@
  * MPI brings. As long as MPI brings bulk data at all, a sleep ends after pause_bells, should it
  * keep something back that it has called sent.
  *
- * The dead. MPI says nothing of them, sends to them pend for ever, and what it may still read or
+ * The dead. Of ranks on this host the kernel tells (deaths.h). MPI says nothing, sends to the dead
+ * pend for ever, and what it may still read or
  * write must stay: such requests become orphans, looked at only before a sleep. After an idle time
  * MPI is asked for progress before the first send, without which Open MPI's TCP may raise SIGPIPE
  * or spin on a dead peer. */
@@ -248,6 +249,10 @@ static void transport_wake(sl_transport *base) {
     sl_doorbell_ring(t->mpi->host.bell);
 }
 
+static void wake_up(void *context) {
+    transport_wake(context);
+}
+
 /* ---- the end ---- */
 
 static bool transport_drained(sl_transport *base) {
@@ -329,6 +334,7 @@ static sl_err transport_init(transport *t, sl_mpi *mpi) {
     SL_TRY(sl_mpi_near_open(&t->near, &mpi->host, mpi->frame_bytes));
     SL_TRY(sl_mpi_far_open(&t->far, mpi));
     sl_mpi_bulk_open(&t->bulk, mpi);
+    sl_mpi_near_watch(&t->near, wake_up, t);
     return SL_OK;
 }
 

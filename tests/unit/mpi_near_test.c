@@ -1,5 +1,10 @@
 /* Frames and bulk data between two ranks of one host, here two ends in one process. */
 #include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mpi/near.h"
@@ -13,7 +18,8 @@ typedef struct end {
     sl_mpi_host host;
     uint32_t local_of[RANKS];
     sl_mpi_near near;
-    uint32_t frames, unsound, received, failed, sent;
+    uint32_t frames, unsound, received, failed, sent, lost, frames_before_lost;
+    _Atomic uint32_t woken;
     uint64_t last_id;
     size_t last_bytes;
     sl_blob *blob; /* the last one received */
@@ -55,8 +61,15 @@ static void bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob *bl
     e->blob = blob;
 }
 
+static void lost(void *context, uint32_t peer) {
+    end *e = context;
+    (void)peer;
+    e->lost++;
+    e->frames_before_lost = e->frames;
+}
+
 static size_t poll_with(end *e, size_t budget) {
-    sl_transport_sink sink = {e, frame_arrived, bulk_sent, bulk_received};
+    sl_transport_sink sink = {e, frame_arrived, bulk_sent, bulk_received, lost};
     return sl_mpi_near_poll(&e->near, &sink, budget);
 }
 
@@ -72,7 +85,7 @@ static pair *pair_open(void) {
         sl_mpi_segment *segment = aligned_alloc(128, (bytes + 127) / 128 * 128);
         memset(segment, 0, bytes);
         sl_mpi_segment_init(segment, RANKS, SLOTS, FRAME_BYTES, i + 1);
-        p->neighbours[i] = (sl_mpi_neighbour){i, getpid(), segment};
+        p->neighbours[i] = (sl_mpi_neighbour){i, getpid(), -1, segment};
     }
     for (uint32_t i = 0; i < RANKS; i++) {
         end *e = &p->ends[i];
@@ -342,6 +355,41 @@ TEST(offers_nobody_asked_for_are_bounded) {
         poll_with(&p->ends[1], 16);
     }
     CHECK_INT(p->ends[1].near.offers, SL_MPI_BULK_MAX);
+    pair_close(p);
+}
+
+/* ---- deaths ---- */
+
+static void wake(void *context) {
+    ((end *)context)->woken++;
+}
+
+/* A process ends: its peer is woken and told, once, after what it had left. */
+TEST(the_end_of_a_process_is_told) {
+    pair *p = pair_open();
+    char program[] = "sleep", seconds[] = "1000";
+    char *arguments[] = {program, seconds, NULL}, *environment[] = {NULL};
+    pid_t pid;
+    REQUIRE(posix_spawnp(&pid, program, NULL, NULL, arguments, environment) == 0);
+    p->neighbours[0].pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    REQUIRE(p->neighbours[0].pidfd >= 0);
+    end *e = &p->ends[1];
+    sl_mpi_near_watch(&e->near, wake, e);
+    for (uint32_t i = 0; i < SLOTS; i++)
+        CHECK(post(p, 0, i));
+    CHECK_INT(poll_with(e, 1), 1);
+    kill(pid, SIGKILL);
+    for (int i = 0; i < 10000 && !e->woken; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    CHECK_INT(e->woken, 1);
+    poll_with(e, 1);
+    CHECK_INT(e->lost, 0);
+    for (int i = 0; i < 8; i++)
+        poll_with(e, 1);
+    CHECK_INT(e->lost, 1);
+    CHECK_INT(e->frames_before_lost, SLOTS);
+    close(p->neighbours[0].pidfd);
+    CHECK_INT(waitpid(pid, NULL, 0), pid);
     pair_close(p);
 }
 
