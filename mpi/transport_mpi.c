@@ -44,7 +44,7 @@ typedef struct transport {
     bool active;  /* MPI did something since the last sleep */
     bool chasing; /* a bell rang for what has not been seen yet */
     sl_mpi_pause pause;
-    uint64_t polled_ns;
+    uint64_t sent_ns; /* through MPI, the last time */
 } transport;
 
 static void ring_bell(const transport *t, uint32_t peer) {
@@ -68,11 +68,10 @@ static void progress_if_idle(transport *t) {
     if (!t->unreached)
         return;
     uint64_t now = sl_clock_now_ns();
-    if (now - t->polled_ns < IDLE_BEFORE_SEND_NS)
-        return;
     int found;
-    MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t->bulk.comm, &found, MPI_STATUS_IGNORE);
-    t->polled_ns = now;
+    if (now - t->sent_ns >= IDLE_BEFORE_SEND_NS)
+        MPI_Iprobe(MPI_ANY_SOURCE, MPI_ANY_TAG, t->bulk.comm, &found, MPI_STATUS_IGNORE);
+    t->sent_ns = now;
 }
 
 static void transport_post(sl_transport *base, uint32_t peer, void *frame, size_t bytes) {
@@ -120,8 +119,6 @@ static size_t poll_bulk(transport *t, const sl_transport_sink *sink) {
 }
 
 static size_t poll_mpi(transport *t, const sl_transport_sink *sink, size_t budget) {
-    if (t->unreached)
-        t->polled_ns = sl_clock_now_ns();
     size_t events = sl_mpi_far_poll(&t->far, sink, t->abandoned, budget);
     if (t->bulk.under_way.count)
         events += poll_bulk(t, sink);
@@ -326,8 +323,8 @@ static sl_err transport_init(transport *t, sl_mpi *mpi) {
     t->mpi = mpi;
     t->unreached = mpi->host.neighbours ? mpi->host.far : mpi->count - 1;
     t->mpi_bulk = mpi->host.far || !mpi->host.readable;
-    t->polled_ns = sl_clock_now_ns();
-    sl_mpi_pause_init(&t->pause, s->pause_min_ns, s->pause_max_ns, t->polled_ns);
+    t->sent_ns = sl_clock_now_ns();
+    sl_mpi_pause_init(&t->pause, s->pause_min_ns, s->pause_max_ns, t->sent_ns);
     t->abandoned = calloc(mpi->count, sizeof *t->abandoned);
     if (!t->abandoned)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u peers", mpi->count);
