@@ -67,6 +67,7 @@ static char *buffer_create(size_t bytes) {
 
 /* False for ranks that only look on, or without memory. */
 static int plan_init(plan *p, size_t bytes, uint32_t count, uint32_t window) {
+    size_t all = bytes * window; /* MPI forbids receives under way to share memory */
     int ranks;
     MPI_Comm_rank(MPI_COMM_WORLD, &p->self);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
@@ -76,10 +77,10 @@ static int plan_init(plan *p, size_t bytes, uint32_t count, uint32_t window) {
     p->bytes = bytes;
     p->count = count;
     p->window = window;
-    p->buffer = buffer_create(bytes);
+    p->buffer = buffer_create(all);
     p->requests = malloc(window * sizeof(MPI_Request));
     if (p->buffer)
-        memset(p->buffer, 1, bytes);
+        memset(p->buffer, 1, all);
     return p->buffer && p->requests;
 }
 
@@ -119,7 +120,7 @@ static void run_windows(plan *p) {
                 MPI_Isend(p->buffer, (int)p->bytes, MPI_BYTE, 1, TAG, MPI_COMM_WORLD,
                           &p->requests[i]);
             else
-                MPI_Irecv(p->buffer, (int)p->bytes, MPI_BYTE, 0, TAG, MPI_COMM_WORLD,
+                MPI_Irecv(p->buffer + i * p->bytes, (int)p->bytes, MPI_BYTE, 0, TAG, MPI_COMM_WORLD,
                           &p->requests[i]);
         MPI_Waitall((int)p->window, p->requests, MPI_STATUSES_IGNORE);
         acknowledge(p);

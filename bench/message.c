@@ -1,4 +1,6 @@
 /* Messages: inside a node, between threads, between ranks. */
+#include <stdio.h>
+
 #include "bench/bench.h"
 #include "bench/floor_local.h"
 #include "bench/floor_mpi.h"
@@ -132,45 +134,63 @@ static void thread_part(bench *b) {
                             .per_second = 1});
 }
 
-static void bandwidth(bench *b, const char *what, uint64_t bytes, uint32_t window, uint64_t count) {
-    compare(b, (comparison){.what = what,
-                            .unit = REPORT_BYTES_PER_S,
-                            .c = {.kind = MESSAGE_PARCELS,
-                                  .mpi = true,
-                                  .nodes = b->ranks,
-                                  .count = count,
-                                  .bytes = bytes,
-                                  .window = window},
-                            .per_second = (double)bytes,
-                            .floor = mpi_bandwidth,
-                            .floor_name = "MPI_Isend / MPI_Irecv, as many under way",
-                            .goal_ratio = 0.95});
+/* The cases between two ranks, which share memory or, `apart`, do not. Goals are for those that do.
+ */
+static void between(bench *b, const char *who, bool apart) {
+    comparison cases[] = {
+        {.what = "8 B, one way",
+         .unit = REPORT_SECONDS,
+         .c = {.kind = MESSAGE_PING, .count = 50000},
+         .per_second = 2,
+         .floor = mpi_latency,
+         .floor_name = "MPI_Send / MPI_Recv",
+         .goal_ratio = 1.5},
+        {.what = "8 B, one a turn",
+         .unit = REPORT_PER_S,
+         .c = {.kind = MESSAGE_PER_TURN, .count = 500000},
+         .per_second = 1,
+         .floor = mpi_rate,
+         .floor_name = "a stream of MPI_Send / MPI_Recv",
+         .goal_ratio = 0.8},
+        {.what = "16 B, gathered",
+         .unit = REPORT_PER_S,
+         .c = {.kind = MESSAGE_FLOOD, .count = 3000000},
+         .per_second = 1,
+         .floor = mpi_packed_rate,
+         .floor_name = "MPI_Send of full frames that nobody reads",
+         .goal = 30e6},
+        {.what = "1 MiB",
+         .unit = REPORT_BYTES_PER_S,
+         .c = {.kind = MESSAGE_PARCELS, .count = 400, .bytes = 1 << 20, .window = 8},
+         .per_second = 1 << 20,
+         .floor = mpi_bandwidth,
+         .floor_name = "MPI_Isend / MPI_Irecv, as many under way",
+         .goal_ratio = 0.95},
+        {.what = "16 MiB",
+         .unit = REPORT_BYTES_PER_S,
+         .c = {.kind = MESSAGE_PARCELS, .count = 40, .bytes = 16 << 20, .window = 4},
+         .per_second = 16 << 20,
+         .floor = mpi_bandwidth,
+         .floor_name = "MPI_Isend / MPI_Irecv, as many under way",
+         .goal_ratio = 0.95},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char what[96];
+        comparison *k = &cases[i];
+        snprintf(what, sizeof what, "between %s, %s", who, k->what);
+        k->what = what;
+        k->c.mpi = true;
+        k->c.apart = apart;
+        k->c.nodes = b->ranks;
+        if (apart)
+            k->goal = k->goal_ratio = 0;
+        compare(b, *k);
+    }
 }
 
 static void mpi_part(bench *b) {
-    compare(b, (comparison){.what = "between ranks, 8 B, one way",
-                            .unit = REPORT_SECONDS,
-                            .c = {MESSAGE_PING, true, b->ranks, 50000, 0, 0, 0},
-                            .per_second = 2,
-                            .floor = mpi_latency,
-                            .floor_name = "MPI_Send / MPI_Recv",
-                            .goal_ratio = 1.5});
-    compare(b, (comparison){.what = "between ranks, 8 B, one a turn",
-                            .unit = REPORT_PER_S,
-                            .c = {MESSAGE_PER_TURN, true, b->ranks, 500000, 0, 0, 0},
-                            .per_second = 1,
-                            .floor = mpi_rate,
-                            .floor_name = "a stream of MPI_Send / MPI_Recv",
-                            .goal_ratio = 0.8});
-    compare(b, (comparison){.what = "between ranks, 16 B, gathered",
-                            .unit = REPORT_PER_S,
-                            .c = {MESSAGE_FLOOD, true, b->ranks, 3000000, 0, 0, 0},
-                            .per_second = 1,
-                            .floor = mpi_packed_rate,
-                            .floor_name = "MPI_Send of full frames that nobody reads",
-                            .goal = 30e6});
-    bandwidth(b, "between ranks, 1 MiB", 1 << 20, 8, 400);
-    bandwidth(b, "between ranks, 16 MiB", 16 << 20, 4, 40);
+    between(b, "ranks", false);
+    between(b, "ranks as of two hosts", true);
 }
 
 void bench_message(bench *b) {

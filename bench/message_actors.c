@@ -254,7 +254,11 @@ static void spawn(sl_node *node, void *context) {
 }
 
 void message_measure(message_case *c) {
-    network_plan plan = {
-        .mpi = c->mpi, .nodes = c->nodes, .spawn = spawn, .drive = drive, .context = c};
+    network_plan plan = {.mpi = c->mpi,
+                         .apart = c->apart,
+                         .nodes = c->nodes,
+                         .spawn = spawn,
+                         .drive = drive,
+                         .context = c};
     network_run(&plan);
 }

@@ -14,7 +14,7 @@ typedef enum message_kind {
 
 typedef struct message_case {
     message_kind kind;
-    bool mpi;
+    bool mpi, apart; /* as in network_plan */
     uint32_t nodes;
     uint64_t count; /* messages timed, after a tenth of them to warm up */
     uint64_t bytes; /* of a blob */

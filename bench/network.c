@@ -102,7 +102,9 @@ static void run_mpi(const network_plan *plan) {
     member m;
     MPI_Comm world = MPI_COMM_WORLD;
     MPI_Barrier(world); /* a rank that is early waits here, not in a measurement */
-    network_check(sl_mpi_open(&(sl_mpi_options){.communicator = &world}, &mpi), "a network");
+    network_check(
+        sl_mpi_open(&(sl_mpi_options){.communicator = &world, .no_sharing = plan->apart}, &mpi),
+        "a network");
     member_init(&m, plan, sl_mpi_transport(mpi), sl_mpi_peer(mpi, sl_mpi_rank(mpi))->incarnation);
     member_run(&m);
     member_fini(&m);

@@ -11,6 +11,7 @@ enum { SLOT_SINK = 8, SLOT_METER = 9, SLOT_CLERK = 10 };
 
 typedef struct network_plan {
     bool mpi;
+    bool apart;     /* MPI: through MPI alone, as between hosts */
     uint32_t nodes; /* without MPI */
 
     /* Starts the actors of a node, before its loop runs. */

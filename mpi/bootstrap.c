@@ -1,8 +1,8 @@
 /* Design notes
  * Facts go in two steps: a record of fixed size from every rank, which tells how much data each
  * has, then the data. The order of what is set up matters twice: the eager limit must be in the
- * environment before MPI starts, and whether there are doorbells must be known of all before the
- * window's collective call. */
+ * environment before MPI starts, and whether memory is shared must be known of all before the ranks
+ * of a host look for each other's. */
 #include "mpi/bootstrap.h"
 
 #include <limits.h>
@@ -28,7 +28,7 @@ typedef struct hello {
     char host[SL_MPI_HOST_BYTES];
     int64_t pid;
     uint64_t frame_bytes; /* the largest it wants */
-    uint32_t local_rank, local_size, incarnation, data_bytes, no_bells, padding;
+    uint32_t local_rank, local_size, incarnation, data_bytes, no_sharing, padding;
 } hello;
 
 sl_err sl_mpi_check(int code, const char *what) {
@@ -86,6 +86,7 @@ static sl_err settings_make(const sl_mpi_options *o, sl_mpi_settings *s) {
     SL_TRY(in_range("pause_min_ns", s->pause_min_ns, 1, SL_MPI_PAUSE_MAX_NS));
     SL_TRY(in_range("pause_max_ns", s->pause_max_ns, s->pause_min_ns, SL_MPI_PAUSE_MAX_NS));
     SL_TRY(in_range("pause_bells_ns", s->pause_bells_ns, 1, SL_MPI_PAUSE_MAX_NS));
+    SL_TRY(in_range("sharing_ranks", o->sharing_ranks, 0, INT_MAX));
     return in_range("large_bytes", s->large_bytes, 1, INT_MAX);
 }
 
@@ -125,7 +126,6 @@ static sl_err mpi_start(sl_mpi *mpi, bool multiple) {
         return sl_fail(SL_ERR_CLOSED, "MPI was finalized; a process cannot start it twice");
     if (!running) {
         sl_mpi_eager_limit_request();
-        setenv("OMPI_MCA_osc", "^ucx", 0); /* Open MPI 5 has it print errors about our window */
         sl_mpi_one_host_request();
         SL_MPI_TRY(MPI_Init_thread(NULL, NULL, multiple ? MPI_THREAD_MULTIPLE : MPI_THREAD_FUNNELED,
                                    &level));
@@ -156,7 +156,25 @@ static sl_err tag_mask_read(MPI_Comm comm, int *mask) {
     return SL_OK;
 }
 
-static sl_err communicators_open(sl_mpi *mpi, const void *given) {
+/* The ranks that share memory with this one. */
+static sl_err host_open(sl_mpi *mpi, uint32_t sharing_ranks) {
+    MPI_Comm host;
+    int local;
+    SL_MPI_TRY(MPI_Comm_split_type(mpi->frames, MPI_COMM_TYPE_SHARED, (int)mpi->rank, MPI_INFO_NULL,
+                                   &host));
+    SL_MPI_TRY(MPI_Comm_rank(host, &local));
+    if (sharing_ranks) {
+        int group = local / (int)sharing_ranks;
+        SL_MPI_TRY(MPI_Comm_split(host, group, local, &mpi->host_comm));
+        SL_MPI_TRY(MPI_Comm_free(&host));
+    } else {
+        mpi->host_comm = host;
+    }
+    return sl_mpi_check(MPI_Comm_set_errhandler(mpi->host_comm, MPI_ERRORS_RETURN),
+                        "MPI_Comm_set_errhandler");
+}
+
+static sl_err communicators_open(sl_mpi *mpi, const void *given, uint32_t sharing_ranks) {
     MPI_Comm base = given ? *(const MPI_Comm *)given : MPI_COMM_WORLD;
     int rank, count, inter = 0;
     if (base == MPI_COMM_NULL)
@@ -170,9 +188,7 @@ static sl_err communicators_open(sl_mpi *mpi, const void *given) {
     SL_MPI_TRY(MPI_Comm_size(mpi->frames, &count));
     mpi->rank = (uint32_t)rank;
     mpi->count = (uint32_t)count;
-    SL_MPI_TRY(
-        MPI_Comm_split_type(mpi->frames, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &mpi->host));
-    SL_MPI_TRY(MPI_Comm_set_errhandler(mpi->host, MPI_ERRORS_RETURN));
+    SL_TRY(host_open(mpi, sharing_ranks));
     return tag_mask_read(mpi->bulk, &mpi->tag_mask);
 }
 
@@ -182,8 +198,8 @@ static sl_err hello_make(const sl_mpi *mpi, const sl_mpi_options *options, hello
     sl_rng rng;
     int local_rank, local_size;
     SL_TRY(sl_rng_seed_from_system(&rng));
-    SL_MPI_TRY(MPI_Comm_rank(mpi->host, &local_rank));
-    SL_MPI_TRY(MPI_Comm_size(mpi->host, &local_size));
+    SL_MPI_TRY(MPI_Comm_rank(mpi->host_comm, &local_rank));
+    SL_MPI_TRY(MPI_Comm_size(mpi->host_comm, &local_size));
     memset(mine, 0, sizeof *mine);
     if (gethostname(mine->host, sizeof mine->host - 1) != 0)
         strcpy(mine->host, "unknown");
@@ -193,7 +209,7 @@ static sl_err hello_make(const sl_mpi *mpi, const sl_mpi_options *options, hello
     mine->local_size = (uint32_t)local_size;
     mine->incarnation = (uint32_t)sl_rng_u64(&rng);
     mine->data_bytes = (uint32_t)options->data_bytes;
-    mine->no_bells = options->no_bells;
+    mine->no_sharing = options->no_sharing;
     return SL_OK;
 }
 
@@ -218,16 +234,17 @@ static void fact_set(sl_mpi_facts *fact, const hello *h, uint32_t rank) {
             *c = '?';
 }
 
-/* Takes in all hellos: facts without data, the common frame size, whether bells are wanted. */
-static sl_err hellos_take(sl_mpi *mpi, const hello *all, bool *bells) {
+/* Takes in all hellos: facts without data, the common frame size, whether memory is to be shared.
+ */
+static sl_err hellos_take(sl_mpi *mpi, const hello *all, bool *shared) {
     uint64_t frame_bytes = SL_MPI_FRAME_MAX_BYTES;
-    *bells = true;
+    *shared = true;
     for (uint32_t i = 0; i < mpi->count; i++) {
         SL_TRY(hello_check(&all[i], i));
         fact_set(&mpi->facts[i], &all[i], i);
         if (all[i].frame_bytes < frame_bytes)
             frame_bytes = all[i].frame_bytes;
-        *bells &= !all[i].no_bells;
+        *shared &= !all[i].no_sharing;
     }
     mpi->frame_bytes = frame_bytes & ~(size_t)7;
     return SL_OK;
@@ -256,7 +273,7 @@ static sl_err data_gather(sl_mpi *mpi, const sl_mpi_options *options, int *count
     return SL_OK;
 }
 
-static sl_err facts_gather(sl_mpi *mpi, const sl_mpi_options *options, bool *bells) {
+static sl_err facts_gather(sl_mpi *mpi, const sl_mpi_options *options, bool *shared) {
     hello mine;
     SL_TRY(hello_make(mpi, options, &mine));
     hello *all = malloc(mpi->count * sizeof *all);
@@ -270,7 +287,7 @@ static sl_err facts_gather(sl_mpi *mpi, const sl_mpi_options *options, bool *bel
             MPI_Allgather(&mine, sizeof mine, MPI_BYTE, all, sizeof mine, MPI_BYTE, mpi->frames),
             "MPI_Allgather of facts");
     if (err == SL_OK)
-        err = hellos_take(mpi, all, bells);
+        err = hellos_take(mpi, all, shared);
     if (err == SL_OK)
         err = data_gather(mpi, options, numbers, numbers + mpi->count);
     free(all);
@@ -281,20 +298,20 @@ static sl_err facts_gather(sl_mpi *mpi, const sl_mpi_options *options, bool *bel
 /* ---- open and close ---- */
 
 static sl_err join(sl_mpi *mpi, const sl_mpi_options *options) {
-    bool bells = true;
+    bool shared = true;
     SL_TRY(settings_make(options, &mpi->settings));
     SL_TRY(mpi_start(mpi, options->thread_multiple));
-    SL_TRY(communicators_open(mpi, options->communicator));
-    SL_TRY(facts_gather(mpi, options, &bells));
-    SL_TRY(sl_mpi_bells_open(&mpi->bells, mpi->frames, mpi->host, bells));
+    SL_TRY(communicators_open(mpi, options->communicator, options->sharing_ranks));
+    SL_TRY(facts_gather(mpi, options, &shared));
+    SL_TRY(sl_mpi_host_open(&mpi->host, mpi, shared));
     SL_TRY(sl_mpi_transport_open(mpi, &mpi->transport));
-    sl_debug("mpi", "joined: rank %u of %u frame_bytes %zu without bell %u", mpi->rank, mpi->count,
-             mpi->frame_bytes, mpi->bells.unreached);
+    sl_debug("mpi", "joined: rank %u of %u frame_bytes %zu far %u memory readable %d", mpi->rank,
+             mpi->count, mpi->frame_bytes, mpi->host.far, mpi->host.readable);
     return SL_OK;
 }
 
 static void forget(sl_mpi *mpi, bool clean) {
-    sl_mpi_bells_close(&mpi->bells, clean);
+    sl_mpi_host_close(&mpi->host, clean);
     free(mpi->facts);
     free(mpi->data);
     free(mpi);
@@ -306,8 +323,7 @@ sl_err sl_mpi_open(const sl_mpi_options *options, sl_mpi **out) {
     sl_mpi *mpi = calloc(1, sizeof *mpi);
     if (!mpi)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to join the network");
-    mpi->frames = mpi->bulk = mpi->host = MPI_COMM_NULL;
-    mpi->bells.window = MPI_WIN_NULL;
+    mpi->frames = mpi->bulk = mpi->host_comm = MPI_COMM_NULL;
     sl_err err = join(mpi, options ? options : &defaults);
     if (err != SL_OK) {
         forget(mpi, false);
@@ -369,8 +385,7 @@ void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
         mpi->transport->ops->close(mpi->transport);
     bool started = mpi->started;
     MPI_Barrier(mpi->bulk); /* nobody sends any more */
-    sl_mpi_bells_close(&mpi->bells, true);
-    MPI_Comm_free(&mpi->host);
+    MPI_Comm_free(&mpi->host_comm);
     communicator_close(&mpi->bulk);
     communicator_close(&mpi->frames);
     forget(mpi, true);

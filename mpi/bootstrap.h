@@ -12,8 +12,7 @@
  *
  * Process-wide effects: SIGPIPE is ignored if its action was the default (programs started later
  * should have it reset: POSIX_SPAWN_SETSIGDEF), and OMPI_MCA_btl_{vader,sm}_eager_limit are set in
- * the environment before MPI starts, unless they are set already, and so is OMPI_MCA_osc=^ucx: Open
- * MPI 5 prints errors without it when the doorbells' window is made. If sl_mpi_open() starts MPI,
+ * the environment before MPI starts, unless they are set already. If sl_mpi_open() starts MPI,
  * errors on MPI_COMM_WORLD and MPI_COMM_SELF are returned; a caller that starts MPICH itself should
  * see to that too, or bulk data that fails ends the process. */
 #ifndef SL_MPI_BOOTSTRAP_H
@@ -52,11 +51,17 @@ typedef struct sl_mpi_options {
 
     /* A node that MPI cannot wake (see transport_mpi.c) sleeps in pauses that grow from pause_min
      * up to pause_max since the last event, and to 5 x pause_max when there is next to no traffic
-     * (pause.h). With bells for all peers, pause_bells bounds the sleep. */
+     * (pause.h). Where only bulk data goes through MPI, pause_bells bounds the sleep; where nothing
+     * does, nothing. */
     uint64_t pause_min_ns;   /* 0: 50 µs */
     uint64_t pause_max_ns;   /* 0: 2 ms, a message then waits 1 ms in the mean, 5 ms after 10 s */
     uint64_t pause_bells_ns; /* 0: 20 ms */
-    bool no_bells;           /* do without the shared-memory window: every peer is polled for */
+    bool no_sharing; /* do without shared memory: every peer is reached through MPI, and polled for
+                      */
+
+    /* 0: all ranks of a host share memory; else groups of at most so many, which reach each other
+     * as if they were on several hosts (tests). The same at all ranks. */
+    uint32_t sharing_ranks;
 
     uint64_t
         large_bytes; /* 0: INT_MAX; bulk above it goes as a derived datatype (tests lower it) */
@@ -84,7 +89,7 @@ bool sl_mpi_launched(void);
 /* Starts MPI if nobody has, and joins. Collective over the communicator: it returns when every rank
  * has called it. SL_ERR_INVALID for options out of range or MPI at too low a thread level,
  * SL_ERR_TRANSPORT when MPI fails (the cause has its words). Ranks may differ in their options: the
- * least frame_bytes holds for all, and one rank's no_bells. */
+ * least frame_bytes holds for all, and one rank's no_sharing. */
 sl_err sl_mpi_open(const sl_mpi_options *options, sl_mpi **mpi) SL_CHECKED;
 
 uint32_t sl_mpi_rank(const sl_mpi *mpi);

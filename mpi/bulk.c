@@ -1,12 +1,7 @@
 /* Design notes
  * The receiver's MPI_Irecv names the blob's memory, so that Open MPI copies once, straight out of
  * the sender's blob (CMA), or the network card writes there. A count of MPI is an int: a larger
- * blob is one element of a derived type of 1 MiB blocks and a rest, and still one message.
- *
- * Within a host this thread itself copies, so that many receives posted at once gain nothing and
- * cost the cache: each needs memory of its own, gone cold when its turn comes. From a peer of this
- * host only a few large ones are posted, and a blob is made when it is; the one just handled is
- * then made again of the same, warm memory. */
+ * blob is one element of a derived type of 1 MiB blocks and a rest, and still one message. */
 #include "mpi/bulk.h"
 
 #include <stdlib.h>
@@ -14,36 +9,13 @@
 #include "runtime/log.h"
 
 enum { BLOCK_BYTES = 1 << 20 };
-enum { NEAR_LARGE_BYTES = 256 << 10, NEAR_POSTED = 2 }; /* one copied while another is agreed on */
 
-sl_err sl_mpi_bulk_open(sl_mpi_bulk *bulk, const sl_mpi *mpi) {
-    *bulk = (sl_mpi_bulk){.mpi = mpi,
-                          .comm = mpi->bulk,
-                          .tag_mask = mpi->tag_mask,
-                          .large_bytes = mpi->settings.large_bytes};
-    bulk->near = calloc(mpi->count, sizeof *bulk->near);
-    return bulk->near ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for %u peers", mpi->count);
-}
-
-static sl_mpi_wanted *wanted_pop(sl_mpi_bulk *bulk, uint32_t peer) {
-    sl_mpi_near *near = &bulk->near[peer];
-    sl_mpi_wanted *first = near->head;
-    if (first) {
-        near->head = first->next;
-        bulk->waiting--;
-    }
-    return first;
-}
-
-static void wanted_clear(sl_mpi_bulk *bulk, uint32_t peer) {
-    for (sl_mpi_wanted *first; (first = wanted_pop(bulk, peer));)
-        free(first);
+void sl_mpi_bulk_open(sl_mpi_bulk *bulk, const sl_mpi *mpi) {
+    *bulk = (sl_mpi_bulk){
+        .comm = mpi->bulk, .tag_mask = mpi->tag_mask, .large_bytes = mpi->settings.large_bytes};
 }
 
 void sl_mpi_bulk_close(sl_mpi_bulk *bulk) {
-    for (uint32_t peer = 0; bulk->near && peer < bulk->mpi->count; peer++)
-        wanted_clear(bulk, peer);
-    free(bulk->near);
     sl_mpi_requests_fini(&bulk->under_way);
 }
 
@@ -77,7 +49,7 @@ static sl_err layout_of(const sl_mpi_bulk *bulk, uint64_t bytes, layout *out) {
 }
 
 static sl_err admit(const sl_mpi_bulk *bulk) {
-    if (bulk->under_way.count + bulk->waiting < SL_MPI_BULK_MAX)
+    if (bulk->under_way.count < SL_MPI_BULK_MAX)
         return SL_OK;
     return sl_fail(SL_ERR_AGAIN, "%d bulk transfers are under way, the most allowed",
                    SL_MPI_BULK_MAX);
@@ -99,14 +71,9 @@ sl_err sl_mpi_bulk_send(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, sl_blob *
         MPI_Type_free(&as.type);
     SL_TRY(sl_mpi_check(code, "MPI_Isend of bulk data"));
     sl_mpi_requests_add(&bulk->under_way, request,
-                        (sl_mpi_entry){sl_blob_retain(blob), id, peer, SL_MPI_BULK_SEND, false});
+                        (sl_mpi_entry){sl_blob_retain(blob), id, peer, SL_MPI_BULK_SEND});
     bulk->sends++;
     return SL_OK;
-}
-
-/* Do we count it among the large ones of a peer of this host? */
-static bool near_large(const sl_mpi_bulk *bulk, uint32_t peer, uint64_t bytes) {
-    return bytes >= NEAR_LARGE_BYTES && bulk->mpi->bells.of[peer];
 }
 
 static sl_err receive_post(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, uint64_t bytes) {
@@ -128,20 +95,7 @@ static sl_err receive_post(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, uint64
         return err;
     }
     sl_mpi_requests_add(&bulk->under_way, request,
-                        (sl_mpi_entry){blob, id, peer, SL_MPI_BULK_RECEIVE, false});
-    bulk->near[peer].posted += near_large(bulk, peer, bytes);
-    return SL_OK;
-}
-
-static sl_err receive_later(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, uint64_t bytes) {
-    sl_mpi_near *near = &bulk->near[peer];
-    sl_mpi_wanted *wanted = malloc(sizeof *wanted);
-    if (!wanted)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
-    *wanted = (sl_mpi_wanted){NULL, id, bytes};
-    *(near->head ? &near->tail->next : &near->head) = wanted;
-    near->tail = wanted;
-    bulk->waiting++;
+                        (sl_mpi_entry){blob, id, peer, SL_MPI_BULK_RECEIVE});
     return SL_OK;
 }
 
@@ -149,34 +103,11 @@ sl_err sl_mpi_bulk_receive(sl_mpi_bulk *bulk, uint32_t peer, uint64_t id, uint64
     SL_TRY(admit(bulk));
     if (bytes > SL_BLOB_MAX_BYTES)
         return sl_fail(SL_ERR_TOO_LARGE, "bulk data of %llu bytes", (unsigned long long)bytes);
-    if (bulk->near[peer].posted >= NEAR_POSTED && near_large(bulk, peer, bytes))
-        return receive_later(bulk, peer, id, bytes);
     return receive_post(bulk, peer, id, bytes);
 }
 
-bool sl_mpi_bulk_next(sl_mpi_bulk *bulk, uint32_t peer, uint64_t *failed) {
-    while (bulk->near[peer].posted < NEAR_POSTED) {
-        sl_mpi_wanted *first = wanted_pop(bulk, peer);
-        if (!first)
-            return true;
-        sl_err err = receive_post(bulk, peer, first->id, first->bytes);
-        uint64_t id = first->id;
-        free(first);
-        if (err != SL_OK) {
-            sl_error("mpi", "bulk data not received: peer %u %s", peer, sl_err_detail());
-            *failed = id;
-            return false;
-        }
-    }
-    return true;
-}
-
 static void count_out(sl_mpi_bulk *bulk, const sl_mpi_entry *entry) {
-    const sl_blob *blob = entry->object;
-    if (entry->kind == SL_MPI_BULK_SEND)
-        bulk->sends--;
-    else
-        bulk->near[entry->peer].posted -= near_large(bulk, entry->peer, blob->bytes);
+    bulk->sends -= entry->kind == SL_MPI_BULK_SEND;
 }
 
 int sl_mpi_bulk_test(sl_mpi_bulk *bulk) {
@@ -198,7 +129,6 @@ bool sl_mpi_bulk_whole(const sl_mpi_finished *finished) {
 
 void sl_mpi_bulk_abandon(sl_mpi_bulk *bulk, uint32_t peer, sl_mpi_requests *orphans) {
     sl_mpi_requests *all = &bulk->under_way;
-    wanted_clear(bulk, peer);
     for (int i = 0; i < all->count; i++) {
         if (all->entries[i].peer != peer)
             continue;

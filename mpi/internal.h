@@ -4,8 +4,8 @@
 
 #include <mpi.h>
 
-#include "mpi/bells.h"
 #include "mpi/bootstrap.h"
+#include "mpi/segment.h"
 
 /* Options with every default filled in. */
 typedef struct sl_mpi_settings {
@@ -15,13 +15,13 @@ typedef struct sl_mpi_settings {
 } sl_mpi_settings;
 
 struct sl_mpi {
-    MPI_Comm frames, bulk, host; /* private duplicates; host: those that share memory */
-    bool started;                /* MPI was started here, so it is finalized here */
+    MPI_Comm frames, bulk, host_comm; /* private; the last: of the ranks of this host */
+    bool started;                     /* MPI was started here, so it is finalized here */
     uint32_t rank, count;
     size_t frame_bytes;
     int tag_mask; /* a bulk transfer's tag is its id under this mask */
     sl_mpi_settings settings;
-    sl_mpi_bells bells;
+    sl_mpi_host host;
     sl_mpi_facts *facts;
     uint8_t *data; /* all ranks' data, where the facts point */
     sl_transport *transport;

@@ -16,7 +16,6 @@ typedef struct sl_mpi_entry {
     uint64_t id;
     uint32_t peer;
     sl_mpi_kind kind;
-    bool behind; /* posted while others to the same peer were not over */
 } sl_mpi_entry;
 
 /* A request that is over. */

@@ -18,7 +18,7 @@ typedef struct sl_blob {
     uint8_t *data; /* 64-byte aligned when created here */
     uint64_t bytes;
     _Atomic uint32_t references;
-    uint32_t size_class;                          /* of the recycler; private */
+    struct sl_page *page;                         /* private */
     void (*free_data)(void *context, void *data); /* of wrapped data; NULL otherwise */
     void *context;
 } sl_blob;

@@ -408,8 +408,15 @@ static size_t poll_budget(const sl_node *node) {
     return node->messages_waiting > SL_ENOUGH_MESSAGES && !node->slow ? 1 : SL_POLL_BUDGET;
 }
 
+/* A process that ended after its goodbye, and got ours, has left as it should. */
+static void on_lost(void *context, uint32_t peer) {
+    sl_node *node = context;
+    if (!sl_channel_ended(node, peer))
+        sl_node_peer_lost(node, peer);
+}
+
 bool sl_channels_poll(sl_node *node) {
-    const sl_transport_sink sink = {node, on_frame, on_bulk_sent, on_bulk_received};
+    const sl_transport_sink sink = {node, on_frame, on_bulk_sent, on_bulk_received, on_lost};
     bool any = node->transport->ops->poll(node->transport, &sink, poll_budget(node)) > 0;
     if (any && node->channels.stalled)
         sl_transfers_start_stalled(node);

@@ -1,4 +1,7 @@
 /* Design notes
+ * Scalars are taken in runs (sl_step), so that a record costs a few copies, however many fields it
+ * has.
+ *
  * Decoding is two walks over the wire data. measure() trusts nothing: it checks every length
  * against what is left and against the field's bound, and adds up the memory. decode() then runs
  * over data that is known to be whole. Nothing is allocated for a frame that turns out to be bad.
@@ -38,10 +41,8 @@ static size_t field_wire_bytes(const sl_field *field, const void *at) {
         return 4 + (size_t)((const sl_bytes *)at)->bytes;
     case SL_KIND_LIST:
         return list_wire_bytes(field, at);
-    case SL_KIND_BLOB:
-        return blob_wire_bytes(*(sl_blob *const *)at);
     default:
-        return sl_kind_bytes(field->kind);
+        return blob_wire_bytes(*(sl_blob *const *)at);
     }
 }
 
@@ -49,13 +50,15 @@ size_t sl_record_wire_bytes(const sl_record *record, const void *body) {
     if (record->flat)
         return record->bytes;
     size_t bytes = 0;
-    SL_EACH_FIELD(field, record) bytes += field_wire_bytes(field, sl_field_of(field, body));
+    SL_EACH_STEP(step, record) {
+        bytes += step->bytes ? step->bytes
+                             : field_wire_bytes(step->field, sl_field_of(step->field, body));
+    }
     return bytes;
 }
 
 static uint8_t *put(uint8_t *out, const void *data, size_t bytes) {
-    if (bytes)
-        memcpy(out, data, bytes);
+    sl_copy_short(out, data, bytes);
     return out + bytes;
 }
 
@@ -94,17 +97,18 @@ uint8_t *sl_record_encode(const sl_record *record, const void *body, uint8_t *ou
                           sl_blob_parts *parts) {
     if (record->flat)
         return put(out, body, record->bytes);
-    SL_EACH_FIELD(field, record) {
+    SL_EACH_STEP(step, record) {
+        const sl_field *field = step->field;
         const void *at = sl_field_of(field, body);
-        if (field->kind == SL_KIND_TEXT || field->kind == SL_KIND_BYTES)
-            out = put(put_u32(out, ((const sl_bytes *)at)->bytes), ((const sl_bytes *)at)->data,
-                      ((const sl_bytes *)at)->bytes);
+        if (step->bytes)
+            out = put(out, at, step->bytes);
         else if (field->kind == SL_KIND_LIST)
             out = put_list(out, field, at);
         else if (field->kind == SL_KIND_BLOB)
             out = put_blob(out, field, *(sl_blob *const *)at, parts);
         else
-            out = put(out, at, sl_kind_bytes(field->kind));
+            out = put(put_u32(out, ((const sl_bytes *)at)->bytes), ((const sl_bytes *)at)->data,
+                      ((const sl_bytes *)at)->bytes);
     }
     return out;
 }
@@ -203,14 +207,20 @@ static sl_err measure_list(reader *in, const sl_record *record, const sl_field *
     return SL_OK;
 }
 
-static sl_err measure_scalar(reader *in, const sl_record *record, const sl_field *field) {
-    uint32_t bytes = sl_kind_bytes(field->kind);
-    if (left(in) < bytes)
-        return cut(record, field);
-    if (field->kind == SL_KIND_BOOL && *in->at > 1)
-        return sl_fail(SL_ERR_DECODE, "%s.%s: %u is no truth value", record->name, field->name,
-                       *in->at);
-    in->at += bytes;
+/* The field of a run in which the data ends. */
+static sl_err cut_run(const sl_record *record, const sl_field *field, size_t bytes) {
+    while (bytes >= sl_kind_bytes(field->kind))
+        bytes -= sl_kind_bytes((field++)->kind);
+    return cut(record, field);
+}
+
+static inline sl_err measure_run(reader *in, const sl_record *record, const sl_step *step) {
+    if (left(in) < step->bytes)
+        return cut_run(record, step->field, left(in));
+    if (step->field->kind == SL_KIND_BOOL && *in->at > 1)
+        return sl_fail(SL_ERR_DECODE, "%s.%s: %u is no truth value", record->name,
+                       step->field->name, *in->at);
+    in->at += step->bytes;
     return SL_OK;
 }
 
@@ -218,15 +228,16 @@ static sl_err measure_scalar(reader *in, const sl_record *record, const sl_field
 static sl_err measure_record(reader *in, const sl_record *record, size_t *memory, int depth) {
     if (depth > SL_MESSAGE_MAX_DEPTH)
         return sl_fail(SL_ERR_DECODE, "%s: lists nest too deep", record->name);
-    SL_EACH_FIELD(field, record) {
-        if (field->kind == SL_KIND_TEXT || field->kind == SL_KIND_BYTES)
-            SL_TRY(measure_content(in, record, field, memory));
+    SL_EACH_STEP(step, record) {
+        const sl_field *field = step->field;
+        if (step->bytes)
+            SL_TRY(measure_run(in, record, step));
         else if (field->kind == SL_KIND_LIST)
             SL_TRY(measure_list(in, record, field, memory, depth));
         else if (field->kind == SL_KIND_BLOB)
             SL_TRY(measure_blob(in, record, field));
         else
-            SL_TRY(measure_scalar(in, record, field));
+            SL_TRY(measure_content(in, record, field, memory));
     }
     return SL_OK;
 }
@@ -257,7 +268,7 @@ sl_err sl_record_measure(const sl_record *record, const uint8_t *wire, size_t by
 
 static void decode_text(reader *in, sl_text *text, uint8_t **tail) {
     text->bytes = take_u32(in);
-    memcpy(*tail, in->at, text->bytes);
+    sl_copy_short(*tail, in->at, text->bytes);
     (*tail)[text->bytes] = '\0';
     text->data = (char *)*tail;
     *tail += sl_align8((size_t)text->bytes + 1);
@@ -266,7 +277,7 @@ static void decode_text(reader *in, sl_text *text, uint8_t **tail) {
 
 static void decode_bytes(reader *in, sl_bytes *bytes, uint8_t **tail) {
     bytes->bytes = take_u32(in);
-    memcpy(*tail, in->at, bytes->bytes);
+    sl_copy_short(*tail, in->at, bytes->bytes);
     bytes->data = *tail;
     *tail += sl_align8(bytes->bytes);
     in->at += bytes->bytes;
@@ -298,7 +309,13 @@ static sl_err decode_list(reader *in, const sl_field *field, sl_list *list, uint
     list->count = take_u32(in);
     uint8_t *item = *tail;
     list->items = item;
-    *tail += sl_align8((size_t)list->count * record->bytes);
+    size_t bytes = (size_t)list->count * record->bytes;
+    *tail += sl_align8(bytes);
+    if (record->flat) {
+        sl_copy_short(item, in->at, bytes);
+        in->at += bytes;
+        return SL_OK;
+    }
     for (uint32_t i = 0; i < list->count; i++, item += record->bytes)
         SL_TRY(decode_record(in, record, item, tail, NULL));
     return SL_OK;
@@ -306,17 +323,12 @@ static sl_err decode_list(reader *in, const sl_field *field, sl_list *list, uint
 
 static sl_err decode_record(reader *in, const sl_record *record, void *body, uint8_t **tail,
                             sl_blob_parts *parts) {
-    if (record->flat) {
-        memcpy(body, in->at, record->bytes);
-        in->at += record->bytes;
-        return SL_OK;
-    }
-    SL_EACH_FIELD(field, record) {
+    SL_EACH_STEP(step, record) {
+        const sl_field *field = step->field;
         void *at = sl_field_in(field, body);
-        uint32_t bytes = sl_kind_bytes(field->kind);
-        if (bytes) {
-            memcpy(at, in->at, bytes);
-            in->at += bytes;
+        if (step->bytes) {
+            sl_copy_short(at, in->at, step->bytes);
+            in->at += step->bytes;
         } else if (field->kind == SL_KIND_TEXT)
             decode_text(in, at, tail);
         else if (field->kind == SL_KIND_BYTES)

@@ -35,8 +35,9 @@ void sl_doorbell_sleep(sl_doorbell *bell, uint32_t ticket, uint64_t timeout_ns) 
 
 void sl_doorbell_ring(sl_doorbell *bell) {
     atomic_thread_fence(memory_order_seq_cst);
-    if (!atomic_load_explicit(&bell->armed, memory_order_relaxed))
-        return;
+    if (!atomic_load_explicit(&bell->armed, memory_order_relaxed) ||
+        !atomic_exchange_explicit(&bell->armed, 0, memory_order_relaxed))
+        return; /* it is awake, or somebody else wakes it now */
     atomic_fetch_add_explicit(&bell->rings, 1, memory_order_release);
     syscall(SYS_futex, &bell->rings, FUTEX_WAKE, 1, NULL, NULL, 0);
 }

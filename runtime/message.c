@@ -23,10 +23,36 @@ static bool is_flat(const sl_record *record) {
     return wire_offset == record->bytes;
 }
 
+/* Truth values stand alone: they are checked. */
+static bool joins(const sl_step *run, const sl_field *field) {
+    return run->bytes && run->field->kind != SL_KIND_BOOL && field->kind != SL_KIND_BOOL &&
+           sl_kind_bytes(field->kind) && field->offset == run->offset + run->bytes;
+}
+
+/* Never freed: a record lives as long as the program. */
+static void make_steps(sl_record *record) {
+    sl_step *steps = calloc(record->field_count + 1, sizeof *steps), *last = steps;
+    if (!steps)
+        abort(); /* before main: there is nobody to tell */
+    SL_EACH_FIELD(field, record) {
+        if (last > steps && joins(last - 1, field))
+            last[-1].bytes += sl_kind_bytes(field->kind);
+        else
+            *last++ = (sl_step){field, field->offset, sl_kind_bytes(field->kind)};
+    }
+    record->steps = steps;
+    record->step_count = (uint32_t)(last - steps);
+}
+
 void sl_record_define(sl_record *record, const char *name, const char *doc, size_t bytes,
                       const sl_field *fields, size_t count) {
-    *record = (sl_record){name, doc, fields, (uint32_t)count, (uint32_t)bytes, false};
+    *record = (sl_record){.name = name,
+                          .doc = doc,
+                          .fields = fields,
+                          .field_count = (uint32_t)count,
+                          .bytes = (uint32_t)bytes};
     record->flat = is_flat(record);
+    make_steps(record);
 }
 
 static uint32_t blob_fields(const sl_record *record) {
@@ -94,8 +120,11 @@ static size_t list_tail_bytes(const sl_field *field, const sl_list *list) {
 
 static size_t tail_bytes(const sl_record *record, const void *body) {
     size_t bytes = 0;
-    SL_EACH_FIELD(field, record) {
+    SL_EACH_STEP(step, record) {
+        const sl_field *field = step->field;
         const void *at = sl_field_of(field, body);
+        if (step->bytes)
+            continue;
         if (field->kind == SL_KIND_TEXT)
             bytes += sl_align8((size_t)((const sl_text *)at)->bytes + 1);
         else if (field->kind == SL_KIND_BYTES)
@@ -127,8 +156,7 @@ static void copy_list(const sl_field *field, sl_list *list, uint8_t **tail) {
 
 static void copy_text(sl_text *text, uint8_t **tail) {
     char *data = (char *)*tail;
-    if (text->bytes)
-        memcpy(data, text->data, text->bytes);
+    sl_copy_short(data, text->data, text->bytes);
     data[text->bytes] = '\0';
     text->data = data;
     *tail += sl_align8((size_t)text->bytes + 1);
@@ -136,16 +164,18 @@ static void copy_text(sl_text *text, uint8_t **tail) {
 
 static void copy_bytes(sl_bytes *bytes, uint8_t **tail) {
     uint8_t *data = *tail;
-    if (bytes->bytes)
-        memcpy(data, bytes->data, bytes->bytes);
+    sl_copy_short(data, bytes->data, bytes->bytes);
     bytes->data = data;
     *tail += sl_align8(bytes->bytes);
 }
 
 /* `copy` is a shallow copy: moves what it points to into the tail. */
 static void copy_tail(const sl_record *record, void *copy, uint8_t **tail) {
-    SL_EACH_FIELD(field, record) {
+    SL_EACH_STEP(step, record) {
+        const sl_field *field = step->field;
         void *at = sl_field_in(field, copy);
+        if (step->bytes)
+            continue;
         if (field->kind == SL_KIND_TEXT)
             copy_text(at, tail);
         else if (field->kind == SL_KIND_BYTES)

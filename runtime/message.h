@@ -77,11 +77,21 @@ typedef struct sl_field {
     sl_kind kind;
 } sl_field;
 
+/* What the codec does for one field, or at once for a run of scalars that follow each other in
+ * memory as they do on the wire. */
+typedef struct sl_step {
+    const sl_field *field; /* the first */
+    uint32_t offset;
+    uint32_t bytes; /* of the run; 0: text, bytes, list or blob */
+} sl_step;
+
 struct sl_record {
     const char *name;
     const char *doc;
     const sl_field *fields;
+    const sl_step *steps;
     uint32_t field_count;
+    uint32_t step_count;
     uint32_t bytes; /* sizeof the struct */
     bool flat;
 };

@@ -46,6 +46,34 @@ static inline void sl_copy_flat(void *restrict to, const void *restrict from, si
     }
 }
 
+/* Most texts and runs of scalars are a few bytes: two copies that overlap, instead of a call.
+ * `from` may be NULL where there are none. */
+static inline void sl_copy_short(void *restrict to, const void *restrict from, size_t bytes) {
+    uint8_t *out = to;
+    const uint8_t *in = from;
+    if (bytes > 64) {
+        memcpy(out, in, bytes);
+    } else if (bytes > 32) {
+        memcpy(out, in, 32);
+        memcpy(out + bytes - 32, in + bytes - 32, 32);
+    } else if (bytes >= 16) {
+        memcpy(out, in, 16);
+        memcpy(out + bytes - 16, in + bytes - 16, 16);
+    } else if (bytes >= 8) {
+        memcpy(out, in, 8);
+        memcpy(out + bytes - 8, in + bytes - 8, 8);
+    } else if (bytes >= 4) {
+        memcpy(out, in, 4);
+        memcpy(out + bytes - 4, in + bytes - 4, 4);
+    } else {
+        for (size_t i = 0; i < bytes; i++)
+            out[i] = in[i];
+    }
+}
+
+#define SL_EACH_STEP(s, record)                                                                    \
+    for (const sl_step *s = (record)->steps, *s##_end = s + (record)->step_count; s < s##_end; s++)
+
 #define SL_EACH_FIELD(f, record)                                                                   \
     for (const sl_field *f = (record)->fields, *f##_end = f + (record)->field_count; f < f##_end;  \
          f++)

@@ -15,7 +15,8 @@ static sl_err check_length(const sl_record *record, const sl_field *field, uint3
 sl_err sl_record_check(const sl_record *record, const void *body) {
     if (record->flat)
         return SL_OK;
-    SL_EACH_FIELD(field, record) {
+    SL_EACH_STEP(step, record) {
+        const sl_field *field = step->field;
         const void *at = sl_field_of(field, body);
         if (field->kind == SL_KIND_TEXT || field->kind == SL_KIND_BYTES)
             SL_TRY(check_length(record, field, ((const sl_text *)at)->bytes));

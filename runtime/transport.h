@@ -35,6 +35,9 @@ typedef struct sl_transport_sink {
     /* What bulk_receive(id) asked for is there; the reference passes to the callee. NULL: it
      * failed, or was of another length than was asked for. */
     void (*bulk_received)(void *context, uint32_t peer, uint64_t id, sl_blob *blob);
+    /* The process of `peer` has ended, for certain, and everything it had posted has been
+     * delivered. Told once, by transports that can know; NULL: it is not told. */
+    void (*lost)(void *context, uint32_t peer);
 } sl_transport_sink;
 
 typedef struct sl_transport_ops {

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/arrivals.h"
 #include "runtime/doorbell.h"
 #include "runtime/log.h"
 
@@ -25,19 +26,6 @@ typedef struct ring {
     uint8_t frames[];
 } ring;
 
-typedef struct arrival {
-    struct arrival *next;
-    uint32_t peer;
-    uint64_t id;
-    uint64_t bytes;
-    sl_blob *blob; /* NULL in an expectation */
-} arrival;
-
-typedef struct arrivals {
-    arrival *head;
-    arrival *tail;
-} arrivals;
-
 typedef struct network network;
 
 typedef struct thread_transport {
@@ -45,12 +33,12 @@ typedef struct thread_transport {
     network *net;
     sl_doorbell bell;
     _Atomic uint64_t *news; /* a bit for each sender with frames here */
-    arrivals *arrived;      /* per sender, waiting for bulk_receive */
-    arrivals *expected;     /* per sender, waiting for the blob */
-    arrivals sent;          /* to report as bulk_sent */
+    sl_arrivals *arrived;   /* per sender, waiting for bulk_receive */
+    sl_arrivals *expected;  /* per sender, waiting for the blob */
+    sl_arrivals sent;       /* to report as bulk_sent */
     bool *abandoned;
     pthread_mutex_t inbox_lock;
-    arrivals inbox;
+    sl_arrivals inbox;
     _Atomic bool inbox_full;
     _Atomic bool woken; /* by wake(), since the last sleep */
     bool matched;       /* an expectation came after something had arrived */
@@ -67,65 +55,6 @@ struct network {
 
 static thread_transport *self_of(sl_transport *transport) {
     return (thread_transport *)transport;
-}
-
-/* ---- lists ---- */
-
-static void list_push(arrivals *list, arrival *entry) {
-    entry->next = NULL;
-    if (list->tail)
-        list->tail->next = entry;
-    else
-        list->head = entry;
-    list->tail = entry;
-}
-
-static arrival *list_pop(arrivals *list) {
-    arrival *entry = list->head;
-    if (entry) {
-        list->head = entry->next;
-        if (!list->head)
-            list->tail = NULL;
-    }
-    return entry;
-}
-
-static void list_clear(arrivals *list) {
-    for (arrival *entry; (entry = list_pop(list));) {
-        sl_blob_release(entry->blob);
-        free(entry);
-    }
-}
-
-/* Takes the first entry of transfer `id` out; NULL when there is none. */
-static arrival *list_take(arrivals *list, uint64_t id) {
-    arrival *before = NULL, *entry = list->head;
-    for (; entry && entry->id != id; entry = entry->next)
-        before = entry;
-    if (!entry || !before)
-        return entry ? list_pop(list) : NULL;
-    before->next = entry->next;
-    if (list->tail == entry)
-        list->tail = before;
-    return entry;
-}
-
-static void list_drop_peer(arrivals *list, uint32_t peer) {
-    arrivals all = *list;
-    *list = (arrivals){NULL, NULL};
-    for (arrival *entry; (entry = list_pop(&all));) {
-        if (entry->peer == peer)
-            free(entry);
-        else
-            list_push(list, entry);
-    }
-}
-
-static arrival *entry_create(uint32_t peer, uint64_t id, uint64_t bytes, sl_blob *blob) {
-    arrival *entry = malloc(sizeof *entry);
-    if (entry)
-        *entry = (arrival){NULL, peer, id, bytes, blob};
-    return entry;
 }
 
 /* ---- frames ---- */
@@ -243,17 +172,17 @@ static sl_err thread_bulk_send(sl_transport *transport, uint32_t peer, uint64_t 
     thread_transport *self = self_of(transport);
     SL_TRY(bulk_peer_check(self, peer));
     thread_transport *to = &self->net->nodes[peer];
-    arrival *there = entry_create(transport->self, id, blob->bytes, blob);
-    arrival *here = entry_create(peer, id, blob->bytes, NULL);
+    sl_arrival *there = sl_arrival_create(transport->self, id, blob->bytes, blob);
+    sl_arrival *here = sl_arrival_create(peer, id, blob->bytes, NULL);
     if (!there || !here) {
         free(there);
         free(here);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
     }
     sl_blob_retain(blob);
-    list_push(&self->sent, here);
+    sl_arrivals_push(&self->sent, here);
     pthread_mutex_lock(&to->inbox_lock);
-    list_push(&to->inbox, there);
+    sl_arrivals_push(&to->inbox, there);
     atomic_store_explicit(&to->inbox_full, true, memory_order_release);
     pthread_mutex_unlock(&to->inbox_lock);
     sl_doorbell_ring(&to->bell);
@@ -264,28 +193,28 @@ static sl_err thread_bulk_receive(sl_transport *transport, uint32_t peer, uint64
                                   uint64_t bytes) {
     thread_transport *self = self_of(transport);
     SL_TRY(bulk_peer_check(self, peer));
-    arrival *entry = entry_create(peer, id, bytes, NULL);
+    sl_arrival *entry = sl_arrival_create(peer, id, bytes, NULL);
     if (!entry)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a bulk transfer");
-    list_push(&self->expected[peer], entry);
+    sl_arrivals_push(&self->expected[peer], entry);
     self->matched |= self->arrived[peer].head != NULL;
     return SL_OK;
 }
 
-static arrivals take_inbox(thread_transport *self) {
-    arrivals taken = {NULL, NULL};
+static sl_arrivals take_inbox(thread_transport *self) {
+    sl_arrivals taken = {NULL, NULL};
     if (!atomic_load_explicit(&self->inbox_full, memory_order_acquire))
         return taken;
     pthread_mutex_lock(&self->inbox_lock);
     taken = self->inbox;
-    self->inbox = (arrivals){NULL, NULL};
+    self->inbox = (sl_arrivals){NULL, NULL};
     atomic_store_explicit(&self->inbox_full, false, memory_order_release);
     pthread_mutex_unlock(&self->inbox_lock);
     return taken;
 }
 
 /* `blob` came for `want`; both entries end here. */
-static void deliver(arrival *blob, arrival *want, const sl_transport_sink *sink) {
+static void deliver(sl_arrival *blob, sl_arrival *want, const sl_transport_sink *sink) {
     sl_blob *whole = blob->blob;
     if (blob->bytes != want->bytes) {
         sl_warn("thread", "bulk data did not arrive: peer %u id %llu bytes %llu of %llu",
@@ -303,41 +232,42 @@ static void deliver(arrival *blob, arrival *want, const sl_transport_sink *sink)
  * clear both. */
 static size_t match(thread_transport *self, uint32_t peer, const sl_transport_sink *sink) {
     size_t count = 0;
-    arrivals *arrived = &self->arrived[peer], *expected = &self->expected[peer];
-    arrivals waiting = *arrived;
-    *arrived = (arrivals){NULL, NULL};
-    for (arrival *blob; (blob = list_pop(&waiting));) {
-        arrival *want = self->abandoned[peer] ? NULL : list_take(expected, blob->id);
+    sl_arrivals *arrived = &self->arrived[peer], *expected = &self->expected[peer];
+    sl_arrivals waiting = *arrived;
+    *arrived = (sl_arrivals){NULL, NULL};
+    for (sl_arrival *blob; (blob = sl_arrivals_pop(&waiting));) {
+        sl_arrival *want = self->abandoned[peer] ? NULL : sl_arrivals_take(expected, blob->id);
         if (want) {
             deliver(blob, want, sink);
             count++;
         } else {
-            list_push(arrived, blob);
+            sl_arrivals_push(arrived, blob);
         }
     }
     if (self->abandoned[peer])
-        list_clear(arrived);
+        sl_arrivals_clear(arrived);
     return count;
 }
 
 static size_t poll_bulk(thread_transport *self, const sl_transport_sink *sink) {
     size_t count = 0;
-    for (arrival *entry; (entry = list_pop(&self->sent)); count++) {
+    for (sl_arrival *entry; (entry = sl_arrivals_pop(&self->sent)); count++) {
         sink->bulk_sent(sink->context, entry->peer, entry->id);
         free(entry);
     }
-    arrivals inbox = take_inbox(self);
-    for (arrival *entry; (entry = list_pop(&inbox));) {
+    sl_arrivals inbox = take_inbox(self);
+    for (sl_arrival *entry; (entry = sl_arrivals_pop(&inbox));) {
         uint32_t peer = entry->peer;
-        arrival *want = self->abandoned[peer] ? NULL : list_take(&self->expected[peer], entry->id);
+        sl_arrival *want =
+            self->abandoned[peer] ? NULL : sl_arrivals_take(&self->expected[peer], entry->id);
         if (want) {
             deliver(entry, want, sink);
             count++;
         } else {
-            list_push(&self->arrived[peer], entry);
+            sl_arrivals_push(&self->arrived[peer], entry);
         }
         if (self->abandoned[peer])
-            list_clear(&self->arrived[peer]);
+            sl_arrivals_clear(&self->arrived[peer]);
     }
     if (!self->matched)
         return count;
@@ -388,20 +318,20 @@ static void thread_abandon(sl_transport *transport, uint32_t peer) {
     if (peer >= self->net->count)
         return;
     self->abandoned[peer] = true;
-    list_clear(&self->arrived[peer]);
-    list_clear(&self->expected[peer]);
-    list_drop_peer(&self->sent, peer);
+    sl_arrivals_clear(&self->arrived[peer]);
+    sl_arrivals_clear(&self->expected[peer]);
+    sl_arrivals_drop_peer(&self->sent, peer);
 }
 
 /* ---- life ---- */
 
 static void node_fini(thread_transport *node) {
     for (uint32_t peer = 0; node->arrived && node->expected && peer < node->net->count; peer++) {
-        list_clear(&node->arrived[peer]);
-        list_clear(&node->expected[peer]);
+        sl_arrivals_clear(&node->arrived[peer]);
+        sl_arrivals_clear(&node->expected[peer]);
     }
-    list_clear(&node->sent);
-    list_clear(&node->inbox);
+    sl_arrivals_clear(&node->sent);
+    sl_arrivals_clear(&node->inbox);
     pthread_mutex_destroy(&node->inbox_lock);
     free(node->news);
     free(node->arrived);

@@ -86,7 +86,8 @@ bool sl_gpu_discover_cuda(sl_discovery *discovery, const sl_cuda_plugin_table *p
 }
 
 /* With the driver loaded its /proc folder knows the model and UUID even when the plug-in was not
- * built. */
+ * built. Until a program has used the GPU for the first time, the UUID's digits are question marks:
+ * the same for every GPU, so they must not pass for one. */
 static void ask_driver(const sl_discovery *discovery, sl_accelerator *gpu) {
     char line[256];
     FILE *file =
@@ -94,7 +95,7 @@ static void ask_driver(const sl_discovery *discovery, sl_accelerator *gpu) {
     while (file && fgets(line, sizeof line, file)) {
         if (strncmp(line, "Model:", 6) == 0)
             sl_hardware_text(gpu->name, sizeof gpu->name, line + 6);
-        else if (strncmp(line, "GPU UUID:", 9) == 0)
+        else if (strncmp(line, "GPU UUID:", 9) == 0 && !strchr(line, '?'))
             sl_hardware_text(gpu->uuid, sizeof gpu->uuid, line + 9);
     }
     if (!file)

@@ -2,6 +2,7 @@
 #include "kernels/cuda_plugin.h"
 
 #include <cuda_runtime_api.h>
+#include <stdio.h>
 #include <string.h>
 
 static int device_count(int *count) {
@@ -44,7 +45,7 @@ static int device_probe(int index, sl_cuda_device *out) {
     (void)cudaGetLastError();
     if (error != cudaSuccess)
         return (int)error;
-    strncpy(device.name, properties.name, sizeof device.name - 1);
+    snprintf(device.name, sizeof device.name, "%s", properties.name);
     memcpy(device.uuid, &properties.uuid, sizeof device.uuid);
     device.memory_bytes = (uint64_t)properties.totalGlobalMem;
     *out = device;

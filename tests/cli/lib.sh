@@ -21,7 +21,7 @@ finish() {
     rm -rf "$scratch"
     echo "$((checks - failures)) passed, $failures failed"
     [ "$failures" = 0 ] && [ "$checks" -gt 0 ]
-    exit
+    exit $? # a bare exit in a trap means the code from before the trap
 }
 trap finish EXIT
 trap 'exit 130' INT TERM

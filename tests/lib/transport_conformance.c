@@ -137,7 +137,7 @@ static player *player_create(sl_transport *t, uint64_t seed) {
     p->t = t;
     p->seed = seed;
     p->deadline_ns = sl_clock_now_ns() + patience_ns;
-    p->sink = (sl_transport_sink){p, frame_arrived, bulk_left, bulk_arrived};
+    p->sink = (sl_transport_sink){p, frame_arrived, bulk_left, bulk_arrived, NULL};
     sl_rng_seed(&p->rng, seed + t->self * 7919);
     return p;
 }

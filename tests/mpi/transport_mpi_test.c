@@ -100,8 +100,13 @@ static void conform_on(MPI_Comm communicator, sl_mpi_options options, uint32_t f
     sl_mpi_close(mpi, true, 1);
 }
 
-TEST(conforms_without_bells) {
-    conform_on(MPI_COMM_WORLD, (sl_mpi_options){.no_bells = true}, 1000);
+TEST(conforms_without_sharing) {
+    conform_on(MPI_COMM_WORLD, (sl_mpi_options){.no_sharing = true}, 1000);
+}
+
+/* Some peers through memory and some through MPI. */
+TEST(conforms_on_several_hosts) {
+    conform_on(MPI_COMM_WORLD, (sl_mpi_options){.sharing_ranks = 2}, 1000);
 }
 
 /* Small window, small ring, frames that go by rendezvous, blobs as derived datatypes. */
@@ -184,7 +189,7 @@ TEST(idles) {
     REQUIRE(network);
     transport_conformance_meet(sl_mpi_transport(network));
     double share = idle_share(sl_mpi_transport(network), 2 * SL_NS_PER_S);
-    REQUIRE(sl_mpi_open(&(sl_mpi_options){.no_bells = true}, &mpi) == SL_OK);
+    REQUIRE(sl_mpi_open(&(sl_mpi_options){.no_sharing = true}, &mpi) == SL_OK);
     transport_conformance_meet(sl_mpi_transport(mpi));
     double polling = idle_share(sl_mpi_transport(mpi), SL_NS_PER_S);
     if (sl_mpi_rank(mpi) == 0)

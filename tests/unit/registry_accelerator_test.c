@@ -92,6 +92,20 @@ TEST(a_loaded_driver_makes_them_usable) {
     sl_hardware_fini(&hardware);
 }
 
+/* So the driver's file reads until the GPU has been used. */
+TEST(a_uuid_that_the_driver_does_not_know_yet_is_none) {
+    const char *unknown = "GPU-\?\?\?\?\?\?\?\?-\?\?\?\?";
+    const char *root = four_gpus();
+    load_driver(root, "0000:17:00.0", "NVIDIA H100 80GB HBM3", unknown);
+    load_driver(root, "0000:3a:00.0", "NVIDIA H100 80GB HBM3", unknown);
+    sl_hardware hardware = discover(root, NULL);
+    REQUIRE(hardware.accelerator_count == 4);
+    CHECK(hardware.accelerators[0].usable && hardware.accelerators[1].usable);
+    CHECK_STR(hardware.accelerators[0].uuid, "");
+    CHECK(hardware.accelerators[0].id != hardware.accelerators[1].id);
+    sl_hardware_fini(&hardware);
+}
+
 TEST(an_unknown_gpu_has_no_ucu_and_says_so) {
     const char *root = sl_tree_new();
     sl_tree_pci(root, "0000:01:00.0", "0x10de\n", "0xffee\n", "0x030000\n");
