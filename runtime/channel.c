@@ -6,6 +6,7 @@
  * costs less than holding one transport buffer per peer and lane.
  * - What waits to leave is bounded per peer and lane: beyond the bound a send is SL_ERR_AGAIN. */
 #include "runtime/node_internal.h"
+#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -53,6 +54,11 @@ static uint8_t *gather_data(sl_gather *gather) {
 }
 
 static void lane_push(sl_lane_out *out, sl_gather *gather) {
+    if (SL_PLANT(reordered) && out->head && out->head != out->tail) {
+        gather->next = out->head->next;
+        out->head->next = gather;
+        return;
+    }
     if (out->tail)
         out->tail->next = gather;
     else
@@ -468,7 +474,8 @@ bool sl_channels_flush(sl_node *node) {
 void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t bytes,
                        uint64_t bulk_bytes) {
     sl_channel *channel = &node->channels.peers[peer];
-    channel->in[lane].consumed_bytes += bytes;
+    if (!SL_PLANT(credit_lost) || bytes < 256)
+        channel->in[lane].consumed_bytes += bytes;
     channel->bulk_consumed_bytes += bulk_bytes;
     if (!channel->dirty && credit_due(node, channel))
         sl_channel_mark(node, peer);

@@ -4,6 +4,7 @@
  * message, ready (data) round robin. The bound of a mailbox refuses local senders; a remote sender
  * is held back by credit, which an envelope gives back only when its message has been handled. */
 #include "runtime/node_internal.h"
+#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -37,7 +38,8 @@ static void give_back_credit(sl_node *node, sl_envelope *envelope) {
 }
 
 static inline void envelope_free(sl_node *node, sl_envelope *envelope) {
-    if (!envelope->type->record.flat && !envelope->hollow)
+    bool kept = SL_PLANT(blob_leaked) && envelope->dropped;
+    if (!envelope->type->record.flat && !envelope->hollow && !kept)
         sl_record_release(&envelope->type->record, sl_envelope_body(envelope));
     if (envelope->credit)
         give_back_credit(node, envelope);
@@ -53,6 +55,11 @@ void sl_envelope_free(sl_node *node, sl_envelope *envelope) {
 /* ---- queues ---- */
 
 static inline void queue_push(sl_queue *queue, sl_envelope *envelope) {
+    if (SL_PLANT(bulk_overtaken) && queue->head && queue->head->pending) {
+        envelope->next = queue->head;
+        queue->head = envelope;
+        return;
+    }
     if (queue->tail)
         queue->tail->next = envelope;
     else

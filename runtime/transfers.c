@@ -3,6 +3,7 @@
  * The transport bounds how many are under way at once over all peers; beyond that they wait here.
  */
 #include "runtime/node_internal.h"
+#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -103,7 +104,8 @@ static void give_up(sl_node *node, sl_envelope *envelope) {
         sl_envelope_free(node, envelope);
     if (orphan)
         return;
-    sl_mailbox_drop_behind(envelope);
+    if (!SL_PLANT(gap))
+        sl_mailbox_drop_behind(envelope);
     sl_channel_unblock(node, envelope);
 }
 

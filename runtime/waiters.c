@@ -1,5 +1,6 @@
 /* Actors that wait for room: in a mailbox here, or in the window to another node. */
 #include "runtime/node_internal.h"
+#include "runtime/plant.h"
 
 static sl_err waiter_add(sl_node *node, sl_waiter waiter) {
     for (uint32_t i = 0; i < node->waiter_count; i++) {
@@ -63,7 +64,7 @@ void sl_waiters_tell(sl_node *node, sl_addr at) {
 }
 
 void sl_waiters_tell_node(sl_node *node, uint32_t peer) {
-    if (node->waiter_count)
+    if (node->waiter_count && !SL_PLANT(room_untold))
         tell_matching(node, (sl_addr){peer, 0, 0}, true);
 }
 

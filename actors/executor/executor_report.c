@@ -1,5 +1,6 @@
 /* What the executor says: results and refusals to owners, what is free to the registry. */
 #include "actors/executor/executor_internal.h"
+#include "runtime/plant.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,8 @@ static const uint64_t free_period_ns = 20 * SL_NS_PER_MS;
  * result. */
 void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uint32_t attempt,
                         sl_err why) {
+    if (SL_PLANT(refusal_lost))
+        return;
     sl_attempt *answer = sl_slab_take(&executor->slab, sizeof *answer);
     if (!answer) {
         sl_error("executor", "no memory to refuse an attempt");
@@ -83,7 +86,7 @@ void sl_executor_send_ended(sl_executor *executor) {
         sl_addr owner = executor->ended.head->owner;
         scheduler_results body = {.results = {results, count}};
         sl_err err = scheduler_results_send(executor->self, owner, &body);
-        if (err == SL_ERR_AGAIN) {
+        if (err == SL_ERR_AGAIN && !SL_PLANT(result_lost)) {
             sl_await_room(executor->self, owner);
             break;
         }

@@ -1,4 +1,5 @@
 #include "actors/executor/grant.h"
+#include "runtime/plant.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -149,8 +150,10 @@ sl_err sl_grant_take(sl_grant_pool *pool, const sl_grant_request *request, sl_gr
     take_lowest(&pool->free_gpus, &grant->gpus, request->gpus);
     pool->free.cores -= request->cores;
     pool->free.gpus -= request->gpus;
-    pool->free.memory_bytes -= request->memory_bytes;
-    pool->free.ucu_milli -= request->ucu_milli;
+    if (!SL_PLANT(double_grant)) {
+        pool->free.memory_bytes -= request->memory_bytes;
+        pool->free.ucu_milli -= request->ucu_milli;
+    }
     pool->grants++;
     return SL_OK;
 }
@@ -173,7 +176,8 @@ static uint32_t held_cores(const sl_grant_pool *pool, const sl_grant *grant) {
 
 static bool is_out(const sl_grant_pool *pool, const sl_grant *grant) {
     const sl_grant_request granted = sl_grant_granted(pool);
-    return grant->pool == pool->mark && pool->grants > 0 && fits(&grant->amount, &granted) &&
+    return grant->pool == pool->mark && pool->grants > 0 &&
+           (fits(&grant->amount, &granted) || SL_PLANT(double_grant)) &&
            held_cores(pool, grant) == grant->amount.cores &&
            !(grant->gpus & (pool->free_gpus | ~low_bits(pool->offered.gpus))) &&
            (uint32_t)__builtin_popcountll(grant->gpus) == grant->amount.gpus;
@@ -188,8 +192,10 @@ sl_err sl_grant_return(sl_grant_pool *pool, sl_grant *grant) {
     pool->free_gpus |= grant->gpus;
     pool->free.cores += grant->amount.cores;
     pool->free.gpus += grant->amount.gpus;
-    pool->free.memory_bytes += grant->amount.memory_bytes;
-    pool->free.ucu_milli += grant->amount.ucu_milli;
+    if (!SL_PLANT(double_grant)) {
+        pool->free.memory_bytes += grant->amount.memory_bytes;
+        pool->free.ucu_milli += grant->amount.ucu_milli;
+    }
     pool->grants--;
     *grant = (sl_grant){0};
     return SL_OK;

@@ -1,4 +1,5 @@
 #include "actors/registry/members.h"
+#include "runtime/plant.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -191,6 +192,8 @@ sl_merge sl_members_merge(sl_members *members, const registry_member *claim, uin
     if (member->state == SL_MEMBER_DEAD && claim->incarnation <= member->incarnation)
         return SL_MERGE_STALE;
     if (!member->known || claim->incarnation > member->incarnation)
+        return take_newer(members, member, claim, now_ns);
+    if (SL_PLANT(view_stale) && claim->version < member->version)
         return take_newer(members, member, claim, now_ns);
     if (claim->incarnation < member->incarnation || claim->version < member->version)
         return SL_MERGE_STALE;

@@ -17,6 +17,7 @@
 #include "runtime/log.h"
 #include "runtime/node.h"
 #include "runtime/runtime_msgs.h"
+#include "runtime/plant.h"
 
 enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW };
 
@@ -169,7 +170,8 @@ static void bury(registry *r, uint32_t node, const char *why) {
         sl_info("registry", "node %u (%s) has left", node, member->host);
     else
         sl_warn("registry", "node %u (%s) is dead: %s", node, member->host, why);
-    sl_node_peer_lost(sl_actor_node(r->self), node);
+    if (!SL_PLANT(loss_untold))
+        sl_node_peer_lost(sl_actor_node(r->self), node);
 }
 
 static void suspect(registry *r, uint32_t node) {
@@ -185,7 +187,8 @@ static void suspect(registry *r, uint32_t node) {
 static bool has_no_link(const registry *r, const sl_member *member, uint64_t dead_ns) {
     uint64_t silent_ns = r->awake_ns - member->spoke_ns;
     uint64_t direct_ns = 3 * direct_periods(r->members.count) * r->options.gossip_period_ns;
-    return member->known && silent_ns >= dead_ns && silent_ns >= direct_ns;
+    return member->known && silent_ns >= dead_ns && silent_ns >= direct_ns &&
+           !SL_PLANT(link_one_sided);
 }
 
 static void judge(registry *r, uint32_t node, uint64_t suspect_ns, uint64_t dead_ns) {

@@ -1,6 +1,7 @@
 /* Taking tasks back: one, all of a submitter's, or what runs when the job is to end. What an
  * executor has is named to it in few messages; what finds no room is named again when there is. */
 #include "actors/scheduler/scheduler_internal.h"
+#include "runtime/plant.h"
 
 #include <stdlib.h>
 
@@ -94,7 +95,8 @@ void sl_scheduler_on_cancel(sl_scheduler *scheduler, const sl_message *message) 
         return;
     sl_task *task;
     if (!cancel->all) {
-        if (sl_task_by_tag(&scheduler->tasks, submitter, cancel->tag, &task) == SL_TAG_LIVE)
+        uint64_t tag = cancel->tag + (SL_PLANT(cancel_other) ? 1 : 0);
+        if (sl_task_by_tag(&scheduler->tasks, submitter, tag, &task) == SL_TAG_LIVE)
             cancel_task(scheduler, task);
         return;
     }

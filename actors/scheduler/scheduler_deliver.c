@@ -2,6 +2,7 @@
  * one message is handled and sent together. What a full mailbox refuses waits in `undelivered`,
  * with the task still in its table. */
 #include "actors/scheduler/scheduler_internal.h"
+#include "runtime/plant.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +132,8 @@ static void send_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
         sl_await_room(scheduler->self, to);
     else if (err != SL_OK)
         sl_debug("scheduler", "results for a submitter that is gone: %s", sl_err_detail());
+    if (SL_PLANT(result_twice) && err == SL_OK && end - first > 2)
+        (void)scheduler_done_send(scheduler->self, to, &done);
     if (err != SL_ERR_AGAIN) {
         forget_run(scheduler, first, end);
         return;

@@ -1,6 +1,7 @@
 /* What executors report, and what follows: the next attempt, the end of the task, the tasks after
  * it. */
 #include "actors/scheduler/scheduler_internal.h"
+#include "runtime/plant.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static sl_task *attempt_of(sl_scheduler *scheduler, uint32_t node, uint64_t numb
                            uint32_t attempt) {
     sl_task *task = sl_task_find(&scheduler->tasks, number);
     if (task && (task->state == SL_TASK_ASSIGNED || task->state == SL_TASK_RUNNING) &&
-        task->node == node && task->attempts == attempt)
+        task->node == node && (task->attempts == attempt || SL_PLANT(attempt_unchecked)))
         return task;
     sl_debug("scheduler", "stale report from node %u about task %llx attempt %u", node,
              (unsigned long long)number, attempt);
@@ -42,7 +43,7 @@ typedef struct ending {
 static void conclude(sl_scheduler *scheduler, sl_task *task, sl_task_status status,
                      const scheduler_result *result) {
     task->status = (uint8_t)status;
-    if (!scheduler->options.ledger) {
+    if (!scheduler->options.ledger || SL_PLANT(done_early)) {
         sl_scheduler_deliver(scheduler, task, result);
         return;
     }
@@ -59,8 +60,8 @@ static void unblock(sl_scheduler *scheduler, const sl_task *first, uint64_t numb
     sl_task *task = sl_task_find(&scheduler->tasks, number);
     if (!task || (task->state != SL_TASK_BLOCKED && task->state != SL_TASK_ACCEPTING))
         return;
-    task->pending--;
-    if (first->status != SL_TASK_DONE)
+    task->pending = SL_PLANT(dependency_early) ? 0 : task->pending - 1;
+    if (first->status != SL_TASK_DONE && !SL_PLANT(skip_missed))
         task->status = SL_TASK_SKIPPED;
     if (task->state == SL_TASK_ACCEPTING) /* goes on when it is on disk */
         return;
@@ -134,7 +135,10 @@ static bool tries_again(const sl_task *task, sl_task_status status) {
         return false;
     if (status == SL_TASK_LOST)
         return task->losses < LOSSES_MOST;
-    return task->attempts - task->earlier - task->losses <= task->retries;
+    if (SL_PLANT(retry_missed))
+        return false;
+    return task->attempts - task->earlier - task->losses <=
+           task->retries + (SL_PLANT(retry_uncounted) ? 1 : 0);
 }
 
 /* Ended by a signal that ends jobs, by itself or (128 + n) as its shell reports it. */
@@ -170,7 +174,7 @@ static void judge(sl_scheduler *scheduler, sl_task *task, const scheduler_result
 
 void sl_scheduler_on_doubt_over(sl_scheduler *scheduler, uint64_t number) {
     sl_task *task = sl_task_find(&scheduler->tasks, number);
-    if (!task || task->state != SL_TASK_DOUBTFUL)
+    if (!task || task->state != SL_TASK_DOUBTFUL || SL_PLANT(doubt_kept))
         return;
     scheduler->doubtful--;
     judge(scheduler, task, &task->end->result);
@@ -284,8 +288,8 @@ void sl_scheduler_on_node_gone(sl_scheduler *scheduler, uint32_t node) {
     double now_s = sl_wall_s(scheduler->self);
     for (uint32_t slot = 0; slot < scheduler->tasks.chunk_count * SL_TASK_CHUNK; slot++) {
         sl_task *task = sl_task_at(&scheduler->tasks, slot);
-        if (task->node != node ||
-            (task->state != SL_TASK_ASSIGNED && task->state != SL_TASK_RUNNING))
+        if (task->node != node || ((task->state != SL_TASK_ASSIGNED || SL_PLANT(loss_partial)) &&
+                                   task->state != SL_TASK_RUNNING))
             continue;
         scheduler_result result = {.status = SL_TASK_LOST,
                                    .exit_code = -1,

@@ -1,5 +1,6 @@
 /* Accepting tasks. A submit is accepted whole or refused whole. */
 #include "actors/scheduler/scheduler_internal.h"
+#include "runtime/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +40,7 @@ static void fill(sl_scheduler *scheduler, sl_task *task, const scheduler_task *f
     task->timeout_ns = from->timeout_ns;
     task->priority = from->priority;
     task->retries = from->retries;
-    task->attempts = task->earlier = from->attempts;
+    task->attempts = task->earlier = SL_PLANT(resume_forgets) ? 0 : from->attempts;
     task->group = sl_estimates_group(&scheduler->estimates, from->group);
     task->arrival_ns = scheduler->submit_ns;
 }
@@ -145,6 +146,8 @@ sl_err sl_scheduler_on_submit(sl_scheduler *scheduler, const sl_message *message
         err = take_all(scheduler, submit, submitter, &wait->tasks);
     if (err == SL_OK && scheduler->options.ledger)
         err = sl_scheduler_post_submit(scheduler, wait);
+    if (SL_PLANT(accept_early) && err == SL_OK && scheduler->options.ledger)
+        sl_scheduler_tell_accepted(scheduler, message->from, first_tag, submit->tasks.count, SL_OK);
     if (err == SL_OK) {
         scheduler->impossible_checked = false;
         if (!scheduler->options.ledger)
@@ -168,8 +171,9 @@ void sl_scheduler_accepted(sl_scheduler *scheduler, sl_ledger_wait *wait) {
     submitter->live += wait->tasks.count;
     sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_submitted,
                   wait->tasks.count);
-    sl_scheduler_tell_accepted(scheduler, submitter->addr, wait->first_tag, wait->tasks.count,
-                               SL_OK);
+    if (!SL_PLANT(accept_early))
+        sl_scheduler_tell_accepted(scheduler, submitter->addr, wait->first_tag, wait->tasks.count,
+                                   SL_OK);
     for (uint32_t i = 0; i < wait->tasks.count; i++) {
         sl_task *task = sl_task_at(&scheduler->tasks, wait->tasks.slots[i]);
         if (task->state != SL_TASK_ACCEPTING) /* skipped meanwhile: see unblock */
