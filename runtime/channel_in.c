@@ -5,7 +5,6 @@
  * protocol: it is declared lost. A message in it that does not decode is counted, logged and
  * dropped, and costs its sender nothing but the message. */
 #include "runtime/node_internal.h"
-#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -319,10 +318,7 @@ static const char *head_fault(const inbound *in, const sl_frame_head *head, size
         return "its version is unknown";
     if (head->bytes != bytes || head->lane >= SL_LANES)
         return "its head does not fit";
-    if (SL_PLANT(life_unchecked) && in->channel->known &&
-        in->channel->incarnation != head->incarnation && head->sequence == 0)
-        in->channel->in[head->lane].sequence = 0;
-    else if (in->channel->known && in->channel->incarnation != head->incarnation)
+    if (in->channel->known && in->channel->incarnation != head->incarnation)
         return "it comes from another life of the node";
     if (head->sequence != in->channel->in[head->lane].sequence)
         return "it is out of order";

@@ -100,6 +100,7 @@ typedef struct sl_sim_task {
     uint8_t status;
     bool cancel_sent;
     bool in_ledger;
+    uint32_t batch;   /* that it was submitted in, to be written; 0: it is written */
     uint32_t earlier; /* attempts of earlier sessions */
 
     /* what happened */
@@ -116,6 +117,7 @@ typedef struct sl_sim_user {
     uint32_t ended;
     uint32_t *batches; /* tags of the first of each submit not answered, and their counts */
     uint32_t batch_count;
+    uint32_t submits;
 } sl_sim_user;
 
 /* ---- nodes ---- */
@@ -187,6 +189,7 @@ struct sl_simulation {
     uint32_t function_host;   /* whose job runs now */
     bool gentle;              /* no fault so far could part two nodes that live */
     bool losses;              /* or take an attempt away */
+    bool loud;                /* its actors fill each other's windows now and then */
     bool chatting;
     bool stopping;
     bool failed;

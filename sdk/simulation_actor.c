@@ -13,7 +13,15 @@
 #define TICK_NS (20 * SL_NS_PER_MS)
 #define WAIT_NS (400 * SL_NS_PER_MS) /* then tasks are submitted, whoever is known */
 
-enum { COOKIE_TICK, COOKIE_WAITED, BATCH_MOST = 6, SAY_MOST = 3, BLOB_MOST = 12000 };
+enum {
+    COOKIE_TICK,
+    COOKIE_WAITED,
+    BATCH_MOST = 6,
+    SAY_MOST = 3,
+    BURST = 160,
+    INLINE_MOST = 2000, /* bytes of a blob that travels in its frame */
+    BLOB_MOST = 12000
+};
 
 typedef struct actor {
     sl_actor *self;
@@ -33,19 +41,21 @@ static sl_sim_row *row_of(const sl_sim_host *host, sl_lane lane, uint32_t peer) 
     return &host->rows[(size_t)lane * host->simulation->options.nodes + peer];
 }
 
-static void say(actor *a, uint32_t peer) {
+static bool say(actor *a, uint32_t peer, uint64_t most) {
     sl_sim_row *row = row_of(a->host, SL_LANE_DATA, peer);
     simulation_say body = {.number = row->said};
     sl_rng *rng = &a->host->simulation->rng;
-    if (sl_rng_below(rng, 4) == 0) {
-        uint64_t bytes = 1 + sl_rng_below(rng, BLOB_MOST);
+    if (sl_rng_below(rng, most < BLOB_MOST ? 2 : 4) == 0) {
+        uint64_t bytes = 1 + sl_rng_below(rng, most);
         if (sl_blob_create(bytes, &body.blob) != SL_OK)
-            return;
+            return false;
         memset(body.blob->data, (int)(row->said & 0xff), bytes);
     }
-    if (simulation_say_send(a->self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) == SL_OK)
-        row->said++;
+    bool sent =
+        simulation_say_send(a->self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) == SL_OK;
+    row->said += sent;
     sl_blob_release(body.blob);
+    return sent;
 }
 
 static void shout(actor *a, uint32_t peer) {
@@ -64,8 +74,11 @@ static void talk(actor *a) {
     uint32_t peer = (uint32_t)sl_rng_below(&simulation->rng, nodes);
     if (peer == a->host->number)
         return;
+    bool burst = simulation->loud && sl_rng_below(&simulation->rng, 12) == 0;
+    for (int i = 0; i < BURST && burst; i++)
+        burst = say(a, peer, i % 8 ? INLINE_MOST : BLOB_MOST);
     for (uint64_t i = 0; i < count; i++)
-        say(a, peer);
+        (void)say(a, peer, BLOB_MOST);
     if (count == SAY_MOST)
         shout(a, peer);
 }
@@ -162,8 +175,12 @@ static bool submit_batch(actor *a, sl_sim_user *user) {
     sl_addr scheduler = sl_addr_well_known(a->host->number, SL_SLOT_SCHEDULER);
     if (scheduler_submit_send(a->self, scheduler, &submit) != SL_OK)
         return false;
-    for (uint32_t i = 0; i < b.count; i++)
-        user->tasks[b.tasks[i].tag].submitted = true;
+    user->submits++;
+    for (uint32_t i = 0; i < b.count; i++) {
+        sl_sim_task *task = &user->tasks[b.tasks[i].tag];
+        task->submitted = true;
+        task->batch = task->in_ledger ? 0 : user->submits;
+    }
     user->batches[2 * (size_t)user->batch_count] = (uint32_t)b.tasks[0].tag;
     user->batches[2 * (size_t)user->batch_count++ + 1] = b.count;
     user->next = at;
@@ -338,6 +355,8 @@ sl_err sl_sim_user_resume(sl_sim_host *host) {
         task->earlier = 0;
     }
     sl_sim_check_ledger(host, false);
+    for (uint32_t tag = 0; tag < user->count; tag++)
+        user->tasks[tag].batch = 0;
     sl_ledger_reader *reader;
     SL_TRY(sl_ledger_reader_open_on(sl_ledger_simdisk_base(host->disk), "ledger.db", &reader));
     sl_err err = sl_ledger_read_tasks(reader, 0, take_entry, user);

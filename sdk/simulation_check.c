@@ -76,6 +76,16 @@ static sl_err audit_entry(void *context, const sl_ledger_entry *entry) {
     return SL_OK;
 }
 
+/* A submit is in the ledger whole, or not at all. */
+static void check_whole(const audit *a) {
+    for (uint32_t tag = 0; tag + 1 < a->user->count; tag++) {
+        const sl_sim_task *task = &a->user->tasks[tag], *next = task + 1;
+        if (task->batch && task->batch == next->batch && a->seen[tag] != a->seen[tag + 1])
+            sl_sim_violate(a->simulation, "of one submit task %u.%u is in the ledger, and %u not",
+                           task->owner, a->seen[tag] ? tag : tag + 1, a->seen[tag] ? tag + 1 : tag);
+    }
+}
+
 void sl_sim_check_ledger(sl_sim_host *host, bool at_end) {
     sl_simulation *simulation = host->simulation;
     sl_sim_user *user = &simulation->users[host->number];
@@ -89,6 +99,8 @@ void sl_sim_check_ledger(sl_sim_host *host, bool at_end) {
     if (err != SL_OK)
         sl_sim_violate(simulation, "owner %u: the ledger cannot be read: %s", host->number,
                        sl_err_detail());
+    if (a.seen && !at_end)
+        check_whole(&a);
     for (uint32_t tag = 0; a.seen && tag < user->count; tag++) {
         if (user->tasks[tag].accepted && !a.seen[tag])
             sl_sim_violate(simulation, "task %u.%u was accepted and is not in the ledger",

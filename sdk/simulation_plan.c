@@ -46,6 +46,11 @@ static void place(sl_sim_fault *fault, sl_rng *rng) {
         fault->node = SL_NO_NODE;
 }
 
+/* Long enough for some to give others up, and not for all. */
+static uint64_t parting_ns(sl_rng *rng) {
+    return between(rng, 500, 2500) * SL_NS_PER_MS;
+}
+
 static sl_sim_fault draw(sl_sim_kind kind, uint32_t nodes, uint32_t owners, sl_rng *rng) {
     sl_sim_fault fault = {.kind = kind,
                           .node = (uint32_t)sl_rng_below(rng, nodes),
@@ -57,6 +62,8 @@ static sl_sim_fault draw(sl_sim_kind kind, uint32_t nodes, uint32_t owners, sl_r
         fault.node = (uint32_t)sl_rng_below(rng, owners);
     else if (kind == SL_SIM_CRASH)
         fault.node = (uint32_t)between(rng, owners, nodes - 1);
+    if ((kind == SL_SIM_CUT || kind == SL_SIM_PAUSE) && one_in(rng, 2))
+        fault.duration_ns = parting_ns(rng);
     place(&fault, rng);
     bool drawn_owner = fault.node != SL_NO_NODE;
     /* Only owners pass these points; only they have a disk. */

@@ -175,6 +175,7 @@ static sl_err create(sl_simulation *simulation) {
     sl_rng_seed(&simulation->rng, options->seed ^ UINT64_C(0x9e3779b97f4a7c15));
     sl_rng_split(&simulation->rng, &plan);
     uint32_t most = options->nodes < SL_SIM_OWNERS_MOST ? options->nodes : SL_SIM_OWNERS_MOST;
+    simulation->loud = options->seed % 3 == 0 || sl_rng_below(&simulation->rng, 4) == 0;
     simulation->owners = 1 + (uint32_t)sl_rng_below(&simulation->rng, most);
     sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
     sl_simulator_options simulator = {.nodes = options->nodes,

@@ -189,11 +189,10 @@ sl_merge sl_members_merge(sl_members *members, const registry_member *claim, uin
     if (claim->node == members->self)
         return merge_about_me(members, claim);
     sl_member *member = &members->all[claim->node];
-    if (member->state == SL_MEMBER_DEAD && claim->incarnation <= member->incarnation)
+    if (member->state == SL_MEMBER_DEAD && claim->incarnation <= member->incarnation &&
+        !SL_PLANT(death_undone))
         return SL_MERGE_STALE;
     if (!member->known || claim->incarnation > member->incarnation)
-        return take_newer(members, member, claim, now_ns);
-    if (SL_PLANT(view_stale) && claim->version < member->version)
         return take_newer(members, member, claim, now_ns);
     if (claim->incarnation < member->incarnation || claim->version < member->version)
         return SL_MERGE_STALE;

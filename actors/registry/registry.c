@@ -266,7 +266,8 @@ static void on_timer(registry *r, const node_timer *timer) {
 /* The runtime does not open a link again that was given up, so a node buried here stays so, also
  * when somebody speaks of a new life of it. */
 static bool is_cut_off(const registry *r, const registry_member *claim) {
-    return claim->node < r->members.count && r->members.all[claim->node].state == SL_MEMBER_DEAD &&
+    return claim->node < r->members.count && !SL_PLANT(death_undone) &&
+           r->members.all[claim->node].state == SL_MEMBER_DEAD &&
            !sl_node_peer_alive(sl_actor_node(r->self), claim->node);
 }
 

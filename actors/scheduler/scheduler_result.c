@@ -21,7 +21,7 @@ static sl_task *attempt_of(sl_scheduler *scheduler, uint32_t node, uint64_t numb
                            uint32_t attempt) {
     sl_task *task = sl_task_find(&scheduler->tasks, number);
     if (task && (task->state == SL_TASK_ASSIGNED || task->state == SL_TASK_RUNNING) &&
-        task->node == node && (task->attempts == attempt || SL_PLANT(attempt_unchecked)))
+        task->node == node && task->attempts == attempt)
         return task;
     sl_debug("scheduler", "stale report from node %u about task %llx attempt %u", node,
              (unsigned long long)number, attempt);
