@@ -43,5 +43,6 @@ void bench_ledger(bench *b);
 void bench_overload(bench *b);
 void bench_idle(bench *b);
 void bench_start(bench *b);
+void bench_simulate(bench *b);
 
 #endif

@@ -22,6 +22,7 @@ static const struct {
     {"ledger", bench_ledger, "durable records a second, and one alone"},
     {"overload", bench_overload, "100 senders, one slow actor (also under mpirun -n 2)"},
     {"idle", bench_idle, "processor use of idle nodes, time to wake (also under mpirun -n 4)"},
+    {"simulate", bench_simulate, "the simulator: events, virtual time, seeds"},
     {"start", bench_start, "a whole `mpirun -n 4 starlane run` beside an empty MPI program"},
 };
 enum { BENCHES = sizeof benches / sizeof *benches };

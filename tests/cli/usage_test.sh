@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 # --- help and version ---
 code 0 starlane --help && shows "commands:" && shows "starlane COMMAND --help"
 code 0 starlane help run && shows "--resume" && shows "75 ended early"
-for command in run rerun explain topo config version help; do
+for command in run rerun explain topo simulate config version help; do
     code 0 starlane "$command" --help && shows "usage: starlane" && shows "$command"
 done
 code 0 starlane --version && shows "starlane 0."

@@ -9,6 +9,17 @@ LIBRARY = ("runtime/", "kernels/", "mpi/", "net/", "actors/", "sdk/")
 RULES = [
     ("the clock", r"clock_gettime|gettimeofday|time|clock|ftime|timespec_get",
      ("runtime/clock", "bench/", "tests/", "examples/"), "use runtime/clock.h"),
+    # A node's time is its node's clock, which may be a simulated one: sl_now_ns(), sl_wall_s(), sl_thread_ns().
+    ("the machine's time", r"sl_clock_now_ns|sl_clock_wall_s|sl_clock_thread_ns",
+     ("runtime/clock", "runtime/log", "mpi/", "net/", "sdk/", "actors/registry/clock", "actors/executor/process",
+      "actors/executor/spawner", "actors/executor/minder", "actors/scheduler/ledger.c", "bench/", "tests/", "examples/"),
+     "ask the actor's clock: sl_now_ns(), sl_wall_s(), sl_thread_ns()"),
+    ("the machine's chance", r"sl_rng_seed_from_system",
+     ("runtime/rng", "mpi/", "net/", "sdk/", "bench/", "tests/", "examples/"), "use sl_node_rng()"),
+    ("threads", r"pthread_create|thrd_create",
+     ("runtime/pool", "runtime/collective", "mpi/", "net/", "sdk/", "actors/executor/minder",
+      "actors/scheduler/ledger.c", "actors/store/", "bench/", "tests/", "examples/"),
+     "a node's work is its loop's or its pool's: a simulated one has no threads"),
     ("sleeping", r"sleep|usleep|nanosleep|clock_nanosleep",
      ("runtime/", "cli/", "bench/", "tests/", "examples/"), "use a timer (runtime/) or the pool"),
     ("chance", r"s?rand(?:_r|48)?|s?random(?:_r)?|[delmn]rand48|getrandom|getentropy|arc4random\w*",
