@@ -4,6 +4,9 @@
 #include <string.h>
 
 static const double weight = 1.0 / 8;
+static const double speed_most =
+    1024;                           /* and least: its inverse. What measures more measures chance,
+                                       and speeds and means would drive each other apart */
 static const double least_s = 1e-9; /* a clock that did not move still measured something */
 
 sl_err sl_estimates_init(sl_estimates *estimates, uint32_t nodes) {
@@ -94,11 +97,19 @@ double sl_estimate_s(const sl_estimates *estimates, uint32_t group, uint32_t nod
     return of->samples ? of->mean_s / estimates->speed[node] : 0;
 }
 
+static void learn_speed(double *speed, double measured) {
+    *speed += weight * (measured - *speed);
+    if (*speed > speed_most)
+        *speed = speed_most;
+    else if (*speed < 1 / speed_most)
+        *speed = 1 / speed_most;
+}
+
 void sl_estimates_learn(sl_estimates *estimates, uint32_t group, uint32_t node, double seconds) {
     sl_group *of = &estimates->groups[group];
     seconds = seconds > least_s ? seconds : least_s;
     if (of->samples && group) /* only alike tasks say something about a node */
-        estimates->speed[node] += weight * (of->mean_s / seconds - estimates->speed[node]);
+        learn_speed(&estimates->speed[node], of->mean_s / seconds);
     double at_speed_one = seconds * (group ? estimates->speed[node] : 1);
     of->mean_s = of->samples ? of->mean_s + weight * (at_speed_one - of->mean_s) : at_speed_one;
     of->samples++;

@@ -3,6 +3,7 @@
 #include "actors/scheduler/scheduler_internal.h"
 #include "runtime/plant.h"
 
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,15 +116,16 @@ void sl_scheduler_give_up(sl_scheduler *scheduler, sl_task *task, sl_task_status
 /* ---- results ---- */
 
 static void learn(sl_scheduler *scheduler, const sl_task *task, const scheduler_result *result) {
-    double run_s = result->end_s - result->start_s;
+    /* A wall clock may jump between the two, and they are another node's word: no attempt runs for
+     * less than nothing, or for longer than it was placed there. */
+    double total_s = (double)(sl_now_ns(scheduler->self) - task->placed_ns) / 1e9;
+    double run_s = fmin(fmax(result->end_s - result->start_s, 0), total_s);
     if (result->status == SL_TASK_DONE)
         sl_estimates_learn(&scheduler->estimates, task->group, task->node, run_s);
     if (!scheduler->policy->ops->observe)
         return;
     const sl_node_view *view = &scheduler->nodes.views[task->node];
-    double total_s = (double)(sl_now_ns(scheduler->self) - task->placed_ns) / 1e9;
-    sl_placement_outcome outcome = {total_s > run_s ? total_s - run_s : 0, run_s,
-                                    result->status == SL_TASK_DONE, false};
+    sl_placement_outcome outcome = {total_s - run_s, run_s, result->status == SL_TASK_DONE, false};
     sl_task_features features = sl_scheduler_features(scheduler, task);
     sl_node_features node =
         sl_scheduler_node_features(scheduler, view, task, sl_node_slots(view, task));

@@ -235,6 +235,21 @@ TEST(a_second_witness_hastens_the_verdict) {
     world_destroy(w);
 }
 
+TEST(a_node_that_was_given_up_gives_up_too) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    sl_node_peer_lost(w->nodes[0],
+                      2); /* node 2 has done nothing, and hears of node 0 by the others */
+    world_run(w, 20 * SL_NS_PER_S, STEP_NS);
+    CHECK_INT(w->spies[0].states[2], SL_MEMBER_DEAD);
+    CHECK_INT(w->spies[2].states[0], SL_MEMBER_DEAD);
+    CHECK(!sl_node_peer_alive(w->nodes[2], 0));
+    CHECK_INT(w->spies[1].states[0], SL_MEMBER_ALIVE);
+    CHECK_INT(w->spies[1].states[2], SL_MEMBER_ALIVE);
+    CHECK_INT(w->spies[3].states[2], SL_MEMBER_ALIVE);
+    world_destroy(w);
+}
+
 TEST(two_nodes_that_suspect_each_other_find_out) {
     world *w = create(2);
     world_run(w, SL_NS_PER_S, STEP_NS);

@@ -368,6 +368,24 @@ TEST(bulk_data_of_a_lost_or_dead_receiver_is_thrown_away) {
     stage_close(&s);
 }
 
+TEST(nothing_behind_a_message_that_will_never_be_whole_is_delivered) {
+    stage s;
+    fake_writer w;
+    test_number number = {1};
+    stage_open(&s);
+    announce(&s, 0, s.sink, 0, 5000); /* its blob does not come */
+    fake_begin(&w, SL_LANE_DATA, 1);
+    fake_record(&w, test_number_id, s.sink, 0, &number, sizeof number);
+    hostile(&s, &w);
+    settle(&s);
+    CHECK_INT(numbers_from[HOSTILE], 0);
+    sl_node_peer_lost(s.node, HOSTILE);
+    settle(&s);
+    CHECK_INT(parcels, 0);
+    CHECK_INT(numbers_from[HOSTILE], 0);
+    stage_close(&s);
+}
+
 /* ---- bodies that come as bulk data ---- */
 
 static void send_bulk_body(stage *s, const uint8_t *wire, size_t bytes, const uint64_t *blobs,

@@ -79,6 +79,21 @@ TEST(estimates_learn_groups_and_speeds) {
     sl_estimates_fini(&e);
 }
 
+TEST(estimates_stay_within_reason) {
+    sl_estimates e;
+    CHECK_INT(sl_estimates_init(&e, 2), SL_OK);
+    uint32_t mixed = sl_estimates_group(&e, sl_text_of("mixed"));
+    for (int i = 0; i < 3000; i++) { /* nothing alike about them */
+        sl_estimates_learn(&e, mixed, 0, i % 2 ? 1000 : 0);
+        sl_estimates_learn(&e, mixed, 1, 1e-9);
+    }
+    for (uint32_t node = 0; node < 2; node++) {
+        CHECK(sl_estimate_s(&e, mixed, node) >= 0);
+        CHECK(sl_estimate_s(&e, mixed, node) <= 1e9);
+    }
+    sl_estimates_fini(&e);
+}
+
 TEST(many_groups_keep_their_names) {
     sl_estimates e;
     CHECK_INT(sl_estimates_init(&e, 1), SL_OK);
