@@ -115,7 +115,7 @@ static sl_err run_seed(simulate *s, uint64_t seed) {
     s->virtual_ns += result.virtual_ns;
     s->tasks += result.tasks;
     s->faults += result.faults;
-    if (s->request->seeds == 1 && s->request->messages)
+    if (s->request->seeds <= 1 && s->request->minutes <= 0 && s->request->messages)
         fprintf(s->request->messages,
                 "seed %" PRIu64 ": %" PRIu64 " events, %.3f s, %" PRIu64 " tasks, %" PRIu64
                 " frames, %u faults, %u sessions, trace hash %016" PRIx64 "\n",

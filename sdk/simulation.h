@@ -23,6 +23,8 @@ enum {
     SL_SIM_TEXT = 256
 };
 
+#define SL_SIM_PERIOD_NS (100 * SL_NS_PER_MS) /* of the registries' gossip */
+
 typedef struct sl_simulation sl_simulation;
 
 /* ---- faults (simulation_plan.c, simulation_fault.c) ---- */

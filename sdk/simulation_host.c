@@ -68,7 +68,7 @@ static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {
                                    .memory_bytes = host->memory_bytes,
                                    .ucu_milli = host->ucu_milli,
                                    .incarnation = host->incarnation,
-                                   .gossip_period_ns = 100 * SL_NS_PER_MS,
+                                   .gossip_period_ns = SL_SIM_PERIOD_NS,
                                    .suspect_ns = 500 * SL_NS_PER_MS,
                                    .dead_ns = SL_NS_PER_S};
     snprintf(options.location.region, sizeof options.location.region, "region-%u",

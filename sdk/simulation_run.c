@@ -5,11 +5,10 @@
 #include "runtime/blob.h"
 #include "sdk/simulation.h"
 
-#define FAULTS_NS    (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
-#define AGREEMENT_NS (4 * SL_NS_PER_S)   /* after the last fault, all that live agree who does */
-#define END_NS       (120 * SL_NS_PER_S) /* everything has ended long before */
-#define STILL_NS     (500 * SL_NS_PER_MS)
-#define GOODBYE_NS   (15 * SL_NS_PER_S)
+#define FAULTS_NS  (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
+#define END_NS     (120 * SL_NS_PER_S) /* everything has ended long before */
+#define STILL_NS   (500 * SL_NS_PER_MS)
+#define GOODBYE_NS (15 * SL_NS_PER_S)
 
 enum { SESSIONS_MOST = 40 };
 
@@ -147,10 +146,19 @@ static void close_all(sl_simulation *simulation) {
     check_closed(simulation);
 }
 
+/* After the last fault all that live agree who does: at the latest when three rounds in which every
+ * node tells every other one are over (see has_no_link() in registry.c), and what was held back has
+ * come. */
+static uint64_t agreement_ns(const sl_simulation *simulation) {
+    uint64_t periods = 2 * ((simulation->options.nodes + 1) / 3) + 2;
+    return 2200 * SL_NS_PER_MS + 3 * periods * SL_SIM_PERIOD_NS;
+}
+
 static void end(sl_simulation *simulation) {
+    uint64_t agreed_ns = simulation->faults_over_ns + agreement_ns(simulation);
     uint64_t now_ns = sl_simulator_now_ns(simulation->simulator);
-    if (now_ns < simulation->faults_over_ns + AGREEMENT_NS && simulation->faults_over_ns)
-        run_for(simulation, simulation->faults_over_ns + AGREEMENT_NS - now_ns);
+    if (now_ns < agreed_ns && simulation->faults_over_ns)
+        run_for(simulation, agreed_ns - now_ns);
     simulation->chatting = false;
     run_for(simulation, STILL_NS);
     if (simulation->failed)
