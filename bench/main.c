@@ -23,6 +23,7 @@ static const struct {
     {"overload", bench_overload, "100 senders, one slow actor (also under mpirun -n 2)"},
     {"idle", bench_idle, "processor use of idle nodes, time to wake (also under mpirun -n 4)"},
     {"simulate", bench_simulate, "the simulator: events, virtual time, seeds"},
+    {"scale", bench_scale, "what a large network costs each node, simulated (a minute)"},
     {"start", bench_start, "a whole `mpirun -n 4 starlane run` beside an empty MPI program"},
 };
 enum { BENCHES = sizeof benches / sizeof *benches };

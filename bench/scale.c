@@ -1,0 +1,213 @@
+/* What a large network costs each of its nodes: registries under the simulator, in virtual time.
+ *
+ * Every node changes, once a second or so, between having all its cores free and none. Some of them
+ * look on: a placement by their view is refused when the node they choose has none free by then. */
+#include <malloc.h>
+
+#include "actors/registry/registry.h"
+#include "actors/registry/registry_msgs.h"
+#include "bench/bench.h"
+#include "bench/machine.h"
+#include "bench/network.h"
+#include "runtime/runtime_msgs.h"
+#include "runtime/simulator.h"
+
+enum { NODES_MOST = 4096, VIEWERS = 8, REGIONS = 3, CORES = 4 };
+
+#define FLIP_NS    (500 * SL_NS_PER_MS) /* and up to twice as much more */
+#define SETTLE_NS  (10 * SL_NS_PER_S)
+#define MEASURE_NS (10 * SL_NS_PER_S)
+#define LOOK_NS    (50 * SL_NS_PER_MS)
+#define DEATH_NS   (600 * SL_NS_PER_S)
+
+static const sl_simulator_link links[REGIONS * REGIONS] = {
+    {50000, 20000, 1000000000},    {2000000, 200000, 100000000},  {40000000, 2000000, 10000000},
+    {2000000, 200000, 100000000},  {50000, 20000, 1000000000},    {30000000, 2000000, 10000000},
+    {40000000, 2000000, 10000000}, {30000000, 2000000, 10000000}, {50000, 20000, 1000000000}};
+
+typedef struct scale scale;
+
+typedef struct host {
+    scale *of;
+    uint32_t number;
+    bool busy;
+    char name[16];
+} host;
+
+struct scale {
+    sl_simulator *simulator;
+    uint32_t nodes;
+    host hosts[NODES_MOST];
+    bool viewed_busy[VIEWERS][NODES_MOST];
+    uint8_t states[VIEWERS][NODES_MOST];
+    uint32_t seen_dead;
+    uint32_t victim;
+};
+
+/* ---- the actor ---- */
+
+typedef struct flipper {
+    sl_actor *self;
+    host *mine;
+} flipper;
+
+static void next_flip(const flipper *f) {
+    uint64_t more_ns = sl_rng_below(sl_simulator_rng(f->mine->of->simulator), 2 * FLIP_NS);
+    (void)sl_timer_start(f->self, FLIP_NS + more_ns, 0);
+}
+
+static sl_err flipper_start(sl_actor *self, void *state, const void *arguments) {
+    flipper *f = state;
+    *f = (flipper){self, *(host *const *)arguments};
+    next_flip(f);
+    if (f->mine->number >= VIEWERS)
+        return SL_OK;
+    registry_watch watch = {};
+    return registry_watch_send(self, sl_addr_well_known(f->mine->number, SL_SLOT_REGISTRY), &watch);
+}
+
+static void flip(flipper *f) {
+    host *mine = f->mine;
+    mine->busy = !mine->busy;
+    registry_offer offer = {.cores = CORES, .cores_free = mine->busy ? 0 : CORES};
+    registry_free body = {.offer = {&offer, 1}};
+    (void)registry_free_send(f->self, sl_addr_well_known(mine->number, SL_SLOT_REGISTRY), &body);
+    next_flip(f);
+}
+
+static void look(const flipper *f, const registry_view *view) {
+    scale *s = f->mine->of;
+    uint32_t viewer = f->mine->number;
+    for (uint32_t i = 0; i < view->members.count; i++) {
+        const registry_member *member = &view->members.items[i];
+        bool dead = member->state == SL_MEMBER_DEAD && member->node == s->victim;
+        s->seen_dead += dead && s->states[viewer][member->node] != SL_MEMBER_DEAD;
+        s->states[viewer][member->node] = member->state;
+        s->viewed_busy[viewer][member->node] = !member->offer.items[0].cores_free;
+    }
+}
+
+static sl_err flipper_receive(sl_actor *self, void *state, const sl_message *message) {
+    (void)self;
+    if (message->type == &node_timer_type)
+        flip(state);
+    else if (message->type == &registry_view_type)
+        look(state, message->body);
+    return SL_OK;
+}
+
+static const sl_actor_class flipper_class = {.name = "flipper",
+                                             .state_bytes = sizeof(flipper),
+                                             .start = flipper_start,
+                                             .receive = flipper_receive};
+
+/* ---- the network ---- */
+
+static void start_node(scale *s, uint32_t number) {
+    host *mine = &s->hosts[number];
+    sl_node *node;
+    *mine = (host){.of = s, .number = number};
+    snprintf(mine->name, sizeof mine->name, "host-%u", number);
+    sl_node_options options = {.incarnation = 1, .seed = number};
+    sl_registry_options registry = {.hostname = mine->name, .cores = CORES, .incarnation = 1};
+    snprintf(registry.location.region, sizeof registry.location.region, "region-%u",
+             number % REGIONS);
+    network_check(sl_simulator_start(s->simulator, number, &options, &node), "node");
+    network_check(
+        sl_node_spawn(node, SL_SLOT_REGISTRY, &sl_registry_class, &registry, sizeof registry, NULL),
+        "registry");
+    network_check(sl_node_spawn(node, SL_SLOT_DRIVER, &flipper_class, &mine, sizeof mine, NULL),
+                  "actor");
+}
+
+/* Chooses as a scheduler would, among the nodes its view shows free; true when that is refused. */
+static bool is_refused(const scale *s, uint32_t viewer, bool *any) {
+    sl_rng *rng = sl_simulator_rng(s->simulator);
+    *any = false;
+    for (int tries = 0; tries < 64; tries++) {
+        uint32_t node = (uint32_t)sl_rng_below(rng, s->nodes);
+        if (s->states[viewer][node] != SL_MEMBER_ALIVE || s->viewed_busy[viewer][node])
+            continue;
+        *any = true;
+        return s->hosts[node].busy;
+    }
+    return false;
+}
+
+static double refused_share(scale *s) {
+    uint64_t chosen = 0, refused = 0;
+    uint64_t end_ns = sl_simulator_now_ns(s->simulator) + MEASURE_NS;
+    while (sl_simulator_now_ns(s->simulator) < end_ns) {
+        sl_simulator_run(s->simulator, sl_simulator_now_ns(s->simulator) + LOOK_NS);
+        for (uint32_t viewer = 0; viewer < VIEWERS && viewer < s->nodes; viewer++) {
+            bool any;
+            bool was = is_refused(s, viewer, &any);
+            chosen += any;
+            refused += was;
+        }
+    }
+    return chosen ? 100.0 * (double)refused / (double)chosen : 0;
+}
+
+/* Until all who look on know that a node that stopped speaking is dead. */
+static double notice_s(scale *s) {
+    uint64_t begin_ns = sl_simulator_now_ns(s->simulator);
+    uint32_t viewers = VIEWERS < s->nodes - 1 ? VIEWERS : s->nodes - 1;
+    s->victim = s->nodes - 1;
+    sl_simulator_kill(s->simulator, s->victim);
+    while (s->seen_dead < viewers && sl_simulator_step(s->simulator, begin_ns + DEATH_NS)) {
+    }
+    return (double)(sl_simulator_now_ns(s->simulator) - begin_ns) / 1e9;
+}
+
+/* ---- rows ---- */
+
+static void row(bench *b, uint32_t nodes, const char *what, report_unit unit, double value) {
+    samples one = {0};
+    char text[96];
+    samples_add(&one, value);
+    snprintf(text, sizeof text, "%s, %u nodes", what, nodes);
+    report_print(
+        &b->report,
+        &(report_row){
+            .bench = "scale", .what = text, .unit = unit, .ours = &one, .less_is_better = true});
+    samples_fini(&one);
+}
+
+static void measure(bench *b, uint32_t nodes) {
+    scale *s = calloc(1, sizeof *s);
+    malloc_trim(0);
+    double before_bytes = (double)machine_rss_bytes();
+    if (!s)
+        bench_die("no memory for a network of %u nodes", nodes);
+    s->nodes = nodes;
+    s->victim = UINT32_MAX;
+    network_check(
+        sl_simulator_create(
+            &(sl_simulator_options){.nodes = nodes, .seed = 1, .regions = REGIONS, .links = links},
+            &s->simulator),
+        "simulator");
+    for (uint32_t i = 0; i < nodes; i++)
+        start_node(s, i);
+    sl_simulator_run(s->simulator, SETTLE_NS);
+    double sent_bytes = (double)sl_simulator_traffic_of(s->simulator).bytes;
+    double refused = refused_share(s);
+    sent_bytes = (double)sl_simulator_traffic_of(s->simulator).bytes - sent_bytes;
+    double memory_bytes = ((double)machine_rss_bytes() - before_bytes) / nodes;
+    row(b, nodes, "gossip a node sends in a second", REPORT_BYTES,
+        sent_bytes / nodes / ((double)MEASURE_NS / 1e9));
+    row(b, nodes, "memory of a node", REPORT_BYTES, memory_bytes);
+    row(b, nodes, "placements refused for a stale view", REPORT_PERCENT, refused);
+    row(b, nodes, "until a death is known", REPORT_SECONDS, notice_s(s));
+    sl_simulator_destroy(s->simulator);
+    free(s);
+}
+
+void bench_scale(bench *b) {
+    static const uint32_t sizes[] = {4, 16, 64, 250, 1000};
+    uint32_t count = sizeof sizes / sizeof *sizes;
+    if (b->ranks > 1)
+        return;
+    for (uint32_t i = 0; i < count - (b->quick ? 1 : 0); i++)
+        measure(b, sizes[i]);
+}
