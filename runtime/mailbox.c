@@ -132,9 +132,8 @@ bool sl_mailbox_put_flat(sl_actor *actor, const sl_message_type *type, sl_addr f
 /* ---- sending ---- */
 
 static inline sl_envelope *copy_of(sl_node *node, sl_addr from, const sl_message_type *type,
-                                   const void *body) {
+                                   const void *body, size_t bytes) {
     const sl_record *record = &type->record;
-    size_t bytes = record->flat ? record->bytes : sl_record_memory_bytes(record, body);
     sl_envelope *envelope = take(node, type, from, sizeof *envelope + bytes);
     if (envelope && record->flat)
         sl_copy_flat(envelope + 1, body, bytes);
@@ -160,9 +159,10 @@ static inline sl_err deliver(sl_node *node, sl_addr from, sl_addr to, const sl_m
         return nobody_there(node, to);
     if (type->lane == SL_LANE_DATA && actor->waiting >= sl_mailbox_limit(actor))
         return mailbox_full(node, actor);
+    sl_record_size size = {.memory_bytes = type->record.bytes};
     if (!type->record.flat)
-        SL_TRY(sl_record_check(&type->record, body));
-    sl_envelope *envelope = copy_of(node, from, type, body);
+        SL_TRY(sl_record_survey(&type->record, body, &size));
+    sl_envelope *envelope = copy_of(node, from, type, body, size.memory_bytes);
     if (!envelope)
         return SL_ERR_NO_MEMORY;
     sl_metric_add(node->metrics, SL_METRIC_messages_local, 1);
