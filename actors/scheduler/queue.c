@@ -120,6 +120,17 @@ static int64_t shape_key(const sl_shape *shape) {
     return shape->levels.order.items[0].key;
 }
 
+/* In a long queue the tasks are where nobody looked for long: while one is placed, those behind it
+ * come. */
+static void fetch_ahead(const sl_task_table *tasks, const sl_task *head) {
+    __builtin_prefetch(head->payload);
+    if (head->next == SL_TASK_NONE)
+        return;
+    const uint8_t *next = (const uint8_t *)sl_task_at(tasks, head->next);
+    for (size_t at = 0; at < sizeof *head; at += 64)
+        __builtin_prefetch(next + at, 1);
+}
+
 /* The first task of a level is another one. */
 static void head_changed(sl_queue_order *queue, const sl_task_table *tasks, uint32_t index,
                          uint32_t level) {
@@ -203,8 +214,10 @@ void sl_queue_take(sl_queue_order *queue, sl_task_table *tasks, sl_task *task) {
     task->next = SL_TASK_NONE;
     if (level->head == SL_TASK_NONE)
         level_emptied(queue, task->shape, at);
-    else if (!before)
+    else if (!before) {
         head_changed(queue, tasks, task->shape, at);
+        fetch_ahead(tasks, sl_task_at(tasks, level->head));
+    }
     queue->count--;
     if (--shape->count == 0)
         deactivate(queue, task->shape);
