@@ -303,10 +303,8 @@ static bool is_short_flat(const sl_message_type *type) {
     return type->record.flat && type->record.bytes <= FLAT_MOST && type->lane != SL_LANE_LOCAL;
 }
 
-sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
-                       const void *body) {
-    if (is_short_flat(type) && to.node < node->transport->count && takes_messages(node, to.node))
-        return send_flat(node, from, to, type, body);
+static __attribute__((noinline)) sl_err send_deep(sl_node *node, sl_addr from, sl_addr to,
+                                                  const sl_message_type *type, const void *body) {
     SL_TRY(sendable(node, to, type));
     sl_channel *channel = &node->channels.peers[to.node];
     sl_record_size size;
@@ -330,6 +328,13 @@ sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message
     sl_metric_add(node->metrics, SL_METRIC_messages_sent, 1);
     return fits ? send_in_frame(node, from, to, type, body, body_bytes)
                 : send_as_bulk(node, from, to, type, body, body_bytes);
+}
+
+sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                       const void *body) {
+    if (is_short_flat(type) && to.node < node->transport->count && takes_messages(node, to.node))
+        return send_flat(node, from, to, type, body);
+    return send_deep(node, from, to, type, body);
 }
 
 /* ---- flushing ---- */
