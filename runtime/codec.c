@@ -52,7 +52,7 @@ static const sl_step *survey(const sl_record *record, const uint8_t *body, size_
                 continue;
             }
             memory += sl_align8((size_t)length * step->record->bytes);
-            if (!step->record->tail_count) {
+            if (!step->record->tail_count || !length) {
                 wire += (size_t)length * step->record->wire_least;
                 continue;
             }
@@ -121,7 +121,7 @@ static uint8_t *put_blob(uint8_t *out, const sl_step *step, const sl_blob *blob,
 
 static uint8_t *put_records(const sl_record *record, const uint8_t *body, size_t count,
                             uint8_t *out, sl_blob_parts *parts) {
-    if (record->flat)
+    if (record->flat || !count) /* an empty list may have no items to point to */
         return put(out, body, count * record->bytes);
     for (const uint8_t *end = body + count * record->bytes; body < end; body += record->bytes) {
         SL_EACH_STEP(step, record) {

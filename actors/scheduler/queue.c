@@ -124,11 +124,7 @@ static int64_t shape_key(const sl_shape *shape) {
  * come. */
 static void fetch_ahead(const sl_task_table *tasks, const sl_task *head) {
     __builtin_prefetch(head->payload);
-    if (head->next == SL_TASK_NONE)
-        return;
-    const uint8_t *next = (const uint8_t *)sl_task_at(tasks, head->next);
-    for (size_t at = 0; at < sizeof *head; at += 64)
-        __builtin_prefetch(next + at, 1);
+    sl_task_fetch(tasks, head->next);
 }
 
 /* The first task of a level is another one. */
