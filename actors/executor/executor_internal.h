@@ -28,7 +28,8 @@ typedef struct sl_attempt {
     uint64_t run_ns;         /* of a function: from its call to its return */
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
-    void *output;            /* malloc'ed */
+    void *output;            /* malloc'ed, when it is longer than what follows */
+    uint8_t short_output[48];
 } sl_attempt;
 
 typedef struct sl_attempts {
@@ -69,6 +70,7 @@ struct sl_executor {
     sl_run *running;
     uint32_t running_count; /* attempts started and not ended */
     sl_function_pace *paces;
+    uint32_t last_function; /* found last: those of one submit are mostly alike */
     double command_mean_s; /* 0: none has ended yet */
     bool going;            /* an executor_go message to ourselves is under way */
     uint64_t told_free_ns;

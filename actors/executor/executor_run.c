@@ -140,11 +140,13 @@ static void call_row(sl_job *job) {
 static void fill_row(sl_executor *executor, sl_run *run, uint32_t most) {
     const sl_attempt *first = executor->backlog.head;
     sl_grant_request request = first->request;
-    do
-        sl_attempts_push(&run->attempts, sl_attempts_pop(&executor->backlog));
-    while (run->attempts.count < most && executor->backlog.head &&
-           executor->backlog.head->kind == SL_TASK_FUNCTION &&
-           memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
+    do {
+        sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
+        __builtin_prefetch(attempt->record); /* of a long backlog: until it is called, it comes */
+        sl_attempts_push(&run->attempts, attempt);
+    } while (run->attempts.count < most && executor->backlog.head &&
+             executor->backlog.head->kind == SL_TASK_FUNCTION &&
+             memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
 }
 
 static void start_functions(sl_executor *executor, sl_run *run) {
