@@ -71,8 +71,8 @@ struct sl_executor {
     uint32_t running_count; /* attempts started and not ended */
     sl_function_pace *paces;
     uint32_t last_function; /* found last: those of one submit are mostly alike */
-    double command_mean_s; /* 0: none has ended yet */
-    bool going;            /* an executor_go message to ourselves is under way */
+    double command_mean_s;  /* 0: none has ended yet */
+    bool going;             /* an executor_go message to ourselves is under way */
     uint64_t told_free_ns;
     uint64_t free_timer;
     bool free_changed;

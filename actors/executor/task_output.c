@@ -9,10 +9,8 @@ void sl_task_output_init(sl_task_output *output, size_t limit_bytes) {
 
 void sl_task_output_init_in(sl_task_output *output, size_t limit_bytes, void *room,
                             size_t room_bytes) {
-    *output = (sl_task_output){.room = room,
-                               .data = room,
-                               .capacity_bytes = room_bytes,
-                               .limit_bytes = limit_bytes};
+    *output = (sl_task_output){
+        .room = room, .data = room, .capacity_bytes = room_bytes, .limit_bytes = limit_bytes};
 }
 
 void sl_task_output_fini(sl_task_output *output) {
