@@ -49,6 +49,16 @@ void sl_minder_destroy(sl_minder *minder);
 sl_err sl_minder_run(sl_minder *minder, const sl_process_spec *spec, sl_minder_done done,
                      void *context, sl_minder_handle *handle) SL_CHECKED;
 
+/* The same for a command that starts when the command `before` has ended: its spawner starts it in
+ * the same instant, no thread is woken between the two. At once when `before` has ended already.
+ * SL_ERR_EXISTS: another command comes after `before`. */
+sl_err sl_minder_run_after(sl_minder *minder, sl_minder_handle before, const sl_process_spec *spec,
+                           sl_minder_done done, void *context, sl_minder_handle *handle) SL_CHECKED;
+
+/* Asks for a command of sl_minder_run_after() back: it ends as SL_PROCESS_WITHDRAWN if it has not
+ * started; else nothing happens. It also ends so when its spawner dies before it started. */
+void sl_minder_recall(sl_minder *minder, sl_minder_handle handle);
+
 /* Asks for the end of a command: SIGTERM to its process group, SIGKILL after its kill_grace_ns.
  * Any thread, any time; nothing happens when it has ended already. */
 void sl_minder_cancel(sl_minder *minder, sl_minder_handle handle);
