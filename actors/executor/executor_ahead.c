@@ -4,9 +4,9 @@
  * A core that waits for its next command while an end travels to the loop and an order back is
  * idle for as long as a short command runs. So what the backlog's order lets start next is handed
  * over beforehand, "after" a run that asks for exactly the same: the spawner starts it the moment
- * that run has ended, within its grant, which passes on whole when the end is heard of here. A run
- * is followed by at most one. Nothing is granted for what is ahead, so granted <= offered as ever,
- * and a process runs only within a grant whose former user is gone.
+ * that run has ended, within its grant, which passes on whole when the end is heard of here. A few
+ * may wait in a row. Nothing is granted for what is ahead, so granted <= offered as ever, and a
+ * process runs only within a grant whose former user is gone.
  *
  * Only where commands are short, and behind those that have not run for long: what waits behind
  * one that turns out to be long is asked back, and so is what could start on its own by now. Until
@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+enum { ROW_MOST = 3 }; /* behind one run: a loop that comes late still finds the spawner at work */
+
 static const uint64_t short_ns = 20 * SL_NS_PER_MS;
 
 static bool are_short(const sl_executor *executor) {
@@ -22,17 +24,31 @@ static bool are_short(const sl_executor *executor) {
            executor->command_mean_s * (double)SL_NS_PER_S < (double)short_ns;
 }
 
-/* The run most likely to end first, of those that hold exactly what `asked` asks for. */
+/* The last of the row behind a running command, or NULL when the row is full or its last leaves. */
+static sl_run *end_of_row(sl_run *run, uint32_t *length) {
+    *length = 0;
+    for (; run->after; run = run->after)
+        ++*length;
+    return *length < ROW_MOST && !(run->before && run->attempts.head->cancelled) ? run : NULL;
+}
+
+/* What to come after: the shortest row behind a run that holds exactly what `asked` asks for; of
+ * equals the one most likely to end first. */
 static sl_run *find_before(const sl_executor *executor, const sl_grant_request *asked) {
     uint64_t now_ns = sl_now_ns(executor->self);
-    sl_run *oldest = NULL;
+    uint32_t length, shortest = ROW_MOST;
+    sl_run *best = NULL;
     for (sl_run *run = executor->running; run && now_ns - run->since_ns < short_ns;
          run = run->next) {
-        if (run->handle && !run->after &&
-            memcmp(&run->attempts.head->request, asked, sizeof *asked) == 0)
-            oldest = run;
+        if (!run->handle || memcmp(&run->attempts.head->request, asked, sizeof *asked) != 0)
+            continue;
+        sl_run *last = end_of_row(run, &length);
+        if (!last || length > shortest)
+            continue;
+        shortest = length;
+        best = last;
     }
-    return oldest;
+    return best;
 }
 
 static bool give_first(sl_executor *executor) {
@@ -46,7 +62,7 @@ static bool give_first(sl_executor *executor) {
     if (sl_executor_start_command(executor, run) == SL_OK)
         return true;
     /* It will be told why when its turn comes. */
-    sl_attempts_push_first(&executor->backlog, sl_attempts_pop(&run->attempts));
+    sl_attempts_put_back(&executor->backlog, sl_attempts_pop(&run->attempts));
     sl_run_destroy(executor, run);
     return false;
 }
@@ -98,5 +114,5 @@ void sl_executor_withdrawn(sl_executor *executor, sl_attempt *attempt) {
     if (attempt->cancelled)
         sl_attempt_end(executor, attempt, SL_TASK_CANCELLED, "cancelled before it started");
     else
-        sl_attempts_push_first(&executor->backlog, attempt);
+        sl_attempts_put_back(&executor->backlog, attempt);
 }

@@ -48,8 +48,10 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
     if (arguments && environment) {
         spec->argv = arguments;
         spec->env = environment;
-        err = sl_minder_run_after(executor->options.minder, run->before ? run->before->handle : 0,
-                                  spec, on_done, run, &run->handle);
+        sl_minder *minder = executor->options.minder;
+        err = run->before ? sl_minder_run_after(minder, run->before->handle, spec, on_done, run,
+                                                &run->handle)
+                          : sl_minder_run(minder, spec, on_done, run, &run->handle);
     }
     free(arguments);
     free(environment);

@@ -22,6 +22,7 @@ typedef struct sl_attempt {
     void *record; /* decoded executor_command or executor_function, from the slab */
     size_t record_bytes;
     uint32_t function;
+    uint64_t arrival; /* the order in which attempts start */
     uint8_t kind;
     uint8_t cancelled;
     uint32_t refusal;        /* sl_err: why it was refused */
@@ -46,7 +47,7 @@ typedef struct sl_run {
     sl_node *node;       /* for threads that outlive the executor */
     struct sl_run *next; /* of running, or of ahead; the newest first */
     struct sl_run *previous;
-    struct sl_run *before; /* ahead: the run whose grant it will have */
+    struct sl_run *before; /* ahead: the run, perhaps ahead itself, whose grant it will have */
     struct sl_run *after;  /* the run that will have this one's grant */
     sl_attempts attempts;
     sl_grant grant; /* ahead: nothing but the amounts it will have */
@@ -71,6 +72,7 @@ struct sl_executor {
     sl_grant_pool *grants;
     sl_slab slab;
     sl_attempts backlog;
+    uint64_t arrivals;
     sl_attempts ended;   /* results that have not left */
     sl_attempts refused; /* and refusals: of these only owner, task, attempt and refusal count */
     sl_run *running;
@@ -88,7 +90,8 @@ struct sl_executor {
 
 /* executor_run.c */
 void sl_attempts_push(sl_attempts *list, sl_attempt *attempt);
-void sl_attempts_push_first(sl_attempts *list, sl_attempt *attempt);
+/* To where it was among those that wait, by arrival. */
+void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt);
 sl_attempt *sl_attempts_pop(sl_attempts *list);
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
                          sl_attempt **attempt);
@@ -112,7 +115,7 @@ bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *re
 void sl_executor_give_ahead(sl_executor *executor);
 /* Asks back what could start elsewhere by now, or waits too long. */
 void sl_executor_recall_ahead(sl_executor *executor);
-/* A command that was ahead came back unstarted: to the head of the backlog. */
+/* A command that was ahead came back unstarted: to its place in the backlog. */
 void sl_executor_withdrawn(sl_executor *executor, sl_attempt *attempt);
 /* A run that was ahead is so no longer: what is promised to it is free again. */
 void sl_executor_drop_promise(sl_executor *executor, sl_run *run);

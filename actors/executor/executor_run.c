@@ -18,10 +18,13 @@ void sl_attempts_push(sl_attempts *list, sl_attempt *attempt) {
     list->count++;
 }
 
-void sl_attempts_push_first(sl_attempts *list, sl_attempt *attempt) {
-    attempt->next = list->head;
-    list->head = attempt;
-    if (!list->tail)
+void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt) {
+    sl_attempt **at = &list->head;
+    while (*at && (*at)->arrival < attempt->arrival)
+        at = &(*at)->next;
+    attempt->next = *at;
+    *at = attempt;
+    if (!attempt->next)
         list->tail = attempt;
     list->count++;
 }
@@ -61,6 +64,7 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
         (sl_attempt){.owner = owner,
                      .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
                      .timeout_ns = task->timeout_ns,
+                     .arrival = ++executor->arrivals,
                      .kind = task->kind,
                      .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
@@ -144,8 +148,6 @@ sl_run *sl_run_create(sl_executor *executor, sl_run *before) {
 /* Takes a run that is ahead out of that list. */
 static void leave_ahead(sl_executor *executor, sl_run *run) {
     sl_executor_drop_promise(executor, run);
-    run->before->after = NULL;
-    run->before = NULL;
     executor->ahead_count--;
     unlink_run(&executor->ahead, run);
 }
@@ -153,6 +155,7 @@ static void leave_ahead(sl_executor *executor, sl_run *run) {
 void sl_run_inherit(sl_executor *executor, sl_run *run) {
     sl_run *before = run->before;
     leave_ahead(executor, run);
+    before->after = run->before = NULL;
     run->grant = before->grant;
     before->grant = (sl_grant){.pool = 0};
     run->since_ns = sl_now_ns(executor->self);
@@ -163,10 +166,14 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
 }
 
 void sl_run_destroy(sl_executor *executor, sl_run *run) {
-    if (run->before)
+    if (run->before) {
         leave_ahead(executor, run);
-    else
+        run->before->after = run->after;
+        if (run->after)
+            run->after->before = run->before;
+    } else {
         unlink_run(&executor->running, run);
+    }
     if (run->grant.pool && sl_grant_return(executor->grants, &run->grant) != SL_OK)
         sl_error("executor", "a grant did not come back: %s", sl_err_detail());
     executor->free_changed = true;
@@ -296,7 +303,7 @@ void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
         trace_run(executor, run);
         executor->running_count -= run->attempts.count;
     }
-    if (run->after)
+    if (run->after && !run->before)
         sl_run_inherit(executor, run->after);
     sl_metric_add(sl_node_metrics(sl_actor_node(executor->self)), SL_METRIC_tasks_started,
                   run->attempts.count);

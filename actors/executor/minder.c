@@ -24,6 +24,7 @@ typedef struct entry {
     uint32_t before;    /* index + 1 of the command it waits for, */
     uint32_t after;     /* of the one that waits for it */
     bool sent;          /* the spawner has it */
+    bool leaving;       /* asked back or cancelled */
 } entry;
 
 struct sl_minder {
@@ -56,12 +57,12 @@ static void ring(sl_minder *m) {
     (void)ignored;
 }
 
-/* Nobody waits for it any more, nor it for anybody. The lock is held. */
+/* What waits for it waits for what it waits for, if anything. The lock is held. */
 static void detach(sl_minder *m, entry *e) {
     if (e->before)
-        m->entries[e->before - 1].after = 0;
+        m->entries[e->before - 1].after = e->after;
     if (e->after)
-        m->entries[e->after - 1].before = 0;
+        m->entries[e->after - 1].before = e->before;
     e->before = e->after = 0;
 }
 
@@ -165,6 +166,18 @@ static sl_minder_link *choose_link(sl_minder *m) {
     return best;
 }
 
+/* The command another one is to come after. It must not start if this one leaves without having
+ * started, so none may follow one that is about to. The lock is held. */
+static sl_err find_first(sl_minder *m, sl_minder_handle before, entry **first) {
+    entry *e = entry_of(m, before);
+    if (!e || (e->before && e->leaving))
+        return sl_fail(SL_ERR_NOT_FOUND, "the command to come after has ended");
+    if (e->after)
+        return sl_fail(SL_ERR_EXISTS, "a command comes after that one already");
+    *first = e;
+    return SL_OK;
+}
+
 /* A free entry, filled; the lock is held. */
 static sl_err admit(sl_minder *m, entry *before, sl_minder_done done, void *context,
                     entry **admitted) {
@@ -172,8 +185,6 @@ static sl_err admit(sl_minder *m, entry *before, sl_minder_done done, void *cont
         return sl_fail(SL_ERR_CLOSED, "the node is stopping: no more commands");
     if (!m->first_free)
         return sl_fail(SL_ERR_AGAIN, "%u commands run already", m->running);
-    if (before && before->after)
-        return sl_fail(SL_ERR_EXISTS, "a command comes after that one already");
     entry *e = &m->entries[m->first_free - 1];
     m->first_free = e->next_free;
     sl_minder_link *link = before ? &m->links[before->link] : choose_link(m);
@@ -216,13 +227,8 @@ static sl_err make_frame(const sl_process_spec *spec, sl_minder_frame **frame) {
     return SL_OK;
 }
 
-sl_err sl_minder_run(sl_minder *m, const sl_process_spec *spec, sl_minder_done done, void *context,
-                     sl_minder_handle *handle) {
-    return sl_minder_run_after(m, 0, spec, done, context, handle);
-}
-
-sl_err sl_minder_run_after(sl_minder *m, sl_minder_handle before, const sl_process_spec *spec,
-                           sl_minder_done done, void *context, sl_minder_handle *handle) {
+static sl_err run(sl_minder *m, sl_minder_handle before, const sl_process_spec *spec,
+                  sl_minder_done done, void *context, sl_minder_handle *handle) {
     sl_minder_frame *frame = NULL;
     entry *e = NULL;
     if (!done)
@@ -230,7 +236,12 @@ sl_err sl_minder_run_after(sl_minder *m, sl_minder_handle before, const sl_proce
     SL_TRY(sl_process_check(spec));
     SL_TRY(make_frame(spec, &frame));
     pthread_mutex_lock(&m->lock);
-    sl_err err = admit(m, entry_of(m, before), done, context, &e);
+    sl_err err = SL_OK;
+    entry *first = NULL;
+    if (before)
+        err = find_first(m, before, &first);
+    if (err == SL_OK)
+        err = admit(m, first, done, context, &e);
     if (err == SL_OK) {
         frame->request.handle = handle_of(m, e);
         frame->request.after = before;
@@ -243,8 +254,21 @@ sl_err sl_minder_run_after(sl_minder *m, sl_minder_handle before, const sl_proce
     return err;
 }
 
+sl_err sl_minder_run(sl_minder *m, const sl_process_spec *spec, sl_minder_done done, void *context,
+                     sl_minder_handle *handle) {
+    return run(m, 0, spec, done, context, handle);
+}
+
+sl_err sl_minder_run_after(sl_minder *m, sl_minder_handle before, const sl_process_spec *spec,
+                           sl_minder_done done, void *context, sl_minder_handle *handle) {
+    if (!before)
+        return sl_fail(SL_ERR_INVALID, "a command cannot come after none");
+    return run(m, before, spec, done, context, handle);
+}
+
 /* The lock is held. */
-static void order(sl_minder *m, const entry *e, sl_spawner_order what) {
+static void order(sl_minder *m, entry *e, sl_spawner_order what) {
+    e->leaving = true;
     sl_minder_frame *frame = calloc(1, sizeof *frame);
     if (!frame) {
         sl_error("executor", "no memory to cancel a command");
@@ -257,7 +281,7 @@ static void order(sl_minder *m, const entry *e, sl_spawner_order what) {
 
 static void order_by_handle(sl_minder *m, sl_minder_handle handle, sl_spawner_order what) {
     pthread_mutex_lock(&m->lock);
-    const entry *e = entry_of(m, handle);
+    entry *e = entry_of(m, handle);
     if (e)
         order(m, e, what);
     pthread_mutex_unlock(&m->lock);
@@ -314,6 +338,9 @@ static void send_waiting(sl_minder *m, sl_minder_link *link) {
     sl_err err = flush(m, link);
     if (err != SL_OK && err != SL_ERR_AGAIN && err != SL_ERR_CLOSED) { /* closed: poll will tell */
         sl_minder_frame *frame = sl_minder_link_pop(link);
+        for (sl_minder_frame *next = link->first; next; next = next->next)
+            if (next->request.after == frame->request.handle)
+                next->request.after = frame->request.after;
         failed = entry_of(m, frame->request.handle);
         failed = failed && !failed->sent ? failed : NULL;
         sl_minder_frame_destroy(frame);

@@ -126,14 +126,16 @@ static void start(const sl_spawner *s, command *c) {
     free(arrays);
 }
 
-static void take_back(command *c, sl_process_status status, const char *why) {
+/* What waited for it waits for what it waited for: its turn has not come any nearer. */
+static void take_back(sl_spawner *s, command *c, sl_process_status status, const char *why) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->commands[i].stage == WAITING && s->commands[i].after == c->reply.handle)
+            s->commands[i].after = c->after;
     drop_spec(c);
     end_unstarted(c, status, -1, why);
 }
 
 static void stop(command *c, sl_process_status why) {
-    if (c->stage == WAITING)
-        take_back(c, why, "cancelled before it started");
     if (c->stage != RUNNING)
         return;
     c->ending = why;
@@ -210,10 +212,12 @@ static sl_err obey(sl_spawner *s, const sl_spawner_request *request, unsigned ch
     command *c = by_handle(s, request->handle);
     if (request->order == SL_SPAWNER_RUN && !c)
         return run(s, request, spec, stdin_fd);
-    if (request->order == SL_SPAWNER_CANCEL && c)
+    if (request->order == SL_SPAWNER_CANCEL && c && c->stage == WAITING)
+        take_back(s, c, SL_PROCESS_CANCELLED, "cancelled before it started");
+    else if (request->order == SL_SPAWNER_CANCEL && c)
         stop(c, SL_PROCESS_CANCELLED);
     else if (request->order == SL_SPAWNER_RECALL && c && c->stage == WAITING)
-        take_back(c, SL_PROCESS_WITHDRAWN, "");
+        take_back(s, c, SL_PROCESS_WITHDRAWN, "");
     free(spec);
     if (stdin_fd >= 0)
         close(stdin_fd);
