@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "actors/executor/minder_link.h"
+#include "actors/executor/minder_orphans.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
@@ -109,6 +110,8 @@ static void finish_all(sl_minder *m, uint32_t link, where at, const sl_process_r
 static void lose(sl_minder *m, uint32_t link) {
     sl_process_result result = {.status = SL_PROCESS_LOST, .exit_code = -1};
     const sl_process_result withdrawn = {.status = SL_PROCESS_WITHDRAWN, .exit_code = -1};
+    /* Before anybody hears of the loss, and may run a command again. The pid is this thread's. */
+    unsigned orphans = sl_minder_kill_orphans(m->links[link].pid);
     pthread_mutex_lock(&m->lock);
     int pid = (int)m->links[link].pid, status = sl_minder_link_close(&m->links[link]);
     pthread_mutex_unlock(&m->lock);
@@ -117,7 +120,8 @@ static void lose(sl_minder *m, uint32_t link) {
              "its spawner (process %d) ended with %s %d: how the command ended is not known", pid,
              WIFSIGNALED(status) ? "signal" : "exit code",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    sl_warn("executor", "spawner lost, pid %d status %d", pid, status);
+    sl_warn("executor", "spawner lost, pid %d status %d; %u processes it left were killed", pid,
+            status, orphans);
     finish_all(m, link, WAITING, &withdrawn);
     finish_all(m, link, SENT, &result);
 }

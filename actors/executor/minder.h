@@ -4,8 +4,8 @@
  * share the commands: starting one blocks its spawner until the program is loaded, so several
  * start several at a time. The minder has one thread: it starts spawners and receives every result.
  * If the node dies in whatever way, its spawners kill all they run. If a spawner alone is killed,
- * its commands end as SL_PROCESS_LOST, their processes may go on, and the next command gets a new
- * spawner. */
+ * what it ran is killed, all but processes that cleaned their environment, then its commands end as
+ * SL_PROCESS_LOST, and the next command gets a new spawner. */
 #ifndef SL_ACTORS_EXECUTOR_MINDER_H
 #define SL_ACTORS_EXECUTOR_MINDER_H
 
