@@ -50,10 +50,10 @@ typedef struct sl_run {
     struct sl_run *before; /* ahead: the run, perhaps ahead itself, whose grant it will have */
     struct sl_run *after;  /* the run that will have this one's grant */
     sl_attempts attempts;
-    sl_grant grant; /* ahead: nothing but the amounts it will have */
+    sl_grant grant;    /* ahead: nothing but the amounts it will have */
     uint64_t since_ns; /* it runs, or waits ahead */
     bool recalled;     /* ahead, and asked back: its place is promised to it */
-    bool on_loop; /* functions so short that they run on the loop itself */
+    bool on_loop;      /* functions so short that they run on the loop itself */
     sl_minder_handle handle;
     sl_process_result process;
     uint64_t trace_start;
@@ -76,8 +76,8 @@ struct sl_executor {
     sl_attempts ended;   /* results that have not left */
     sl_attempts refused; /* and refusals: of these only owner, task, attempt and refusal count */
     sl_run *running;
-    sl_run *ahead;             /* commands that spawners have, and that hold no grant yet */
-    uint32_t running_count;    /* attempts started and not ended */
+    sl_run *ahead;          /* commands that spawners have, and that hold no grant yet */
+    uint32_t running_count; /* attempts started and not ended */
     uint32_t ahead_count, recalled_count;
     sl_grant_request promised; /* kept free for those recalled */
     sl_function_pace *paces;

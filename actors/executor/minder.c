@@ -86,8 +86,7 @@ static void finish(sl_minder *m, entry *e, const sl_process_result *result) {
 typedef enum where { UNSENT, SENT, WAITING /* sent, for another's end */ } where;
 
 static bool is_of(const entry *e, uint32_t link, where at) {
-    return e->done && e->link == link && e->sent == (at != UNSENT) &&
-           (at != WAITING || e->before);
+    return e->done && e->link == link && e->sent == (at != UNSENT) && (at != WAITING || e->before);
 }
 
 static entry *find_of_link(sl_minder *m, uint32_t link, where at) {
@@ -380,8 +379,7 @@ static bool look(sl_minder *m, int *timeout_ms) {
     m->fds[0] = (struct pollfd){.fd = m->wake, .events = POLLIN};
     for (uint32_t i = 0; i < m->link_count; i++) {
         const sl_minder_link *link = &m->links[i];
-        m->fds[i + 1] = (struct pollfd){.fd = link->socket,
-                                        .events = link->first ? POLLOUT : 0};
+        m->fds[i + 1] = (struct pollfd){.fd = link->socket, .events = link->first ? POLLOUT : 0};
         if (link->socket < 0 && link->first)
             *timeout_ms = 0;
     }

@@ -49,11 +49,11 @@ void sl_minder_destroy(sl_minder *minder);
 sl_err sl_minder_run(sl_minder *minder, const sl_process_spec *spec, sl_minder_done done,
                      void *context, sl_minder_handle *handle) SL_CHECKED;
 
-/* The same for a command that starts when the command `before` has ended, on whose spawner it waits:
- * that starts it in the same instant, no thread is woken between the two. `before` may itself come
- * after another; if it leaves without having started, its place in the row closes. Its `done` comes
- * before this one's. SL_ERR_NOT_FOUND: `before` is done, or cancelled or asked back before it
- * started; SL_ERR_EXISTS: another command comes after it. */
+/* The same for a command that starts when the command `before` has ended, on whose spawner it
+ * waits: that starts it in the same instant, no thread is woken between the two. `before` may
+ * itself come after another; if it leaves without having started, its place in the row closes. Its
+ * `done` comes before this one's. SL_ERR_NOT_FOUND: `before` is done, or cancelled or asked back
+ * before it started; SL_ERR_EXISTS: another command comes after it. */
 sl_err sl_minder_run_after(sl_minder *minder, sl_minder_handle before, const sl_process_spec *spec,
                            sl_minder_done done, void *context, sl_minder_handle *handle) SL_CHECKED;
 

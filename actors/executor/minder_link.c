@@ -46,8 +46,8 @@ static int spawn(const char *path, int socket, int bell, pid_t *pid) {
     return failed;
 }
 
-/* A copy away from the numbers the spawner has them by: dup2 of a descriptor onto itself would leave
- * it close-on-exec. */
+/* A copy away from the numbers the spawner has them by: dup2 of a descriptor onto itself would
+ * leave it close-on-exec. */
 static int copy_high(int fd) {
     return fcntl(fd, F_DUPFD_CLOEXEC, SPAWNER_BELL + 1);
 }

@@ -4,16 +4,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "actors/executor/spawner/strays.h"
 
-enum { PASSES_MOST = 50, ENVIRONMENT_BYTES = 256 << 10 };
+enum { PASSES_MOST = 50, ENVIRONMENT_BYTES = 256 << 10, DEATH_MS = 200 };
 
 /* One that is about to exec shows no environment for a moment: the next pass sees it. */
 static bool has_mark(const char *pid, const char *mark, char *bytes) {
@@ -33,15 +35,29 @@ static bool has_mark(const char *pid, const char *mark, char *bytes) {
     return false;
 }
 
+/* Waits until it is dead, not only told to be: what it had open is closed. */
+static bool kill_one(pid_t pid) {
+    int file = -1;
+#ifdef SYS_pidfd_open
+    file = (int)syscall(SYS_pidfd_open, pid, 0);
+#endif
+    bool killed = kill(pid, SIGKILL) == 0;
+    struct pollfd end = {.fd = file, .events = POLLIN};
+    if (file >= 0) {
+        poll(&end, 1, killed ? DEATH_MS : 0);
+        close(file);
+    }
+    return killed;
+}
+
 static unsigned kill_marked(const char *mark, char *bytes) {
     unsigned killed = 0;
     DIR *directory = opendir("/proc");
     for (struct dirent *entry; directory && (entry = readdir(directory));) {
-        pid_t pid = isdigit((unsigned char)entry->d_name[0])
-                        ? (pid_t)strtol(entry->d_name, NULL, 10)
-                        : 0;
+        pid_t pid =
+            isdigit((unsigned char)entry->d_name[0]) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
         if (pid > 1 && has_mark(entry->d_name, mark, bytes))
-            killed += kill(pid, SIGKILL) == 0;
+            killed += kill_one(pid);
     }
     if (directory)
         closedir(directory);

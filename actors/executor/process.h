@@ -75,7 +75,8 @@ typedef struct sl_process_result {
     char message[SL_PROCESS_MESSAGE_MAX_BYTES + 1]; /* "" or a sentence for the user */
 } sl_process_result;
 
-/* "exited", "signalled", "timed_out", "cancelled", "could_not_start", "lost", "withdrawn". Static storage. */
+/* "exited", "signalled", "timed_out", "cancelled", "could_not_start", "lost", "withdrawn". Static
+ * storage. */
 const char *sl_process_status_name(sl_process_status status);
 
 /* SL_ERR_INVALID when `spec` lacks a command, or names a cpu out of bounds or a bad variable. */

@@ -370,7 +370,8 @@ TEST(nothing_of_a_killed_spawner_goes_on) {
     sl_minder *m = minder_of(1);
     char *parent = sl_test_path("orphans"), script[400];
     REQUIRE(m);
-    snprintf(script, sizeof script, "setsid sleep 300 & echo $! > %s; echo $PPID; exec sleep 300", parent);
+    snprintf(script, sizeof script, "setsid sleep 300 & echo $! > %s; echo $PPID; exec sleep 300",
+             parent);
     char *out = sl_test_path("parent");
     const sl_process_spec spec = {.argv = SHELL(script), .stdout_path = out};
     unlink(out), unlink(parent);

@@ -1,7 +1,8 @@
 /* starlane-spawner: runs a node's commands as its child processes, and ends with the node.
  *
- * Started by minder.c with the socket as descriptor 3 and an eventfd to ring after each reply as 4; not for use by hand. It is small on purpose:
- * its own memory is the least that a command's peak memory can show. */
+ * Started by minder.c with the socket as descriptor 3 and an eventfd to ring after each reply as 4;
+ * not for use by hand. It is small on purpose: its own memory is the least that a command's peak
+ * memory can show. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
