@@ -75,7 +75,7 @@ unsigned sl_minder_kill_orphans(pid_t spawner) {
         quiet = now ? 0 : quiet + 1;
         again = quiet < 2;
         if (again)
-            usleep(1000);
+            poll(NULL, 0, 1);
     }
     free(bytes);
     return killed;
