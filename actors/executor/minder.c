@@ -15,6 +15,7 @@
 #include "actors/executor/minder_orphans.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/thread.h"
 
 typedef struct entry {
     sl_minder_done done; /* NULL: free */
@@ -404,16 +405,6 @@ static void *mind(void *argument) {
     }
 }
 
-/* The thread takes no signal: those are the program's. */
-static sl_err start_thread(sl_minder *m) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&m->thread, NULL, mind, m);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? sl_fail(SL_ERR_IO, "cannot start the minder: %s", strerror(failed)) : SL_OK;
-}
-
 static void release(sl_minder *m) {
     for (uint32_t i = 0; m->links && i < m->link_count; i++) {
         sl_minder_link_close(&m->links[i]);
@@ -470,7 +461,7 @@ sl_err sl_minder_create(const sl_minder_options *options, sl_minder **minder) {
     if (err == SL_OK)
         err = make_tables(m);
     if (err == SL_OK)
-        err = start_thread(m);
+        err = sl_thread_start(&m->thread, mind, m);
     if (err != SL_OK) {
         release(m);
         return err;

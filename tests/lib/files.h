@@ -9,7 +9,8 @@ static inline char *sl_test_path(const char *name) {
     static char paths[8][256];
     static int next;
     char *path = paths[next++ % 8];
-    snprintf(path, 256, "%s/%s", sl_test_dir(), name);
+    if (snprintf(path, 256, "%s/%s", sl_test_dir(), name) >= 256)
+        sl_test_fail(__FILE__, __LINE__, "too long a path: %s", path);
     return path;
 }
 
