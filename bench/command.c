@@ -166,8 +166,12 @@ static void end_to_end(bench *b) {
 void bench_command(bench *b) {
     if (b->ranks > 1)
         return;
-    beside_others(b, 1);
-    beside_others(b, 4);
-    with_large_launcher(b, 4);
-    end_to_end(b);
+    if (bench_wants(b, "1 at once"))
+        beside_others(b, 1);
+    if (bench_wants(b, "4 at once"))
+        beside_others(b, 4);
+    if (bench_wants(b, "1 GiB resident in the launcher"))
+        with_large_launcher(b, 4);
+    if (bench_wants(b, "`starlane run --shell` of 1000 `true`, whole"))
+        end_to_end(b);
 }

@@ -5,10 +5,11 @@
 #include "mpi/deaths.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "runtime/thread.h"
 
 static void look(sl_mpi_deaths *deaths) {
     for (uint32_t i = 0; i < deaths->count; i++) {
@@ -29,15 +30,6 @@ static void *watch(void *argument) {
     return NULL;
 }
 
-static bool thread_start(sl_mpi_deaths *deaths) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-    bool started = pthread_create(&deaths->thread, NULL, watch, deaths) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
 void sl_mpi_deaths_watch(sl_mpi_deaths *deaths, const sl_mpi_host *host, void (*wake)(void *),
                          void *context) {
     *deaths = (sl_mpi_deaths){.stop = -1, .count = host->count, .wake = wake, .context = context};
@@ -52,7 +44,7 @@ void sl_mpi_deaths_watch(sl_mpi_deaths *deaths, const sl_mpi_host *host, void (*
         deaths->watched[i] = (struct pollfd){.fd = i == host->self ? -1 : host->neighbours[i].pidfd,
                                              .events = POLLIN};
     deaths->watched[host->count] = (struct pollfd){.fd = deaths->stop, .events = POLLIN};
-    deaths->running = thread_start(deaths);
+    deaths->running = sl_thread_start(&deaths->thread, watch, deaths) == SL_OK;
 }
 
 void sl_mpi_deaths_close(sl_mpi_deaths *deaths) {

@@ -1,16 +1,15 @@
 #include "mpi/watchdog.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/thread.h"
 
 static void *watch(void *argument) {
     sl_mpi_watchdog *w = argument;
-    uint64_t until = sl_clock_now_ns() + w->timeout_s * SL_NS_PER_S;
-    struct timespec deadline = {(time_t)(until / SL_NS_PER_S), (long)(until % SL_NS_PER_S)};
+    struct timespec deadline = sl_cond_deadline(w->timeout_s * SL_NS_PER_S);
     int code = 0;
     pthread_mutex_lock(&w->lock);
     while (!w->over && code != ETIMEDOUT)
@@ -27,13 +26,9 @@ static void *watch(void *argument) {
 void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s,
                            int exit_code) {
     *w = (sl_mpi_watchdog){.timeout_s = timeout_s, .exit_code = exit_code, .what = what};
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    sl_cond_init(&w->changed);
     pthread_mutex_init(&w->lock, NULL);
-    w->running = pthread_create(&w->thread, NULL, watch, w) == 0;
+    w->running = sl_thread_start(&w->thread, watch, w) == SL_OK;
     if (!w->running)
         sl_warn("mpi", "no thread to watch over %s", what);
 }

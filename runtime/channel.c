@@ -277,7 +277,7 @@ static bool takes_messages(const sl_node *node, uint32_t peer) {
     return channel->state == SL_PEER_LIVE && !channel->goodbye_sent;
 }
 
-static sl_err sendable(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
+static sl_err sendable(const sl_node *node, sl_addr to, const sl_message_type *type) {
     if (type->lane == SL_LANE_LOCAL)
         return sl_fail(SL_ERR_INTERNAL, "%s carries pointers and cannot leave the node",
                        type->record.name);
@@ -285,7 +285,7 @@ static sl_err sendable(sl_node *node, sl_addr to, const sl_message_type *type, c
         return sl_fail(SL_ERR_DEAD, "the network has no node %u", to.node);
     if (!takes_messages(node, to.node))
         return sl_fail(SL_ERR_DEAD, "node %u is gone", to.node);
-    return sl_record_check(&type->record, body);
+    return SL_OK;
 }
 
 /* The short way of most messages: nothing to check but the window, no bulk data, surely a frame's.
@@ -311,13 +311,13 @@ static bool is_short_flat(const sl_message_type *type) {
     return type->record.flat && type->record.bytes <= FLAT_MOST && type->lane != SL_LANE_LOCAL;
 }
 
-sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
-                       const void *body) {
-    if (is_short_flat(type) && to.node < node->transport->count && takes_messages(node, to.node))
-        return send_flat(node, from, to, type, body);
-    SL_TRY(sendable(node, to, type, body));
+static __attribute__((noinline)) sl_err send_deep(sl_node *node, sl_addr from, sl_addr to,
+                                                  const sl_message_type *type, const void *body) {
+    SL_TRY(sendable(node, to, type));
     sl_channel *channel = &node->channels.peers[to.node];
-    size_t body_bytes = sl_record_wire_bytes(&type->record, body);
+    sl_record_size size;
+    SL_TRY(sl_record_survey(&type->record, body, &size));
+    size_t body_bytes = size.wire_bytes;
     if (body_bytes > SL_MESSAGE_MAX_BYTES)
         return sl_fail(SL_ERR_TOO_LARGE, "%s: %zu bytes", type->record.name, body_bytes);
     uint32_t transfers = 0;
@@ -336,6 +336,13 @@ sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message
     sl_metric_add(node->metrics, SL_METRIC_messages_sent, 1);
     return fits ? send_in_frame(node, from, to, type, body, body_bytes)
                 : send_as_bulk(node, from, to, type, body, body_bytes);
+}
+
+sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
+                       const void *body) {
+    if (is_short_flat(type) && to.node < node->transport->count && takes_messages(node, to.node))
+        return send_flat(node, from, to, type, body);
+    return send_deep(node, from, to, type, body);
 }
 
 /* ---- flushing ---- */

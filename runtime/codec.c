@@ -1,10 +1,10 @@
 /* Design notes
- * Scalars are taken in runs (sl_step), so that a record costs a few copies, however many fields it
- * has.
- *
+ * A record's fields are compiled to steps when it is defined, so that neighbouring scalars are one
+ * copy and the walks below look at nothing else.
  * Decoding is two walks over the wire data. measure() trusts nothing: it checks every length
  * against what is left and against the field's bound, and adds up the memory. decode() then runs
  * over data that is known to be whole. Nothing is allocated for a frame that turns out to be bad.
+ * Walks return where they stand, NULL for a fault: positions then stay in registers.
  */
 #include "runtime/record.h"
 
@@ -14,7 +14,7 @@
 enum blob_tag { BLOB_NONE, BLOB_INLINE, BLOB_TRANSFER, BLOB_TAGS };
 enum { TRANSFER_WIRE_BYTES = 1 + 8 + 8, INLINE_HEAD_BYTES = 1 + 4 };
 
-/* ---- encode ---- */
+/* ---- survey ---- */
 
 static size_t blob_wire_bytes(const sl_blob *blob) {
     if (!blob)
@@ -23,50 +23,86 @@ static size_t blob_wire_bytes(const sl_blob *blob) {
                                                : TRANSFER_WIRE_BYTES;
 }
 
-static size_t list_wire_bytes(const sl_field *field, const sl_list *list) {
-    if (field->record->flat)
-        return 4 + (size_t)list->count * field->record->bytes;
-    size_t bytes = 4;
-    const uint8_t *item = list->items;
-    for (uint32_t i = 0; i < list->count; i++, item += field->record->bytes)
-        bytes += sl_record_wire_bytes(field->record, item);
-    return bytes;
+static __attribute__((cold, noinline)) const sl_step *over(const sl_record *record,
+                                                           const sl_step *step, uint32_t length) {
+    (void)sl_fail(SL_ERR_TOO_LARGE, "%s.%s: %u is over the bound of %u", record->name,
+                  step->field->name, length, step->bytes);
+    return step;
 }
 
-static size_t field_wire_bytes(const sl_field *field, const void *at) {
-    switch (field->kind) {
-    case SL_KIND_TEXT:
-        return 4 + (size_t)((const sl_text *)at)->bytes;
-    case SL_KIND_BYTES:
-        return 4 + (size_t)((const sl_bytes *)at)->bytes;
-    case SL_KIND_LIST:
-        return list_wire_bytes(field, at);
-    default:
-        return blob_wire_bytes(*(sl_blob *const *)at);
+/* Adds what lies behind the structs. Returns the step that is over its bound, or NULL; not `strict`
+ * walks on. */
+static const sl_step *survey(const sl_record *record, const uint8_t *body, size_t count,
+                             bool strict, sl_record_size *size) {
+    size_t wire = count * record->wire_least, memory = 0;
+    for (const uint8_t *end = body + count * record->bytes; body < end; body += record->bytes) {
+        SL_EACH_TAIL(step, record) {
+            const void *at = sl_step_of(step, body);
+            if (step->kind == SL_STEP_BLOB) {
+                wire += blob_wire_bytes(*(sl_blob *const *)at) - 1;
+                continue;
+            }
+            const sl_list *list = at; /* texts and bytes begin alike */
+            uint32_t length = list->count;
+            if (length > step->bytes && strict)
+                return over(record, step, length);
+            if (step->kind != SL_STEP_LIST) {
+                wire += length;
+                memory += sl_align8((size_t)length + (step->kind == SL_STEP_TEXT));
+                continue;
+            }
+            memory += sl_align8((size_t)length * step->record->bytes);
+            if (!step->record->tail_count || !length) {
+                wire += (size_t)length * step->record->wire_least;
+                continue;
+            }
+            const sl_step *fault = survey(step->record, list->items, length, strict, size);
+            if (fault)
+                return fault;
+        }
     }
+    size->wire_bytes += wire;
+    size->memory_bytes += memory;
+    return NULL;
+}
+
+static sl_record_size sizes_of(const sl_record *record, const void *body) {
+    sl_record_size size = {0, record->flat ? record->bytes : sl_align8(record->bytes)};
+    (void)survey(record, body, 1, false, &size);
+    return size;
+}
+
+sl_err sl_record_survey(const sl_record *record, const void *body, sl_record_size *size) {
+    *size = (sl_record_size){0, record->flat ? record->bytes : sl_align8(record->bytes)};
+    return survey(record, body, 1, true, size) ? SL_ERR_TOO_LARGE : SL_OK;
+}
+
+sl_err sl_record_check(const sl_record *record, const void *body) {
+    sl_record_size size;
+    return sl_record_survey(record, body, &size);
 }
 
 size_t sl_record_wire_bytes(const sl_record *record, const void *body) {
-    if (record->flat)
-        return record->bytes;
-    size_t bytes = 0;
-    SL_EACH_STEP(step, record) {
-        bytes += step->bytes ? step->bytes
-                             : field_wire_bytes(step->field, sl_field_of(step->field, body));
-    }
-    return bytes;
+    return record->tail_count ? sizes_of(record, body).wire_bytes : record->wire_least;
 }
 
-static uint8_t *put(uint8_t *out, const void *data, size_t bytes) {
+size_t sl_record_memory_bytes(const sl_record *record, const void *body) {
+    return sizes_of(record, body).memory_bytes;
+}
+
+/* ---- encode ---- */
+
+static inline uint8_t *put(uint8_t *out, const void *data, size_t bytes) {
     sl_copy_short(out, data, bytes);
     return out + bytes;
 }
 
-static uint8_t *put_u32(uint8_t *out, uint32_t value) {
-    return put(out, &value, sizeof value);
+static inline uint8_t *put_u32(uint8_t *out, uint32_t value) {
+    memcpy(out, &value, sizeof value);
+    return out + sizeof value;
 }
 
-static uint8_t *put_blob(uint8_t *out, const sl_field *field, const sl_blob *blob,
+static uint8_t *put_blob(uint8_t *out, const sl_step *step, const sl_blob *blob,
                          sl_blob_parts *parts) {
     if (!blob) {
         *out++ = BLOB_NONE;
@@ -78,168 +114,195 @@ static uint8_t *put_blob(uint8_t *out, const sl_field *field, const sl_blob *blo
     }
     assert(parts); /* NULL for a list's records, and sl_message_define() admits no blob there */
     sl_blob_part *part = &parts->part[parts->count++];
-    *part = (sl_blob_part){field->offset, parts->next_id++, blob->bytes};
+    *part = (sl_blob_part){step->offset, parts->next_id++, blob->bytes};
     *out++ = BLOB_TRANSFER;
     return put(put(out, &part->id, 8), &part->bytes, 8);
 }
 
-static uint8_t *put_list(uint8_t *out, const sl_field *field, const sl_list *list) {
-    out = put_u32(out, list->count);
-    if (field->record->flat)
-        return put(out, list->items, (size_t)list->count * field->record->bytes);
-    const uint8_t *item = list->items;
-    for (uint32_t i = 0; i < list->count; i++, item += field->record->bytes)
-        out = sl_record_encode(field->record, item, out, NULL);
+static uint8_t *put_records(const sl_record *record, const uint8_t *body, size_t count,
+                            uint8_t *out, sl_blob_parts *parts) {
+    if (record->flat || !count) /* an empty list may have no items to point to */
+        return put(out, body, count * record->bytes);
+    for (const uint8_t *end = body + count * record->bytes; body < end; body += record->bytes) {
+        SL_EACH_STEP(step, record) {
+            const void *at = sl_step_of(step, body);
+            const sl_bytes *bytes = at; /* texts and lists begin alike */
+            switch (step->kind) {
+            case SL_STEP_RUN:
+                out = put(out, at, step->bytes);
+                break;
+            case SL_STEP_BOOL:
+                *out++ = *(const bool *)at;
+                break;
+            case SL_STEP_TEXT:
+            case SL_STEP_BYTES:
+                out = put(put_u32(out, bytes->bytes), bytes->data, bytes->bytes);
+                break;
+            case SL_STEP_LIST:
+                out = put_records(step->record, bytes->data, bytes->bytes,
+                                  put_u32(out, bytes->bytes), NULL);
+                break;
+            case SL_STEP_BLOB:
+                out = put_blob(out, step, *(sl_blob *const *)at, parts);
+            }
+        }
+    }
     return out;
 }
 
 uint8_t *sl_record_encode(const sl_record *record, const void *body, uint8_t *out,
                           sl_blob_parts *parts) {
-    if (record->flat)
-        return put(out, body, record->bytes);
-    SL_EACH_STEP(step, record) {
-        const sl_field *field = step->field;
-        const void *at = sl_field_of(field, body);
-        if (step->bytes)
-            out = put(out, at, step->bytes);
-        else if (field->kind == SL_KIND_LIST)
-            out = put_list(out, field, at);
-        else if (field->kind == SL_KIND_BLOB)
-            out = put_blob(out, field, *(sl_blob *const *)at, parts);
-        else
-            out = put(put_u32(out, ((const sl_bytes *)at)->bytes), ((const sl_bytes *)at)->data,
-                      ((const sl_bytes *)at)->bytes);
-    }
-    return out;
+    return put_records(record, body, 1, out, parts);
 }
 
 /* ---- measure ---- */
 
-typedef struct reader {
-    const uint8_t *at;
-    const uint8_t *end;
-} reader;
-
-static size_t left(const reader *in) {
-    return (size_t)(in->end - in->at);
+static __attribute__((cold, noinline)) const uint8_t *cut(const sl_record *record,
+                                                          const sl_field *field) {
+    (void)sl_fail(SL_ERR_DECODE, "%s.%s: the data ends too early", record->name, field->name);
+    return NULL;
 }
 
-static sl_err cut(const sl_record *record, const sl_field *field) {
-    return sl_fail(SL_ERR_DECODE, "%s.%s: the data ends too early", record->name, field->name);
-}
-
-static uint32_t take_u32(reader *in) {
-    uint32_t value;
-    memcpy(&value, in->at, 4);
-    in->at += 4;
-    return value;
-}
-
-static uint64_t take_u64(reader *in) {
-    uint64_t value;
-    memcpy(&value, in->at, 8);
-    in->at += 8;
-    return value;
-}
-
-static sl_err measure_length(reader *in, const sl_record *record, const sl_field *field,
-                             uint32_t *length) {
-    if (left(in) < 4)
-        return cut(record, field);
-    *length = take_u32(in);
-    if (*length > field->bound)
-        return sl_fail(SL_ERR_DECODE, "%s.%s: %u is over the bound of %u", record->name,
-                       field->name, *length, field->bound);
-    return SL_OK;
-}
-
-static sl_err measure_content(reader *in, const sl_record *record, const sl_field *field,
-                              size_t *memory) {
-    uint32_t length;
-    SL_TRY(measure_length(in, record, field, &length));
-    if (left(in) < length)
-        return cut(record, field);
-    in->at += length;
-    *memory += sl_align8((size_t)length + (field->kind == SL_KIND_TEXT));
-    return SL_OK;
-}
-
-static sl_err measure_blob(reader *in, const sl_record *record, const sl_field *field) {
-    if (left(in) < 1)
-        return cut(record, field);
-    uint8_t tag = *in->at++;
-    if (tag == BLOB_NONE)
-        return SL_OK;
-    if (tag >= BLOB_TAGS)
-        return sl_fail(SL_ERR_DECODE, "%s.%s: no blob has the tag %u", record->name, field->name,
-                       tag);
-    size_t head = tag == BLOB_INLINE ? 4 : 16;
-    if (left(in) < head)
-        return cut(record, field);
-    if (tag == BLOB_INLINE) {
-        uint32_t bytes = take_u32(in);
-        if (bytes > SL_BLOB_INLINE_BYTES || left(in) < bytes)
-            return cut(record, field);
-        in->at += bytes;
-        return SL_OK;
-    }
-    (void)take_u64(in);
-    if (take_u64(in) > SL_BLOB_MAX_BYTES)
-        return sl_fail(SL_ERR_DECODE, "%s.%s: a blob over the bound", record->name, field->name);
-    return SL_OK;
-}
-
-static sl_err measure_record(reader *in, const sl_record *record, size_t *memory, int depth);
-
-static sl_err measure_list(reader *in, const sl_record *record, const sl_field *field,
-                           size_t *memory, int depth) {
-    uint32_t count;
-    SL_TRY(measure_length(in, record, field, &count));
-    *memory += sl_align8((size_t)count * field->record->bytes);
-    if (field->record->flat) {
-        if (left(in) / field->record->bytes < count)
-            return cut(record, field);
-        in->at += (size_t)count * field->record->bytes;
-        return SL_OK;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        SL_TRY(measure_record(in, field->record, memory, depth + 1));
-    return SL_OK;
-}
-
-/* The field of a run in which the data ends. */
-static sl_err cut_run(const sl_record *record, const sl_field *field, size_t bytes) {
-    while (bytes >= sl_kind_bytes(field->kind))
-        bytes -= sl_kind_bytes((field++)->kind);
+/* Which of a run's fields the data does not reach. */
+static __attribute__((cold, noinline)) const uint8_t *cut_run(const sl_record *record,
+                                                              const sl_step *step, size_t left) {
+    const sl_field *field = step->field;
+    for (; left >= sl_kind_bytes(field->kind); field++)
+        left -= sl_kind_bytes(field->kind);
     return cut(record, field);
 }
 
-static inline sl_err measure_run(reader *in, const sl_record *record, const sl_step *step) {
-    if (left(in) < step->bytes)
-        return cut_run(record, step->field, left(in));
-    if (step->field->kind == SL_KIND_BOOL && *in->at > 1)
-        return sl_fail(SL_ERR_DECODE, "%s.%s: %u is no truth value", record->name,
-                       step->field->name, *in->at);
-    in->at += step->bytes;
-    return SL_OK;
+static __attribute__((cold, noinline)) const uint8_t *
+unfit(const sl_record *record, const sl_step *step, uint32_t value, const char *why) {
+    (void)sl_fail(SL_ERR_DECODE, "%s.%s: %u is %s", record->name, step->field->name, value, why);
+    return NULL;
+}
+
+static __attribute__((cold, noinline)) const uint8_t *
+too_long(const sl_record *record, const sl_step *step, uint32_t length) {
+    (void)sl_fail(SL_ERR_DECODE, "%s.%s: %u is over the bound of %u", record->name,
+                  step->field->name, length, step->bytes);
+    return NULL;
+}
+
+static __attribute__((cold, noinline)) const uint8_t *too_deep(const sl_record *record) {
+    (void)sl_fail(SL_ERR_DECODE, "%s: lists nest too deep", record->name);
+    return NULL;
+}
+
+static inline uint32_t get_u32(const uint8_t *at) {
+    uint32_t value;
+    memcpy(&value, at, 4);
+    return value;
+}
+
+static inline uint64_t get_u64(const uint8_t *at) {
+    uint64_t value;
+    memcpy(&value, at, 8);
+    return value;
+}
+
+static inline size_t left(const uint8_t *at, const uint8_t *end) {
+    return (size_t)(end - at);
+}
+
+/* A length within the field's bound; NULL when it is not, or is cut. */
+static inline const uint8_t *measure_length(const uint8_t *at, const uint8_t *end,
+                                            const sl_record *record, const sl_step *step,
+                                            uint32_t *length) {
+    if (left(at, end) < 4)
+        return cut(record, step->field);
+    *length = get_u32(at);
+    if (*length > step->bytes)
+        return too_long(record, step, *length);
+    return at + 4;
+}
+
+static const uint8_t *measure_blob(const uint8_t *at, const uint8_t *end, const sl_record *record,
+                                   const sl_step *step) {
+    if (left(at, end) < 1)
+        return cut(record, step->field);
+    uint8_t tag = *at++;
+    if (tag == BLOB_NONE)
+        return at;
+    if (tag >= BLOB_TAGS)
+        return unfit(record, step, tag, "no tag of a blob");
+    size_t head = tag == BLOB_INLINE ? 4 : 16;
+    if (left(at, end) < head)
+        return cut(record, step->field);
+    if (tag == BLOB_TRANSFER)
+        return get_u64(at + 8) > SL_BLOB_MAX_BYTES
+                   ? unfit(record, step, tag, "the tag of a blob over the bound")
+                   : at + 16;
+    uint32_t bytes = get_u32(at);
+    at += 4;
+    if (bytes > SL_BLOB_INLINE_BYTES || left(at, end) < bytes)
+        return cut(record, step->field);
+    return at + bytes;
+}
+
+static const uint8_t *measure_records(const uint8_t *at, const uint8_t *end,
+                                      const sl_record *record, size_t count, size_t *memory,
+                                      int depth);
+
+static const uint8_t *measure_list(const uint8_t *at, const uint8_t *end, const sl_record *record,
+                                   const sl_step *step, size_t *memory, int depth) {
+    uint32_t count = 0;
+    at = measure_length(at, end, record, step, &count);
+    if (!at)
+        return NULL;
+    *memory += sl_align8((size_t)count * step->record->bytes);
+    if (!step->record->flat)
+        return measure_records(at, end, step->record, count, memory, depth + 1);
+    if (left(at, end) / step->record->bytes < count)
+        return cut(record, step->field);
+    return at + (size_t)count * step->record->bytes;
 }
 
 /* Adds the tails only: the caller has counted the structs. */
-static sl_err measure_record(reader *in, const sl_record *record, size_t *memory, int depth) {
-    if (depth > SL_MESSAGE_MAX_DEPTH)
-        return sl_fail(SL_ERR_DECODE, "%s: lists nest too deep", record->name);
-    SL_EACH_STEP(step, record) {
-        const sl_field *field = step->field;
-        if (step->bytes)
-            SL_TRY(measure_run(in, record, step));
-        else if (field->kind == SL_KIND_LIST)
-            SL_TRY(measure_list(in, record, field, memory, depth));
-        else if (field->kind == SL_KIND_BLOB)
-            SL_TRY(measure_blob(in, record, field));
-        else
-            SL_TRY(measure_content(in, record, field, memory));
+static const uint8_t *measure_records(const uint8_t *at, const uint8_t *end,
+                                      const sl_record *record, size_t count, size_t *memory,
+                                      int depth) {
+    if (depth > SL_MESSAGE_MAX_DEPTH && count)
+        return too_deep(record);
+    size_t tails = 0;
+    for (size_t i = 0; i < count; i++) {
+        SL_EACH_STEP(step, record) {
+            uint32_t length = 0;
+            switch (step->kind) {
+            case SL_STEP_RUN:
+                if (left(at, end) < step->bytes)
+                    return cut_run(record, step, left(at, end));
+                at += step->bytes;
+                break;
+            case SL_STEP_BOOL:
+                if (left(at, end) < 1)
+                    return cut(record, step->field);
+                if (*at++ > 1)
+                    return unfit(record, step, at[-1], "no truth value");
+                break;
+            case SL_STEP_TEXT:
+            case SL_STEP_BYTES:
+                at = measure_length(at, end, record, step, &length);
+                if (!at)
+                    return NULL;
+                if (left(at, end) < length)
+                    return cut(record, step->field);
+                at += length;
+                tails += sl_align8((size_t)length + (step->kind == SL_STEP_TEXT));
+                break;
+            case SL_STEP_LIST:
+                at = measure_list(at, end, record, step, memory, depth);
+                break;
+            case SL_STEP_BLOB:
+                at = measure_blob(at, end, record, step);
+            }
+            if (!at)
+                return NULL;
+        }
     }
-    return SL_OK;
+    *memory += tails;
+    return at;
 }
 
 static sl_err wrong_size(const sl_record *record, size_t bytes) {
@@ -255,10 +318,11 @@ sl_err sl_record_measure(const sl_record *record, const uint8_t *wire, size_t by
         *memory_bytes = record->bytes;
         return SL_OK;
     }
-    reader in = {wire, wire + bytes};
     size_t memory = sl_align8(record->bytes);
-    SL_TRY(measure_record(&in, record, &memory, 0));
-    if (in.at != in.end)
+    const uint8_t *end = measure_records(wire, wire + bytes, record, 1, &memory, 0);
+    if (!end)
+        return SL_ERR_DECODE;
+    if (end != wire + bytes)
         return wrong_size(record, bytes);
     *memory_bytes = memory;
     return SL_OK;
@@ -266,89 +330,77 @@ sl_err sl_record_measure(const sl_record *record, const uint8_t *wire, size_t by
 
 /* ---- decode ---- */
 
-static void decode_text(reader *in, sl_text *text, uint8_t **tail) {
-    text->bytes = take_u32(in);
-    sl_copy_short(*tail, in->at, text->bytes);
-    (*tail)[text->bytes] = '\0';
-    text->data = (char *)*tail;
-    *tail += sl_align8((size_t)text->bytes + 1);
-    in->at += text->bytes;
-}
-
-static void decode_bytes(reader *in, sl_bytes *bytes, uint8_t **tail) {
-    bytes->bytes = take_u32(in);
-    sl_copy_short(*tail, in->at, bytes->bytes);
-    bytes->data = *tail;
-    *tail += sl_align8(bytes->bytes);
-    in->at += bytes->bytes;
-}
-
-static sl_err decode_blob(reader *in, const sl_field *field, sl_blob **blob, sl_blob_parts *parts) {
+static const uint8_t *decode_blob(const uint8_t *at, const sl_step *step, sl_blob **blob,
+                                  sl_blob_parts *parts) {
     *blob = NULL;
-    uint8_t tag = *in->at++;
+    uint8_t tag = *at++;
     if (tag == BLOB_INLINE) {
-        uint32_t bytes = take_u32(in);
-        in->at += bytes;
-        return sl_blob_copy(in->at - bytes, bytes, blob);
+        uint32_t bytes = get_u32(at);
+        return sl_blob_copy(at + 4, bytes, blob) == SL_OK ? at + 4 + bytes : NULL;
     }
-    if (tag == BLOB_TRANSFER) {
-        assert(parts); /* as in put_blob() */
-        sl_blob_part *part = &parts->part[parts->count++];
-        part->offset = field->offset;
-        part->id = take_u64(in);
-        part->bytes = take_u64(in);
-    }
-    return SL_OK;
+    if (tag == BLOB_NONE)
+        return at;
+    assert(parts); /* as in put_blob() */
+    parts->part[parts->count++] = (sl_blob_part){step->offset, get_u64(at), get_u64(at + 8)};
+    return at + 16;
 }
 
-static sl_err decode_record(reader *in, const sl_record *record, void *body, uint8_t **tail,
-                            sl_blob_parts *parts);
+static const uint8_t *decode_records(const uint8_t *at, const sl_record *record, uint8_t *body,
+                                     size_t count, uint8_t **tail, sl_blob_parts *parts);
 
-static sl_err decode_list(reader *in, const sl_field *field, sl_list *list, uint8_t **tail) {
-    const sl_record *record = field->record;
-    list->count = take_u32(in);
-    uint8_t *item = *tail;
-    list->items = item;
-    size_t bytes = (size_t)list->count * record->bytes;
-    *tail += sl_align8(bytes);
+/* A text, bytes or a list: they begin alike, with a pointer and a length. */
+static inline const uint8_t *decode_tail(const uint8_t *at, const sl_step *step, sl_bytes *to,
+                                         uint8_t **tail) {
+    uint8_t *data = *tail;
+    to->data = data;
+    to->bytes = get_u32(at);
+    at += 4;
+    if (step->kind == SL_STEP_LIST) {
+        *tail += sl_align8((size_t)to->bytes * step->record->bytes);
+        return decode_records(at, step->record, data, to->bytes, tail, NULL);
+    }
+    sl_copy_short(data, at, to->bytes);
+    size_t room = to->bytes;
+    if (step->kind == SL_STEP_TEXT)
+        data[room++] = '\0';
+    *tail = data + sl_align8(room);
+    return at + to->bytes;
+}
+
+/* Records behind one another at `body`; what they point to goes to the tail. */
+static const uint8_t *decode_records(const uint8_t *at, const sl_record *record, uint8_t *body,
+                                     size_t count, uint8_t **tail, sl_blob_parts *parts) {
     if (record->flat) {
-        sl_copy_short(item, in->at, bytes);
-        in->at += bytes;
-        return SL_OK;
+        sl_copy_short(body, at, count * record->bytes);
+        return at + count * record->bytes;
     }
-    for (uint32_t i = 0; i < list->count; i++, item += record->bytes)
-        SL_TRY(decode_record(in, record, item, tail, NULL));
-    return SL_OK;
-}
-
-static sl_err decode_record(reader *in, const sl_record *record, void *body, uint8_t **tail,
-                            sl_blob_parts *parts) {
-    SL_EACH_STEP(step, record) {
-        const sl_field *field = step->field;
-        void *at = sl_field_in(field, body);
-        if (step->bytes) {
-            sl_copy_short(at, in->at, step->bytes);
-            in->at += step->bytes;
-        } else if (field->kind == SL_KIND_TEXT)
-            decode_text(in, at, tail);
-        else if (field->kind == SL_KIND_BYTES)
-            decode_bytes(in, at, tail);
-        else if (field->kind == SL_KIND_LIST)
-            SL_TRY(decode_list(in, field, at, tail));
-        else
-            SL_TRY(decode_blob(in, field, at, parts));
+    for (uint8_t *end = body + count * record->bytes; body < end; body += record->bytes) {
+        SL_EACH_STEP(step, record) {
+            void *to = sl_step_in(step, body);
+            if (step->kind == SL_STEP_RUN) {
+                sl_copy_short(to, at, step->bytes);
+                at += step->bytes;
+            } else if (step->kind == SL_STEP_BOOL) {
+                *(bool *)to = *at++;
+            } else if (step->kind == SL_STEP_BLOB) {
+                at = decode_blob(at, step, to, parts);
+                if (!at)
+                    return NULL;
+            } else {
+                at = decode_tail(at, step, to, tail);
+                if (!at)
+                    return NULL;
+            }
+        }
     }
-    return SL_OK;
+    return at;
 }
 
 sl_err sl_record_decode(const sl_record *record, const uint8_t *wire, size_t bytes, void *memory,
                         sl_blob_parts *parts) {
-    if (record->flat) {
-        memcpy(memory, wire, record->bytes);
-        return SL_OK;
-    }
-    reader in = {wire, wire + bytes};
-    memset(memory, 0, record->bytes);
+    (void)bytes; /* measured */
+    if (!record->flat)
+        memset(memory, 0, record->bytes);
     uint8_t *tail = (uint8_t *)memory + sl_align8(record->bytes);
-    return decode_record(&in, record, memory, &tail, parts);
+    return decode_records(wire, record, memory, 1, &tail, parts) ? SL_OK : SL_ERR_NO_MEMORY;
 }

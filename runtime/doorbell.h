@@ -24,8 +24,8 @@ void sl_doorbell_disarm(sl_doorbell *bell);
 /* Sleeps until rung since `ticket` was taken, or `timeout_ns` has passed; disarms. */
 void sl_doorbell_sleep(sl_doorbell *bell, uint32_t ticket, uint64_t timeout_ns);
 
-/* Wakes the owner if it is armed, once for each time it armed itself. Call after the work is visible
- * to it. */
+/* Wakes the owner if it is armed, once for each time it armed itself. Call after the work is
+ * visible to it. */
 void sl_doorbell_ring(sl_doorbell *bell);
 
 #endif

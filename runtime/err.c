@@ -43,6 +43,10 @@ sl_err(sl_fail)(sl_err err, const char *format, ...) {
     return err;
 }
 
+void sl_err_clear(void) {
+    detail[0] = '\0';
+}
+
 const char *sl_err_detail(void) {
     return detail;
 }

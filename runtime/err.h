@@ -39,6 +39,9 @@ static inline sl_err sl_err_given(sl_err err, sl_err recorded) {
 }
 #define sl_fail(err, ...) sl_err_given((err), (sl_fail)((err), __VA_ARGS__))
 
+/* Forgets the cause recorded last on this thread. */
+void sl_err_clear(void);
+
 /* The cause recorded last on this thread, or "" — valid until the thread's next sl_fail(). */
 const char *sl_err_detail(void);
 

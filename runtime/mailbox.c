@@ -138,18 +138,6 @@ bool sl_mailbox_put_flat(sl_actor *actor, const sl_message_type *type, sl_addr f
 
 /* ---- sending ---- */
 
-static inline sl_envelope *copy_of(sl_node *node, sl_addr from, const sl_message_type *type,
-                                   const void *body) {
-    const sl_record *record = &type->record;
-    size_t bytes = record->flat ? record->bytes : sl_record_memory_bytes(record, body);
-    sl_envelope *envelope = take(node, type, from, sizeof *envelope + bytes);
-    if (envelope && record->flat)
-        sl_copy_flat(envelope + 1, body, bytes);
-    else if (envelope)
-        sl_record_copy(record, body, envelope + 1);
-    return envelope;
-}
-
 static __attribute__((cold, noinline)) sl_err nobody_there(sl_node *node, sl_addr to) {
     sl_metric_add(node->metrics, SL_METRIC_dead_letters, 1);
     return sl_fail(SL_ERR_DEAD, "no actor lives at %u.%u.%u", to.node, to.slot, to.generation);
@@ -160,6 +148,21 @@ static __attribute__((cold, noinline)) sl_err mailbox_full(sl_node *node, const 
     return sl_fail(SL_ERR_AGAIN, "the mailbox of %s is full", actor->actor_class->name);
 }
 
+/* Apart, so that the short way of most messages needs no more than it does. */
+static __attribute__((noinline)) sl_err deliver_deep(sl_node *node, sl_addr from, sl_actor *actor,
+                                                     const sl_message_type *type,
+                                                     const void *body) {
+    sl_record_size size;
+    SL_TRY(sl_record_survey(&type->record, body, &size));
+    sl_envelope *envelope = take(node, type, from, sizeof *envelope + size.memory_bytes);
+    if (!envelope)
+        return SL_ERR_NO_MEMORY;
+    sl_record_copy(&type->record, body, envelope + 1);
+    sl_metric_add(node->metrics, SL_METRIC_messages_local, 1);
+    put(actor, envelope);
+    return SL_OK;
+}
+
 static inline sl_err deliver(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                              const void *body) {
     sl_actor *actor = sl_actor_find(node, to);
@@ -168,10 +171,11 @@ static inline sl_err deliver(sl_node *node, sl_addr from, sl_addr to, const sl_m
     if (type->lane == SL_LANE_DATA && actor->waiting >= sl_mailbox_limit(actor))
         return mailbox_full(node, actor);
     if (!type->record.flat)
-        SL_TRY(sl_record_check(&type->record, body));
-    sl_envelope *envelope = copy_of(node, from, type, body);
+        return deliver_deep(node, from, actor, type, body);
+    sl_envelope *envelope = take(node, type, from, sizeof *envelope + type->record.bytes);
     if (!envelope)
         return SL_ERR_NO_MEMORY;
+    sl_copy_flat(envelope + 1, body, type->record.bytes);
     sl_metric_add(node->metrics, SL_METRIC_messages_local, 1);
     put(actor, envelope);
     return SL_OK;

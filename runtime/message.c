@@ -23,36 +23,63 @@ static bool is_flat(const sl_record *record) {
     return wire_offset == record->bytes;
 }
 
-/* Truth values stand alone: they are checked. */
-static bool joins(const sl_step *run, const sl_field *field) {
-    return run->bytes && run->field->kind != SL_KIND_BOOL && field->kind != SL_KIND_BOOL &&
-           sl_kind_bytes(field->kind) && field->offset == run->offset + run->bytes;
+static sl_step_kind step_kind(sl_kind kind) {
+    switch (kind) {
+    case SL_KIND_BOOL:
+        return SL_STEP_BOOL;
+    case SL_KIND_TEXT:
+        return SL_STEP_TEXT;
+    case SL_KIND_BYTES:
+        return SL_STEP_BYTES;
+    case SL_KIND_LIST:
+        return SL_STEP_LIST;
+    case SL_KIND_BLOB:
+        return SL_STEP_BLOB;
+    default:
+        return SL_STEP_RUN;
+    }
 }
 
-/* Never freed: a record lives as long as the program. */
-static void make_steps(sl_record *record) {
-    sl_step *steps = calloc(record->field_count + 1, sizeof *steps), *last = steps;
-    if (!steps)
-        abort(); /* before main: there is nobody to tell */
+/* Scalars that lie behind one another in the struct, as they do on the wire, make one run. */
+static uint32_t define_steps(const sl_record *record, sl_step *steps) {
+    uint32_t count = 0;
     SL_EACH_FIELD(field, record) {
-        if (last > steps && joins(last - 1, field))
-            last[-1].bytes += sl_kind_bytes(field->kind);
+        sl_step_kind kind = step_kind(field->kind);
+        sl_step *last = count ? &steps[count - 1] : NULL;
+        if (kind == SL_STEP_RUN && last && last->kind == SL_STEP_RUN &&
+            last->offset + last->bytes == field->offset)
+            last->bytes += sl_kind_bytes(field->kind);
         else
-            *last++ = (sl_step){field, field->offset, sl_kind_bytes(field->kind)};
+            steps[count++] =
+                (sl_step){field, field->record, field->offset,
+                          kind == SL_STEP_RUN ? sl_kind_bytes(field->kind) : field->bound, kind};
     }
-    record->steps = steps;
-    record->step_count = (uint32_t)(last - steps);
+    return count;
+}
+
+static uint32_t step_wire_least(const sl_step *step) {
+    if (step->kind == SL_STEP_RUN)
+        return step->bytes;
+    return step->kind == SL_STEP_BOOL || step->kind == SL_STEP_BLOB ? 1 : 4;
 }
 
 void sl_record_define(sl_record *record, const char *name, const char *doc, size_t bytes,
-                      const sl_field *fields, size_t count) {
+                      const sl_field *fields, size_t count, sl_step *steps) {
+    sl_step *tails = steps + count;
     *record = (sl_record){.name = name,
                           .doc = doc,
                           .fields = fields,
                           .field_count = (uint32_t)count,
-                          .bytes = (uint32_t)bytes};
+                          .bytes = (uint32_t)bytes,
+                          .steps = steps,
+                          .tails = tails};
     record->flat = is_flat(record);
-    make_steps(record);
+    record->step_count = define_steps(record, steps);
+    SL_EACH_STEP(step, record) {
+        record->wire_least += step_wire_least(step);
+        if (step->kind != SL_STEP_RUN && step->kind != SL_STEP_BOOL)
+            tails[record->tail_count++] = *step;
+    }
 }
 
 static uint32_t blob_fields(const sl_record *record) {
@@ -106,63 +133,30 @@ size_t sl_message_types(const sl_message_type **types, size_t capacity) {
 
 /* ---- memory ---- */
 
-static size_t tail_bytes(const sl_record *record, const void *body);
-
-static size_t list_tail_bytes(const sl_field *field, const sl_list *list) {
-    size_t bytes = sl_align8((size_t)list->count * field->record->bytes);
-    if (field->record->flat)
-        return bytes;
-    const uint8_t *item = list->items;
-    for (uint32_t i = 0; i < list->count; i++, item += field->record->bytes)
-        bytes += tail_bytes(field->record, item);
-    return bytes;
-}
-
-static size_t tail_bytes(const sl_record *record, const void *body) {
-    size_t bytes = 0;
-    SL_EACH_STEP(step, record) {
-        const sl_field *field = step->field;
-        const void *at = sl_field_of(field, body);
-        if (step->bytes)
-            continue;
-        if (field->kind == SL_KIND_TEXT)
-            bytes += sl_align8((size_t)((const sl_text *)at)->bytes + 1);
-        else if (field->kind == SL_KIND_BYTES)
-            bytes += sl_align8(((const sl_bytes *)at)->bytes);
-        else if (field->kind == SL_KIND_LIST)
-            bytes += list_tail_bytes(field, at);
-    }
-    return bytes;
-}
-
-size_t sl_record_memory_bytes(const sl_record *record, const void *body) {
-    return record->flat ? record->bytes : sl_align8(record->bytes) + tail_bytes(record, body);
-}
-
 static void copy_tail(const sl_record *record, void *copy, uint8_t **tail);
 
-static void copy_list(const sl_field *field, sl_list *list, uint8_t **tail) {
-    size_t bytes = (size_t)list->count * field->record->bytes;
+static void copy_list(const sl_record *record, sl_list *list, uint8_t **tail) {
+    size_t bytes = (size_t)list->count * record->bytes;
     uint8_t *items = *tail;
     if (bytes)
         memcpy(items, list->items, bytes);
     *tail += sl_align8(bytes);
     list->items = items;
-    if (field->record->flat)
+    if (!record->tail_count)
         return;
-    for (uint32_t i = 0; i < list->count; i++)
-        copy_tail(field->record, items + (size_t)i * field->record->bytes, tail);
+    for (uint8_t *item = items, *end = items + bytes; item < end; item += record->bytes)
+        copy_tail(record, item, tail);
 }
 
-static void copy_text(sl_text *text, uint8_t **tail) {
-    char *data = (char *)*tail;
-    sl_copy_short(data, text->data, text->bytes);
+static inline void copy_text(sl_text *text, uint8_t **tail) {
+    uint8_t *data = *tail;
+    sl_copy_short(data, (const uint8_t *)text->data, text->bytes);
     data[text->bytes] = '\0';
-    text->data = data;
+    text->data = (const char *)data;
     *tail += sl_align8((size_t)text->bytes + 1);
 }
 
-static void copy_bytes(sl_bytes *bytes, uint8_t **tail) {
+static inline void copy_bytes(sl_bytes *bytes, uint8_t **tail) {
     uint8_t *data = *tail;
     sl_copy_short(data, bytes->data, bytes->bytes);
     bytes->data = data;
@@ -171,35 +165,30 @@ static void copy_bytes(sl_bytes *bytes, uint8_t **tail) {
 
 /* `copy` is a shallow copy: moves what it points to into the tail. */
 static void copy_tail(const sl_record *record, void *copy, uint8_t **tail) {
-    SL_EACH_STEP(step, record) {
-        const sl_field *field = step->field;
-        void *at = sl_field_in(field, copy);
-        if (step->bytes)
-            continue;
-        if (field->kind == SL_KIND_TEXT)
+    SL_EACH_TAIL(step, record) {
+        void *at = sl_step_in(step, copy);
+        if (step->kind == SL_STEP_TEXT)
             copy_text(at, tail);
-        else if (field->kind == SL_KIND_BYTES)
+        else if (step->kind == SL_STEP_BYTES)
             copy_bytes(at, tail);
-        else if (field->kind == SL_KIND_LIST)
-            copy_list(field, at, tail);
-        else if (field->kind == SL_KIND_BLOB)
+        else if (step->kind == SL_STEP_LIST)
+            copy_list(step->record, at, tail);
+        else
             (void)sl_blob_retain(*(sl_blob **)at);
     }
 }
 
 void sl_record_copy(const sl_record *record, const void *body, void *memory) {
     memcpy(memory, body, record->bytes);
-    if (record->flat)
+    if (!record->tail_count)
         return;
     uint8_t *tail = (uint8_t *)memory + sl_align8(record->bytes);
     copy_tail(record, memory, &tail);
 }
 
 void sl_record_release(const sl_record *record, void *body) {
-    if (record->flat)
-        return;
-    SL_EACH_FIELD(field, record) {
-        if (field->kind == SL_KIND_BLOB)
-            sl_blob_release(*(sl_blob **)sl_field_in(field, body));
+    SL_EACH_TAIL(step, record) {
+        if (step->kind == SL_STEP_BLOB)
+            sl_blob_release(*(sl_blob **)sl_step_in(step, body));
     }
 }

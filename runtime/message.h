@@ -77,23 +77,37 @@ typedef struct sl_field {
     sl_kind kind;
 } sl_field;
 
-/* What the codec does for one field, or at once for a run of scalars that follow each other in
- * memory as they do on the wire. */
+/* What copying, encoding and decoding do with one field, or with neighbours that lie alike in the
+ * struct and on the wire. */
+typedef enum sl_step_kind {
+    SL_STEP_RUN, /* plain bytes of one or more scalars */
+    SL_STEP_BOOL,
+    SL_STEP_TEXT,
+    SL_STEP_BYTES,
+    SL_STEP_LIST,
+    SL_STEP_BLOB
+} sl_step_kind;
+
 typedef struct sl_step {
-    const sl_field *field; /* the first */
+    const sl_field *field;   /* the (first) field */
+    const sl_record *record; /* of SL_STEP_LIST */
     uint32_t offset;
-    uint32_t bytes; /* of the run; 0: text, bytes, list or blob */
+    uint32_t bytes; /* of a run; else the field's bound */
+    sl_step_kind kind;
 } sl_step;
 
 struct sl_record {
     const char *name;
     const char *doc;
     const sl_field *fields;
-    const sl_step *steps;
     uint32_t field_count;
-    uint32_t step_count;
     uint32_t bytes; /* sizeof the struct */
     bool flat;
+    uint32_t step_count;
+    uint32_t tail_count;
+    uint32_t wire_least;  /* bytes on the wire when every text, list and blob is empty */
+    const sl_step *steps; /* all fields, in order */
+    const sl_step *tails; /* of the steps, those that point elsewhere */
 };
 
 typedef struct sl_message_type {
@@ -112,9 +126,10 @@ enum {
 /* A text from a C string (borrowed); NULL gives the empty text. */
 sl_text sl_text_of(const char *string);
 
-/* Called before main by protocol_define.h. */
+/* Called before main by protocol_define.h. `steps` is room for 2 * count, and stays the record's.
+ */
 void sl_record_define(sl_record *record, const char *name, const char *doc, size_t bytes,
-                      const sl_field *fields, size_t count);
+                      const sl_field *fields, size_t count, sl_step *steps);
 void sl_message_define(sl_message_type *type, uint16_t id, sl_lane lane);
 
 /* The type with this id, or NULL; and all of them, for tests, docs and fuzzing. Any thread. */
@@ -145,6 +160,14 @@ size_t sl_record_wire_bytes(const sl_record *record, const void *body);
 
 /* SL_ERR_TOO_LARGE, naming the field, when a length or count of `body` is over its bound. */
 sl_err sl_record_check(const sl_record *record, const void *body) SL_CHECKED;
+
+/* Checks like sl_record_check(), and says in the same walk what the body takes encoded and what a
+ * deep copy of it takes. */
+typedef struct sl_record_size {
+    size_t wire_bytes;
+    size_t memory_bytes;
+} sl_record_size;
+sl_err sl_record_survey(const sl_record *record, const void *body, sl_record_size *size) SL_CHECKED;
 
 /* Encodes a checked body to `out`, which has sl_record_wire_bytes() of room; returns the end.
  * Larger blobs are noted in `parts` (NULL for records without blobs). */

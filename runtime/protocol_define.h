@@ -43,8 +43,9 @@
     { NULL, NULL, NULL, 0, 0, SL_KIND_U8 }                                                         \
     }                                                                                              \
     ;                                                                                              \
+    static sl_step steps_[2 * (sizeof fields_ / sizeof *fields_)];                                 \
     sl_record_define(record_, #name, doc_, sizeof(sl_self_), fields_,                              \
-                     sizeof fields_ / sizeof *fields_ - 1);                                        \
+                     sizeof fields_ / sizeof *fields_ - 1, steps_);                                \
     if (type_)                                                                                     \
         sl_message_define(type_, id_, lane_);                                                      \
     }

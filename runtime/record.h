@@ -1,4 +1,4 @@
-/* What message.c, codec.c and record_tools.c share about fields; private to runtime/. */
+/* What message.c, codec.c and record_tools.c share about fields and steps; private to runtime/. */
 #ifndef SL_RUNTIME_RECORD_H
 #define SL_RUNTIME_RECORD_H
 
@@ -46,36 +46,46 @@ static inline void sl_copy_flat(void *restrict to, const void *restrict from, si
     }
 }
 
-/* Most texts and runs of scalars are a few bytes: two copies that overlap, instead of a call.
- * `from` may be NULL where there are none. */
-static inline void sl_copy_short(void *restrict to, const void *restrict from, size_t bytes) {
-    uint8_t *out = to;
-    const uint8_t *in = from;
+/* Nor are most runs, texts and payloads: two moves of a fixed size, which may overlap. */
+static inline void sl_copy_short(uint8_t *restrict to, const uint8_t *restrict from, size_t bytes) {
     if (bytes > 64) {
-        memcpy(out, in, bytes);
-    } else if (bytes > 32) {
-        memcpy(out, in, 32);
-        memcpy(out + bytes - 32, in + bytes - 32, 32);
+        memcpy(to, from, bytes);
+    } else if (bytes >= 32) {
+        memcpy(to, from, 32);
+        memcpy(to + bytes - 32, from + bytes - 32, 32);
     } else if (bytes >= 16) {
-        memcpy(out, in, 16);
-        memcpy(out + bytes - 16, in + bytes - 16, 16);
+        memcpy(to, from, 16);
+        memcpy(to + bytes - 16, from + bytes - 16, 16);
     } else if (bytes >= 8) {
-        memcpy(out, in, 8);
-        memcpy(out + bytes - 8, in + bytes - 8, 8);
+        memcpy(to, from, 8);
+        memcpy(to + bytes - 8, from + bytes - 8, 8);
     } else if (bytes >= 4) {
-        memcpy(out, in, 4);
-        memcpy(out + bytes - 4, in + bytes - 4, 4);
-    } else {
-        for (size_t i = 0; i < bytes; i++)
-            out[i] = in[i];
+        memcpy(to, from, 4);
+        memcpy(to + bytes - 4, from + bytes - 4, 4);
+    } else if (bytes) {
+        to[0] = from[0];
+        to[bytes / 2] = from[bytes / 2];
+        to[bytes - 1] = from[bytes - 1];
     }
 }
-
-#define SL_EACH_STEP(s, record)                                                                    \
-    for (const sl_step *s = (record)->steps, *s##_end = s + (record)->step_count; s < s##_end; s++)
 
 #define SL_EACH_FIELD(f, record)                                                                   \
     for (const sl_field *f = (record)->fields, *f##_end = f + (record)->field_count; f < f##_end;  \
          f++)
+
+#define SL_EACH_STEP(s, record)                                                                    \
+    for (const sl_step *s = (record)->steps, *s##_end = s + (record)->step_count; s < s##_end; s++)
+
+/* The steps that point to something behind the struct. */
+#define SL_EACH_TAIL(s, record)                                                                    \
+    for (const sl_step *s = (record)->tails, *s##_end = s + (record)->tail_count; s < s##_end; s++)
+
+static inline const void *sl_step_of(const sl_step *step, const void *body) {
+    return (const uint8_t *)body + step->offset;
+}
+
+static inline void *sl_step_in(const sl_step *step, void *body) {
+    return (uint8_t *)body + step->offset;
+}
 
 #endif

@@ -1,35 +1,9 @@
-/* What tests, logs and traces do with any record: check bounds, compare, print, generate. */
+/* What tests, logs and traces do with any record: compare, print, generate. */
 #include "runtime/record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-static sl_err check_length(const sl_record *record, const sl_field *field, uint32_t length) {
-    if (length <= field->bound)
-        return SL_OK;
-    return sl_fail(SL_ERR_TOO_LARGE, "%s.%s: %u is over the bound of %u", record->name, field->name,
-                   length, field->bound);
-}
-
-sl_err sl_record_check(const sl_record *record, const void *body) {
-    if (record->flat)
-        return SL_OK;
-    SL_EACH_STEP(step, record) {
-        const sl_field *field = step->field;
-        const void *at = sl_field_of(field, body);
-        if (field->kind == SL_KIND_TEXT || field->kind == SL_KIND_BYTES)
-            SL_TRY(check_length(record, field, ((const sl_text *)at)->bytes));
-        if (field->kind != SL_KIND_LIST)
-            continue;
-        const sl_list *list = at;
-        SL_TRY(check_length(record, field, list->count));
-        for (uint32_t i = 0; i < list->count && !field->record->flat; i++)
-            SL_TRY(sl_record_check(field->record, (const uint8_t *)list->items +
-                                                      (size_t)i * field->record->bytes));
-    }
-    return SL_OK;
-}
 
 /* ---- equality ---- */
 

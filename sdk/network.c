@@ -5,11 +5,11 @@
  * before its node exists. */
 #include "sdk/network.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/log.h"
+#include "runtime/thread.h"
 #include "runtime/transport_thread.h"
 #include "sdk/network_stop.h"
 #include "sdk/options.h"
@@ -161,11 +161,7 @@ static void *loop_thread(void *argument) {
 
 /* A node whose thread cannot start is stopped on ours, which tells the others goodbye. */
 static void start_loop(sl_network_node *of) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-    of->threaded = pthread_create(&of->thread, NULL, loop_thread, of) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    of->threaded = sl_thread_start(&of->thread, loop_thread, of) == SL_OK;
     if (!of->threaded) {
         of->err = sl_fail(SL_ERR_UNAVAILABLE, "cannot start a thread for node %u", of->rank);
         snprintf(of->detail, sizeof of->detail, "%s", sl_err_detail());

@@ -10,6 +10,7 @@
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/pool.h"
 #include "sdk/line_log.h"
+#include "sdk/run_writer.h"
 #include "sdk/network.h"
 #include "sdk/output_dir.h"
 #include "sdk/progress.h"
@@ -51,6 +52,7 @@ typedef struct sl_run_state {
     sl_ledger *ledger;
     sl_line_log results;
     sl_line_log joblog;
+    sl_run_writer *writer; /* while the run is driven, the logs are its */
     sl_strbuf line; /* scratch */
     sl_run_summary summary;
     sl_progress progress;
@@ -71,7 +73,6 @@ typedef struct sl_run_state {
     bool ending;
     bool closer_running;
     uint64_t unaccepted;
-    uint64_t log_troubles; /* failed writes of results.jsonl and the joblog */
     uint64_t drain_deadline_ns;
     pthread_t closer;
     sl_event closed;
@@ -131,9 +132,6 @@ void sl_run_on_accepted(sl_run_state *run, const scheduler_accepted *accepted);
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done);
 /* Writes a finished task down: results.jsonl, joblog, counts. */
 void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *result, bool earlier);
-
-/* Says now and then that a line could not be written, for the cause in sl_err_detail(). */
-void sl_run_log_trouble(sl_run_state *run);
 
 /* Ends the run: with what is on disk already, or after the running tasks were ended. */
 void sl_run_end(sl_run_state *run, int code, const char *reason);

@@ -122,10 +122,6 @@ static void tick(sl_run_state *run) {
     uint64_t now_ns = sl_now_ns(run->self);
     (void)sl_timer_start(run->self, TICK_NS, COOKIE_TICK);
     sl_progress_report(&run->progress, &run->counts, now_ns);
-    if (sl_line_log_tick(&run->results) != SL_OK)
-        sl_run_log_trouble(run);
-    if (run->has_joblog && sl_line_log_tick(&run->joblog) != SL_OK)
-        sl_run_log_trouble(run);
     if (run->draining && now_ns > run->drain_deadline_ns) {
         run->network->clean = false;
         run->network->stuck = true;

@@ -91,13 +91,19 @@ static sl_err open_logs(sl_run_state *run) {
     return sl_line_log_publish(&run->results);
 }
 
+static sl_err start_writer(sl_run_state *run) {
+    sl_line_log *logs[] = {&run->results, &run->joblog};
+    return sl_run_writer_start(&run->dir, logs, run->has_joblog ? 2 : 1, &run->writer);
+}
+
 sl_err sl_run_open_files(sl_run_state *run) {
     if (!run->resumed)
         SL_TRY(write_tasks(run));
     SL_TRY(open_ledger(run));
     if (run->resumed)
         SL_TRY(sl_run_settle_earlier(run));
-    return open_logs(run);
+    SL_TRY(open_logs(run));
+    return start_writer(run);
 }
 
 /* ---- close ---- */
@@ -115,6 +121,8 @@ void sl_run_close_files(sl_run_state *run) {
     if (run->ledger)
         warn(sl_ledger_close(run->ledger, &end));
     run->ledger = NULL;
+    sl_run_writer_stop(run->writer);
+    run->writer = NULL;
     if (run->results.fd >= 0)
         warn(sl_line_log_close(&run->results));
     if (run->has_joblog)

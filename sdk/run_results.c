@@ -5,11 +5,9 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "actors/executor/executor_msgs.h"
 #include "runtime/log.h"
-#include "sdk/atomic_file.h"
 
 enum { FAILURES_TOLD = 10 };
 
@@ -26,17 +24,14 @@ void sl_run_say(sl_run_state *run, const char *format, ...) {
 
 /* ---- writing one down ---- */
 
-/* Said at the 1st, 2nd, 4th, 8th … time: a full disk would say it for every task. */
-void sl_run_log_trouble(sl_run_state *run) {
-    uint64_t count = ++run->log_troubles;
-    if ((count & (count - 1)) == 0)
-        sl_error("run", "%s (the ledger has it all the same)", sl_err_detail());
-}
-
+/* Before the run is driven, of what is finished already, lines go to the log itself. */
 static void add_line(sl_run_state *run, sl_line_log *log, const sl_strbuf *line) {
-    if (sl_strbuf_err(line) == SL_OK && sl_line_log_add(log, line->data, line->length) == SL_OK)
-        return;
-    sl_run_log_trouble(run);
+    sl_err err = sl_strbuf_err(line);
+    if (err == SL_OK)
+        err = run->writer ? sl_run_writer_row(run->writer, log, line->data, line->length)
+                          : sl_line_log_add(log, line->data, line->length);
+    if (err != SL_OK)
+        sl_error("run", "a result is not in %s, but in the ledger: %s", log->path, sl_err_detail());
 }
 
 static uint64_t stdout_bytes(const sl_run_state *run, const char *name) {
@@ -49,7 +44,8 @@ static uint64_t stdout_bytes(const sl_run_state *run, const char *name) {
 static void log_job(sl_run_state *run, uint32_t task, const sl_task_result *result) {
     sl_strbuf command;
     sl_task_result whole = *result;
-    whole.stdout_bytes = stdout_bytes(run, result->name);
+    if (!whole.stdout_bytes)
+        whole.stdout_bytes = stdout_bytes(run, result->name);
     sl_strbuf_init(&command, 2 * (size_t)SL_TASK_LINE_MAX);
     sl_task_spec_command_text(sl_task_list_at(run->list, task), &command);
     sl_strbuf_clear(&run->line);
@@ -126,19 +122,17 @@ static void say_failure(sl_run_state *run, const sl_task_result *result) {
                    result->name);
 }
 
+static bool answered(const sl_run_state *run, const scheduler_outcome *outcome) {
+    return outcome->start_s > 0 &&
+           sl_task_list_at(run->list, (uint32_t)outcome->tag)->kind == SL_FORM_FUNCTION;
+}
+
 /* What a function answered becomes its standard output. */
 static void keep_output(sl_run_state *run, const scheduler_outcome *outcome) {
-    const sl_task_spec *spec = sl_task_list_at(run->list, (uint32_t)outcome->tag);
-    int fd;
-    if (spec->kind != SL_FORM_FUNCTION || outcome->start_s <= 0)
-        return;
-    sl_err err = sl_output_create(&run->dir, SL_OUTPUT_STDOUT, spec->name, &fd);
-    if (err == SL_OK) {
-        err = sl_write_all(fd, outcome->output.data, outcome->output.bytes, spec->name);
-        close(fd);
-    }
-    if (err != SL_OK)
-        sl_error("run", "the output of task %s is lost: %s", spec->name, sl_err_detail());
+    const char *name = sl_task_list_at(run->list, (uint32_t)outcome->tag)->name;
+    if (sl_run_writer_output(run->writer, name, outcome->output.data, outcome->output.bytes) !=
+        SL_OK)
+        sl_error("run", "the output of task %s is lost: %s", name, sl_err_detail());
 }
 
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
@@ -150,7 +144,10 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
             continue;
         }
         sl_task_result result = result_of(run, outcome);
-        keep_output(run, outcome);
+        if (answered(run, outcome)) {
+            keep_output(run, outcome);
+            result.stdout_bytes = outcome->output.bytes;
+        }
         sl_run_record(run, (uint32_t)outcome->tag, &result, false);
         say_failure(run, &result);
     }

@@ -1,7 +1,8 @@
 /* Design notes
  * An attempt is in exactly one place: backlog, a run, ended, or refused. It is answered exactly
- * once: when it leaves one of the last two. A run holds exactly one
- * grant from its start to its end, so what is granted is the sum over runs. */
+ * once: when it leaves one of the last two. A run holds exactly one grant from its start to its
+ * end, so what is granted is the sum over runs; one that is ahead (executor_ahead.c) holds none
+ * until it inherits one. */
 #include "actors/executor/executor_internal.h"
 
 #include <stdlib.h>
@@ -28,6 +29,13 @@ static void destroy_list(sl_executor *executor, sl_attempts *list) {
         sl_attempt_destroy(executor, attempt);
 }
 
+static void cancel_all(sl_executor *executor, sl_run *runs) {
+    for (sl_run *run = runs; run; run = run->next) {
+        sl_executor_cancel_run(executor, run);
+        run->executor = NULL;
+    }
+}
+
 /* Runs still out belong to other threads until their events are dropped: see dropped() in
  * executor_run.c. */
 static void executor_stop(sl_actor *self, void *state) {
@@ -36,6 +44,7 @@ static void executor_stop(sl_actor *self, void *state) {
     destroy_list(executor, &executor->backlog);
     destroy_list(executor, &executor->ended);
     destroy_list(executor, &executor->refused);
+<<<<<<< HEAD
     sl_remains *remains = executor->running ? calloc(1, sizeof *remains) : NULL;
     if (remains)
         remains->slab = executor->slab;
@@ -51,6 +60,15 @@ static void executor_stop(sl_actor *self, void *state) {
     sl_grant_pool_destroy(executor->grants);
     free(executor->paces);
     if (!executor->running) /* else its attempts' records still live there: see dropped() */
+=======
+    cancel_all(executor, executor->running);
+    cancel_all(executor, executor->ahead);
+    if (executor->running_count)
+        sl_warn("executor", "stopped with %u attempts running", executor->running_count);
+    sl_grant_pool_destroy(executor->grants);
+    free(executor->paces);
+    if (!executor->running && !executor->ahead) /* else its attempts' records still live there */
+>>>>>>> main
         sl_slab_fini(&executor->slab);
 }
 
@@ -59,9 +77,8 @@ static void executor_stop(sl_actor *self, void *state) {
 static bool waits_here(const sl_executor *executor, const executor_task *task) {
     if (executor->backlog.count >= BACKLOG_MOST)
         return false;
-    sl_grant_request free = sl_grant_free(executor->grants);
-    if (!executor->backlog.head && task->cpus <= free.cores && task->gpus <= free.gpus &&
-        task->memory_bytes <= free.memory_bytes && task->ucu_milli <= free.ucu_milli)
+    sl_grant_request request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli};
+    if (!executor->backlog.head && sl_executor_is_free(executor, &request))
         return true;
     return task->kind == SL_TASK_FUNCTION || (executor->command_mean_s * 1000 < SHORT_COMMAND_MS);
 }
@@ -120,9 +137,10 @@ static void cancel_waiting(sl_executor *executor, const executor_attempt *sorted
     }
 }
 
-static void cancel_running(sl_executor *executor, const executor_attempt *sorted, uint32_t count,
-                           sl_addr owner) {
-    for (sl_run *run = executor->running; run; run = run->next) {
+/* Of those that run, or of those ahead. */
+static void cancel_runs(sl_executor *executor, sl_run *runs, const executor_attempt *sorted,
+                        uint32_t count, sl_addr owner) {
+    for (sl_run *run = runs; run; run = run->next) {
         for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
             if (!is_named(sorted, count, owner, attempt))
                 continue;
@@ -142,7 +160,8 @@ static void on_cancel(sl_executor *executor, const sl_message *message) {
     memcpy(sorted, cancel->attempts.items, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, by_task);
     cancel_waiting(executor, sorted, count, message->from);
-    cancel_running(executor, sorted, count, message->from);
+    cancel_runs(executor, executor->running, sorted, count, message->from);
+    cancel_runs(executor, executor->ahead, sorted, count, message->from);
     free(sorted);
 }
 

@@ -33,7 +33,7 @@ static void on_done(void *context, const sl_process_result *result) {
     sl_notify(run->node, &run->job.event);
 }
 
-static void tell_started(sl_executor *executor, const sl_attempt *attempt) {
+void sl_executor_tell_started(sl_executor *executor, const sl_attempt *attempt) {
     scheduler_started_one one = {attempt->result.task, attempt->result.attempt, 0};
     scheduler_started started = {.attempts = {&one, 1}};
     if (scheduler_started_send(executor->self, attempt->owner, &started) != SL_OK)
@@ -48,10 +48,17 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
     if (arguments && environment) {
         spec->argv = arguments;
         spec->env = environment;
+<<<<<<< HEAD
         const sl_executor_options *options = &executor->options;
         err = options->commands ? options->commands->run(options->commands_context, spec, on_done,
                                                          run, &run->handle)
                                 : sl_minder_run(options->minder, spec, on_done, run, &run->handle);
+=======
+        sl_minder *minder = executor->options.minder;
+        err = run->before ? sl_minder_run_after(minder, run->before->handle, spec, on_done, run,
+                                                &run->handle)
+                          : sl_minder_run(minder, spec, on_done, run, &run->handle);
+>>>>>>> main
     }
     free(arguments);
     free(environment);
@@ -63,14 +70,15 @@ sl_err sl_executor_start_command(sl_executor *executor, sl_run *run) {
     const executor_command *command = attempt->record;
     if (!executor->options.minder && !executor->options.commands)
         return sl_fail(SL_ERR_UNAVAILABLE, "this node runs no commands");
+    const sl_grant *grant = run->before ? &run->before->grant : &run->grant;
     uint32_t cpus[CPUS_MOST];
     size_t cpu_count =
-        executor->options.bind ? sl_grant_cpus(executor->grants, &run->grant, cpus, CPUS_MOST) : 0;
+        executor->options.bind ? sl_grant_cpus(executor->grants, grant, cpus, CPUS_MOST) : 0;
     char storage[1024];
     sl_strbuf gpus;
     sl_strbuf_init_fixed(&gpus, storage, sizeof storage);
     if (executor->options.gpu_ids)
-        visible_devices(executor, &run->grant, &gpus);
+        visible_devices(executor, grant, &gpus);
     sl_process_spec spec = {
         .cwd = path_or_null(command->directory),
         .stdin_path = path_or_null(command->stdin_path),
@@ -84,9 +92,7 @@ sl_err sl_executor_start_command(sl_executor *executor, sl_run *run) {
         .cpu_count = cpu_count,
         .cuda_visible_devices = executor->options.gpu_ids ? gpus.data : NULL,
     };
-    SL_TRY(hand_over(executor, run, &spec, command));
-    tell_started(executor, attempt);
-    return SL_OK;
+    return hand_over(executor, run, &spec, command);
 }
 
 static sl_task_status status_of(const sl_process_result *process) {
@@ -114,6 +120,10 @@ static void learn(sl_executor *executor, const sl_process_result *process) {
 void sl_executor_command_ended(sl_executor *executor, sl_run *run) {
     sl_attempt *attempt = sl_attempts_pop(&run->attempts);
     const sl_process_result *process = &run->process;
+    if (process->status == SL_PROCESS_WITHDRAWN) {
+        sl_executor_withdrawn(executor, attempt);
+        return;
+    }
     attempt->result.exit_code = process->exit_code;
     attempt->result.signal = process->signal;
     attempt->result.start_s = process->start_s;
@@ -121,6 +131,7 @@ void sl_executor_command_ended(sl_executor *executor, sl_run *run) {
     attempt->result.user_s = process->user_s;
     attempt->result.system_s = process->sys_s;
     attempt->result.max_rss_bytes = process->max_rss_bytes;
-    learn(executor, process);
+    if (!run->before)
+        learn(executor, process);
     sl_attempt_end(executor, attempt, status_of(process), process->message);
 }

@@ -18,7 +18,12 @@ sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt) {
     if (!executor->options.functions)
         return sl_fail(SL_ERR_NOT_FOUND, "this node has no functions");
     const executor_function *call = attempt->record;
-    return sl_functions_find(executor->options.functions, call->name.data, &attempt->function);
+    const char *last = sl_functions_name(executor->options.functions, executor->last_function);
+    if (!last || strcmp(last, call->name.data) != 0)
+        SL_TRY(sl_functions_find(executor->options.functions, call->name.data,
+                                 &executor->last_function));
+    attempt->function = executor->last_function;
+    return SL_OK;
 }
 
 static uint32_t bounded(double count) {
@@ -36,7 +41,8 @@ uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt,
 static void call_one(sl_executor *executor, sl_attempt *attempt) {
     const executor_function *call = attempt->record;
     sl_task_output output;
-    sl_task_output_init(&output, OUTPUT_MOST);
+    sl_task_output_init_in(&output, OUTPUT_MOST, attempt->short_output,
+                           sizeof attempt->short_output);
     sl_err err = sl_functions_call(executor->options.functions, attempt->function,
                                    call->arguments.data, call->arguments.bytes, &output);
     attempt->result.status = err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED;
@@ -47,8 +53,9 @@ static void call_one(sl_executor *executor, sl_attempt *attempt) {
         attempt->result.message = sl_text_of(attempt->message);
     }
     size_t bytes;
-    attempt->output = sl_task_output_take(&output, &bytes);
-    attempt->result.output = (sl_bytes){attempt->output, (uint32_t)bytes};
+    void *data = sl_task_output_take(&output, &bytes);
+    attempt->output = data == attempt->short_output ? NULL : data;
+    attempt->result.output = (sl_bytes){data, (uint32_t)bytes};
     sl_task_output_fini(&output);
 }
 

@@ -22,13 +22,15 @@ typedef struct sl_attempt {
     void *record; /* decoded executor_command or executor_function, from the slab */
     size_t record_bytes;
     uint32_t function;
+    uint64_t arrival; /* the order in which attempts start */
     uint8_t kind;
     uint8_t cancelled;
     uint32_t refusal;        /* sl_err: why it was refused */
     uint64_t run_ns;         /* of a function: from its call to its return */
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
-    void *output;            /* malloc'ed */
+    void *output;            /* malloc'ed, when it is longer than what follows */
+    uint8_t short_output[48];
 } sl_attempt;
 
 typedef struct sl_attempts {
@@ -37,6 +39,7 @@ typedef struct sl_attempts {
     uint32_t count;
 } sl_attempts;
 
+<<<<<<< HEAD
 /* What runs still out need after their executor: freed with the last of them. */
 typedef struct sl_remains {
     sl_slab slab;
@@ -50,10 +53,24 @@ typedef struct sl_run {
     sl_node *node;       /* outlives the executor, which a command's end need not find alive */
     sl_remains *remains; /* NULL while the executor lives */
     struct sl_run *next; /* of running */
+=======
+/* What holds a grant: a command, or functions that run one after another. Or a command that a
+ * spawner was given ahead, to start when another run has ended: it holds nothing until that run's
+ * end is heard of here, and then has its grant. */
+typedef struct sl_run {
+    sl_job job; /* first: its event comes back as this run */
+    sl_executor *executor;
+    sl_node *node;       /* for threads that outlive the executor */
+    struct sl_run *next; /* of running, or of ahead; the newest first */
+>>>>>>> main
     struct sl_run *previous;
+    struct sl_run *before; /* ahead: the run, perhaps ahead itself, whose grant it will have */
+    struct sl_run *after;  /* the run that will have this one's grant */
     sl_attempts attempts;
-    sl_grant grant;
-    bool on_loop; /* functions so short that they run on the loop itself */
+    sl_grant grant;    /* ahead: nothing but the amounts it will have */
+    uint64_t since_ns; /* it runs, or waits ahead */
+    bool recalled;     /* ahead, and asked back: its place is promised to it */
+    bool on_loop;      /* functions so short that they run on the loop itself */
     sl_minder_handle handle;
     sl_process_result process;
     uint64_t trace_start;
@@ -72,13 +89,18 @@ struct sl_executor {
     sl_grant_pool *grants;
     sl_slab slab;
     sl_attempts backlog;
+    uint64_t arrivals;
     sl_attempts ended;   /* results that have not left */
     sl_attempts refused; /* and refusals: of these only owner, task, attempt and refusal count */
     sl_run *running;
+    sl_run *ahead;          /* commands that spawners have, and that hold no grant yet */
     uint32_t running_count; /* attempts started and not ended */
+    uint32_t ahead_count, recalled_count;
+    sl_grant_request promised; /* kept free for those recalled */
     sl_function_pace *paces;
-    double command_mean_s; /* 0: none has ended yet */
-    bool going;            /* an executor_go message to ourselves is under way */
+    uint32_t last_function; /* found last: those of one submit are mostly alike */
+    double command_mean_s;  /* 0: none has ended yet */
+    bool going;             /* an executor_go message to ourselves is under way */
     uint64_t told_free_ns;
     uint64_t free_timer;
     bool free_changed;
@@ -86,6 +108,8 @@ struct sl_executor {
 
 /* executor_run.c */
 void sl_attempts_push(sl_attempts *list, sl_attempt *attempt);
+/* To where it was among those that wait, by arrival. */
+void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt);
 sl_attempt *sl_attempts_pop(sl_attempts *list);
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
                          sl_attempt **attempt);
@@ -96,10 +120,28 @@ void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status s
 void sl_executor_go(sl_executor *executor);
 void sl_executor_run_ended(sl_executor *executor, sl_run *run);
 void sl_executor_cancel_run(sl_executor *executor, sl_run *run);
+sl_run *sl_run_create(sl_executor *executor, sl_run *before);
 void sl_run_destroy(sl_executor *executor, sl_run *run);
+/* Makes a run that was ahead a running one, with the grant of the run that ended before it. */
+void sl_run_inherit(sl_executor *executor, sl_run *run);
+/* Asked before trying: a grant that is refused says why at length, and most are, while a node is
+ * busy. */
+bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *request);
+
+/* executor_ahead.c */
+/* Gives spawners what the backlog's order lets start next, to start it when something ends. */
+void sl_executor_give_ahead(sl_executor *executor);
+/* Asks back what could start elsewhere by now, or waits too long. */
+void sl_executor_recall_ahead(sl_executor *executor);
+/* A command that was ahead came back unstarted: to its place in the backlog. */
+void sl_executor_withdrawn(sl_executor *executor, sl_attempt *attempt);
+/* A run that was ahead is so no longer: what is promised to it is free again. */
+void sl_executor_drop_promise(sl_executor *executor, sl_run *run);
 
 /* executor_command.c, executor_function.c */
+/* Hands the run's command over, for the end of `run->before` if there is one. */
 sl_err sl_executor_start_command(sl_executor *executor, sl_run *run);
+void sl_executor_tell_started(sl_executor *executor, const sl_attempt *attempt);
 void sl_executor_command_ended(sl_executor *executor, sl_run *run);
 sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt);
 /* How many functions like this one may run in a row; and whether right here, on the loop. */

@@ -113,7 +113,7 @@ static sl_err tell_registry(sl_executor *executor) {
                             .ucu_milli = all.ucu_milli,
                             .ucu_free_milli = free_now.ucu_milli,
                             .running = executor->running_count,
-                            .backlog = executor->backlog.count};
+                            .backlog = executor->backlog.count + executor->ahead_count};
     registry_free body = {.offer = {&offer, 1}};
     return registry_free_send(
         executor->self,

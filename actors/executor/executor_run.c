@@ -19,6 +19,17 @@ void sl_attempts_push(sl_attempts *list, sl_attempt *attempt) {
     list->count++;
 }
 
+void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt) {
+    sl_attempt **at = &list->head;
+    while (*at && (*at)->arrival < attempt->arrival)
+        at = &(*at)->next;
+    attempt->next = *at;
+    *at = attempt;
+    if (!attempt->next)
+        list->tail = attempt;
+    list->count++;
+}
+
 sl_attempt *sl_attempts_pop(sl_attempts *list) {
     sl_attempt *attempt = list->head;
     if (!attempt)
@@ -54,6 +65,7 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
         (sl_attempt){.owner = owner,
                      .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
                      .timeout_ns = task->timeout_ns,
+                     .arrival = ++executor->arrivals,
                      .kind = task->kind,
                      .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
@@ -107,7 +119,24 @@ static void dropped(sl_event *event) {
     free(run);
 }
 
-static sl_run *run_create(sl_executor *executor) {
+static void link_run(sl_run **list, sl_run *run) {
+    run->previous = NULL;
+    run->next = *list;
+    if (run->next)
+        run->next->previous = run;
+    *list = run;
+}
+
+static void unlink_run(sl_run **list, sl_run *run) {
+    if (run->previous)
+        run->previous->next = run->next;
+    else
+        *list = run->next;
+    if (run->next)
+        run->next->previous = run->previous;
+}
+
+sl_run *sl_run_create(sl_executor *executor, sl_run *before) {
     sl_run *run = calloc(1, sizeof *run);
     if (!run)
         return NULL;
@@ -115,14 +144,39 @@ static sl_run *run_create(sl_executor *executor) {
     run->node = sl_actor_node(executor->self);
     run->job.event.to = sl_self(executor->self);
     run->job.event.drop = dropped;
-    run->next = executor->running;
-    if (run->next)
-        run->next->previous = run;
-    executor->running = run;
+    run->since_ns = sl_now_ns(executor->self);
+    run->before = before;
+    if (before) {
+        run->grant.amount = before->grant.amount;
+        before->after = run;
+        executor->ahead_count++;
+    }
+    link_run(before ? &executor->ahead : &executor->running, run);
     return run;
 }
 
+/* Takes a run that is ahead out of that list. */
+static void leave_ahead(sl_executor *executor, sl_run *run) {
+    sl_executor_drop_promise(executor, run);
+    executor->ahead_count--;
+    unlink_run(&executor->ahead, run);
+}
+
+void sl_run_inherit(sl_executor *executor, sl_run *run) {
+    sl_run *before = run->before;
+    leave_ahead(executor, run);
+    before->after = run->before = NULL;
+    run->grant = before->grant;
+    before->grant = (sl_grant){.pool = 0};
+    run->since_ns = sl_now_ns(executor->self);
+    run->trace_start = sl_trace_now(executor->options.trace);
+    link_run(&executor->running, run);
+    executor->running_count++;
+    sl_executor_tell_started(executor, run->attempts.head);
+}
+
 void sl_run_destroy(sl_executor *executor, sl_run *run) {
+<<<<<<< HEAD
     if (run->previous)
         run->previous->next = run->next;
     else
@@ -131,6 +185,17 @@ void sl_run_destroy(sl_executor *executor, sl_run *run) {
         run->next->previous = run->previous;
     bool kept = SL_PLANT(grant_leak) && run->process.status == SL_PROCESS_TIMED_OUT;
     if (run->grant.pool && !kept && sl_grant_return(executor->grants, &run->grant) != SL_OK)
+=======
+    if (run->before) {
+        leave_ahead(executor, run);
+        run->before->after = run->after;
+        if (run->after)
+            run->after->before = run->before;
+    } else {
+        unlink_run(&executor->running, run);
+    }
+    if (run->grant.pool && sl_grant_return(executor->grants, &run->grant) != SL_OK)
+>>>>>>> main
         sl_error("executor", "a grant did not come back: %s", sl_err_detail());
     executor->free_changed = true;
     free(run);
@@ -154,11 +219,13 @@ static void call_row(sl_job *job) {
 static void fill_row(sl_executor *executor, sl_run *run, uint32_t most) {
     const sl_attempt *first = executor->backlog.head;
     sl_grant_request request = first->request;
-    do
-        sl_attempts_push(&run->attempts, sl_attempts_pop(&executor->backlog));
-    while (run->attempts.count < most && executor->backlog.head &&
-           executor->backlog.head->kind == SL_TASK_FUNCTION &&
-           memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
+    do {
+        sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
+        __builtin_prefetch(attempt->record); /* of a long backlog: until it is called, it comes */
+        sl_attempts_push(&run->attempts, attempt);
+    } while (run->attempts.count < most && executor->backlog.head &&
+             executor->backlog.head->kind == SL_TASK_FUNCTION &&
+             memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
 }
 
 static void start_functions(sl_executor *executor, sl_run *run) {
@@ -177,26 +244,32 @@ static void start_command(sl_executor *executor, sl_run *run) {
     sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
     sl_attempts_push(&run->attempts, attempt);
     executor->running_count++;
-    if (sl_executor_start_command(executor, run) == SL_OK)
+    if (sl_executor_start_command(executor, run) == SL_OK) {
+        sl_executor_tell_started(executor, attempt);
         return;
+    }
     executor->running_count--;
     sl_attempts_pop(&run->attempts);
     sl_attempt_end(executor, attempt, SL_TASK_NOT_STARTED, sl_err_detail());
     sl_run_destroy(executor, run);
 }
 
-/* Asked before trying: a grant that is refused says why at length, and most are, while a node is
- * busy. */
-static bool is_free(const sl_executor *executor, const sl_grant_request *request) {
-    sl_grant_request now = sl_grant_free(executor->grants);
-    return request->cores <= now.cores && request->gpus <= now.gpus &&
-           request->memory_bytes <= now.memory_bytes && request->ucu_milli <= now.ucu_milli;
+static bool fits(uint64_t asked, uint64_t promised, uint64_t free) {
+    return promised <= free && asked <= free - promised;
+}
+
+bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *request) {
+    sl_grant_request now = sl_grant_free(executor->grants), kept = executor->promised;
+    return fits(request->cores, kept.cores, now.cores) &&
+           fits(request->gpus, kept.gpus, now.gpus) &&
+           fits(request->memory_bytes, kept.memory_bytes, now.memory_bytes) &&
+           fits(request->ucu_milli, kept.ucu_milli, now.ucu_milli);
 }
 
 /* False when the first of the backlog must wait. */
 static bool start_first(sl_executor *executor) {
     const sl_grant_request *request = &executor->backlog.head->request;
-    sl_run *run = is_free(executor, request) ? run_create(executor) : NULL;
+    sl_run *run = sl_executor_is_free(executor, request) ? sl_run_create(executor, NULL) : NULL;
     if (!run)
         return false;
     if (sl_grant_take(executor->grants, request, &run->grant) != SL_OK) {
@@ -213,19 +286,25 @@ static bool start_first(sl_executor *executor) {
     return true;
 }
 
-void sl_executor_go(sl_executor *executor) {
-    if (!executor->backlog.head)
-        return;
+/* Starts what can start. False when there is more, for the next turn. */
+static bool start_some(sl_executor *executor) {
     uint64_t start_ns = sl_now_ns(executor->self);
     while (executor->backlog.head && start_first(executor)) {
-        if (sl_now_ns(executor->self) - start_ns < GO_NS)
-            continue;
-        executor_go body = {};
-        if (executor->backlog.head && !executor->going)
-            executor->going =
-                executor_go_send(executor->self, sl_self(executor->self), &body) == SL_OK;
-        break;
+        if (sl_now_ns(executor->self) - start_ns >= GO_NS && executor->backlog.head)
+            return false;
     }
+    return true;
+}
+
+void sl_executor_go(sl_executor *executor) {
+    executor_go body = {};
+    sl_executor_recall_ahead(executor);
+    if (!executor->backlog.head)
+        return;
+    if (start_some(executor))
+        sl_executor_give_ahead(executor);
+    else if (!executor->going)
+        executor->going = executor_go_send(executor->self, sl_self(executor->self), &body) == SL_OK;
     sl_metrics *metrics = sl_node_metrics(sl_actor_node(executor->self));
     sl_metric_set(metrics, SL_METRIC_tasks_running, executor->running_count);
 }
@@ -244,13 +323,18 @@ static void trace_run(sl_executor *executor, const sl_run *run) {
 }
 
 void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
-    trace_run(executor, run);
-    executor->running_count -= run->attempts.count;
+    bool command = run->attempts.head->kind == SL_TASK_COMMAND;
+    if (!run->before) {
+        trace_run(executor, run);
+        executor->running_count -= run->attempts.count;
+    }
+    if (run->after && !run->before)
+        sl_run_inherit(executor, run->after);
     sl_metric_add(sl_node_metrics(sl_actor_node(executor->self)), SL_METRIC_tasks_started,
                   run->attempts.count);
-    if (run->attempts.head->kind == SL_TASK_FUNCTION)
-        sl_executor_functions_ended(executor, run);
-    else
+    if (command)
         sl_executor_command_ended(executor, run);
+    else
+        sl_executor_functions_ended(executor, run);
     sl_run_destroy(executor, run);
 }

@@ -138,7 +138,7 @@ sl_err sl_functions_call(const sl_functions *functions, uint32_t id, const void 
     if (!functions->frozen || id >= functions->count)
         return sl_fail(SL_ERR_NOT_FOUND, "no function has id %u", id);
     const entry *called = &functions->entries[id];
-    sl_fail(SL_OK, "%s", ""); /* so that an older cause is not taken for this function's */
+    sl_err_clear(); /* so that an older cause is not taken for this function's */
     sl_err err = called->function(args, args_bytes, output, called->user);
     if ((unsigned)err >= SL_ERR_COUNT)
         return sl_fail(SL_ERR_FAILED, "function \"%s\" returned %d", called->name, (int)err);

@@ -16,7 +16,8 @@
 
 /* The bytes a function task answers with: grows as they are written, up to a limit. */
 typedef struct sl_task_output {
-    unsigned char *data; /* owned */
+    unsigned char *data; /* owned, unless it is `room` */
+    unsigned char *room; /* borrowed, for the first bytes; may be NULL */
     size_t size_bytes;
     size_t capacity_bytes;
     size_t limit_bytes;
@@ -24,6 +25,11 @@ typedef struct sl_task_output {
 
 /* Empty, at most `limit_bytes` will be accepted. Allocates nothing. */
 void sl_task_output_init(sl_task_output *output, size_t limit_bytes);
+
+/* As above; outputs of up to `room_bytes` stay in `room`, which outlives them, and are then not to
+ * be freed: what is taken is `room` itself. */
+void sl_task_output_init_in(sl_task_output *output, size_t limit_bytes, void *room,
+                            size_t room_bytes);
 
 /* Frees what was written and is not taken. */
 void sl_task_output_fini(sl_task_output *output);

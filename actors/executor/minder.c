@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "actors/executor/minder_link.h"
+#include "actors/executor/minder_orphans.h"
 #include "runtime/clock.h"
 #include "runtime/log.h"
+#include "runtime/thread.h"
 
 typedef struct entry {
     sl_minder_done done; /* NULL: free */
@@ -21,13 +23,16 @@ typedef struct entry {
     uint32_t generation; /* of the handle it has, or had last */
     uint32_t link;
     uint32_t next_free; /* index + 1 */
+    uint32_t before;    /* index + 1 of the command it waits for, */
+    uint32_t after;     /* of the one that waits for it */
     bool sent;          /* the spawner has it */
+    bool leaving;       /* asked back or cancelled */
 } entry;
 
 struct sl_minder {
     pthread_mutex_t lock; /* over all below but what is set once */
     pthread_t thread;
-    int wake; /* eventfd: the thread has something to look at */
+    int wake; /* eventfd: the thread has something to look at; spawners ring it too */
     char spawner_path[4096];
     entry *entries;
     sl_minder_link *links;
@@ -54,12 +59,22 @@ static void ring(sl_minder *m) {
     (void)ignored;
 }
 
+/* What waits for it waits for what it waits for, if anything. The lock is held. */
+static void detach(sl_minder *m, entry *e) {
+    if (e->before)
+        m->entries[e->before - 1].after = e->after;
+    if (e->after)
+        m->entries[e->after - 1].before = e->before;
+    e->before = e->after = 0;
+}
+
 /* Ends a command: frees its place first, so that whoever `done` tells can run the next. The lock
  * is not held. */
 static void finish(sl_minder *m, entry *e, const sl_process_result *result) {
     pthread_mutex_lock(&m->lock);
     const sl_minder_done done = e->done;
     void *context = e->context;
+    detach(m, e);
     e->done = NULL;
     e->next_free = m->first_free;
     m->first_free = (uint32_t)(e - m->entries) + 1;
@@ -69,26 +84,34 @@ static void finish(sl_minder *m, entry *e, const sl_process_result *result) {
     done(context, result);
 }
 
-static entry *find_of_link(sl_minder *m, uint32_t link, bool sent) {
+typedef enum where { UNSENT, SENT, WAITING /* sent, for another's end */ } where;
+
+static bool is_of(const entry *e, uint32_t link, where at) {
+    return e->done && e->link == link && e->sent == (at != UNSENT) && (at != WAITING || e->before);
+}
+
+static entry *find_of_link(sl_minder *m, uint32_t link, where at) {
     entry *found = NULL;
     pthread_mutex_lock(&m->lock);
-    for (uint32_t i = 0; i < m->running_max && !found; i++) {
-        entry *e = &m->entries[i];
-        if (e->done && e->link == link && e->sent == sent)
-            found = e;
-    }
+    for (uint32_t i = 0; i < m->running_max && !found; i++)
+        if (is_of(&m->entries[i], link, at))
+            found = &m->entries[i];
     pthread_mutex_unlock(&m->lock);
     return found;
 }
 
-static void finish_all(sl_minder *m, uint32_t link, bool sent, const sl_process_result *result) {
-    for (entry *e; (e = find_of_link(m, link, sent));)
+static void finish_all(sl_minder *m, uint32_t link, where at, const sl_process_result *result) {
+    for (entry *e; (e = find_of_link(m, link, at));)
         finish(m, e, result);
 }
 
-/* The spawner is gone: what it had is lost; what still waits goes to the next one. */
+/* The spawner is gone: what it had is lost, but for what waited there for an end that it did not
+ * report: that never started. What was not sent goes to the next spawner. */
 static void lose(sl_minder *m, uint32_t link) {
     sl_process_result result = {.status = SL_PROCESS_LOST, .exit_code = -1};
+    const sl_process_result withdrawn = {.status = SL_PROCESS_WITHDRAWN, .exit_code = -1};
+    /* Before anybody hears of the loss, and may run a command again. The pid is this thread's. */
+    unsigned orphans = sl_minder_kill_orphans(m->links[link].pid);
     pthread_mutex_lock(&m->lock);
     int pid = (int)m->links[link].pid, status = sl_minder_link_close(&m->links[link]);
     pthread_mutex_unlock(&m->lock);
@@ -97,8 +120,10 @@ static void lose(sl_minder *m, uint32_t link) {
              "its spawner (process %d) ended with %s %d: how the command ended is not known", pid,
              WIFSIGNALED(status) ? "signal" : "exit code",
              WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    sl_warn("executor", "spawner lost, pid %d status %d", pid, status);
-    finish_all(m, link, true, &result);
+    sl_warn("executor", "spawner lost, pid %d status %d; %u processes it left were killed", pid,
+            status, orphans);
+    finish_all(m, link, WAITING, &withdrawn);
+    finish_all(m, link, SENT, &result);
 }
 
 /* A result with this thread's last cause. */
@@ -118,7 +143,7 @@ static void give_up(sl_minder *m, uint32_t link) {
     pthread_mutex_lock(&m->lock);
     sl_minder_link_drop(&m->links[link]);
     pthread_mutex_unlock(&m->lock);
-    finish_all(m, link, false, &result);
+    finish_all(m, link, UNSENT, &result);
 }
 
 /* Sends what waits, as far as there is room. The lock is held. */
@@ -145,21 +170,37 @@ static sl_minder_link *choose_link(sl_minder *m) {
     return best;
 }
 
+/* The command another one is to come after. It must not start if this one leaves without having
+ * started, so none may follow one that is about to. The lock is held. */
+static sl_err find_first(sl_minder *m, sl_minder_handle before, entry **first) {
+    entry *e = entry_of(m, before);
+    if (!e || (e->before && e->leaving))
+        return sl_fail(SL_ERR_NOT_FOUND, "the command to come after has ended");
+    if (e->after)
+        return sl_fail(SL_ERR_EXISTS, "a command comes after that one already");
+    *first = e;
+    return SL_OK;
+}
+
 /* A free entry, filled; the lock is held. */
-static sl_err admit(sl_minder *m, sl_minder_done done, void *context, entry **admitted) {
+static sl_err admit(sl_minder *m, entry *before, sl_minder_done done, void *context,
+                    entry **admitted) {
     if (m->stopping)
         return sl_fail(SL_ERR_CLOSED, "the node is stopping: no more commands");
     if (!m->first_free)
         return sl_fail(SL_ERR_AGAIN, "%u commands run already", m->running);
     entry *e = &m->entries[m->first_free - 1];
     m->first_free = e->next_free;
-    sl_minder_link *link = choose_link(m);
+    sl_minder_link *link = before ? &m->links[before->link] : choose_link(m);
     link->running++;
     m->running++;
     *e = (entry){.done = done,
                  .context = context,
                  .generation = e->generation + 1 ? e->generation + 1 : 1,
+                 .before = before ? (uint32_t)(before - m->entries) + 1 : 0,
                  .link = (uint32_t)(link - m->links)};
+    if (before)
+        before->after = (uint32_t)(e - m->entries) + 1;
     *admitted = e;
     return SL_OK;
 }
@@ -190,8 +231,8 @@ static sl_err make_frame(const sl_process_spec *spec, sl_minder_frame **frame) {
     return SL_OK;
 }
 
-sl_err sl_minder_run(sl_minder *m, const sl_process_spec *spec, sl_minder_done done, void *context,
-                     sl_minder_handle *handle) {
+static sl_err run(sl_minder *m, sl_minder_handle before, const sl_process_spec *spec,
+                  sl_minder_done done, void *context, sl_minder_handle *handle) {
     sl_minder_frame *frame = NULL;
     entry *e = NULL;
     if (!done)
@@ -199,9 +240,15 @@ sl_err sl_minder_run(sl_minder *m, const sl_process_spec *spec, sl_minder_done d
     SL_TRY(sl_process_check(spec));
     SL_TRY(make_frame(spec, &frame));
     pthread_mutex_lock(&m->lock);
-    sl_err err = admit(m, done, context, &e);
+    sl_err err = SL_OK;
+    entry *first = NULL;
+    if (before)
+        err = find_first(m, before, &first);
+    if (err == SL_OK)
+        err = admit(m, first, done, context, &e);
     if (err == SL_OK) {
         frame->request.handle = handle_of(m, e);
+        frame->request.after = before;
         *handle = frame->request.handle;
         hand_over(m, e->link, frame);
     }
@@ -211,24 +258,45 @@ sl_err sl_minder_run(sl_minder *m, const sl_process_spec *spec, sl_minder_done d
     return err;
 }
 
+sl_err sl_minder_run(sl_minder *m, const sl_process_spec *spec, sl_minder_done done, void *context,
+                     sl_minder_handle *handle) {
+    return run(m, 0, spec, done, context, handle);
+}
+
+sl_err sl_minder_run_after(sl_minder *m, sl_minder_handle before, const sl_process_spec *spec,
+                           sl_minder_done done, void *context, sl_minder_handle *handle) {
+    if (!before)
+        return sl_fail(SL_ERR_INVALID, "a command cannot come after none");
+    return run(m, before, spec, done, context, handle);
+}
+
 /* The lock is held. */
-static void cancel(sl_minder *m, const entry *e) {
+static void order(sl_minder *m, entry *e, sl_spawner_order what) {
+    e->leaving = true;
     sl_minder_frame *frame = calloc(1, sizeof *frame);
     if (!frame) {
         sl_error("executor", "no memory to cancel a command");
         return;
     }
     frame->stdin_fd = -1;
-    frame->request = (sl_spawner_request){.handle = handle_of(m, e), .order = SL_SPAWNER_CANCEL};
+    frame->request = (sl_spawner_request){.handle = handle_of(m, e), .order = what};
     hand_over(m, e->link, frame);
 }
 
-void sl_minder_cancel(sl_minder *m, sl_minder_handle handle) {
+static void order_by_handle(sl_minder *m, sl_minder_handle handle, sl_spawner_order what) {
     pthread_mutex_lock(&m->lock);
-    const entry *e = entry_of(m, handle);
+    entry *e = entry_of(m, handle);
     if (e)
-        cancel(m, e);
+        order(m, e, what);
     pthread_mutex_unlock(&m->lock);
+}
+
+void sl_minder_cancel(sl_minder *m, sl_minder_handle handle) {
+    order_by_handle(m, handle, SL_SPAWNER_CANCEL);
+}
+
+void sl_minder_recall(sl_minder *m, sl_minder_handle handle) {
+    order_by_handle(m, handle, SL_SPAWNER_RECALL);
 }
 
 uint32_t sl_minder_running(sl_minder *m) {
@@ -243,7 +311,7 @@ static void start_link(sl_minder *m, uint32_t index) {
     sl_minder_link *link = &m->links[index];
     int socket;
     pid_t pid;
-    if (sl_minder_link_start(m->spawner_path, &socket, &pid) != SL_OK) {
+    if (sl_minder_link_start(m->spawner_path, m->wake, &socket, &pid) != SL_OK) {
         give_up(m, index);
         return;
     }
@@ -274,6 +342,9 @@ static void send_waiting(sl_minder *m, sl_minder_link *link) {
     sl_err err = flush(m, link);
     if (err != SL_OK && err != SL_ERR_AGAIN && err != SL_ERR_CLOSED) { /* closed: poll will tell */
         sl_minder_frame *frame = sl_minder_link_pop(link);
+        for (sl_minder_frame *next = link->first; next; next = next->next)
+            if (next->request.after == frame->request.handle)
+                next->request.after = frame->request.after;
         failed = entry_of(m, frame->request.handle);
         failed = failed && !failed->sent ? failed : NULL;
         sl_minder_frame_destroy(frame);
@@ -285,14 +356,14 @@ static void send_waiting(sl_minder *m, sl_minder_link *link) {
     }
 }
 
-static void serve_link(sl_minder *m, uint32_t index, bool readable) {
+static void serve_link(sl_minder *m, uint32_t index, bool ended) {
     sl_minder_link *link = &m->links[index];
     pthread_mutex_lock(&m->lock);
-    bool wanted = link->socket < 0 && link->first;
+    bool wanted = link->socket < 0 && link->first, busy = link->running;
     pthread_mutex_unlock(&m->lock);
     if (wanted)
         start_link(m, index);
-    if (readable && link->socket >= 0) {
+    if ((busy || ended) && link->socket >= 0) {
         sl_err err = receive(m, link);
         if (err != SL_ERR_AGAIN) {
             lose(m, index);
@@ -302,14 +373,14 @@ static void serve_link(sl_minder *m, uint32_t index, bool readable) {
     send_waiting(m, link);
 }
 
-/* What to wait for; false when the minder is to end. The lock is held. */
+/* What to wait for: the bell, and the ends of spawners, which need not be asked for. False when the
+ * minder is to end. The lock is held. */
 static bool look(sl_minder *m, int *timeout_ms) {
     *timeout_ms = -1;
     m->fds[0] = (struct pollfd){.fd = m->wake, .events = POLLIN};
     for (uint32_t i = 0; i < m->link_count; i++) {
         const sl_minder_link *link = &m->links[i];
-        m->fds[i + 1] = (struct pollfd){.fd = link->socket,
-                                        .events = (short)(POLLIN | (link->first ? POLLOUT : 0))};
+        m->fds[i + 1] = (struct pollfd){.fd = link->socket, .events = link->first ? POLLOUT : 0};
         if (link->socket < 0 && link->first)
             *timeout_ms = 0;
     }
@@ -332,16 +403,6 @@ static void *mind(void *argument) {
         for (uint32_t i = 0; i < m->link_count; i++)
             serve_link(m, i, m->fds[i + 1].revents != 0);
     }
-}
-
-/* The thread takes no signal: those are the program's. */
-static sl_err start_thread(sl_minder *m) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&m->thread, NULL, mind, m);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed ? sl_fail(SL_ERR_IO, "cannot start the minder: %s", strerror(failed)) : SL_OK;
 }
 
 static void release(sl_minder *m) {
@@ -400,7 +461,7 @@ sl_err sl_minder_create(const sl_minder_options *options, sl_minder **minder) {
     if (err == SL_OK)
         err = make_tables(m);
     if (err == SL_OK)
-        err = start_thread(m);
+        err = sl_thread_start(&m->thread, mind, m);
     if (err != SL_OK) {
         release(m);
         return err;
@@ -416,7 +477,7 @@ void sl_minder_destroy(sl_minder *m) {
     m->stopping = true;
     for (uint32_t i = 0; i < m->running_max; i++)
         if (m->entries[i].done)
-            cancel(m, &m->entries[i]);
+            order(m, &m->entries[i], SL_SPAWNER_CANCEL);
     ring(m);
     pthread_mutex_unlock(&m->lock);
     pthread_join(m->thread, NULL);

@@ -4,8 +4,8 @@
  * share the commands: starting one blocks its spawner until the program is loaded, so several
  * start several at a time. The minder has one thread: it starts spawners and receives every result.
  * If the node dies in whatever way, its spawners kill all they run. If a spawner alone is killed,
- * its commands end as SL_PROCESS_LOST, their processes may go on, and the next command gets a new
- * spawner. */
+ * what it ran is killed, all but processes that cleaned their environment, then its commands end as
+ * SL_PROCESS_LOST, and the next command gets a new spawner. */
 #ifndef SL_ACTORS_EXECUTOR_MINDER_H
 #define SL_ACTORS_EXECUTOR_MINDER_H
 
@@ -48,6 +48,18 @@ void sl_minder_destroy(sl_minder *minder);
  */
 sl_err sl_minder_run(sl_minder *minder, const sl_process_spec *spec, sl_minder_done done,
                      void *context, sl_minder_handle *handle) SL_CHECKED;
+
+/* The same for a command that starts when the command `before` has ended, on whose spawner it
+ * waits: that starts it in the same instant, no thread is woken between the two. `before` may
+ * itself come after another; if it leaves without having started, its place in the row closes. Its
+ * `done` comes before this one's. SL_ERR_NOT_FOUND: `before` is done, or cancelled or asked back
+ * before it started; SL_ERR_EXISTS: another command comes after it. */
+sl_err sl_minder_run_after(sl_minder *minder, sl_minder_handle before, const sl_process_spec *spec,
+                           sl_minder_done done, void *context, sl_minder_handle *handle) SL_CHECKED;
+
+/* Asks for a command of sl_minder_run_after() back: it ends as SL_PROCESS_WITHDRAWN if it has not
+ * started; else nothing happens. It also ends so when its spawner dies before it started. */
+void sl_minder_recall(sl_minder *minder, sl_minder_handle handle);
 
 /* Asks for the end of a command: SIGTERM to its process group, SIGKILL after its kill_grace_ns.
  * Any thread, any time; nothing happens when it has ended already. */

@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SPAWNER_SOCKET = 3 }; /* as spawner/main.c has it */
+enum { SPAWNER_SOCKET = 3, SPAWNER_BELL = 4 }; /* as spawner/main.c has them */
 
 void sl_minder_frame_destroy(sl_minder_frame *frame) {
     if (!frame)
@@ -22,7 +22,7 @@ void sl_minder_frame_destroy(sl_minder_frame *frame) {
 }
 
 /* A session of its own: a terminal's signals are for the node, which decides about its commands. */
-static int spawn(const char *path, int socket, pid_t *pid) {
+static int spawn(const char *path, int socket, int bell, pid_t *pid) {
     char version[] = SL_SPAWNER_WIRE_VERSION, parent[24];
     char *const argv[] = {(char *)(uintptr_t)path, version, parent, NULL};
     posix_spawn_file_actions_t actions;
@@ -37,6 +37,8 @@ static int spawn(const char *path, int socket, pid_t *pid) {
         if (!failed)
             failed = posix_spawn_file_actions_adddup2(&actions, socket, SPAWNER_SOCKET);
         if (!failed)
+            failed = posix_spawn_file_actions_adddup2(&actions, bell, SPAWNER_BELL);
+        if (!failed)
             failed = posix_spawn(pid, path, &actions, &attributes, argv, environ);
         posix_spawnattr_destroy(&attributes);
     }
@@ -44,18 +46,25 @@ static int spawn(const char *path, int socket, pid_t *pid) {
     return failed;
 }
 
-sl_err sl_minder_link_start(const char *spawner_path, int *socket, pid_t *pid) {
+/* A copy away from the numbers the spawner has them by: dup2 of a descriptor onto itself would
+ * leave it close-on-exec. */
+static int copy_high(int fd) {
+    return fcntl(fd, F_DUPFD_CLOEXEC, SPAWNER_BELL + 1);
+}
+
+sl_err sl_minder_link_start(const char *spawner_path, int bell, int *socket, pid_t *pid) {
     int ends[2], failed = 0;
     SL_TRY(sl_spawner_pair(ends));
-    /* dup2 of a descriptor onto itself is no dup2: keep the child's end away from its target. */
-    int child_end = fcntl(ends[1], F_DUPFD_CLOEXEC, SPAWNER_SOCKET + 1);
-    if (child_end < 0)
+    int child_end = copy_high(ends[1]), child_bell = copy_high(bell);
+    if (child_end < 0 || child_bell < 0)
         failed = errno;
     else
-        failed = spawn(spawner_path, child_end, pid);
+        failed = spawn(spawner_path, child_end, child_bell, pid);
     close(ends[1]);
     if (child_end >= 0)
         close(child_end);
+    if (child_bell >= 0)
+        close(child_bell);
     if (failed) {
         close(ends[0]);
         return sl_fail(SL_ERR_FAILED, "cannot start %s: %s", spawner_path, strerror(failed));

@@ -27,9 +27,9 @@ typedef struct sl_minder_link {
     sl_minder_frame *first, *last;
 } sl_minder_link;
 
-/* Starts a spawner: its socket and pid. It gets the signal of its node's death when the calling
- * thread ends. SL_ERR_FAILED, SL_ERR_IO. */
-sl_err sl_minder_link_start(const char *spawner_path, int *socket, pid_t *pid) SL_CHECKED;
+/* Starts a spawner, which rings `bell` (an eventfd) after its replies: its socket and pid. It gets
+ * the signal of its node's death when the calling thread ends. SL_ERR_FAILED, SL_ERR_IO. */
+sl_err sl_minder_link_start(const char *spawner_path, int bell, int *socket, pid_t *pid) SL_CHECKED;
 
 /* Queues `frame` (taken over) behind those waiting. */
 void sl_minder_link_push(sl_minder_link *link, sl_minder_frame *frame);

@@ -20,7 +20,7 @@
 
 const char *sl_process_status_name(sl_process_status status) {
     static const char *const names[SL_PROCESS_STATUS_COUNT] = {
-        "exited", "signalled", "timed_out", "cancelled", "could_not_start", "lost"};
+        "exited", "signalled", "timed_out", "cancelled", "could_not_start", "lost", "withdrawn"};
     return (unsigned)status < SL_PROCESS_STATUS_COUNT ? names[status] : "unknown";
 }
 
@@ -80,6 +80,7 @@ typedef struct start {
     const sl_process_spec *spec;
     sl_process_result *result;
     int fds[3];
+    bool opened[3]; /* here, to be closed here; the others are somebody else's, or one twice */
     char **environment;
     char *cuda; /* "CUDA_VISIBLE_DEVICES=…" or NULL */
     char path[SL_PROCESS_PATH_MAX_BYTES];
@@ -103,18 +104,14 @@ static int open_file(const char *path, int flags) {
     return fd;
 }
 
-/* A copy of a descriptor that stays its owner's. */
-static int copy_file(int fd) {
-    return fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
 static sl_err open_input(start *s, int stdin_fd) {
     struct stat info;
     const char *path = s->spec->stdin_path;
-    if (stdin_fd >= 0 || !path)
-        s->fds[0] = copy_file(stdin_fd >= 0 ? stdin_fd : s->home->null_fd);
-    else
+    s->opened[0] = stdin_fd < 0 && path;
+    if (s->opened[0])
         s->fds[0] = open_file(path, O_RDONLY);
+    else
+        s->fds[0] = stdin_fd >= 0 ? stdin_fd : s->home->null_fd;
     if (s->fds[0] < 0)
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot read standard input from %s: %s",
                       path ? path : "the node", strerror(errno));
@@ -125,8 +122,8 @@ static sl_err open_input(start *s, int stdin_fd) {
 }
 
 static sl_err open_output(start *s, int which, const char *path) {
-    s->fds[which] =
-        path ? open_file(path, O_WRONLY | O_CREAT | O_TRUNC) : copy_file(s->home->null_fd);
+    s->opened[which] = path != NULL;
+    s->fds[which] = path ? open_file(path, O_WRONLY | O_CREAT | O_TRUNC) : s->home->null_fd;
     if (s->fds[which] < 0)
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot write standard %s to %s: %s",
                       which == 1 ? "output" : "error", path ? path : "/dev/null", strerror(errno));
@@ -138,10 +135,7 @@ static sl_err open_outputs(start *s) {
     SL_TRY(open_output(s, 1, out));
     if (!out || !err || strcmp(out, err) != 0)
         return open_output(s, 2, err);
-    s->fds[2] = copy_file(s->fds[1]); /* one file, one offset: lines stay in order */
-    if (s->fds[2] < 0)
-        return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot write standard error to %s: %s", err,
-                      strerror(errno));
+    s->fds[2] = s->fds[1]; /* one file, one offset: lines stay in order */
     return SL_OK;
 }
 
@@ -256,7 +250,7 @@ static sl_err prepare(start *s, int stdin_fd) {
 
 static void clean_up(start *s) {
     for (int i = 0; i < 3; i++)
-        if (s->fds[i] >= 0)
+        if (s->opened[i] && s->fds[i] >= 0)
             close(s->fds[i]);
     free(s->cuda);
     free(s->environment);

@@ -59,6 +59,7 @@ typedef enum sl_process_status {
     SL_PROCESS_CANCELLED,       /* stopped because the node asked, however it then ended */
     SL_PROCESS_COULD_NOT_START, /* exit_code 126 or 127; message says why */
     SL_PROCESS_LOST,            /* its spawner died: how it ended is not known */
+    SL_PROCESS_WITHDRAWN,       /* it never started: taken back, or its spawner died before */
     SL_PROCESS_STATUS_COUNT
 } sl_process_status;
 
@@ -74,7 +75,8 @@ typedef struct sl_process_result {
     char message[SL_PROCESS_MESSAGE_MAX_BYTES + 1]; /* "" or a sentence for the user */
 } sl_process_result;
 
-/* "exited", "signalled", "timed_out", "cancelled", "could_not_start", "lost". Static storage. */
+/* "exited", "signalled", "timed_out", "cancelled", "could_not_start", "lost", "withdrawn". Static
+ * storage. */
 const char *sl_process_status_name(sl_process_status status);
 
 /* SL_ERR_INVALID when `spec` lacks a command, or names a cpu out of bounds or a bad variable. */

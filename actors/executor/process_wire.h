@@ -11,16 +11,24 @@
 #include "actors/executor/process.h"
 
 /* Change it with any of the structs below, sl_process_result, or the encoding. */
-#define SL_SPAWNER_WIRE_VERSION "1"
+#define SL_SPAWNER_WIRE_VERSION "2"
 
 /* A spec of more bytes is refused: Linux takes no larger argument list by default. */
 #define SL_SPAWNER_SPEC_MAX_BYTES (8u << 20)
 
-typedef enum sl_spawner_order { SL_SPAWNER_RUN = 1, SL_SPAWNER_CANCEL = 2 } sl_spawner_order;
+typedef enum sl_spawner_order {
+    SL_SPAWNER_RUN = 1,
+    SL_SPAWNER_CANCEL = 2,
+    SL_SPAWNER_RECALL = 3 /* if it has not started: answered WITHDRAWN, else not at all */
+} sl_spawner_order;
 
-/* A request to a spawner. `handle` is the node's name for the command, never reused. */
+/* A request to a spawner. `handle` is the node's name for the command, never reused.
+ *
+ * A command that comes `after` another one starts once that one's reply is in the socket, and not
+ * before: a node that finds no such reply knows that it never started. */
 typedef struct sl_spawner_request {
     uint64_t handle;
+    uint64_t after;      /* with SL_SPAWNER_RUN; 0, or a handle that is not known: starts at once */
     uint32_t order;      /* sl_spawner_order */
     uint32_t spec_bytes; /* of an encoded spec, with SL_SPAWNER_RUN */
 } sl_spawner_request;

@@ -7,8 +7,15 @@ void sl_task_output_init(sl_task_output *output, size_t limit_bytes) {
     *output = (sl_task_output){.limit_bytes = limit_bytes};
 }
 
+void sl_task_output_init_in(sl_task_output *output, size_t limit_bytes, void *room,
+                            size_t room_bytes) {
+    *output = (sl_task_output){
+        .room = room, .data = room, .capacity_bytes = room_bytes, .limit_bytes = limit_bytes};
+}
+
 void sl_task_output_fini(sl_task_output *output) {
-    free(output->data);
+    if (output->data != output->room)
+        free(output->data);
     *output = (sl_task_output){.limit_bytes = output->limit_bytes};
 }
 
@@ -18,9 +25,12 @@ static sl_err make_room(sl_task_output *output, size_t needed_bytes) {
         capacity = capacity > SIZE_MAX / 2 ? needed_bytes : capacity * 2;
     if (capacity == output->capacity_bytes)
         return SL_OK;
-    unsigned char *data = realloc(output->data, capacity);
+    bool in_room = output->data == output->room;
+    unsigned char *data = realloc(in_room ? NULL : output->data, capacity);
     if (!data)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu bytes of output", capacity);
+    if (in_room && output->size_bytes)
+        memcpy(data, output->room, output->size_bytes);
     output->data = data;
     output->capacity_bytes = capacity;
     return SL_OK;
@@ -39,7 +49,7 @@ sl_err sl_task_output_write(sl_task_output *output, const void *bytes, size_t si
 }
 
 void *sl_task_output_take(sl_task_output *output, size_t *size_bytes) {
-    void *data = output->data;
+    void *data = output->size_bytes ? output->data : NULL;
     *size_bytes = output->size_bytes;
     *output = (sl_task_output){.limit_bytes = output->limit_bytes};
     return data;

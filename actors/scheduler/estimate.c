@@ -43,7 +43,7 @@ static uint64_t hash_of(const char *text, size_t bytes) {
 }
 
 static bool is_named(const sl_group *group, sl_text name) {
-    return strlen(group->name) == name.bytes && memcmp(group->name, name.data, name.bytes) == 0;
+    return group->name_bytes == name.bytes && memcmp(group->name, name.data, name.bytes) == 0;
 }
 
 /* 0 in the table is an empty place: group 0 is never looked up there. */
@@ -69,7 +69,7 @@ static bool grow(sl_estimates *estimates) {
     estimates->table_size = 4 * capacity;
     estimates->capacity = capacity;
     for (uint32_t i = 1; i < estimates->count; i++)
-        *place_of(estimates, sl_text_of(groups[i].name)) = i;
+        *place_of(estimates, (sl_text){groups[i].name, groups[i].name_bytes}) = i;
     return true;
 }
 
@@ -83,10 +83,12 @@ uint32_t sl_estimates_group(sl_estimates *estimates, sl_text name) {
         return 0;
     uint32_t *place = place_of(estimates, name);
     if (!*place) {
-        char *copy = strndup(name.data, name.bytes);
+        char *copy = malloc((size_t)name.bytes + 1); /* there may be NULs in it */
         if (!copy)
             return 0;
-        estimates->groups[estimates->count] = (sl_group){.name = copy};
+        memcpy(copy, name.data, name.bytes);
+        copy[name.bytes] = '\0';
+        estimates->groups[estimates->count] = (sl_group){.name = copy, .name_bytes = name.bytes};
         *place = estimates->count++;
     }
     return estimates->last = *place;

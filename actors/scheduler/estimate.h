@@ -11,6 +11,7 @@
 
 typedef struct sl_group {
     char *name;
+    uint32_t name_bytes;
     double mean_s; /* at speed 1 */
     uint64_t samples;
 } sl_group;

@@ -9,7 +9,8 @@ void sl_queue_init(sl_queue_order *queue) {
 
 void sl_queue_fini(sl_queue_order *queue) {
     for (uint32_t i = 0; i < queue->shape_count; i++)
-        free(queue->shapes[i].levels);
+        sl_levels_fini(&queue->shapes[i].levels);
+    sl_key_heap_fini(&queue->open);
     free(queue->shapes);
     free(queue->active);
     free(queue->table);
@@ -66,6 +67,7 @@ static sl_err shapes_grow(sl_queue_order *queue) {
     if (!active)
         return no_memory();
     queue->active = active;
+    SL_TRY(sl_key_heap_reserve(&queue->open, capacity));
     uint32_t *table = malloc(size * sizeof *table);
     if (!table)
         return no_memory();
@@ -100,36 +102,38 @@ static sl_err shape_of(sl_queue_order *queue, const sl_task *task, uint32_t *ind
     return SL_OK;
 }
 
-/* ---- levels ---- */
+/* ---- tasks ---- */
 
-static sl_level *level_find(sl_shape *shape, int32_t priority) {
-    for (uint32_t i = 0; i < shape->level_count; i++) {
-        if (shape->levels[i].priority == priority)
-            return &shape->levels[i];
-    }
-    return NULL;
+/* Priorities beyond this order alike: else a key could overflow. */
+enum { PRIORITY_MOST = 500000000 };
+
+static int64_t key_of(const sl_task *task) {
+    int64_t priority = task->priority;
+    if (priority > PRIORITY_MOST)
+        priority = PRIORITY_MOST;
+    else if (priority < -PRIORITY_MOST)
+        priority = -PRIORITY_MOST;
+    return priority * (int64_t)SL_AGING_NS - (int64_t)task->arrival_ns;
 }
 
-static sl_err level_of(sl_shape *shape, int32_t priority, sl_level **level) {
-    *level = level_find(shape, priority);
-    if (*level)
-        return SL_OK;
-    for (uint32_t i = 0; i < shape->level_count && !*level; i++) {
-        if (shape->levels[i].head == SL_TASK_NONE) /* an empty one serves another priority */
-            *level = &shape->levels[i];
-    }
-    if (!*level && shape->level_count == shape->level_capacity) {
-        uint32_t capacity = shape->level_capacity ? 2 * shape->level_capacity : 2;
-        sl_level *levels = realloc(shape->levels, capacity * sizeof *levels);
-        if (!levels)
-            return no_memory();
-        shape->levels = levels;
-        shape->level_capacity = capacity;
-    }
-    if (!*level)
-        *level = &shape->levels[shape->level_count++];
-    **level = (sl_level){priority, SL_TASK_NONE, SL_TASK_NONE};
-    return SL_OK;
+static int64_t shape_key(const sl_shape *shape) {
+    return shape->levels.order.items[0].key;
+}
+
+/* In a long queue the tasks are where nobody looked for long: while one is placed, those behind it
+ * come. */
+static void fetch_ahead(const sl_task_table *tasks, const sl_task *head) {
+    __builtin_prefetch(head->payload);
+    sl_task_fetch(tasks, head->next);
+}
+
+/* The first task of a level is another one. */
+static void head_changed(sl_queue_order *queue, const sl_task_table *tasks, uint32_t index,
+                         uint32_t level) {
+    sl_levels *levels = &queue->shapes[index].levels;
+    sl_key_heap_set(&levels->order, level, key_of(sl_task_at(tasks, levels->all[level].head)));
+    if (sl_key_heap_has(&queue->open, index))
+        sl_key_heap_set(&queue->open, index, shape_key(&queue->shapes[index]));
 }
 
 static void activate(sl_queue_order *queue, uint32_t index) {
@@ -150,16 +154,21 @@ static void deactivate(sl_queue_order *queue, uint32_t index) {
 
 sl_err sl_queue_put(sl_queue_order *queue, sl_task_table *tasks, sl_task *task, bool to_front) {
     uint32_t index;
-    sl_level *level;
     SL_TRY(shape_of(queue, task, &index));
-    SL_TRY(level_of(&queue->shapes[index], task->priority, &level));
+    sl_levels *levels = &queue->shapes[index].levels;
+    uint32_t at = sl_levels_find(levels, task->priority);
+    if (at == SL_LEVEL_NONE)
+        SL_TRY(sl_levels_add(levels, task->priority, &at));
+    sl_level *level = &levels->all[at];
+    bool first = to_front || level->head == SL_TASK_NONE;
     task->shape = index;
-    task->next = to_front ? level->head : SL_TASK_NONE;
+    task->next = first ? level->head : SL_TASK_NONE;
     if (level->head == SL_TASK_NONE)
-        level->head = level->tail = task->slot;
-    else if (to_front)
+        level->tail = task->slot;
+    if (first) {
         level->head = task->slot;
-    else {
+        head_changed(queue, tasks, index, at);
+    } else {
         sl_task_at(tasks, level->tail)->next = task->slot;
         level->tail = task->slot;
     }
@@ -169,40 +178,61 @@ sl_err sl_queue_put(sl_queue_order *queue, sl_task_table *tasks, sl_task *task, 
     return SL_OK;
 }
 
-static int64_t key_of(const sl_task *task) {
-    return (int64_t)task->priority * (int64_t)SL_AGING_NS - (int64_t)task->arrival_ns;
+sl_task *sl_queue_first(const sl_queue_order *queue, const sl_task_table *tasks, uint32_t index) {
+    const sl_levels *levels = &queue->shapes[index].levels;
+    return levels->order.count ? sl_task_at(tasks, levels->all[levels->order.items[0].item].head)
+                               : NULL;
 }
 
-sl_task *sl_queue_first(const sl_queue_order *queue, const sl_task_table *tasks, uint32_t index,
-                        int64_t *key) {
-    const sl_shape *shape = &queue->shapes[index];
-    sl_task *first = NULL;
-    for (uint32_t i = 0; i < shape->level_count; i++) {
-        if (shape->levels[i].head == SL_TASK_NONE)
-            continue;
-        sl_task *head = sl_task_at(tasks, shape->levels[i].head);
-        if (!first || key_of(head) > *key) {
-            first = head;
-            *key = key_of(head);
-        }
-    }
-    return first;
+/* The last task of its level was taken. */
+static void level_emptied(sl_queue_order *queue, uint32_t index, uint32_t level) {
+    sl_shape *shape = &queue->shapes[index];
+    sl_levels_remove(&shape->levels, level);
+    if (!shape->levels.order.count)
+        sl_key_heap_remove(&queue->open, index);
+    else if (sl_key_heap_has(&queue->open, index))
+        sl_key_heap_set(&queue->open, index, shape_key(shape));
 }
 
 void sl_queue_take(sl_queue_order *queue, sl_task_table *tasks, sl_task *task) {
     sl_shape *shape = &queue->shapes[task->shape];
-    sl_level *level = level_find(shape, task->priority);
+    uint32_t at = sl_levels_find(&shape->levels, task->priority);
+    sl_level *level = &shape->levels.all[at];
     sl_task *before = NULL;
-    for (uint32_t at = level->head; at != task->slot; at = before->next)
-        before = sl_task_at(tasks, at);
+    for (uint32_t slot = level->head; slot != task->slot; slot = before->next)
+        before = sl_task_at(tasks, slot);
+    if (level->tail == task->slot)
+        level->tail = before ? before->slot : SL_TASK_NONE;
     if (before)
         before->next = task->next;
     else
         level->head = task->next;
-    if (level->tail == task->slot)
-        level->tail = before ? before->slot : SL_TASK_NONE;
     task->next = SL_TASK_NONE;
+    if (level->head == SL_TASK_NONE)
+        level_emptied(queue, task->shape, at);
+    else if (!before) {
+        head_changed(queue, tasks, task->shape, at);
+        fetch_ahead(tasks, sl_task_at(tasks, level->head));
+    }
     queue->count--;
     if (--shape->count == 0)
         deactivate(queue, task->shape);
+}
+
+/* ---- a pass ---- */
+
+void sl_queue_close_all(sl_queue_order *queue) {
+    sl_key_heap_clear(&queue->open);
+}
+
+void sl_queue_open(sl_queue_order *queue, uint32_t shape) {
+    sl_key_heap_set(&queue->open, shape, shape_key(&queue->shapes[shape]));
+}
+
+void sl_queue_close(sl_queue_order *queue, uint32_t shape) {
+    sl_key_heap_remove(&queue->open, shape);
+}
+
+sl_task *sl_queue_best(const sl_queue_order *queue, const sl_task_table *tasks) {
+    return queue->open.count ? sl_queue_first(queue, tasks, queue->open.items[0].item) : NULL;
 }

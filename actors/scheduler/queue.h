@@ -4,20 +4,16 @@
  * alike, the order of two tasks never changes: it is that of key = priority * SL_AGING_NS -
  * arrival. Tasks that ask for the same resources form a shape; what does not fit for one does not
  * fit for any of its shape, so a pass over the queue looks at the head of each shape, not at each
- * task. All operations are O(levels) or O(shapes), whatever the number of tasks. */
+ * task. A pass opens the shapes that have room somewhere, and takes the best head of those still
+ * open until none is. Whatever the number of tasks, putting and taking one is O(log priorities) in
+ * its shape, and O(log shapes) during a pass. */
 #ifndef SL_SCHEDULER_QUEUE_H
 #define SL_SCHEDULER_QUEUE_H
 
+#include "actors/scheduler/levels.h"
 #include "actors/scheduler/task_table.h"
 
 #define SL_AGING_NS (10 * SL_NS_PER_S)
-
-/* Tasks of one priority in one shape, in order of arrival. */
-typedef struct sl_level {
-    int32_t priority;
-    uint32_t head;
-    uint32_t tail;
-} sl_level;
 
 typedef struct sl_shape {
     uint32_t cpus;
@@ -25,11 +21,9 @@ typedef struct sl_shape {
     uint64_t memory_bytes;
     uint64_t ucu_milli;
     uint32_t region;
-    uint64_t count; /* tasks waiting */
-    sl_level *levels;
-    uint32_t level_count;
-    uint32_t level_capacity;
     uint32_t active_index; /* in queue->active; SL_TASK_NONE when nothing waits */
+    uint64_t count;        /* tasks waiting */
+    sl_levels levels;
 } sl_shape;
 
 typedef struct sl_queue_order {
@@ -38,7 +32,8 @@ typedef struct sl_queue_order {
     uint32_t shape_capacity;
     uint32_t *active; /* shapes with tasks waiting */
     uint32_t active_count;
-    uint32_t *table; /* hash of shapes, open addressing; a power of two */
+    sl_key_heap open; /* shapes of the running pass, by the keys of their heads */
+    uint32_t *table;  /* hash of shapes, open addressing; a power of two */
     uint32_t table_size;
     uint64_t count;
 } sl_queue_order;
@@ -51,12 +46,24 @@ void sl_queue_fini(sl_queue_order *queue);
 sl_err sl_queue_put(sl_queue_order *queue, sl_task_table *tasks, sl_task *task,
                     bool to_front) SL_CHECKED;
 
-/* The task of a shape that goes first, NULL when none waits; and the key that orders it among
- * shapes. */
-sl_task *sl_queue_first(const sl_queue_order *queue, const sl_task_table *tasks, uint32_t shape,
-                        int64_t *key);
+/* The task of a shape that goes first, NULL when none waits. */
+sl_task *sl_queue_first(const sl_queue_order *queue, const sl_task_table *tasks, uint32_t shape);
 
 /* Takes a task out: cheap for the first of its level, linear in the level otherwise. */
 void sl_queue_take(sl_queue_order *queue, sl_task_table *tasks, sl_task *task);
+
+/* ---- a pass ---- */
+
+/* No shape is open. */
+void sl_queue_close_all(sl_queue_order *queue);
+
+/* A shape in which tasks wait takes part; it closes with its last task. */
+void sl_queue_open(sl_queue_order *queue, uint32_t shape);
+
+/* Its tasks have room nowhere: it takes no part any more. */
+void sl_queue_close(sl_queue_order *queue, uint32_t shape);
+
+/* The task that goes first among the open shapes, NULL when none is open. */
+sl_task *sl_queue_best(const sl_queue_order *queue, const sl_task_table *tasks);
 
 #endif

@@ -275,11 +275,10 @@ static void give_up_impossible(sl_scheduler *scheduler) {
     scheduler->impossible_checked = true;
     for (uint32_t i = scheduler->queue.active_count; i-- > 0;) {
         uint32_t shape = scheduler->queue.active[i];
-        int64_t key;
-        sl_task *task = sl_queue_first(&scheduler->queue, &scheduler->tasks, shape, &key);
+        sl_task *task = sl_queue_first(&scheduler->queue, &scheduler->tasks, shape);
         if (any_node_ever(scheduler, task))
             continue;
-        for (; task; task = sl_queue_first(&scheduler->queue, &scheduler->tasks, shape, &key)) {
+        for (; task; task = sl_queue_first(&scheduler->queue, &scheduler->tasks, shape)) {
             char why[256];
             snprintf(why, sizeof why,
                      "no node of the network could ever run it: it asks for %u cpus, %u gpus, %.3g "
@@ -293,34 +292,15 @@ static void give_up_impossible(sl_scheduler *scheduler) {
     }
 }
 
-/* The best head among shapes not yet found full in this pass. */
-static sl_task *best_head(const sl_scheduler *scheduler, const uint32_t *open, uint32_t count,
-                          uint32_t *at) {
-    sl_task *best = NULL;
-    int64_t best_key = 0, key = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sl_task *head = sl_queue_first(&scheduler->queue, &scheduler->tasks, open[i], &key);
-        if (head && (!best || key > best_key)) {
-            best = head;
-            best_key = key;
-            *at = i;
-        }
+/* Opens the shapes whose first task has room somewhere, and those that have to be held. */
+static void open_shapes(sl_scheduler *scheduler) {
+    sl_queue_order *queue = &scheduler->queue;
+    sl_queue_close_all(queue);
+    for (uint32_t i = 0; i < queue->active_count; i++) {
+        const sl_task *head = sl_queue_first(queue, &scheduler->tasks, queue->active[i]);
+        if (has_room_somewhere(scheduler, head) || !ends_in_time(scheduler, head))
+            sl_queue_open(queue, queue->active[i]);
     }
-    return best;
-}
-
-/* Leaves out the shapes whose first task has room nowhere; those that have to be held stay. One
- * sweep when something turned out to be full, instead of one search for the best each: there may be
- * as many shapes as tasks. */
-static uint32_t drop_full(const sl_scheduler *scheduler, uint32_t *open, uint32_t count) {
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        int64_t key;
-        const sl_task *head = sl_queue_first(&scheduler->queue, &scheduler->tasks, open[i], &key);
-        if (head && (has_room_somewhere(scheduler, head) || !ends_in_time(scheduler, head)))
-            open[kept++] = open[i];
-    }
-    return kept;
 }
 
 static void start_retry_timer(sl_scheduler *scheduler) {
@@ -346,21 +326,13 @@ void sl_scheduler_place(sl_scheduler *scheduler) {
     scheduler->pass_wall_s =
         scheduler->options.end_s > 0 || scheduler->options.explain ? sl_wall_s(scheduler->self) : 0;
     give_up_impossible(scheduler);
-    uint32_t count = scheduler->queue.active_count, at = 0;
-    uint32_t *open = malloc((count ? count : 1) * sizeof *open);
-    if (!open)
-        return;
-    memcpy(open, scheduler->queue.active, count * sizeof *open);
-    count = drop_full(scheduler, open, count);
-    for (sl_task *task; (task = best_head(scheduler, open, count, &at));) {
+    open_shapes(scheduler);
+    for (sl_task *task; (task = sl_queue_best(&scheduler->queue, &scheduler->tasks));) {
         if (!ends_in_time(scheduler, task))
             hold(scheduler, task);
-        else if (!place_one(scheduler, task)) {
-            open[at] = open[--count];
-            count = drop_full(scheduler, open, count);
-        }
+        else if (!place_one(scheduler, task))
+            sl_queue_close(&scheduler->queue, task->shape);
     }
-    free(open);
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
         if (scheduler->outbox[node].count)
             send_outbox(scheduler, node);

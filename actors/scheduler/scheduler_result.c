@@ -212,8 +212,11 @@ static void judge(sl_scheduler *scheduler, sl_task *task, const scheduler_result
 }
 
 void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message) {
+    enum { AHEAD = 4 };
     const scheduler_results *results = message->body;
     for (uint32_t i = 0; i < results->results.count; i++) {
+        if (i + AHEAD < results->results.count)
+            sl_task_fetch(&scheduler->tasks, (uint32_t)results->results.items[i + AHEAD].task);
         const scheduler_result *result = &results->results.items[i];
         sl_task *task = attempt_of(scheduler, message->from.node, result->task, result->attempt);
         if (!task)

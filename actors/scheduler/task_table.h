@@ -118,6 +118,15 @@ static inline sl_task *sl_task_at(const sl_task_table *table, uint32_t slot) {
     return &table->chunks[slot / SL_TASK_CHUNK][slot % SL_TASK_CHUNK];
 }
 
+/* Soon the task in this slot (if there is one) will be looked at. */
+static inline void sl_task_fetch(const sl_task_table *table, uint32_t slot) {
+    if (slot / SL_TASK_CHUNK >= table->chunk_count)
+        return;
+    const uint8_t *task = (const uint8_t *)sl_task_at(table, slot);
+    for (size_t at = 0; at < sizeof(sl_task); at += 64)
+        __builtin_prefetch(task + at, 1);
+}
+
 /* No task's number. */
 #define SL_TASK_NO_NUMBER UINT64_MAX
 

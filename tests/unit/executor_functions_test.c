@@ -152,3 +152,27 @@ TEST(output_grows_to_its_limit) {
     sl_task_output_fini(&output);
     CHECK(!sl_task_output_take(&output, &size) && size == 0);
 }
+
+TEST(short_output_stays_in_the_room_it_was_given) {
+    sl_task_output output;
+    unsigned char room[8];
+    size_t size;
+    sl_task_output_init_in(&output, 1000, room, sizeof room);
+    CHECK(!sl_task_output_take(&output, &size) && size == 0);
+
+    sl_task_output_init_in(&output, 1000, room, sizeof room);
+    CHECK_INT(sl_task_output_write(&output, "12345678", 8), SL_OK);
+    CHECK(sl_task_output_take(&output, &size) == room && size == 8);
+    CHECK(memcmp(room, "12345678", 8) == 0);
+
+    sl_task_output_init_in(&output, 1000, room, sizeof room);
+    CHECK_INT(sl_task_output_write(&output, "12345678", 8), SL_OK);
+    CHECK_INT(sl_task_output_write(&output, "9", 1), SL_OK);
+    unsigned char *bytes = sl_task_output_take(&output, &size);
+    CHECK(bytes != room && size == 9 && memcmp(bytes, "123456789", 9) == 0);
+    free(bytes);
+
+    sl_task_output_init_in(&output, 1000, room, sizeof room);
+    CHECK_INT(sl_task_output_write(&output, "123456789", 9), SL_OK);
+    sl_task_output_fini(&output);
+}

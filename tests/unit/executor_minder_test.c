@@ -10,6 +10,7 @@
 
 #include "actors/executor/minder.h"
 #include "runtime/rng.h"
+#include "tests/lib/files.h"
 #include "tests/lib/test.h"
 
 #define ARGV(...)  ((const char *const[]){__VA_ARGS__, NULL})
@@ -66,29 +67,11 @@ static sl_process_result run(sl_minder *m, sl_process_spec spec) {
     return s.result;
 }
 
-static char *in_test_dir(const char *name) {
-    static char paths[8][256];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, 256, "%s/%s", sl_test_dir(), name);
-    return path;
-}
-
-static const char *content(const char *path) {
-    static char bytes[4096];
-    FILE *file = fopen(path, "r");
-    size_t size = file ? fread(bytes, 1, sizeof bytes - 1, file) : 0;
-    bytes[size] = 0;
-    if (file)
-        fclose(file);
-    return bytes;
-}
-
 /* Waits for a command to write a line with a process's number. */
 static pid_t pid_in(const char *path) {
     for (int i = 0; i < 5000; i++) {
-        if (strchr(content(path), '\n'))
-            return (pid_t)atoi(content(path));
+        if (strchr(sl_test_content(path), '\n'))
+            return (pid_t)atoi(sl_test_content(path));
         usleep(1000);
     }
     return -1;
@@ -97,7 +80,7 @@ static pid_t pid_in(const char *path) {
 static bool is_alive(pid_t pid) {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    const char *stat = content(path);
+    const char *stat = sl_test_content(path);
     return stat[0] && !strstr(stat, ") Z ") && !strstr(stat, ") X ");
 }
 
@@ -110,7 +93,7 @@ static bool ends_soon(pid_t pid) {
 TEST(results_come_back) {
     sl_minder *m = minder_of(2);
     REQUIRE(m);
-    char *out = in_test_dir("out"), *err = in_test_dir("err");
+    char *out = sl_test_path("out"), *err = sl_test_path("err");
     sl_process_result r = run(m, (sl_process_spec){.argv = SHELL("cat; echo bad >&2; exit 7"),
                                                    .stdin_data = "given",
                                                    .stdin_bytes = 5,
@@ -118,8 +101,8 @@ TEST(results_come_back) {
                                                    .stderr_path = err});
     CHECK_INT(r.status, SL_PROCESS_EXITED);
     CHECK_INT(r.exit_code, 7);
-    CHECK_STR(content(out), "given");
-    CHECK_STR(content(err), "bad\n");
+    CHECK_STR(sl_test_content(out), "given");
+    CHECK_STR(sl_test_content(err), "bad\n");
     CHECK(r.wall_s > 0 && r.end_s >= r.start_s && r.max_rss_bytes > 0);
     r = run(m, (sl_process_spec){.argv = ARGV("/no/such/thing")});
     CHECK_INT(r.status, SL_PROCESS_COULD_NOT_START);
@@ -136,7 +119,7 @@ TEST(large_specs_and_inputs) {
     sl_minder *m = minder_of(1);
     REQUIRE(m);
     size_t size = 1 << 20;
-    char *bytes = malloc(size), *argument = malloc(100001), *out = in_test_dir("out");
+    char *bytes = malloc(size), *argument = malloc(100001), *out = sl_test_path("out");
     memset(bytes, 'i', size);
     memset(argument, 'a', 100000);
     argument[100000] = 0;
@@ -146,7 +129,7 @@ TEST(large_specs_and_inputs) {
                                  .stdin_bytes = size,
                                  .stdout_path = out});
     CHECK_INT(r.exit_code, 0);
-    CHECK_STR(content(out), "1048576\n100000\n");
+    CHECK_STR(sl_test_content(out), "1048576\n100000\n");
     char *huge = malloc((9 << 20) + 1);
     memset(huge, 'h', 9 << 20);
     huge[9 << 20] = 0;
@@ -176,7 +159,7 @@ TEST(memory_is_the_commands_own) {
 TEST(commands_hold_nothing_of_the_node) {
     sl_minder *m = minder_of(1);
     REQUIRE(m);
-    char *out = in_test_dir("out");
+    char *out = sl_test_path("out");
     int inherited = dup(0); /* not close-on-exec, as a library of the node may have them */
     sl_process_result r =
         run(m, (sl_process_spec){.argv = SHELL("i=3; while [ $i -lt 256 ]; do"
@@ -186,7 +169,7 @@ TEST(commands_hold_nothing_of_the_node) {
                                  .stdin_bytes = 1,
                                  .stdout_path = out});
     CHECK_INT(r.exit_code, 0);
-    CHECK_STR(content(out), "");
+    CHECK_STR(sl_test_content(out), "");
     CHECK(inherited > 2 && inherited < 256);
     close(inherited);
     sl_minder_destroy(m);
@@ -230,7 +213,7 @@ TEST(a_stopped_command_can_be_timed_out) {
 TEST(nothing_of_a_command_survives_it) {
     sl_minder *m = minder_of_one_spawner(2);
     REQUIRE(m);
-    char *group = in_test_dir("group"), *escaped = in_test_dir("escaped");
+    char *group = sl_test_path("group"), *escaped = sl_test_path("escaped");
     run(m, (sl_process_spec){.argv = SHELL("sleep 300 & echo $!"), .stdout_path = group});
     CHECK(ends_soon(pid_in(group)));
     run(m, (sl_process_spec){.argv = SHELL("sh -c 'sleep 300 & sleep 300 & wait' & echo $!; wait"),
@@ -264,7 +247,7 @@ TEST(nothing_of_a_command_survives_it) {
 TEST(daemons_of_running_commands_live) {
     sl_minder *m = minder_of_one_spawner(2);
     REQUIRE(m);
-    char *escaped = in_test_dir("escaped");
+    char *escaped = sl_test_path("escaped");
     unlink(escaped);
     slot s = {.ends = 0};
     sl_minder_handle handle;
@@ -365,7 +348,7 @@ TEST(a_killed_spawner_loses_its_commands_only) {
     slot s = {.ends = 0};
     sl_minder_handle handle;
     sl_minder *m = minder_of(1);
-    char *out = in_test_dir("parent");
+    char *out = sl_test_path("parent");
     REQUIRE(m);
     const sl_process_spec spec = {.argv = SHELL("echo $PPID; exec sleep 1"), .stdout_path = out};
     unlink(out);
@@ -378,6 +361,154 @@ TEST(a_killed_spawner_loses_its_commands_only) {
     CHECK_CONTAINS(s.result.message, "signal 9");
     CHECK_INT(sl_minder_running(m), 0);
     CHECK_INT(run(m, (sl_process_spec){.argv = ARGV("true")}).status, SL_PROCESS_EXITED);
+    sl_minder_destroy(m);
+}
+
+TEST(nothing_of_a_killed_spawner_goes_on) {
+    slot s = {.ends = 0};
+    sl_minder_handle handle;
+    sl_minder *m = minder_of(1);
+    char *parent = sl_test_path("orphans"), script[400];
+    REQUIRE(m);
+    snprintf(script, sizeof script, "setsid sleep 300 & echo $! > %s; echo $PPID; exec sleep 300",
+             parent);
+    char *out = sl_test_path("parent");
+    const sl_process_spec spec = {.argv = SHELL(script), .stdout_path = out};
+    unlink(out), unlink(parent);
+    REQUIRE(sl_minder_run(m, &spec, note, &s, &handle) == SL_OK);
+    pid_t spawner = pid_in(out), daemon = pid_in(parent);
+    REQUIRE(spawner > 1 && daemon > 1);
+    kill(spawner, SIGKILL);
+    await(&s);
+    CHECK_INT(s.result.status, SL_PROCESS_LOST);
+    CHECK(!is_alive(daemon)); /* by the time the loss is told */
+    sl_minder_destroy(m);
+}
+
+/* ---- in a row ---- */
+
+static const char *lines_of(const char *name) {
+    return sl_test_content(sl_test_path(name));
+}
+
+enum { LINE = 2048 };
+
+/* Appends `word` to the file "row". */
+static sl_process_spec say(const char *word, char line[LINE], const char *rest) {
+    static const char *argv[4] = {"/bin/sh", "-c"};
+    snprintf(line, LINE, "echo %s >> %s; %s", word, sl_test_path("row"), rest);
+    argv[2] = line;
+    return (sl_process_spec){.argv = argv};
+}
+
+TEST(a_row_runs_in_order_and_closes_up) {
+    slot slots[5] = {0};
+    sl_minder_handle handles[5], other;
+    char line[LINE];
+    sl_minder *m = minder_of(8);
+    REQUIRE(m);
+    unlink(sl_test_path("row"));
+    sl_process_spec spec = say("a", line, "while ! test -e go; do sleep 0.01; done");
+    spec.cwd = sl_test_dir();
+    unlink(sl_test_path("go"));
+    REQUIRE(sl_minder_run(m, &spec, note, &slots[0], &handles[0]) == SL_OK);
+    for (int i = 1; i < 5; i++) {
+        spec = say((const char *[]){"", "b", "c", "d", "e"}[i], line, "true");
+        CHECK_INT(sl_minder_run_after(m, handles[i - 1], &spec, note, &slots[i], &handles[i]),
+                  SL_OK);
+    }
+    CHECK_INT(sl_minder_run_after(m, handles[0], &spec, note, NULL, &other), SL_ERR_EXISTS);
+    sl_minder_cancel(m, handles[2]);
+    await(&slots[2]);
+    sl_minder_recall(m, handles[1]);
+    await(&slots[1]);
+    CHECK_INT(slots[2].result.status, SL_PROCESS_CANCELLED);
+    CHECK_INT(slots[1].result.status, SL_PROCESS_WITHDRAWN);
+    CHECK_INT(sl_minder_run_after(m, handles[1], &spec, note, NULL, &other), SL_ERR_NOT_FOUND);
+    CHECK(!slots[3].ends && !slots[4].ends); /* the first still runs */
+    fclose(fopen(sl_test_path("go"), "w"));
+    await(&slots[4]);
+    for (int i = 0; i < 5; i++)
+        CHECK_INT(slots[i].ends, 1);
+    CHECK_INT(slots[3].result.status, SL_PROCESS_EXITED);
+    CHECK_STR(lines_of("row"), "a\nd\ne\n");
+    CHECK(slots[3].result.start_s >= slots[0].result.end_s);
+    sl_minder_destroy(m);
+}
+
+TEST(what_waits_at_a_killed_spawner_never_started) {
+    slot slots[3] = {0};
+    sl_minder_handle handles[3];
+    char line[LINE];
+    sl_minder *m = minder_of_one_spawner(8);
+    char *out = sl_test_path("parent");
+    REQUIRE(m);
+    unlink(out), unlink(sl_test_path("row"));
+    const sl_process_spec first = {.argv = SHELL("echo $PPID; exec sleep 300"), .stdout_path = out};
+    REQUIRE(sl_minder_run(m, &first, note, &slots[0], &handles[0]) == SL_OK);
+    for (int i = 1; i < 3; i++) {
+        sl_process_spec spec = say("never", line, "true");
+        REQUIRE(sl_minder_run_after(m, handles[i - 1], &spec, note, &slots[i], &handles[i]) ==
+                SL_OK);
+    }
+    pid_t spawner = pid_in(out);
+    REQUIRE(spawner > 1);
+    kill(spawner, SIGKILL);
+    for (int i = 0; i < 3; i++)
+        await(&slots[i]);
+    CHECK_INT(slots[0].result.status, SL_PROCESS_LOST);
+    CHECK_INT(slots[1].result.status, SL_PROCESS_WITHDRAWN);
+    CHECK_INT(slots[2].result.status, SL_PROCESS_WITHDRAWN);
+    CHECK_STR(lines_of("row"), "");
+    sl_minder_destroy(m);
+}
+
+/* However rows are disturbed, no two of one row overlap, each ends once, and what is said to have
+ * exited ran, once. */
+TEST(rows_stay_exact_under_disturbance) {
+    enum { COUNT = 300 };
+    static slot slots[COUNT];
+    static sl_minder_handle handles[COUNT];
+    char line[LINE], rest[1024];
+    sl_rng rng;
+    sl_rng_seed(&rng, 5);
+    sl_minder *m = minder_of_one_spawner(COUNT);
+    REQUIRE(m);
+    memset(slots, 0, sizeof slots);
+    unlink(sl_test_path("row")), rmdir(sl_test_path("held"));
+    for (int i = 0; i < COUNT; i++) {
+        char word[16];
+        snprintf(word, sizeof word, "%d", i);
+        snprintf(rest, sizeof rest, "mkdir %s || echo overlap >> %s; rmdir %s",
+                 sl_test_path("held"), sl_test_path("row"), sl_test_path("held"));
+        sl_process_spec spec = say(word, line, rest);
+        sl_err err = i ? sl_minder_run_after(m, handles[i - 1], &spec, note, &slots[i], &handles[i])
+                       : SL_ERR_NOT_FOUND;
+        if (err == SL_ERR_NOT_FOUND) { /* the one before has left the row, which may go on */
+            for (int j = 0; j < i; j++)
+                await(&slots[j]);
+            err = sl_minder_run(m, &spec, note, &slots[i], &handles[i]);
+        }
+        REQUIRE(err == SL_OK);
+        uint64_t chance = sl_rng_below(&rng, 6), victim = sl_rng_below(&rng, (uint64_t)i + 1);
+        if (chance == 0)
+            sl_minder_recall(m, handles[victim]);
+        usleep((useconds_t)sl_rng_below(&rng, 1000));
+    }
+    for (int i = 0; i < COUNT; i++)
+        await(&slots[i]);
+    const char *row = lines_of("row");
+    CHECK(!strstr(row, "overlap"));
+    for (int i = 0; i < COUNT; i++) {
+        char word[16];
+        snprintf(word, sizeof word, "\n%d\n", i);
+        bool exited = slots[i].result.status == SL_PROCESS_EXITED;
+        CHECK_INT(slots[i].ends, 1);
+        CHECK(exited || slots[i].result.status == SL_PROCESS_WITHDRAWN);
+        const char *at = strstr(row, i ? word : word + 1);
+        CHECK((at != NULL) == exited);
+        CHECK(!at || !strstr(at + 1, word));
+    }
     sl_minder_destroy(m);
 }
 
@@ -417,7 +548,7 @@ __attribute__((constructor)) static void be_a_node(void) {
 }
 
 TEST(commands_die_with_a_killed_node) {
-    char self[4096], variable[300], *out = in_test_dir("node"), *argv[] = {self, NULL};
+    char self[4096], variable[300], *out = sl_test_path("node"), *argv[] = {self, NULL};
     char *const env[] = {variable, NULL};
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
     pid_t node;

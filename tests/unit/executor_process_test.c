@@ -11,28 +11,11 @@
 
 #include "actors/executor/environment.h"
 #include "actors/executor/process.h"
+#include "tests/lib/files.h"
 #include "tests/lib/test.h"
 
 #define ARGV(...)  ((const char *const[]){__VA_ARGS__, NULL})
 #define SHELL(...) ARGV("/bin/sh", "-c", __VA_ARGS__)
-
-static char *in_test_dir(const char *name) {
-    static char paths[8][256];
-    static int next;
-    char *path = paths[next++ % 8];
-    snprintf(path, 256, "%s/%s", sl_test_dir(), name);
-    return path;
-}
-
-static const char *content(const char *path) {
-    static char bytes[65536];
-    FILE *file = fopen(path, "r");
-    size_t size = file ? fread(bytes, 1, sizeof bytes - 1, file) : 0;
-    bytes[size] = 0;
-    if (file)
-        fclose(file);
-    return file ? bytes : "(no file)";
-}
 
 static void write_file(const char *path, const char *text, mode_t mode) {
     FILE *file = fopen(path, "w");
@@ -50,7 +33,7 @@ static sl_process_result run(sl_process_spec spec) {
     sl_process process;
     int stdin_fd = -1;
     if (!spec.stdout_path)
-        spec.stdout_path = in_test_dir("out");
+        spec.stdout_path = sl_test_path("out");
     CHECK_INT(sl_process_home_open(&home, environ), SL_OK);
     CHECK_INT(sl_process_check(&spec), SL_OK);
     if (spec.stdin_data)
@@ -64,7 +47,7 @@ static sl_process_result run(sl_process_spec spec) {
 }
 
 static const char *output(void) {
-    return content(in_test_dir("out"));
+    return sl_test_content(sl_test_path("out"));
 }
 
 TEST(exit_codes_and_signals) {
@@ -82,8 +65,8 @@ TEST(exit_codes_and_signals) {
 }
 
 TEST(could_not_start) {
-    char *plain = in_test_dir("plain"), *script = in_test_dir("script"),
-         *lost = in_test_dir("lost");
+    char *plain = sl_test_path("plain"), *script = sl_test_path("script"),
+         *lost = sl_test_path("lost");
     write_file(plain, "echo hello\n", 0644);
     write_file(script, "echo hello\n", 0755);
     write_file(lost, "#!/no/such/interpreter\n", 0755);
@@ -128,7 +111,7 @@ TEST(too_long_an_argument_list) {
 }
 
 TEST(a_fifo_is_no_input_and_blocks_nobody) {
-    char *fifo = in_test_dir("fifo");
+    char *fifo = sl_test_path("fifo");
     CHECK_INT(mkfifo(fifo, 0600), 0);
     sl_process_result r = run((sl_process_spec){.argv = ARGV("cat"), .stdin_path = fifo});
     CHECK_INT(r.status, SL_PROCESS_COULD_NOT_START);
@@ -139,7 +122,7 @@ TEST(a_fifo_is_no_input_and_blocks_nobody) {
 TEST(standard_input) {
     run((sl_process_spec){.argv = ARGV("cat"), .stdin_data = "from memory", .stdin_bytes = 11});
     CHECK_STR(output(), "from memory");
-    char *file = in_test_dir("in");
+    char *file = sl_test_path("in");
     write_file(file, "from a file", 0600);
     run((sl_process_spec){.argv = ARGV("cat"), .stdin_path = file});
     CHECK_STR(output(), "from a file");
@@ -152,7 +135,7 @@ TEST(a_large_standard_input) {
     char *bytes = malloc(size);
     for (size_t i = 0; i < size; i++)
         bytes[i] = (char)(i * 2654435761u >> 13);
-    char *copy = in_test_dir("copy");
+    char *copy = sl_test_path("copy");
     sl_process_result r = run((sl_process_spec){
         .argv = ARGV("cat"), .stdin_data = bytes, .stdin_bytes = size, .stdout_path = copy});
     CHECK_INT(r.exit_code, 0);
@@ -167,16 +150,16 @@ TEST(a_large_standard_input) {
 }
 
 TEST(output_files) {
-    char *out = in_test_dir("o"), *err = in_test_dir("e");
+    char *out = sl_test_path("o"), *err = sl_test_path("e");
     write_file(out, "something longer from an earlier attempt", 0600);
     run((sl_process_spec){
         .argv = SHELL("echo one; echo two >&2"), .stdout_path = out, .stderr_path = err});
-    CHECK_STR(content(out), "one\n");
-    CHECK_STR(content(err), "two\n");
+    CHECK_STR(sl_test_content(out), "one\n");
+    CHECK_STR(sl_test_content(err), "two\n");
     run((sl_process_spec){.argv = SHELL("echo one; echo two >&2; echo three"),
                           .stdout_path = out,
                           .stderr_path = out});
-    CHECK_STR(content(out), "one\ntwo\nthree\n");
+    CHECK_STR(sl_test_content(out), "one\ntwo\nthree\n");
 }
 
 TEST(working_directory) {
@@ -210,7 +193,7 @@ TEST(environment_is_set_and_cleaned) {
 }
 
 TEST(path_is_the_commands_own) {
-    char *tool = in_test_dir("sl-test-tool"), path[300];
+    char *tool = sl_test_path("sl-test-tool"), path[300];
     write_file(tool, "#!/bin/sh\necho found\n", 0755);
     snprintf(path, sizeof path, "PATH=/no/such:%s", sl_test_dir());
     run((sl_process_spec){.argv = ARGV("sl-test-tool"), .env = ARGV(path)});
@@ -291,7 +274,7 @@ TEST(leftovers_of_the_group_are_killed) {
         waitpid(pid, NULL, WNOHANG);
         char path[64];
         snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-        if (strstr(content(path), ") Z "))
+        if (strstr(sl_test_content(path), ") Z "))
             break;
         usleep(1000);
     }
@@ -307,7 +290,7 @@ TEST(times_and_memory) {
     CHECK(r.end_s - r.start_s > 0.04 && r.start_s > 1e9);
     r = run(
         (sl_process_spec){.argv = ARGV("dd", "if=/dev/zero", "of=/dev/null", "bs=50M", "count=1"),
-                          .stderr_path = in_test_dir("err")});
+                          .stderr_path = sl_test_path("err")});
     CHECK(r.max_rss_bytes >= 50000000 && r.max_rss_bytes < 400000000);
 }
 

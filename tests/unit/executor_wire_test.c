@@ -99,10 +99,11 @@ static void check_request(int ends[2], size_t size, bool with_stdin) {
     memset(spec, 0xa5, size);
     if (with_stdin)
         CHECK_INT(sl_process_memory_file("hello", 5, &file), SL_OK);
-    sl_spawner_request back, request = {7, SL_SPAWNER_RUN, (uint32_t)size};
+    sl_spawner_request back, request = {7, 6, SL_SPAWNER_RUN, (uint32_t)size};
     CHECK_INT(sl_spawner_send_request(ends[0], &request, spec, file), SL_OK);
     CHECK_INT(sl_spawner_receive_request(ends[1], &back, &got, &received), SL_OK);
-    CHECK(back.handle == 7 && back.order == SL_SPAWNER_RUN && back.spec_bytes == size);
+    CHECK(back.handle == 7 && back.after == 6 && back.order == SL_SPAWNER_RUN &&
+          back.spec_bytes == size);
     CHECK(size == 0 || (got && memcmp(got, spec, size) == 0));
     CHECK((received >= 0) == with_stdin);
     if (received >= 0) {
@@ -131,7 +132,7 @@ TEST(requests_of_every_size) {
 TEST(full_and_closed_sockets) {
     int ends[2], sent = 0, stdin_fd;
     unsigned char *spec = NULL;
-    sl_spawner_request request = {1, SL_SPAWNER_CANCEL, 0}, back;
+    sl_spawner_request request = {.handle = 1, .order = SL_SPAWNER_CANCEL}, back;
     sl_spawner_reply reply = {.handle = 5}, got;
     sl_err err;
     REQUIRE(sl_spawner_pair(ends) == SL_OK);

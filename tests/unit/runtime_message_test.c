@@ -1,6 +1,7 @@
 /* Every registered message: round trip, copy, cut at every byte, flipped bits. */
 #include "tests/lib/test.h"
 
+#include "runtime/record.h"
 #include "runtime/runtime_msgs.h"
 #include "tests/lib/test_msgs.h"
 
@@ -81,6 +82,46 @@ TEST(every_type_survives_the_wire_and_a_copy) {
         for (int round = 0; round < ROUNDS; round++)
             round_trip(types[i], &rng);
     CHECK_INT(sl_blob_alive_bytes(), 0);
+}
+
+TEST(a_survey_says_what_encoding_and_copying_take) {
+    const sl_message_type *types[MOST_TYPES];
+    size_t count = all_types(types), memory_bytes;
+    sl_rng rng;
+    sl_rng_seed(&rng, 45);
+    for (size_t i = 0; i < count; i++) {
+        const sl_record *record = &types[i]->record;
+        void *body = sl_record_generate(record, &rng);
+        encoded wire = encode(record, body);
+        sl_record_size size;
+        CHECK_INT(sl_record_survey(record, body, &size), SL_OK);
+        CHECK_INT(size.wire_bytes, wire.bytes);
+        CHECK_INT(size.memory_bytes, sl_record_memory_bytes(record, body));
+        CHECK_INT(sl_record_measure(record, wire.wire, wire.bytes, &memory_bytes), SL_OK);
+        CHECK_INT(size.memory_bytes, memory_bytes);
+        sl_record_release(record, body);
+        free(body), free(wire.wire);
+    }
+}
+
+/* Neighbouring scalars are measured together, and still told apart. */
+TEST(a_cut_message_names_the_field_it_ends_in) {
+    test_everything body = {.text = {"abc", 3}};
+    const sl_record *record = &test_everything_type.record;
+    encoded wire = encode(record, &body);
+    size_t bytes = 0, memory_bytes;
+    for (uint32_t i = 0; i < record->field_count && sl_kind_bytes(record->fields[i].kind); i++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "test_everything.%s: the data ends too early",
+                 record->fields[i].name);
+        CHECK_INT(sl_record_measure(record, wire.wire, bytes, &memory_bytes), SL_ERR_DECODE);
+        CHECK_STR(sl_err_detail(), expected);
+        bytes += sl_kind_bytes(record->fields[i].kind);
+        CHECK_INT(sl_record_measure(record, wire.wire, bytes - 1, &memory_bytes), SL_ERR_DECODE);
+        CHECK_STR(sl_err_detail(), expected);
+    }
+    CHECK(bytes > 8);
+    free(wire.wire);
 }
 
 TEST(a_message_cut_anywhere_does_not_decode) {

@@ -31,14 +31,10 @@ static sl_task *add(fixture *f, int32_t priority, uint32_t cpus, uint64_t arriva
 
 /* The best of all shapes, as the scheduler picks it. */
 static sl_task *best(fixture *f) {
-    sl_task *chosen = NULL;
-    int64_t chosen_key = 0, key = 0;
-    for (uint32_t i = 0; i < f->queue.active_count; i++) {
-        sl_task *head = sl_queue_first(&f->queue, &f->tasks, f->queue.active[i], &key);
-        if (!chosen || key > chosen_key)
-            chosen = head, chosen_key = key;
-    }
-    return chosen;
+    sl_queue_close_all(&f->queue);
+    for (uint32_t i = 0; i < f->queue.active_count; i++)
+        sl_queue_open(&f->queue, f->queue.active[i]);
+    return sl_queue_best(&f->queue, &f->tasks);
 }
 
 static sl_task *take(fixture *f) {
@@ -117,29 +113,122 @@ static sl_task *model_best(sl_task **waiting, int count, int *at) {
     return waiting[chosen];
 }
 
-TEST(random_traffic_comes_out_as_the_model_says) {
-    enum { STEPS = 4000, MOST = 512 };
+/* Tasks come, go in order, are taken out of the middle, and come back to the front. */
+static void random_traffic(uint32_t priorities, uint32_t shapes, uint64_t seed) {
+    enum { STEPS = 6000, MOST = 512 };
     fixture f;
     setup(&f);
     sl_task *waiting[MOST];
-    int count = 0;
+    int count = 0, at;
     sl_rng rng;
-    sl_rng_seed(&rng, 5);
+    sl_rng_seed(&rng, seed);
     for (uint64_t step = 0; step < STEPS; step++) {
         if (count < MOST && (count == 0 || sl_rng_below(&rng, 2))) {
             /* arrival grows, as in life; its step divides no level, so no two keys are equal */
             waiting[count++] =
-                add(&f, (int32_t)sl_rng_below(&rng, 7) - 3, 1 + (uint32_t)sl_rng_below(&rng, 40),
-                    step * (SL_AGING_NS / 64 + 7));
+                add(&f, (int32_t)sl_rng_below(&rng, priorities) - 3,
+                    1 + (uint32_t)sl_rng_below(&rng, shapes), step * (SL_AGING_NS / 64 + 7));
             continue;
         }
-        int at;
         sl_task *expected = model_best(waiting, count, &at), *got = take(&f);
         CHECK(got == expected);
+        if (sl_rng_below(&rng, 8) == 0) {
+            CHECK_INT(sl_queue_put(&f.queue, &f.tasks, got, true), SL_OK);
+            CHECK(take(&f) == got);
+        }
         waiting[at] = waiting[--count];
         sl_task_destroy(&f.tasks, got);
+        if (count && sl_rng_below(&rng, 8) == 0) {
+            at = (int)sl_rng_below(&rng, (uint64_t)count);
+            sl_queue_take(&f.queue, &f.tasks, waiting[at]);
+            sl_task_destroy(&f.tasks, waiting[at]);
+            waiting[at] = waiting[--count];
+        }
     }
     CHECK_INT(f.queue.count, count);
+    teardown(&f);
+}
+
+TEST(random_traffic_comes_out_as_the_model_says) {
+    random_traffic(7, 40, 5);
+    random_traffic(7, 1, 6);
+    random_traffic(300, 2, 7);
+    random_traffic(400000000, 3, 8);
+}
+
+/* In one pass, as the scheduler makes it: shapes close when they are found full. */
+TEST(a_pass_takes_the_best_of_what_is_open) {
+    fixture f;
+    setup(&f);
+    sl_task *tasks[6];
+    for (uint64_t i = 0; i < 6; i++)
+        tasks[i] = add(&f, 5 - (int32_t)i, 1 + i % 3, 0);
+    sl_queue_close_all(&f.queue);
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == NULL);
+    for (int i = 0; i < 3; i++)
+        sl_queue_open(&f.queue, tasks[i]->shape);
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == tasks[0]);
+    sl_queue_take(&f.queue, &f.tasks, tasks[0]);
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == tasks[1]);
+    sl_queue_close(&f.queue, tasks[1]->shape);
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == tasks[2]);
+    sl_queue_take(&f.queue, &f.tasks, tasks[2]);
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == tasks[3]);
+    CHECK_INT(sl_queue_put(&f.queue, &f.tasks, tasks[2], true), SL_OK); /* its shape is open */
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == tasks[2]);
+    sl_queue_take(&f.queue, &f.tasks, tasks[2]);
+    sl_queue_take(&f.queue, &f.tasks, tasks[3]);
+    sl_queue_take(&f.queue, &f.tasks, tasks[5]);
+    CHECK(sl_queue_best(&f.queue, &f.tasks) == NULL); /* what waits is in a closed shape */
+    CHECK_INT(f.queue.count, 2);
+    teardown(&f);
+}
+
+static uint64_t looks(const fixture *f) {
+    uint64_t sum = f->queue.open.looks;
+    for (uint32_t i = 0; i < f->queue.shape_count; i++)
+        sum += f->queue.shapes[i].levels.looks + f->queue.shapes[i].levels.order.looks;
+    return sum;
+}
+
+/* Each task its own priority, then each its own shape: the work of a task grows with their
+ * logarithm (2 * 15 comparisons for the way down a heap of 20,000), not with their number. */
+TEST(thousands_of_priorities_and_shapes_cost_little_a_task) {
+    enum { MANY = 20000, LOOKS_A_TASK = 100 };
+    for (int shapes = 0; shapes < 2; shapes++) {
+        fixture f;
+        setup(&f);
+        sl_rng rng;
+        sl_rng_seed(&rng, 9);
+        for (uint32_t i = 0; i < MANY; i++) {
+            sl_task *task = sl_task_create(&f.tasks);
+            task->priority = (int32_t)(i * 7919 % MANY) - MANY / 2;
+            task->cpus = shapes ? i : 1;
+            CHECK_INT(sl_queue_put(&f.queue, &f.tasks, task, false), SL_OK);
+        }
+        sl_queue_close_all(&f.queue);
+        for (uint32_t i = 0; i < f.queue.active_count; i++)
+            sl_queue_open(&f.queue, f.queue.active[i]);
+        for (int32_t priority = MANY / 2; priority-- > -MANY / 2;) {
+            sl_task *task = sl_queue_best(&f.queue, &f.tasks);
+            CHECK_INT(task->priority, priority);
+            sl_queue_take(&f.queue, &f.tasks, task);
+        }
+        CHECK(looks(&f) < (uint64_t)MANY * LOOKS_A_TASK);
+        CHECK(looks(&f) > MANY); /* it does count */
+        CHECK_INT(f.queue.count, 0);
+        teardown(&f);
+    }
+}
+
+TEST(an_extreme_priority_has_its_place) {
+    fixture f;
+    setup(&f);
+    sl_task *least = add(&f, INT32_MIN, 1, 5), *most = add(&f, INT32_MAX, 2, 5),
+            *usual = add(&f, 0, 1, 5);
+    CHECK(take(&f) == most);
+    CHECK(take(&f) == usual);
+    CHECK(take(&f) == least);
     teardown(&f);
 }
 

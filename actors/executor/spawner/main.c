@@ -1,7 +1,8 @@
 /* starlane-spawner: runs a node's commands as its child processes, and ends with the node.
  *
- * Started by minder.c with the socket as descriptor 3; not for use by hand. It is small on purpose:
- * its own memory is the least that a command's peak memory can show. */
+ * Started by minder.c with the socket as descriptor 3 and an eventfd to ring after each reply as 4;
+ * not for use by hand. It is small on purpose: its own memory is the least that a command's peak
+ * memory can show. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,16 +18,16 @@
 #include "actors/executor/spawner/spawner.h"
 #include "actors/executor/spawner/strays.h"
 
-enum { SOCKET = 3 };
+enum { SOCKET = 3, BELL = 4 };
 
 /* Nothing of the node's (its network, its files) is to be held open by a command. */
 static void close_inherited(void) {
 #ifdef SYS_close_range
-    if (syscall(SYS_close_range, SOCKET + 1, ~0u, 0) == 0)
+    if (syscall(SYS_close_range, BELL + 1, ~0u, 0) == 0)
         return;
 #endif
     long limit = sysconf(_SC_OPEN_MAX);
-    for (int fd = SOCKET + 1; fd < (limit < 0 || limit > 65536 ? 65536 : (int)limit); fd++)
+    for (int fd = BELL + 1; fd < (limit < 0 || limit > 65536 ? 65536 : (int)limit); fd++)
         close(fd);
 }
 
@@ -70,7 +71,7 @@ static sl_err serve(int signals) {
     sl_spawner *spawner;
     SL_TRY(sl_strays_open());
     SL_TRY(sl_process_home_open(&home, environ));
-    sl_err err = sl_spawner_create(SOCKET, signals, &home, &spawner);
+    sl_err err = sl_spawner_create(SOCKET, BELL, signals, &home, &spawner);
     if (err == SL_OK) {
         err = sl_spawner_serve(spawner);
         sl_spawner_destroy(spawner);
@@ -87,7 +88,8 @@ int main(int argc, char **argv) {
                 argv[0]);
         return 2;
     }
-    if (!have_standard_files() || fcntl(SOCKET, F_SETFD, FD_CLOEXEC) != 0)
+    if (!have_standard_files() || fcntl(SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(BELL, F_SETFD, FD_CLOEXEC) != 0)
         return 2;
     close_inherited();
     sl_err err = take_signals((pid_t)strtol(argv[2], NULL, 10), &signals);

@@ -15,6 +15,7 @@
 #include "runtime/clock.h"
 
 typedef enum stage {
+    WAITING, /* for the reply of the command it comes after */
     RUNNING,
     STOPPING, /* SIGTERM sent, SIGKILL at due_ns */
     KILLED,
@@ -28,22 +29,40 @@ typedef struct command {
     uint64_t kill_grace_ns, timeout_ns;
     stage stage;
     sl_process_status ending; /* TIMED_OUT or CANCELLED once stopped by us, else EXITED */
+    /* While WAITING: what to start, owned, and after whose end. */
+    uint64_t after;
+    unsigned char *spec;
+    size_t spec_bytes;
+    int stdin_fd;
 } command;
 
 struct sl_spawner {
     const sl_process_home *home;
     command *commands;
     size_t count, capacity;
-    int socket, signals;
-    bool reaped; /* since strays were last looked for */
+    int socket, bell, signals;
+    bool reaped;  /* since strays were last looked for */
+    bool replied; /* since the bell was last rung */
 };
 
-sl_err sl_spawner_create(int socket, int signals, const sl_process_home *home,
+static bool is_live(const command *c) {
+    return c->stage != WAITING && c->stage != ENDED;
+}
+
+static void drop_spec(command *c) {
+    free(c->spec);
+    if (c->stdin_fd >= 0)
+        close(c->stdin_fd);
+    c->spec = NULL;
+    c->stdin_fd = -1;
+}
+
+sl_err sl_spawner_create(int socket, int bell, int signals, const sl_process_home *home,
                          sl_spawner **spawner) {
     sl_spawner *made = calloc(1, sizeof *made);
     if (!made)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a spawner");
-    *made = (sl_spawner){.home = home, .socket = socket, .signals = signals};
+    *made = (sl_spawner){.home = home, .socket = socket, .bell = bell, .signals = signals};
     *spawner = made;
     return SL_OK;
 }
@@ -51,6 +70,8 @@ sl_err sl_spawner_create(int socket, int signals, const sl_process_home *home,
 void sl_spawner_destroy(sl_spawner *spawner) {
     if (!spawner)
         return;
+    for (size_t i = 0; i < spawner->count; i++)
+        drop_spec(&spawner->commands[i]);
     free(spawner->commands);
     free(spawner);
 }
@@ -64,9 +85,7 @@ static command *add_command(sl_spawner *s) {
         s->commands = commands;
         s->capacity = capacity;
     }
-    command *added = &s->commands[s->count++];
-    memset(added, 0, sizeof *added);
-    return added;
+    return &s->commands[s->count++];
 }
 
 static void remove_command(sl_spawner *s, command *ended) {
@@ -74,12 +93,12 @@ static void remove_command(sl_spawner *s, command *ended) {
 }
 
 /* A result made here: nothing was started. */
-static void refuse(command *c, const char *why) {
+static void end_unstarted(command *c, sl_process_status status, int exit_code, const char *why) {
+    double now_s = sl_clock_wall_s();
     c->stage = ENDED;
-    c->reply.result = (sl_process_result){.status = SL_PROCESS_COULD_NOT_START,
-                                          .exit_code = SL_PROCESS_EXIT_CANNOT_RUN,
-                                          .start_s = sl_clock_wall_s(),
-                                          .end_s = sl_clock_wall_s()};
+    c->due_ns = UINT64_MAX;
+    c->reply.result = (sl_process_result){
+        .status = status, .exit_code = exit_code, .start_s = now_s, .end_s = now_s};
     strncpy(c->reply.result.message, why, SL_PROCESS_MESSAGE_MAX_BYTES);
 }
 
@@ -87,22 +106,33 @@ static uint64_t add_time(uint64_t now_ns, uint64_t span_ns) {
     return span_ns < UINT64_MAX - now_ns ? now_ns + span_ns : UINT64_MAX;
 }
 
-static void start(sl_spawner *s, command *c, const unsigned char *bytes, size_t size,
-                  int stdin_fd) {
+static void start(const sl_spawner *s, command *c) {
     sl_process_spec spec;
     void *arrays = NULL;
-    if (sl_process_spec_decode(bytes, size, &spec, &arrays) != SL_OK) {
-        refuse(c, sl_err_detail());
+    c->stage = RUNNING;
+    if (sl_process_spec_decode(c->spec, c->spec_bytes, &spec, &arrays) != SL_OK) {
+        end_unstarted(c, SL_PROCESS_COULD_NOT_START, SL_PROCESS_EXIT_CANNOT_RUN, sl_err_detail());
+        drop_spec(c);
         free(arrays);
         return;
     }
     sl_strays_mark(c->reply.handle);
-    if (sl_process_start(s->home, &spec, stdin_fd, &c->process, &c->reply.result) != SL_OK)
+    if (sl_process_start(s->home, &spec, c->stdin_fd, &c->process, &c->reply.result) != SL_OK)
         c->stage = ENDED;
     c->timeout_ns = spec.timeout_ns;
     c->kill_grace_ns = spec.kill_grace_ns;
     c->due_ns = spec.timeout_ns ? add_time(c->process.start_ns, spec.timeout_ns) : UINT64_MAX;
+    drop_spec(c);
     free(arrays);
+}
+
+/* What waited for it waits for what it waited for: its turn has not come any nearer. */
+static void take_back(sl_spawner *s, command *c, sl_process_status status, const char *why) {
+    for (size_t i = 0; i < s->count; i++)
+        if (s->commands[i].stage == WAITING && s->commands[i].after == c->reply.handle)
+            s->commands[i].after = c->after;
+    drop_spec(c);
+    end_unstarted(c, status, -1, why);
 }
 
 static void stop(command *c, sl_process_status why) {
@@ -133,7 +163,7 @@ static command *by_handle(const sl_spawner *s, uint64_t handle) {
 
 static command *by_pid(const sl_spawner *s, pid_t pid) {
     for (size_t i = 0; i < s->count; i++)
-        if (s->commands[i].stage != ENDED && s->commands[i].process.pid == pid)
+        if (is_live(&s->commands[i]) && s->commands[i].process.pid == pid)
             return &s->commands[i];
     return NULL;
 }
@@ -144,29 +174,54 @@ static bool is_leader(const void *context, pid_t pid) {
 
 static bool is_running(const void *context, uint64_t mark) {
     const command *c = by_handle(context, mark);
-    return c && c->stage != ENDED;
+    return c && is_live(c);
 }
 
 static bool is_idle(const sl_spawner *s) {
     for (size_t i = 0; i < s->count; i++)
-        if (s->commands[i].stage != ENDED)
+        if (is_live(&s->commands[i]))
             return false;
     return true;
 }
 
-static void obey(sl_spawner *s, const sl_spawner_request *request, const unsigned char *spec,
-                 int stdin_fd) {
-    command *c = by_handle(s, request->handle);
-    if (request->order == SL_SPAWNER_CANCEL) {
-        if (c)
-            stop(c, SL_PROCESS_CANCELLED);
-        return;
+/* Takes over `spec` and `stdin_fd`. SL_ERR_NO_MEMORY: the node sees the end of this spawner, and of
+ * what it ran, as a loss. */
+static sl_err run(sl_spawner *s, const sl_spawner_request *request, unsigned char *spec,
+                  int stdin_fd) {
+    command *c = add_command(s);
+    if (!c) {
+        free(spec);
+        if (stdin_fd >= 0)
+            close(stdin_fd);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for one more command");
     }
-    /* Out of memory: the node sees the end of this spawner, and of what it ran, as a loss. */
-    if (request->order != SL_SPAWNER_RUN || c || !(c = add_command(s)))
-        return;
-    c->reply.handle = request->handle;
-    start(s, c, spec, request->spec_bytes, stdin_fd);
+    *c = (command){.reply = {.handle = request->handle},
+                   .due_ns = UINT64_MAX,
+                   .stage = WAITING,
+                   .after = request->after,
+                   .spec = spec,
+                   .spec_bytes = request->spec_bytes,
+                   .stdin_fd = stdin_fd};
+    if (!c->after || !by_handle(s, c->after))
+        start(s, c);
+    return SL_OK;
+}
+
+static sl_err obey(sl_spawner *s, const sl_spawner_request *request, unsigned char *spec,
+                   int stdin_fd) {
+    command *c = by_handle(s, request->handle);
+    if (request->order == SL_SPAWNER_RUN && !c)
+        return run(s, request, spec, stdin_fd);
+    if (request->order == SL_SPAWNER_CANCEL && c && c->stage == WAITING)
+        take_back(s, c, SL_PROCESS_CANCELLED, "cancelled before it started");
+    else if (request->order == SL_SPAWNER_CANCEL && c)
+        stop(c, SL_PROCESS_CANCELLED);
+    else if (request->order == SL_SPAWNER_RECALL && c && c->stage == WAITING)
+        take_back(s, c, SL_PROCESS_WITHDRAWN, "");
+    free(spec);
+    if (stdin_fd >= 0)
+        close(stdin_fd);
+    return SL_OK;
 }
 
 /* One request at a time, so that ends are seen between starts. */
@@ -178,11 +233,7 @@ static sl_err take_request(sl_spawner *s) {
     if (err == SL_ERR_AGAIN)
         return SL_OK;
     SL_TRY(err);
-    obey(s, &request, spec, stdin_fd);
-    free(spec);
-    if (stdin_fd >= 0)
-        close(stdin_fd);
-    return SL_OK;
+    return obey(s, &request, spec, stdin_fd);
 }
 
 static void say_why(command *c) {
@@ -228,6 +279,7 @@ static sl_err reply(sl_spawner *s, bool *waiting) {
         command *c = &s->commands[i];
         sl_err err = c->stage == ENDED ? sl_spawner_send_reply(s->socket, &c->reply) : SL_OK;
         if (c->stage == ENDED && err == SL_OK) {
+            s->replied = true;
             remove_command(s, c);
             continue;
         }
@@ -238,6 +290,29 @@ static sl_err reply(sl_spawner *s, bool *waiting) {
             SL_TRY(err);
     }
     return SL_OK;
+}
+
+/* Starts what waited for commands whose replies have left. True when one of them has ended already,
+ * for it could not start: it has a reply, and may let others start. */
+static bool start_due(const sl_spawner *s) {
+    bool ended = false;
+    for (size_t i = 0; i < s->count; i++) {
+        command *c = &s->commands[i];
+        if (c->stage != WAITING || by_handle(s, c->after))
+            continue;
+        start(s, c);
+        ended |= c->stage == ENDED;
+    }
+    return ended;
+}
+
+/* The node is woken once its replies are sent and what they let start has started: woken by the
+ * reply itself it would take this very core from us before. */
+static void ring(sl_spawner *s) {
+    const uint64_t one = 1;
+    ssize_t ignored = s->replied ? write(s->bell, &one, sizeof one) : 0; /* it may ring already */
+    (void)ignored;
+    s->replied = false;
 }
 
 /* Takes the steps that are due; milliseconds until the next one, -1 for none. */
@@ -279,6 +354,9 @@ static sl_err turn(sl_spawner *s, bool *waiting) {
     if (s->reaped && children)
         sl_strays_kill(s, is_leader, is_running, is_idle(s));
     s->reaped = false;
+    while (start_due(s))
+        SL_TRY(reply(s, waiting));
+    ring(s);
     return SL_OK;
 }
 
@@ -286,7 +364,7 @@ static sl_err turn(sl_spawner *s, bool *waiting) {
 static void kill_all(sl_spawner *s) {
     const uint64_t until_ns = sl_clock_now_ns() + 5 * SL_NS_PER_S;
     for (size_t i = 0; i < s->count; i++)
-        if (s->commands[i].stage != ENDED)
+        if (is_live(&s->commands[i]))
             sl_process_signal(&s->commands[i].process, SIGKILL);
     while (reap(s) && sl_clock_now_ns() < until_ns) {
         struct pollfd fd = {.fd = s->signals, .events = POLLIN};

@@ -9,9 +9,10 @@
 
 typedef struct sl_spawner sl_spawner;
 
-/* Takes over `socket` (the node's other end) and `signals` (a signalfd of SIGCHLD and of the signal
- * sent when the node dies); both stay the caller's to close. `home` is borrowed. */
-sl_err sl_spawner_create(int socket, int signals, const sl_process_home *home,
+/* Takes over `socket` (the node's other end), `bell` (an eventfd that tells the node of replies)
+ * and `signals` (a signalfd of SIGCHLD and of the signal sent when the node dies); all stay the
+ * caller's to close. `home` is borrowed. */
+sl_err sl_spawner_create(int socket, int bell, int signals, const sl_process_home *home,
                          sl_spawner **spawner) SL_CHECKED;
 void sl_spawner_destroy(sl_spawner *spawner);
 
