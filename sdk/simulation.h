@@ -136,6 +136,8 @@ typedef struct sl_sim_command {
     uint64_t start_ns;
     uint64_t end_ns; /* an event at another time is one that no longer counts */
     sl_process_status status;
+    sl_minder_handle before; /* it waits for this one's end; 0: it runs */
+    bool leaving;            /* asked to go before it has started */
 } sl_sim_command;
 
 typedef struct sl_sim_row {

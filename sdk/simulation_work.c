@@ -31,6 +31,8 @@ static void check_dependencies(sl_simulation *simulation, const sl_sim_task *tas
 static void check_room(const sl_sim_host *host) {
     uint64_t cores = 0, memory_bytes = 0, ucu_milli = 0;
     for (const sl_sim_command *each = host->commands; each; each = each->next) {
+        if (each->before)
+            continue;
         cores += each->task->cores;
         memory_bytes += each->task->memory_bytes;
         ucu_milli += each->task->ucu_milli;
@@ -83,28 +85,21 @@ static void unlink_command(sl_sim_command *command) {
     }
 }
 
-static void on_end(void *context, uint64_t end_ns) {
-    sl_sim_host *host = context;
-    sl_simulation *simulation = host->simulation;
+static sl_sim_command *command_of(const sl_sim_host *host, sl_minder_handle handle) {
     sl_sim_command *command = host->commands;
-    while (command && command->handle != end_ns)
+    while (command && command->handle != handle)
         command = command->next;
-    if (!command || command->end_ns != sl_simulator_now_ns(simulation->simulator) ||
-        command->life != sl_simulator_life(simulation->simulator, host->number))
-        return;
-    sl_process_result result = result_of(command);
-    sl_sim_task *task = command->task;
-    task->running--;
-    if (result.status == SL_PROCESS_EXITED && result.exit_code == 0)
-        task->successes++;
-    sl_simulator_note(simulation->simulator, host->number, command->start_ns,
-                      command->end_ns - command->start_ns + 1, "task %u.%u", task->owner,
-                      task->tag);
-    unlink_command(command);
-    command->done(command->context, &result);
-    free(command);
-    sl_sim_pass(simulation, SL_SIM_AT_ENDED, host->number);
+    return command;
 }
+
+static sl_sim_command *command_after(const sl_sim_host *host, sl_minder_handle handle) {
+    sl_sim_command *command = host->commands;
+    while (command && command->before != handle)
+        command = command->next;
+    return command;
+}
+
+static void on_end(void *context, uint64_t handle);
 
 static sl_err ask_for_end(sl_sim_command *command, uint64_t end_ns) {
     command->end_ns = end_ns;
@@ -112,19 +107,89 @@ static sl_err ask_for_end(sl_sim_command *command, uint64_t end_ns) {
                            command->handle);
 }
 
-static sl_err run(void *context, const sl_process_spec *spec, sl_minder_done done,
-                  void *done_context, sl_minder_handle *handle) {
+/* A moment after SIGTERM. */
+static sl_err end_soon(sl_sim_command *command) {
+    sl_simulation *simulation = command->host->simulation;
+    uint64_t end_ns = sl_simulator_now_ns(simulation->simulator) +
+                      (1 + sl_rng_below(&simulation->rng, 20)) * SL_NS_PER_MS;
+    command->status = SL_PROCESS_CANCELLED;
+    return end_ns < command->end_ns ? ask_for_end(command, end_ns) : SL_OK;
+}
+
+static sl_err start(sl_sim_command *command) {
+    sl_sim_host *host = command->host;
+    sl_simulator *simulator = host->simulation->simulator;
+    sl_sim_task *task = command->task;
+    const sl_clock *clock = sl_simulator_clock(simulator, host->number);
+    bool late = task->timeout_ns && task->timeout_ns < task->duration_ns;
+    bool cancelled = command->leaving && command->status == SL_PROCESS_CANCELLED;
+    command->before = 0;
+    command->leaving = false;
+    command->start_ns = sl_simulator_now_ns(simulator);
+    command->start_s = clock->wall_s(clock);
+    command->status = late ? SL_PROCESS_TIMED_OUT : SL_PROCESS_EXITED;
+    begin(host, task);
+    task->running++;
+    check_room(host);
+    SL_TRY(ask_for_end(command, command->start_ns + (late ? task->timeout_ns : task->duration_ns)));
+    sl_sim_pass(host->simulation, SL_SIM_AT_ASSIGNED, host->number);
+    return cancelled ? end_soon(command) : SL_OK;
+}
+
+/* What waited for it starts in the same instant; a row that one leaves closes. */
+static void go_on(sl_sim_host *host, const sl_sim_command *gone) {
+    sl_sim_command *next = command_after(host, gone->handle);
+    if (!next)
+        return;
+    next->before = gone->before;
+    if (!next->before && start(next) != SL_OK)
+        sl_sim_violate(host->simulation, "out of memory");
+}
+
+static void note_end(const sl_sim_command *command, const sl_process_result *result) {
+    sl_sim_task *task = command->task;
+    task->running--;
+    if (result->status == SL_PROCESS_EXITED && result->exit_code == 0)
+        task->successes++;
+    sl_simulator_note(command->host->simulation->simulator, command->host->number,
+                      command->start_ns, command->end_ns - command->start_ns + 1, "task %u.%u",
+                      task->owner, task->tag);
+}
+
+static void on_end(void *context, uint64_t handle) {
+    sl_sim_host *host = context;
+    sl_simulation *simulation = host->simulation;
+    sl_sim_command *command = command_of(host, handle);
+    if (!command || command->end_ns != sl_simulator_now_ns(simulation->simulator) ||
+        command->life != sl_simulator_life(simulation->simulator, host->number))
+        return;
+    sl_process_result result = result_of(command);
+    if (!command->before)
+        note_end(command, &result);
+    unlink_command(command);
+    go_on(host, command);
+    command->done(command->context, &result);
+    free(command);
+    sl_sim_pass(simulation, SL_SIM_AT_ENDED, host->number);
+}
+
+static sl_err run(void *context, sl_minder_handle before, const sl_process_spec *spec,
+                  sl_minder_done done, void *done_context, sl_minder_handle *handle) {
     sl_sim_host *host = context;
     sl_simulation *simulation = host->simulation;
     sl_sim_task *task = spec->argv[0] ? task_named(simulation, spec->argv[0]) : NULL;
-    sl_sim_command *command = calloc(1, sizeof *command);
-    if (!task || !command) {
-        free(command);
+    if (!task) {
         sl_sim_violate(simulation, "node %u was given a task that nobody has", host->number);
         return sl_fail(SL_ERR_INVALID, "no such task");
     }
-    uint64_t now_ns = sl_simulator_now_ns(simulation->simulator);
-    bool late = task->timeout_ns && task->timeout_ns < task->duration_ns;
+    const sl_sim_command *first = before ? command_of(host, before) : NULL;
+    if (before && (!first || first->leaving))
+        return sl_fail(SL_ERR_NOT_FOUND, "what it was to come after has gone");
+    if (before && command_after(host, before))
+        return sl_fail(SL_ERR_EXISTS, "another comes after that");
+    sl_sim_command *command = calloc(1, sizeof *command);
+    if (!command)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a command");
     *command = (sl_sim_command){.next = host->commands,
                                 .host = host,
                                 .task = task,
@@ -132,37 +197,41 @@ static sl_err run(void *context, const sl_process_spec *spec, sl_minder_done don
                                 .context = done_context,
                                 .handle = ++host->next_handle,
                                 .life = sl_simulator_life(simulation->simulator, host->number),
-                                .start_ns = now_ns,
-                                .status = late ? SL_PROCESS_TIMED_OUT : SL_PROCESS_EXITED};
-    const sl_clock *clock = sl_simulator_clock(simulation->simulator, host->number);
-    command->start_s = clock->wall_s(clock);
-    begin(host, task);
-    task->running++;
+                                .before = before};
     host->commands = command;
     *handle = command->handle;
-    check_room(host);
-    sl_err err = ask_for_end(command, now_ns + (late ? task->timeout_ns : task->duration_ns));
-    sl_sim_pass(simulation, SL_SIM_AT_ASSIGNED, host->number);
-    return err;
+    return before ? SL_OK : start(command);
 }
 
-/* It ends a moment after SIGTERM. */
+/* Before it has started, as soon as its spawner hears of it. */
+static void leave(sl_sim_command *command, sl_process_status status) {
+    sl_simulation *simulation = command->host->simulation;
+    uint64_t delay_ns = sl_rng_below(&simulation->rng, 200) * SL_NS_PER_US;
+    if (command->leaving)
+        return;
+    command->leaving = true;
+    command->status = status;
+    if (ask_for_end(command, sl_simulator_now_ns(simulation->simulator) + delay_ns) != SL_OK)
+        sl_sim_violate(simulation, "out of memory");
+}
+
 static void cancel(void *context, sl_minder_handle handle) {
-    sl_sim_host *host = context;
-    sl_simulation *simulation = host->simulation;
-    uint64_t end_ns = sl_simulator_now_ns(simulation->simulator) +
-                      (1 + sl_rng_below(&simulation->rng, 20)) * SL_NS_PER_MS;
-    for (sl_sim_command *each = host->commands; each; each = each->next) {
-        if (each->handle != handle || each->status == SL_PROCESS_CANCELLED ||
-            each->end_ns <= end_ns)
-            continue;
-        each->status = SL_PROCESS_CANCELLED;
-        if (ask_for_end(each, end_ns) != SL_OK)
-            sl_sim_violate(simulation, "out of memory");
-    }
+    sl_sim_command *command = command_of(context, handle);
+    if (!command || command->status == SL_PROCESS_CANCELLED)
+        return;
+    if (command->before)
+        leave(command, SL_PROCESS_CANCELLED);
+    else if (end_soon(command) != SL_OK)
+        sl_sim_violate(command->host->simulation, "out of memory");
 }
 
-const sl_command_ops sl_sim_commands = {run, cancel};
+static void recall(void *context, sl_minder_handle handle) {
+    sl_sim_command *command = command_of(context, handle);
+    if (command && command->before)
+        leave(command, SL_PROCESS_WITHDRAWN);
+}
+
+const sl_command_ops sl_sim_commands = {run, cancel, recall};
 
 /* They die with their node. Their executor is handed each back, as it would be by a minder that
  * ends: what it keeps for them is freed when it has stopped. */
@@ -170,7 +239,8 @@ void sl_sim_commands_kill(sl_sim_host *host) {
     for (sl_sim_command *command; (command = host->commands);) {
         sl_process_result result = {.status = SL_PROCESS_LOST, .exit_code = -1};
         host->commands = command->next;
-        command->task->running--;
+        if (!command->before)
+            command->task->running--;
         command->done(command->context, &result);
         free(command);
     }

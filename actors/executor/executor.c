@@ -14,6 +14,10 @@ static sl_err executor_start(sl_actor *self, void *state, const void *arguments)
     sl_executor *executor = state;
     executor->self = self;
     executor->options = *(const sl_executor_options *)arguments;
+    if (!executor->options.commands && executor->options.minder) {
+        executor->options.commands = &sl_minder_commands;
+        executor->options.commands_context = executor->options.minder;
+    }
     sl_slab_init(&executor->slab);
     if (executor->options.functions) {
         executor->paces =
@@ -29,10 +33,13 @@ static void destroy_list(sl_executor *executor, sl_attempts *list) {
         sl_attempt_destroy(executor, attempt);
 }
 
-static void cancel_all(sl_executor *executor, sl_run *runs) {
+static void cancel_all(sl_executor *executor, sl_run *runs, sl_remains *remains) {
     for (sl_run *run = runs; run; run = run->next) {
         sl_executor_cancel_run(executor, run);
         run->executor = NULL;
+        run->remains = remains;
+        if (remains)
+            remains->runs++;
     }
 }
 
@@ -44,31 +51,16 @@ static void executor_stop(sl_actor *self, void *state) {
     destroy_list(executor, &executor->backlog);
     destroy_list(executor, &executor->ended);
     destroy_list(executor, &executor->refused);
-<<<<<<< HEAD
-    sl_remains *remains = executor->running ? calloc(1, sizeof *remains) : NULL;
+    sl_remains *remains = executor->running || executor->ahead ? calloc(1, sizeof *remains) : NULL;
     if (remains)
         remains->slab = executor->slab;
-    for (sl_run *run = executor->running; run; run = run->next) {
-        sl_executor_cancel_run(executor, run);
-        run->executor = NULL;
-        run->remains = remains;
-        if (remains)
-            remains->runs++;
-    }
-    if (executor->running)
-        sl_warn("executor", "stopped with %u attempts running", executor->running_count);
-    sl_grant_pool_destroy(executor->grants);
-    free(executor->paces);
-    if (!executor->running) /* else its attempts' records still live there: see dropped() */
-=======
-    cancel_all(executor, executor->running);
-    cancel_all(executor, executor->ahead);
+    cancel_all(executor, executor->running, remains);
+    cancel_all(executor, executor->ahead, remains);
     if (executor->running_count)
         sl_warn("executor", "stopped with %u attempts running", executor->running_count);
     sl_grant_pool_destroy(executor->grants);
     free(executor->paces);
     if (!executor->running && !executor->ahead) /* else its attempts' records still live there */
->>>>>>> main
         sl_slab_fini(&executor->slab);
 }
 

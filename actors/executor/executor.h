@@ -12,19 +12,12 @@
 #ifndef SL_EXECUTOR_EXECUTOR_H
 #define SL_EXECUTOR_EXECUTOR_H
 
+#include "actors/executor/commands.h"
 #include "actors/executor/functions.h"
 #include "actors/executor/grant.h"
-#include "actors/executor/minder.h"
 #include "runtime/actor.h"
 #include "runtime/pool.h"
 #include "runtime/trace.h"
-
-/* Who runs commands in place of a minder: as sl_minder_run() and sl_minder_cancel(). */
-typedef struct sl_command_ops {
-    sl_err (*run)(void *context, const sl_process_spec *spec, sl_minder_done done,
-                  void *done_context, sl_minder_handle *handle);
-    void (*cancel)(void *context, sl_minder_handle handle);
-} sl_command_ops;
 
 /* Everything is borrowed and outlives the actor, but `offer`, which is copied. */
 typedef struct sl_executor_options {
@@ -33,7 +26,7 @@ typedef struct sl_executor_options {
         *gpu_ids; /* offer.gpu_count words for CUDA_VISIBLE_DEVICES; NULL: no GPU is managed */
     const sl_functions *functions;  /* frozen; NULL: function tasks cannot start */
     sl_minder *minder;              /* NULL: command tasks cannot start, unless … */
-    const sl_command_ops *commands; /* … these run them: a simulator */
+    const sl_command_ops *commands; /* … these run them; NULL: the minder's */
     void *commands_context;
     sl_pool *pool;          /* for functions */
     uint64_t kill_grace_ns; /* from SIGTERM to SIGKILL */

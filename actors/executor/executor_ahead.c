@@ -68,7 +68,7 @@ static bool give_first(sl_executor *executor) {
 }
 
 void sl_executor_give_ahead(sl_executor *executor) {
-    if (!are_short(executor) || executor->recalled_count || !executor->options.minder)
+    if (!are_short(executor) || executor->recalled_count || !executor->options.commands)
         return;
     while (give_first(executor))
         ;
@@ -94,7 +94,7 @@ void sl_executor_recall_ahead(sl_executor *executor) {
         executor->promised.gpus += asked->gpus;
         executor->promised.memory_bytes += asked->memory_bytes;
         executor->promised.ucu_milli += asked->ucu_milli;
-        sl_minder_recall(executor->options.minder, run->handle);
+        executor->options.commands->recall(executor->options.commands_context, run->handle);
     }
 }
 

@@ -48,17 +48,10 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
     if (arguments && environment) {
         spec->argv = arguments;
         spec->env = environment;
-<<<<<<< HEAD
         const sl_executor_options *options = &executor->options;
-        err = options->commands ? options->commands->run(options->commands_context, spec, on_done,
-                                                         run, &run->handle)
-                                : sl_minder_run(options->minder, spec, on_done, run, &run->handle);
-=======
-        sl_minder *minder = executor->options.minder;
-        err = run->before ? sl_minder_run_after(minder, run->before->handle, spec, on_done, run,
-                                                &run->handle)
-                          : sl_minder_run(minder, spec, on_done, run, &run->handle);
->>>>>>> main
+        err =
+            options->commands->run(options->commands_context, run->before ? run->before->handle : 0,
+                                   spec, on_done, run, &run->handle);
     }
     free(arguments);
     free(environment);
@@ -68,7 +61,7 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
 sl_err sl_executor_start_command(sl_executor *executor, sl_run *run) {
     const sl_attempt *attempt = run->attempts.head;
     const executor_command *command = attempt->record;
-    if (!executor->options.minder && !executor->options.commands)
+    if (!executor->options.commands)
         return sl_fail(SL_ERR_UNAVAILABLE, "this node runs no commands");
     const sl_grant *grant = run->before ? &run->before->grant : &run->grant;
     uint32_t cpus[CPUS_MOST];

@@ -39,21 +39,12 @@ typedef struct sl_attempts {
     uint32_t count;
 } sl_attempts;
 
-<<<<<<< HEAD
 /* What runs still out need after their executor: freed with the last of them. */
 typedef struct sl_remains {
     sl_slab slab;
     uint32_t runs;
 } sl_remains;
 
-/* What holds a grant: a command, or functions that run one after another. */
-typedef struct sl_run {
-    sl_job job; /* first: its event comes back as this run */
-    sl_executor *executor;
-    sl_node *node;       /* outlives the executor, which a command's end need not find alive */
-    sl_remains *remains; /* NULL while the executor lives */
-    struct sl_run *next; /* of running */
-=======
 /* What holds a grant: a command, or functions that run one after another. Or a command that a
  * spawner was given ahead, to start when another run has ended: it holds nothing until that run's
  * end is heard of here, and then has its grant. */
@@ -61,8 +52,8 @@ typedef struct sl_run {
     sl_job job; /* first: its event comes back as this run */
     sl_executor *executor;
     sl_node *node;       /* for threads that outlive the executor */
+    sl_remains *remains; /* NULL while the executor lives */
     struct sl_run *next; /* of running, or of ahead; the newest first */
->>>>>>> main
     struct sl_run *previous;
     struct sl_run *before; /* ahead: the run, perhaps ahead itself, whose grant it will have */
     struct sl_run *after;  /* the run that will have this one's grant */

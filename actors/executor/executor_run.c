@@ -176,16 +176,6 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
 }
 
 void sl_run_destroy(sl_executor *executor, sl_run *run) {
-<<<<<<< HEAD
-    if (run->previous)
-        run->previous->next = run->next;
-    else
-        executor->running = run->next;
-    if (run->next)
-        run->next->previous = run->previous;
-    bool kept = SL_PLANT(grant_leak) && run->process.status == SL_PROCESS_TIMED_OUT;
-    if (run->grant.pool && !kept && sl_grant_return(executor->grants, &run->grant) != SL_OK)
-=======
     if (run->before) {
         leave_ahead(executor, run);
         run->before->after = run->after;
@@ -194,18 +184,16 @@ void sl_run_destroy(sl_executor *executor, sl_run *run) {
     } else {
         unlink_run(&executor->running, run);
     }
-    if (run->grant.pool && sl_grant_return(executor->grants, &run->grant) != SL_OK)
->>>>>>> main
+    bool kept = SL_PLANT(grant_leak) && run->process.status == SL_PROCESS_TIMED_OUT;
+    if (run->grant.pool && !kept && sl_grant_return(executor->grants, &run->grant) != SL_OK)
         sl_error("executor", "a grant did not come back: %s", sl_err_detail());
     executor->free_changed = true;
     free(run);
 }
 
 void sl_executor_cancel_run(sl_executor *executor, sl_run *run) {
-    if (run->handle && executor->options.commands)
+    if (run->handle)
         executor->options.commands->cancel(executor->options.commands_context, run->handle);
-    else if (run->handle)
-        sl_minder_cancel(executor->options.minder, run->handle);
 }
 
 /* ---- going ---- */
