@@ -119,19 +119,21 @@ static void draw_dependencies(sl_sim_task *task, sl_rng *rng) {
         task->after_count = 1;
 }
 
-static void draw_task(sl_sim_task *task, uint32_t owner, uint32_t tag, sl_rng *rng) {
-    *task = (sl_sim_task){.owner = owner,
-                          .tag = tag,
-                          .kind = one_in(rng, 3) ? SL_TASK_FUNCTION : SL_TASK_COMMAND,
-                          .cores = one_in(rng, 4) ? 2 : 1,
-                          .memory_bytes = between(rng, 0, 4) << 28,
-                          .ucu_milli = between(rng, 0, 2) * 1000,
-                          .duration_ns = between(rng, 1, one_in(rng, 4) ? 400 : 60) * SL_NS_PER_MS,
-                          .work_ns = between(rng, 1, 3000) * SL_NS_PER_US,
-                          .exit_code = one_in(rng, 8) ? 3 : 0,
-                          .retries = (uint32_t)sl_rng_below(rng, 3),
-                          .priority = (int32_t)sl_rng_below(rng, 3),
-                          .cancel = one_in(rng, 20)};
+static void draw_task(sl_sim_task *task, uint32_t owner, uint32_t tag, uint64_t most_ms,
+                      sl_rng *rng) {
+    *task =
+        (sl_sim_task){.owner = owner,
+                      .tag = tag,
+                      .kind = one_in(rng, 3) ? SL_TASK_FUNCTION : SL_TASK_COMMAND,
+                      .cores = one_in(rng, 4) ? 2 : 1,
+                      .memory_bytes = between(rng, 0, 4) << 28,
+                      .ucu_milli = between(rng, 0, 2) * 1000,
+                      .duration_ns = between(rng, 1, one_in(rng, 6) ? 400 : most_ms) * SL_NS_PER_MS,
+                      .work_ns = between(rng, 1, 3000) * SL_NS_PER_US,
+                      .exit_code = one_in(rng, 8) ? 3 : 0,
+                      .retries = (uint32_t)sl_rng_below(rng, 3),
+                      .priority = (int32_t)sl_rng_below(rng, 3),
+                      .cancel = one_in(rng, 20)};
     if (one_in(rng, 16))
         task->timeout_ns = task->duration_ns / 2;
     if (one_in(rng, 12))
@@ -142,13 +144,14 @@ static void draw_task(sl_sim_task *task, uint32_t owner, uint32_t tag, sl_rng *r
 sl_err sl_sim_work_draw(sl_simulation *simulation) {
     for (uint32_t owner = 0; owner < simulation->owners; owner++) {
         sl_sim_user *user = &simulation->users[owner];
+        uint64_t most_ms = one_in(&simulation->rng, 2) ? 8 : 90; /* short ones are given ahead */
         user->count = (uint32_t)between(&simulation->rng, 4, 40);
         user->tasks = calloc(user->count, sizeof *user->tasks);
         user->batches = calloc(2 * (size_t)user->count, sizeof *user->batches);
         if (!user->tasks || !user->batches)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for the tasks of a simulation");
         for (uint32_t tag = 0; tag < user->count; tag++)
-            draw_task(&user->tasks[tag], owner, tag, &simulation->rng);
+            draw_task(&user->tasks[tag], owner, tag, most_ms, &simulation->rng);
     }
     return SL_OK;
 }

@@ -12,6 +12,7 @@
  * one that turns out to be long is asked back, and so is what could start on its own by now. Until
  * the answer comes, what it asks for is kept free, so that nothing younger takes its place. */
 #include "actors/executor/executor_internal.h"
+#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -111,6 +112,8 @@ void sl_executor_drop_promise(sl_executor *executor, sl_run *run) {
 }
 
 void sl_executor_withdrawn(sl_executor *executor, sl_attempt *attempt) {
+    if (SL_PLANT(withdrawn_lost))
+        return;
     if (attempt->cancelled)
         sl_attempt_end(executor, attempt, SL_TASK_CANCELLED, "cancelled before it started");
     else

@@ -167,7 +167,8 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
     leave_ahead(executor, run);
     before->after = run->before = NULL;
     run->grant = before->grant;
-    before->grant = (sl_grant){.pool = 0};
+    if (!SL_PLANT(inherited_twice))
+        before->grant = (sl_grant){.pool = 0};
     run->since_ns = sl_now_ns(executor->self);
     run->trace_start = sl_trace_now(executor->options.trace);
     link_run(&executor->running, run);
