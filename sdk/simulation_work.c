@@ -10,9 +10,12 @@
 #include "sdk/simulation.h"
 
 static sl_sim_task *task_named(sl_simulation *simulation, const char *words) {
-    unsigned owner, tag;
-    if (sscanf(words, "%u.%u", &owner, &tag) != 2 || owner >= simulation->owners ||
-        tag >= simulation->users[owner].count)
+    char *dot, *end;
+    unsigned long owner = strtoul(words, &dot, 10);
+    if (*dot != '.' || owner >= simulation->owners)
+        return NULL;
+    unsigned long tag = strtoul(dot + 1, &end, 10);
+    if (*end || tag >= simulation->users[owner].count)
         return NULL;
     return &simulation->users[owner].tasks[tag];
 }
