@@ -11,6 +11,7 @@
 
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
+#include "sdk/launch_state.h"
 #include "sdk/network_stop.h"
 #include "sdk/run_msgs.h"
 
@@ -227,6 +228,7 @@ static sl_err follower_receive(sl_actor *self, void *state, const sl_message *me
         network->clean = false;
         if (((const node_peer_lost *)message->body)->node == 0) {
             sl_error("run", "the node that drives the run is lost; this node ends");
+            sl_launch_tell_alone();
             sl_node_stop(sl_actor_node(self), SL_RUN_FAILED);
         }
     }
