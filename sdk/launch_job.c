@@ -26,6 +26,7 @@
 #define LOOK_NS       (20 * SL_NS_PER_MS)
 #define LEAVE_NS      (2 * SL_NS_PER_S)     /* for a launcher whose ranks are all well */
 #define LEAVE_LOST_NS (300 * SL_NS_PER_MS)  /* … some of whose ranks have died */
+#define OWNER_NS      (3 * SL_NS_PER_S)     /* without a sign of life, when others say it is dead */
 #define ASKED_NS      (1500 * SL_NS_PER_MS) /* from SIGTERM to SIGKILL */
 
 enum { TOLD_NOTHING, ASKED, KILLED };
@@ -180,10 +181,15 @@ static void hasten(sl_launch_job *job, uint64_t now_ns) {
 static void look(sl_launch_job *job) {
     uint64_t now_ns = sl_clock_now_ns();
     sl_launch_news_read(job->state, &job->news);
-    if (!job->over && (job->news.ended || job->news.alone)) {
+    if (job->news.told_ns != job->told_ns) {
+        job->told_ns = job->news.told_ns;
+        job->heard_ns = now_ns;
+    }
+    bool ownerless = job->news.alone && now_ns - job->heard_ns > OWNER_NS;
+    if (!job->over && (job->news.ended || ownerless)) {
         job->over = true;
-        bool lost = job->news.lost || job->news.alone;
-        job->deadline_ns = now_ns + (lost ? LEAVE_LOST_NS : LEAVE_NS);
+        bool whole = job->news.ended && !job->news.lost;
+        job->deadline_ns = now_ns + (whole ? LEAVE_NS : LEAVE_LOST_NS);
     }
     if (job->over)
         hasten(job, now_ns);

@@ -25,6 +25,8 @@ typedef struct sl_launch_job {
     bool over;      /* the run is: the launcher is only waited for */
     uint32_t stage; /* of ending it: told nothing, asked to, killed */
     uint64_t deadline_ns;
+    int64_t told_ns;   /* of the news, and … */
+    uint64_t heard_ns; /* … when it was first seen, by our clock */
 } sl_launch_job;
 
 /* Takes SIGINT, SIGTERM, SIGUSR2 and SIGHUP, and makes this process the one that orphans of the job

@@ -6,9 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/clock.h"
 #include "runtime/log.h"
+
+#define ALIVE_NS (500 * SL_NS_PER_MS)
 
 enum { STATE_MOST_BYTES = 65536 };
 
@@ -79,6 +83,14 @@ void sl_launch_tell_exit(int code) {
     tell(line, (size_t)length);
 }
 
+void sl_launch_tell_alive(uint64_t now_ns) {
+    static uint64_t next_ns;
+    if (!state_path() || now_ns < next_ns)
+        return;
+    next_ns = now_ns + ALIVE_NS;
+    utimensat(AT_FDCWD, state_path(), NULL, AT_SYMLINK_NOFOLLOW);
+}
+
 const char *sl_launch_restart(void) {
     return restart_taken[0] ? restart_taken : NULL;
 }
@@ -134,11 +146,15 @@ bool sl_launch_news_read(const char *path, sl_launch_news *news) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     char *text = fd >= 0 ? malloc(STATE_MOST_BYTES + 1) : NULL;
     ssize_t got = text ? read(fd, text, STATE_MOST_BYTES) : -1;
+    struct stat facts;
+    if (got >= 0 && fstat(fd, &facts) != 0)
+        got = -1;
     if (fd >= 0)
         close(fd);
     if (got >= 0) {
         text[got] = '\0';
         sl_launch_news_parse(text, news);
+        news->told_ns = facts.st_mtim.tv_sec * 1000000000LL + facts.st_mtim.tv_nsec;
     }
     free(text);
     return got >= 0;

@@ -39,6 +39,11 @@ void sl_launch_tell_closed(void);
 void sl_launch_tell_alone(void);
 void sl_launch_tell_exit(int code);
 
+/* The owner of the run lives: at least once a second, so that a rank that was cut off and says it
+ * is alone is not believed. Sets the file's time, a call of microseconds; more often than that it
+ * does nothing. One thread. */
+void sl_launch_tell_alive(uint64_t now_ns);
+
 /* The directory of the run that is to go on in place of what was asked for, or NULL. */
 const char *sl_launch_restart(void);
 
@@ -55,6 +60,7 @@ typedef struct sl_launch_news {
     bool alone;    /* the owner of the last of them is lost */
     bool left;     /* the first rank ended by itself, with `code` */
     int code;
+    int64_t told_ns; /* when the file was written last, by the clock of its file system */
     char directory[SL_OUTPUT_PATH_BYTES]; /* of the last run */
 } sl_launch_news;
 

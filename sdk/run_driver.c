@@ -122,6 +122,7 @@ static void on_view(sl_run_state *run, const registry_view *view) {
 static void tick(sl_run_state *run) {
     uint64_t now_ns = sl_now_ns(run->self);
     (void)sl_timer_start(run->self, TICK_NS, COOKIE_TICK);
+    sl_launch_tell_alive(now_ns);
     sl_progress_report(&run->progress, &run->counts, now_ns);
     if (sl_line_log_tick(&run->results) != SL_OK)
         sl_run_log_trouble(run);

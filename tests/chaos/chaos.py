@@ -68,11 +68,6 @@ class Network:
         self.injured_at = self.ended_at = None
         self.victims, self.reported, self.starts_then = [], set(), {}
         self.injuries = 0
-        with open(folder / "tasks.jsonl", "w", encoding="utf-8") as tasks:
-            for i in range(TASKS):
-                task = {"name": f"t{i}", "command": [str(folder / "task.sh"), f"t{i}", answer(f"t{i}"),
-                                                     f"{rng.uniform(0.005, 0.08):.3f}"]}
-                tasks.write(json.dumps(task) + "\n")
         script = folder / "task.sh"
         script.write_text('#!/bin/sh\necho start >>"trail/$1"\nsleep "$3"\necho end >>"trail/$1"\necho "$2"\n')
         script.chmod(0o755)
@@ -85,7 +80,13 @@ class Network:
             [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],
             cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
-    def run(self):
+    def run(self, tasks=TASKS):
+        self.names = {f"t{i}" for i in range(tasks)}
+        with open(self.folder / "tasks.jsonl", "w", encoding="utf-8") as out:
+            for i in range(tasks):
+                seconds = f"{self.rng.uniform(0.005, 0.08):.3f}"
+                words = [str(self.folder / "task.sh"), f"t{i}", answer(f"t{i}"), seconds]
+                out.write(json.dumps({"name": f"t{i}", "command": words}) + "\n")
         self.start("--output", "out", "tasks.jsonl")
 
     def resume(self):
@@ -126,9 +127,9 @@ class Network:
             return []
         return [json.loads(line) for line in text.split("\n")[:-1]]
 
-    def await_moment(self):
+    def await_moment(self, latest=TASKS * 2 // 3):
         """Some way into the run."""
-        want, give_up = self.rng.randrange(10, TASKS * 2 // 3), time.time() + HANGS_S
+        want, give_up = self.rng.randrange(10, latest), time.time() + HANGS_S
         while sum("end" in p.read_text() for p in self.trail.iterdir()) < want:
             require(time.time() < give_up and self.process.poll() is None, "the run did not get going")
             time.sleep(0.005)
@@ -174,9 +175,10 @@ def kill_two(net):
 
 
 def freeze(net):
-    """Long enough to be taken for dead, or not; then it goes on, and nobody believes it."""
-    net.run()
-    net.await_moment()
+    """Long enough to be taken for dead, or not; then it goes on, and nobody believes it. There is work
+    for longer than it takes until it knows that it was cut off."""
+    net.run(TASKS * 3)
+    net.await_moment(20)
     rank = net.rng.randrange(1, RANKS)
     pid = net.ranks().get(rank)
     net.injure([rank], signal.SIGSTOP)
@@ -242,13 +244,13 @@ def await_nobody(net):
 
 
 def check(net):
-    names = {f"t{i}" for i in range(TASKS)}
+    names = net.names
     await_nobody(net)
     results = net.results()
     require(sorted(r["name"] for r in results) == sorted(names), "not one result of each task in results.jsonl")
     require(all(r["status"] == "done" and r["exit_code"] == 0 for r in results), "a task is not done")
     rows = ledger(net, "select name, state, exit_code from tasks")
-    require({row[0] for row in rows} == names and len(rows) == TASKS, "not every task is in the ledger")
+    require({row[0] for row in rows} == names and len(rows) == len(names), "not every task is in the ledger")
     require(all(row[1:] == ("done", 0) for row in rows), "a task is not done in the ledger")
     for name in names:
         require((net.out / "stdout" / name).read_text() == answer(name) + "\n", f"{name}: another answer")
