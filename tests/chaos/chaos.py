@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""chaos.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND]
+"""chaos.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND] [--tasks N]
 
 Starts a real network with `starlane launch`, gives it tasks with known answers, injures it, and judges
 what is left by the ledger, by results.jsonl and by what each task itself wrote down. A round is drawn
@@ -22,7 +22,6 @@ import uuid
 import zlib
 
 RANKS = 4
-TASKS = 160
 IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are not on disk yet
 HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
@@ -60,8 +59,8 @@ def alive(pid):
 class Network:
     """A directory, a workload in it, and the processes that work on it."""
 
-    def __init__(self, starlane, folder, rng):
-        self.starlane, self.folder, self.rng = starlane, folder, rng
+    def __init__(self, starlane, folder, rng, tasks):
+        self.starlane, self.folder, self.rng, self.tasks = starlane, folder, rng, tasks
         self.mark = uuid.uuid4().hex
         self.out, self.trail = folder / "out", folder / "trail"
         self.trail.mkdir()
@@ -80,7 +79,8 @@ class Network:
             [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],
             cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
-    def run(self, tasks=TASKS):
+    def run(self, times=1):
+        tasks = self.tasks * times
         self.names = {f"t{i}" for i in range(tasks)}
         with open(self.folder / "tasks.jsonl", "w", encoding="utf-8") as out:
             for i in range(tasks):
@@ -127,9 +127,9 @@ class Network:
             return []
         return [json.loads(line) for line in text.split("\n")[:-1]]
 
-    def await_moment(self, latest=TASKS * 2 // 3):
+    def await_moment(self, latest=None):
         """Some way into the run."""
-        want, give_up = self.rng.randrange(10, latest), time.time() + HANGS_S
+        want, give_up = self.rng.randrange(10, latest or self.tasks * 2 // 3), time.time() + HANGS_S
         while sum("end" in p.read_text() for p in self.trail.iterdir()) < want:
             require(time.time() < give_up and self.process.poll() is None, "the run did not get going")
             time.sleep(0.005)
@@ -177,7 +177,7 @@ def kill_two(net):
 def freeze(net):
     """Long enough to be taken for dead, or not; then it goes on, and nobody believes it. There is work
     for longer than it takes until it knows that it was cut off."""
-    net.run(TASKS * 3)
+    net.run(3)
     net.await_moment(20)
     rank = net.rng.randrange(1, RANKS)
     pid = net.ranks().get(rank)
@@ -296,9 +296,9 @@ def say_figures():
 # --- rounds ----------------------------------------------------------------------------------------
 
 
-def one_round(starlane, kind, seed):
+def one_round(starlane, kind, seed, tasks):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-"))
-    net = Network(starlane, folder, random.Random(f"{kind.__name__} {seed}"))
+    net = Network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
     begin = time.time()
     try:
         kind(net)
@@ -320,6 +320,7 @@ def main():
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--rounds", type=int, default=1, help="of every kind")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
+    parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
     parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in KINDS])
     arguments = parser.parse_args()
     kinds = [kind for kind in KINDS if not arguments.kind or kind.__name__ in arguments.kind]
@@ -327,7 +328,8 @@ def main():
     held = wrong = 0
     while held + wrong < arguments.rounds * len(kinds) if until is None else time.time() < until:
         number = held + wrong
-        passed = one_round(arguments.starlane, kinds[number % len(kinds)], arguments.seed + number // len(kinds))
+        passed = one_round(arguments.starlane, kinds[number % len(kinds)], arguments.seed + number // len(kinds),
+                           arguments.tasks)
         held, wrong = held + passed, wrong + (not passed)
     say_figures()
     print(f"chaos: {held} rounds held, {wrong} did not")
