@@ -19,6 +19,8 @@ extern const cli_command cli_commands[];
 enum { CLI_BAD_USAGE = 2, CLI_GO_ON = -1 };
 
 int cli_run(const cli_command *command, int argc, char **argv);
+int cli_launch(const cli_command *command, int argc, char **argv);
+int cli_guard(const cli_command *command, int argc, char **argv);
 int cli_topo(const cli_command *command, int argc, char **argv);
 int cli_explain(const cli_command *command, int argc, char **argv);
 int cli_rerun(const cli_command *command, int argc, char **argv);

@@ -11,6 +11,13 @@ const cli_command cli_commands[] = {
      "1 some did not, 2 bad input (nothing was run), 75 ended early and can be resumed, 130 "
      "Ctrl-C.\n",
      "run network", cli_run},
+    {"launch", "[-n RANKS] [OPTION...] -- PROGRAM [ARGUMENT...]", "start the ranks of a job",
+     "Starts PROGRAM, such as starlane run, with mpirun or srun, and with the flags with which "
+     "the\n"
+     "other ranks go on when one dies. A run whose first rank dies is started again, with the "
+     "rest\n"
+     "of its tasks. Exit code: the run's, or the launcher's where there was none.\n",
+     "launch", cli_launch},
     {"rerun", "[OPTION...] DIR", "run tasks of an earlier run again",
      "Runs the finished tasks of the run in DIR again, with --failed only those that failed, were\n"
      "cancelled or skipped, and then what was not finished.\n",
@@ -27,6 +34,10 @@ const cli_command cli_commands[] = {
      "bad\n"
      "input.\n",
      "simulate", cli_simulate},
+    {"guard", "-- PROGRAM [ARGUMENT...]", "keep srun from ending a job whose rank has died",
+     "What starlane launch puts before PROGRAM under srun: runs it, and holds its connection to\n"
+     "Slurm's PMIx server as long as the job may need it. Exit code: PROGRAM's.\n",
+     "guard", cli_guard},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",
      "With flags, shows what would be in force with them.\n", "config run network", cli_config},
     {"version", "", "show the version", NULL, "version", cli_version},
@@ -58,5 +69,8 @@ int main(int argc, char **argv) {
     if (strcmp(word, "--version") == 0)
         word = "version";
     const cli_command *command = cli_find(word, &nearest);
-    return command ? command->run(command, argc - 1, argv + 1) : unknown(word, nearest);
+    int code = command ? command->run(command, argc - 1, argv + 1) : unknown(word, nearest);
+    if (!command || command->run != cli_guard) /* the guarded program tells of itself */
+        sl_launch_exits(code);
+    return code;
 }

@@ -41,7 +41,7 @@ int cli_run(const cli_command *command, int argc, char **argv) {
     int code = cli_load(command, &argc, argv, &options);
     if (code != CLI_GO_ON)
         return code;
-    sl_run_request request = {.take_signals = 1, .messages = stderr};
+    sl_run_request request = {.take_signals = 1, .ends_process = 1, .messages = stderr};
     code = take_tasks(command, options, argc, argv, behind, &request);
     if (code != CLI_GO_ON) {
         sl_options_destroy(options);

@@ -18,13 +18,8 @@ tasks=$output.jsonl
 "$here/audit/make_tasks.sh" "$output" "$regions" >"$tasks"
 printf '%d tasks: %s\n' "$(wc -l <"$tasks")" "$tasks"
 
-launch=(mpirun -n 4)
-if mpirun --version 2>&1 | grep -qi 'open mpi\|open-mpi\|prrte'; then
-    launch=(mpirun --oversubscribe -n 4)
-    [ "$(id -u)" != 0 ] || launch=(mpirun --oversubscribe --allow-run-as-root -n 4)
-fi
 code=0
-"${launch[@]}" "$build/bin/starlane" run --regions "$regions" --output "$output" "$@" "$tasks" || code=$?
+"$build/bin/starlane" launch --launcher mpirun -n 4 -- "$build/bin/starlane" run --regions "$regions" --output "$output" "$@" "$tasks" || code=$?
 
 if [ -s "$output/stdout/report" ]; then
     echo

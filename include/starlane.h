@@ -193,13 +193,15 @@ typedef struct sl_run_request {
     const char *resume; /* directory of an earlier run to go on with; NULL: the option `resume` */
     sl_run_again again; /* with resume; SL_AGAIN_NOTHING: what the option `rerun` says */
     int take_signals;   /* SIGINT, SIGTERM and SIGUSR2 end the run in good order meanwhile */
+    int ends_process;   /* nothing but leaving follows: sl_launch() waits for no more */
     FILE *messages;     /* bad lines, progress, how it ended; NULL: nothing is said */
     FILE *results;      /* summary as JSON at the end; NULL: none */
 } sl_run_request;
 
 /* Runs a list of tasks to its end and says in `*code` (above) how it ended; the first rank drives
- * it. Fails when the run could not go on (then `*code` is set too). Collective, in place of
- * serving. */
+ * it. In ranks that sl_launch() has started again it goes on with the run as it stands, whatever
+ * `request` and the options ask for. Fails when the run could not go on (then `*code` is set too).
+ * Collective, in place of serving. */
 SL_API int sl_run(sl_network *network, const sl_run_request *request, int *code);
 
 /* Says what is known of `task` of the run in `directory`, live or ended: its state, why it waits,
@@ -226,6 +228,32 @@ typedef struct sl_simulate_request {
  * the same run, on every machine. `*code`: SL_RUN_DONE; SL_RUN_FAILED: a seed failed;
  * SL_RUN_BAD_INPUT. */
 SL_API int sl_simulate(const sl_simulate_request *request, int *code);
+
+/* ---- starting ranks ---- */
+
+/* What to start. Borrowed. More is in the options of the group `launch`: ranks, launcher, … */
+typedef struct sl_launch_request {
+    const char *const *command; /* the program and its arguments, `command_words` of them */
+    int command_words;
+    const char *guard; /* path of the command `starlane`, to guard ranks under srun; NULL: none */
+    FILE *messages;    /* new starts, how to go on; NULL: nothing is said */
+    FILE *results;     /* of a dry run: the command line; NULL: none */
+} sl_launch_request;
+
+/* Starts the ranks of an MPI job by mpirun or srun so that the death of one does not end the
+ * others, and waits for their end. A run (sl_run()) whose first rank dies is started again. How it
+ * ended is judged by what the run says of itself, not by the launcher's exit code: `*code` is the
+ * run's, or the launcher's where nothing was run. SIGINT, SIGTERM and SIGUSR2 go on to the ranks,
+ * once; a second SIGINT ends them. For a process with one thread and no other children. */
+SL_API int sl_launch(const sl_options *options, const sl_launch_request *request, int *code);
+
+/* Tells sl_launch() of the exit code of this program, from its first rank; needed only where no run
+ * was begun, because launchers that let ranks die do not report how they ended. */
+SL_API void sl_launch_exits(int code);
+
+/* Runs `command` (ends with NULL) as a rank under srun and keeps its end from ending the job;
+ * `*code` is what it ended with. For a process with one thread and no other children. */
+SL_API int sl_guard(const char *const *command, int *code);
 
 #ifdef __cplusplus
 }

@@ -11,6 +11,7 @@
 #include "runtime/log.h"
 #include "runtime/thread.h"
 #include "runtime/transport_thread.h"
+#include "sdk/launch_state.h"
 #include "sdk/network_stop.h"
 #include "sdk/options.h"
 #include "sdk/task_functions.h"
@@ -95,6 +96,7 @@ int sl_network_open(const sl_options *options, const void *communicator, sl_netw
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a network");
     network->config = options->config;
     network->clean = true;
+    sl_launch_take();
     pthread_mutex_init(&network->ending.lock, NULL);
     sl_err err = open_network(network, communicator);
     if (err != SL_OK) {
@@ -216,6 +218,8 @@ int sl_network_serve(sl_network *network, int *code) {
 }
 
 void sl_network_close(sl_network *network, int code) {
+    if (network && network->drives)
+        sl_launch_tell_end(code, !network->clean);
     if (!network || network->stuck) /* what runs still uses it; the process is about to end */
         return;
     for (uint32_t i = 0; i < network->local_count; i++) {

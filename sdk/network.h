@@ -75,9 +75,10 @@ struct sl_network {
     uint64_t seed;
     uint32_t tags; /* of collectives made so far */
     sl_network_ending ending;
-    bool used;  /* started once */
-    bool clean; /* no node has failed */
-    bool stuck; /* something runs that cannot be waited for: nodes are left as they are */
+    bool used;   /* started once */
+    bool drives; /* a run, whose end `starlane launch` has not been told */
+    bool clean;  /* no node has failed */
+    bool stuck;  /* something runs that cannot be waited for: nodes are left as they are */
 };
 
 /* What a start needs besides the options. Borrowed until finish. */

@@ -6,8 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "mpi/launcher.h"
 #include "mpi/slurm_time.h"
 #include "runtime/log.h"
+#include "sdk/launch_state.h"
 #include "sdk/options.h"
 
 #define LINE_MOST     (32u << 20) /* a task of the list, as JSON */
@@ -143,6 +145,16 @@ static sl_err drive_nodes(sl_run_state *run) {
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
 }
 
+static void warn_of_launcher(sl_run_state *run) {
+    const char *launcher =
+        run->network->count > 1 && !sl_launch_here() ? sl_launcher_ends_job(NULL) : NULL;
+    if (launcher && run->network->mpi)
+        sl_run_say(run,
+                   "starlane: should a rank die, %s ends the others too; started with `starlane "
+                   "launch` they go on\n",
+                   launcher);
+}
+
 /* From here on there is a run that can be resumed. */
 static sl_err drive(sl_run_state *run) {
     sl_err err = sl_network_agree(run->network, sl_run_open_files(run));
@@ -150,6 +162,9 @@ static sl_err drive(sl_run_state *run) {
         run->code = SL_RUN_FAILED;
         return err;
     }
+    run->network->drives = true;
+    sl_launch_tell_run(run->dir.path);
+    warn_of_launcher(run);
     sl_progress_init(&run->progress, progress_stream(run), sl_clock_now_ns());
     run->code = SL_RUN_FAILED;
     err = drive_nodes(run);
@@ -235,6 +250,16 @@ static void release(sl_run_state *run) {
     free(run->summary.ranks);
 }
 
+static void find_earlier(sl_run_state *run) {
+    run->earlier = sl_launch_restart();
+    run->restarted = run->earlier != NULL;
+    if (!run->earlier)
+        run->earlier = run->request->resume;
+    if (!run->earlier && sl_config_is_set(run->config, SL_OPT_RESUME))
+        run->earlier = sl_config_text(run->config, SL_OPT_RESUME);
+    run->resumed = run->earlier != NULL;
+}
+
 int sl_run(sl_network *network, const sl_run_request *request, int *code) {
     if (!sl_network_leads(network))
         return follow(network, request, code);
@@ -245,7 +270,7 @@ int sl_run(sl_network *network, const sl_run_request *request, int *code) {
                         .dir = {.fd = -1, .lock_fd = -1, .stream_fds = {-1, -1}},
                         .results = {.fd = -1},
                         .joblog = {.fd = -1}};
-    run.resumed = request->resume || sl_config_is_set(network->config, SL_OPT_RESUME);
+    find_earlier(&run);
     sl_strbuf_init(&run.line, LINE_MOST);
     sl_err err = lead(&run);
     char cause[1024];

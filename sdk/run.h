@@ -45,7 +45,9 @@ typedef struct sl_run_state {
 
     /* what it writes */
     bool resumed;
-    bool begun; /* there is a ledger: the directory is a run's */
+    const char *earlier; /* then: the directory of the run to go on with */
+    bool restarted;      /* then: by launch, after the death of the rank that had this one's part */
+    bool begun;          /* there is a ledger: the directory is a run's */
     bool closed_files;
     bool has_joblog;
     sl_output_dir dir;

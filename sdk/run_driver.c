@@ -11,6 +11,7 @@
 
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
+#include "sdk/launch_state.h"
 #include "sdk/network_stop.h"
 #include "sdk/run_msgs.h"
 
@@ -121,6 +122,7 @@ static void on_view(sl_run_state *run, const registry_view *view) {
 static void tick(sl_run_state *run) {
     uint64_t now_ns = sl_now_ns(run->self);
     (void)sl_timer_start(run->self, TICK_NS, COOKIE_TICK);
+    sl_launch_tell_alive(now_ns);
     sl_progress_report(&run->progress, &run->counts, now_ns);
     if (run->draining && now_ns > run->drain_deadline_ns) {
         run->network->clean = false;
@@ -223,6 +225,7 @@ static sl_err follower_receive(sl_actor *self, void *state, const sl_message *me
         network->clean = false;
         if (((const node_peer_lost *)message->body)->node == 0) {
             sl_error("run", "the node that drives the run is lost; this node ends");
+            sl_launch_tell_alone();
             sl_node_stop(sl_actor_node(self), SL_RUN_FAILED);
         }
     }

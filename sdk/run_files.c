@@ -11,15 +11,13 @@
 #include <unistd.h>
 
 #include "runtime/log.h"
+#include "sdk/launch_state.h"
 
 #define LINGER_NS (200 * SL_NS_PER_MS)
 
 sl_err sl_run_open_dir(sl_run_state *run) {
-    if (run->resumed) {
-        const char *path = run->request->resume ? run->request->resume
-                                                : sl_config_text(run->config, SL_OPT_RESUME);
-        return sl_output_dir_open(path, SL_OUTPUT_RESUME, 0, &run->dir);
-    }
+    if (run->resumed)
+        return sl_output_dir_open(run->earlier, SL_OUTPUT_RESUME, 0, &run->dir);
     const char *path = sl_config_is_set(run->config, SL_OPT_OUTPUT)
                            ? sl_config_text(run->config, SL_OPT_OUTPUT)
                            : NULL;
@@ -113,6 +111,19 @@ static void warn(sl_err err) {
         sl_error("run", "%s", sl_err_detail());
 }
 
+/* Traces and metrics are gathered after the files are closed, and worth waiting for. */
+static void tell_launch(sl_run_state *run) {
+    sl_network *network = run->network;
+    bool more = network->clean && (sl_config_is_set(run->config, SL_OPT_TRACE) ||
+                                   sl_config_is_set(run->config, SL_OPT_METRICS));
+    if (run->request->ends_process && !more) {
+        sl_launch_tell_end(run->code, !network->clean);
+        network->drives = false; /* told all there is */
+    } else {
+        sl_launch_tell_closed();
+    }
+}
+
 void sl_run_close_files(sl_run_state *run) {
     if (run->closed_files)
         return;
@@ -133,4 +144,6 @@ void sl_run_close_files(sl_run_state *run) {
         run->summary.reason = run->reason;
         warn(sl_summary_save(run->dir.fd, &run->summary));
     }
+    if (run->begun)
+        tell_launch(run);
 }

@@ -137,6 +137,8 @@ sl_err sl_run_each_finished(sl_run_state *run, void (*visit)(sl_run_state *run, 
 /* ---- what is to run again, and what never can ---- */
 
 static sl_run_again again(const sl_run_state *run) {
+    if (run->restarted) /* what was to run again was reopened at the first start */
+        return SL_AGAIN_NOTHING;
     if (run->request->again != SL_AGAIN_NOTHING)
         return run->request->again;
     return sl_config_bool(run->config, SL_OPT_RERUN) ? SL_AGAIN_FAILED : SL_AGAIN_NOTHING;

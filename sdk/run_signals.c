@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "sdk/launch_state.h"
+
 static const int taken[] = {SIGINT, SIGTERM, SIGUSR2};
 enum { TAKEN = sizeof taken / sizeof *taken };
 
@@ -52,5 +54,5 @@ void sl_run_signals_release(void) {
 }
 
 int sl_run_signal(void) {
-    return atomic_load(&first);
+    return sl_launch_signal(atomic_load(&first));
 }

@@ -31,9 +31,11 @@ RULES = [
      ("runtime/config", "runtime/disk", "runtime/log", "runtime/trace", "mpi/", "net/", "actors/executor/",
       "actors/registry/", "actors/scheduler/ledger", "actors/store/", "kernels/cuda/", "sdk/", "cli/", "bench/",
       "tests/", "examples/"), "reading and writing files is not this module's work"),
-    ("fork", r"v?fork|clone|clone3|system|popen", ("tests/slurm/",), "use posix_spawn"),
+    # The guard and launch are small processes of one thread, whose children die with them: that posix_spawn cannot say.
+    ("fork", r"v?fork|clone|clone3|system|popen",
+     ("mpi/guard", "mpi/launcher", "sdk/launch_job", "tests/slurm/", "tests/unit/mpi_guard"), "use posix_spawn"),
     ("ending the process", r"exit|_exit|_Exit|quick_exit|abort|raise", ("cli/", "bench/", "tests/", "examples/",
-     "mpi/guard", "mpi/watchdog", "runtime/message", "actors/executor/spawner/main"), "return an sl_err"),
+     "mpi/guard", "mpi/watchdog", "sdk/launch_job", "runtime/message", "actors/executor/spawner/main"), "return an sl_err"),
     ("standard output", r"printf|puts|putchar|perror|vprintf", ("cli/", "bench/", "tests/", "examples/"),
      "a library is silent: log, or return text"),
 ]
@@ -43,7 +45,7 @@ WORDS = [
      "use the communicator that was given"),
     (r"\bstdout\b", ("cli/", "bench/", "tests/", "examples/", "actors/executor/", "sdk/"),
      "a library writes to streams it was given"),
-    (r"\bSIGUSR1\b", ("tests/", "actors/executor/", "cli/"), "MPICH uses it: take SIGUSR2 or SIGTERM"),
+    (r"\bSIGUSR1\b", ("mpi/guard", "tests/", "actors/executor/", "cli/"), "MPICH uses it: take SIGUSR2 or SIGTERM"),
 ]
 
 # A call by that very name: no member (x->time(), no longer name.

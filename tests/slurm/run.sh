@@ -270,6 +270,42 @@ check_end_time() {
     results out 'len(tasks) == 2' 'all(t["exit_code"] == 0 for t in tasks.values())'
 }
 
+# A rank under srun that a task of its own kills: the guard keeps Slurm from ending the step, the
+# others finish its tasks, and launch ends the step.
+submit_guard() {
+    local i
+    cat >task.sh <<'TASK'
+#!/bin/sh
+rank() {
+    pid=$$
+    until [ "$(ps -o comm= -p "$pid")" = starlane ]; do pid=$(ps -o ppid= -p "$pid" | tr -d ' '); done
+    echo "$pid"
+}
+echo "$1 $(uname -n)" >>started
+if [ "$(uname -n)" = n3 ] && [ "$(grep -c n3 started)" -ge 4 ] && mkdir killed 2>/dev/null; then
+    kill -KILL "$(rank)"
+    sleep 60
+fi
+sleep 0.1
+echo "$1" >>ended
+TASK
+    chmod +x task.sh
+    for i in {1..100}; do
+        task "t$i" "./task.sh $i"
+    done >tasks.jsonl
+    submit guard --nodes=4 --ntasks-per-node=1 --no-kill --output=guard.log --wrap \
+        "exec '$starlane' launch -- '$starlane' run --cpus 2 --suspect-ms 300 --dead-ms 1500 \
+            --output out tasks.jsonl"
+}
+check_guard() {
+    succeeded guard
+    [ -d killed ] || { echo "no rank was killed" && return 1; }
+    same "$(sort ended | uniq -c | awk '{print $1}' | sort | uniq -c | xargs)" "100 1"
+    results out 'len(tasks) == 100' 'all(t["exit_code"] == 0 for t in tasks.values())' \
+        'summary["reason"] == "finished"'
+    [ -z "$(ls -d .starlane-launch-* 2>/dev/null)" ]
+}
+
 # 160 s of work for four cores, and a signal within 30 s (100 s before a limit of 2 min is due at
 # once, and Slurm looks every 30 s): saved, queued again, resumed, until all is done.
 submit_requeue() {
@@ -306,7 +342,7 @@ alone=() jobs=()
 if [ -n "$starlane" ]; then
     export STARLANE=$starlane
     alone=(many_nodes) # as Slurm counts the questions of all jobs
-    jobs=(requeue one_node array regions components gpus end_time)
+    jobs=(requeue guard one_node array regions components gpus end_time)
 fi
 for name in "${tests[@]}" "${alone[@]}" "${jobs[@]}"; do
     mkdir "$shared/$name"
