@@ -34,6 +34,11 @@ code 2 starlane rerun && says "directory"
 code 2 starlane explain && says "directory"
 code 2 starlane topo x && says "no argument"
 code 2 starlane config x && says "no argument"
+code 2 starlane simulate x && says "no argument"
+code 2 starlane simulate --faults one && says "numbers from 0"
+code 2 starlane simulate --seeds 2 --trace t.json && says "a trace is of one seed"
+code 0 starlane simulate --seed 7 --trace t.json && shows "trace hash"
+python3 -m json.tool t.json >/dev/null || failed "the trace is no JSON"
 
 # --- bad input: every bad line is named, nothing is run, nothing is left behind ---
 code 2 starlane run nosuch && says "nosuch"
