@@ -270,9 +270,15 @@ check_end_time() {
     results out 'len(tasks) == 2' 'all(t["exit_code"] == 0 for t in tasks.values())'
 }
 
-# A rank under srun that a task of its own kills: the guard keeps Slurm from ending the step, the
-# others finish its tasks, and launch ends the step.
+# A rank that a task of its own kills: the others finish its tasks. Under srun the guard keeps Slurm
+# from ending the step, and launch ends it; mpirun's ranks are told to recover, and launch ends mpirun.
 submit_guard() {
+    submit_killed guard srun
+}
+submit_recovery() {
+    submit_killed recovery mpirun
+}
+submit_killed() { # NAME LAUNCHER
     local i
     cat >task.sh <<'TASK'
 #!/bin/sh
@@ -293,12 +299,14 @@ TASK
     for i in {1..100}; do
         task "t$i" "./task.sh $i"
     done >tasks.jsonl
-    submit guard --nodes=4 --ntasks-per-node=1 --no-kill --output=guard.log --wrap \
-        "exec '$starlane' launch -- '$starlane' run --cpus 2 --suspect-ms 300 --dead-ms 1500 \
+    submit "$1" --nodes=4 --ntasks-per-node=1 --no-kill --output="$1.log" --wrap \
+        "exec '$starlane' launch --launcher $2 -- '$starlane' run --cpus 1 --suspect-ms 300 --dead-ms 1500 \
             --output out tasks.jsonl"
 }
-check_guard() {
-    succeeded guard
+check_guard() { check_killed guard; }
+check_recovery() { check_killed recovery; }
+check_killed() {
+    succeeded "$1"
     [ -d killed ] || { echo "no rank was killed" && return 1; }
     same "$(sort ended | uniq -c | awk '{print $1}' | sort | uniq -c | xargs)" "100 1"
     results out 'len(tasks) == 100' 'all(t["exit_code"] == 0 for t in tasks.values())' \
@@ -342,7 +350,7 @@ alone=() jobs=()
 if [ -n "$starlane" ]; then
     export STARLANE=$starlane
     alone=(many_nodes) # as Slurm counts the questions of all jobs
-    jobs=(requeue guard one_node array regions components gpus end_time)
+    jobs=(requeue guard recovery one_node array regions components gpus end_time)
 fi
 for name in "${tests[@]}" "${alone[@]}" "${jobs[@]}"; do
     mkdir "$shared/$name"
