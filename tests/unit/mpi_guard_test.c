@@ -30,7 +30,7 @@ TEST(no_addresses) {
 
 #define LINE(remote, state)                                                                        \
     "   3: 0100007F:C35A " remote " " state " 00000000:00000000 00:00000000 00000000     0       " \
-                                            " 0 31337 1 0000000000000000 20 4 30 10 -1"
+    " 0 31337 1 0000000000000000 20 4 30 10 -1"
 
 TEST(lines) {
     CHECK_INT(sl_mpi_guard_inode(LINE("0100007F:1267", "01"), "0100007F:1267"), 31337);
