@@ -7,6 +7,7 @@
  * and does not when a client vanishes. */
 #include "mpi/guard.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -52,30 +53,59 @@ typedef struct guard {
 
 /* ---- which connection ---- */
 
-bool sl_mpi_guard_address(const char *uri, char address[14]) {
-    unsigned a, b, c, d, port;
-    const char *at = strstr(uri, "tcp4://");
-    if (!at || sscanf(at + 7, "%3u.%3u.%3u.%3u:%5u", &a, &b, &c, &d, &port) != 5 || a > 255 ||
-        b > 255 || c > 255 || d > 255 || port == 0 || port > 65535)
+/* The decimal number at *at, up to `most` and before `end`; moves past that. */
+static bool number_at(const char **at, char end, unsigned long most, unsigned *number) {
+    char *behind;
+    if (!isdigit((unsigned char)**at))
         return false;
-    /* As the kernel prints the word that holds the bytes a, b, c, d in this order. */
+    unsigned long value = strtoul(*at, &behind, 10);
+    if (value > most || (end && *behind != end))
+        return false;
+    *number = (unsigned)value;
+    *at = behind + 1;
+    return true;
+}
+
+bool sl_mpi_guard_address(const char *uri, char address[14]) {
+    unsigned part[4], port = 0;
+    const char *at = strstr(uri, "tcp4://");
+    if (!at)
+        return false;
+    at += 7;
+    for (int i = 0; i < 4; i++)
+        if (!number_at(&at, i < 3 ? '.' : ':', 255, &part[i]))
+            return false;
+    if (!number_at(&at, '\0', 65535, &port) || port == 0)
+        return false;
+    /* As the kernel prints the word that holds the bytes in this order. */
     union {
         unsigned char bytes[4];
         uint32_t word;
-    } host = {{(unsigned char)a, (unsigned char)b, (unsigned char)c, (unsigned char)d}};
+    } host;
+    for (int i = 0; i < 4; i++)
+        host.bytes[i] = (unsigned char)part[i];
     snprintf(address, 14, "%08X:%04X", host.word, port);
     return true;
 }
 
+/* The word number `index` of a line, or "" when it has none, or a longer one than fits. */
+static const char *word_of(const char *line, unsigned index, char *word, size_t size) {
+    for (line += strspn(line, " "); index; index--) {
+        line += strcspn(line, " \n");
+        line += strspn(line, " ");
+    }
+    size_t length = strcspn(line, " \n");
+    snprintf(word, size, "%.*s", length < size ? (int)length : 0, line);
+    return word;
+}
+
 uint64_t sl_mpi_guard_inode(const char *line, const char *address) {
-    char remote[32] = "";
-    unsigned state = 0;
-    unsigned long long inode = 0;
-    /* slot, local, remote, state, queues, timer, retransmits, user, timeout, inode */
-    if (sscanf(line, " %*d: %*31s %31s %x %*s %*s %*s %*d %*d %llu", remote, &state, &inode) != 3)
+    enum { ESTABLISHED = 1, REMOTE = 2, STATE = 3, INODE = 9 };
+    char word[32];
+    if (strcmp(word_of(line, REMOTE, word, sizeof word), address) != 0 ||
+        strtoul(word_of(line, STATE, word, sizeof word), NULL, 16) != ESTABLISHED)
         return 0;
-    enum { ESTABLISHED = 1 };
-    return state == ESTABLISHED && strcmp(remote, address) == 0 ? inode : 0;
+    return strtoull(word_of(line, INODE, word, sizeof word), NULL, 10);
 }
 
 static void find_address(guard *of) {
@@ -103,7 +133,7 @@ static int find_descriptor(const guard *of, uint64_t inode) {
             continue;
         is[length] = '\0';
         if (strcmp(is, want) == 0)
-            found = atoi(entry->d_name);
+            found = (int)strtol(entry->d_name, NULL, 10);
     }
     if (all)
         closedir(all);

@@ -78,7 +78,8 @@ static bool srun_knows_pmix(void) {
 sl_err sl_launcher_of_version(const char *version, sl_launcher *launcher) {
     const char *open = strstr(version, "(Open MPI) ");
     if (open && isdigit((unsigned char)open[11])) {
-        *launcher = atoi(open + 11) >= 5 ? SL_LAUNCHER_OPEN_MPI_5 : SL_LAUNCHER_OPEN_MPI_4;
+        *launcher =
+            strtol(open + 11, NULL, 10) >= 5 ? SL_LAUNCHER_OPEN_MPI_5 : SL_LAUNCHER_OPEN_MPI_4;
         return SL_OK;
     }
     if (strstr(version, "prterun") || strstr(version, "PRRTE")) {

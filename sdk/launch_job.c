@@ -104,8 +104,7 @@ static pid_t parent_of(const char *pid) {
         close(fd);
     line[got > 0 ? got : 0] = '\0';
     const char *behind = strrchr(line, ')'); /* of the name, which may hold anything */
-    int parent = 0;
-    return behind && sscanf(behind + 1, " %*c %d", &parent) == 1 ? parent : 0;
+    return behind && strlen(behind) > 4 ? (pid_t)strtol(behind + 4, NULL, 10) : 0; /* ") S 123" */
 }
 
 /* Kills our children; true when there was one. Theirs become ours. */
@@ -115,7 +114,7 @@ static bool kill_children(void) {
     for (struct dirent *entry; processes && (entry = readdir(processes));) {
         if (!isdigit((unsigned char)entry->d_name[0]) || parent_of(entry->d_name) != getpid())
             continue;
-        found |= kill((pid_t)atol(entry->d_name), SIGKILL) == 0;
+        found |= kill((pid_t)strtol(entry->d_name, NULL, 10), SIGKILL) == 0;
     }
     if (processes)
         closedir(processes);

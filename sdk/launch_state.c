@@ -1,5 +1,6 @@
 #include "sdk/launch_state.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -107,18 +108,27 @@ int sl_launch_signal(int number) {
 
 /* ---- in launch ---- */
 
+/* The exit code behind the word `what`, or -1; *rest: what follows it. */
+static int code_of(const char *line, const char *what, char **rest) {
+    size_t length = strlen(what);
+    if (strncmp(line, what, length) != 0 || !isdigit((unsigned char)line[length]))
+        return -1;
+    unsigned long code = strtoul(line + length, rest, 10);
+    return code <= 255 ? (int)code : -1;
+}
+
 static void parse_line(char *line, sl_launch_news *news) {
-    int code = -1;
-    char state[8] = "";
+    int code;
+    char *rest;
     if (strncmp(line, "run /", 5) == 0 && strlen(line + 4) < sizeof news->directory) {
         news->runs++;
         news->closed = news->ended = news->lost = news->alone = news->left = false;
         strcpy(news->directory, line + 4);
-    } else if (sscanf(line, "end %3d %7s", &code, state) == 2 && code >= 0 && code <= 255) {
+    } else if ((code = code_of(line, "end ", &rest)) >= 0 && *rest == ' ') {
         news->closed = news->ended = true;
-        news->lost = strcmp(state, "lost") == 0;
+        news->lost = strcmp(rest, " lost") == 0;
         news->code = code;
-    } else if (sscanf(line, "exit %3d", &code) == 1 && code >= 0 && code <= 255) {
+    } else if ((code = code_of(line, "exit ", &rest)) >= 0) {
         news->left = true;
         if (!news->ended)
             news->code = code;

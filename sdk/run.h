@@ -55,7 +55,7 @@ typedef struct sl_run_state {
     sl_line_log results;
     sl_line_log joblog;
     sl_run_writer *writer; /* while the run is driven, the logs are its */
-    sl_strbuf line; /* scratch */
+    sl_strbuf line;        /* scratch */
     sl_run_summary summary;
     sl_progress progress;
     sl_progress_counts counts;
