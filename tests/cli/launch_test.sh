@@ -3,6 +3,9 @@
 # shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
 
+export TMPDIR=$scratch/tmp
+mkdir "$TMPDIR"
+
 # --- what it is asked for ---
 code 0 starlane launch -n 3 --dry-run -- true "two words" && shows "mpirun " && shows " -n 3 " && shows "'two words'"
 code 0 starlane launch --ranks 3 --launcher-args "--tag-output" --dry-run -- true && shows " --tag-output true"
@@ -32,7 +35,7 @@ code 2 job run nosuch && says "nosuch"
 code 2 job run --nosuch && says "unknown flag"
 code 0 job topo --json && shows '"rank": 2'
 code 2 job launch -- true && says "rank of a job already"
-holds "nothing is left" -z "$(ls -d .starlane-launch-* "${TMPDIR:-/tmp}"/.starlane-launch-* 2>/dev/null)"
+holds "nothing is left" -z "$(ls -d .starlane-launch-* "$TMPDIR"/.starlane-launch-* 2>/dev/null)"
 
 # --- a task is no rank of the job, and what it starts tells launch nothing ---
 env="env | grep STARLANE_LAUNCH"
