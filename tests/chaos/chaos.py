@@ -73,7 +73,8 @@ class Network:
 
     def start(self, *words):
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_"))}
-        environ |= {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never"}
+        environ |= {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never",
+                    "TMPDIR": str(self.folder)}
         self.log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
             [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],

@@ -5,6 +5,9 @@ source "$(dirname "$0")/lib.sh" "$@"
 export TMPDIR=$scratch/t # what other launches leave there is not this test's
 mkdir "$TMPDIR"
 
+export TMPDIR=$scratch/tmp
+mkdir "$TMPDIR"
+
 # --- what it is asked for ---
 code 0 starlane launch -n 3 --dry-run -- true "two words" && shows "mpirun " && shows " -n 3 " && shows "'two words'"
 code 0 starlane launch --ranks 3 --launcher-args "--tag-output" --dry-run -- true && shows " --tag-output true"
