@@ -311,6 +311,15 @@ size_t sl_mpi_near_poll(sl_mpi_near *near, const sl_transport_sink *sink, size_t
     return events;
 }
 
+bool sl_mpi_near_ready(const sl_mpi_near *near) {
+    sl_mpi_slot_kind kind;
+    size_t bytes;
+    for (uint32_t i = 0; i < near->host->count; i++)
+        if (sl_mpi_ring_next(&near->peers[i].in, &kind, &bytes))
+            return true;
+    return near->small.head || near->large.head;
+}
+
 /* ---- beginning and end ---- */
 
 /* Entries of `list` that concern `rank`. */

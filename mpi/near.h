@@ -59,6 +59,8 @@ sl_err sl_mpi_near_bulk_send(sl_mpi_near *near, sl_mpi_near_peer *peer, uint64_t
 sl_err sl_mpi_near_bulk_receive(sl_mpi_near *near, sl_mpi_near_peer *peer, uint64_t id,
                                 uint64_t bytes) SL_CHECKED;
 size_t sl_mpi_near_poll(sl_mpi_near *near, const sl_transport_sink *sink, size_t budget);
+/* Is there anything that poll() would find? */
+bool sl_mpi_near_ready(const sl_mpi_near *near);
 void sl_mpi_near_abandon(sl_mpi_near *near, sl_mpi_near_peer *peer);
 
 /* Frames lie in their receivers' memory from the beginning: only bulk data can be under way. */

@@ -16,6 +16,7 @@
  * or spin on a dead peer. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "mpi/bulk.h"
 #include "mpi/far.h"
@@ -25,6 +26,8 @@
 #include "runtime/clock.h"
 
 #define IDLE_BEFORE_SEND_NS (10 * SL_NS_PER_MS) /* after it, progress before a send */
+
+#define FETCH_NS (50 * SL_NS_PER_US)
 
 enum { FAR_EVERY = 8 }; /* polls that found something near, for one look at MPI */
 
@@ -39,7 +42,8 @@ typedef struct transport {
 
     uint32_t unreached; /* peers alive without a bell */
     uint32_t far_skipped;
-    bool mpi_bulk; /* some bulk data goes through MPI */
+    bool mpi_bulk;     /* some bulk data goes through MPI */
+    bool cores_enough; /* for all ranks of this host */
     _Atomic bool woken;
     bool active;  /* MPI did something since the last sleep */
     bool chasing; /* a bell rang for what has not been seen yet */
@@ -179,8 +183,19 @@ static sl_err transport_bulk_receive(sl_transport *base, uint32_t peer, uint64_t
 
 /* ---- sleeping ---- */
 
+/* Who fetches our bulk data has done so in tens of microseconds, and would pay for waking us each
+ * time. Where every rank of the host has a core to itself, we stay awake that long. */
+static void wait_for_fetch(const transport *t) {
+    uint64_t until = t->near.sends && t->cores_enough ? sl_clock_now_ns() + FETCH_NS : 0;
+    while (until && !atomic_load_explicit(&t->woken, memory_order_relaxed) &&
+           !sl_mpi_near_ready(&t->near) && sl_clock_now_ns() < until)
+        continue;
+}
+
 static uint32_t transport_arm(sl_transport *base) {
-    return sl_doorbell_arm(((transport *)base)->mpi->host.bell);
+    transport *t = (transport *)base;
+    wait_for_fetch(t);
+    return sl_doorbell_arm(t->mpi->host.bell);
 }
 
 static void transport_disarm(sl_transport *base) {
@@ -323,6 +338,7 @@ static sl_err transport_init(transport *t, sl_mpi *mpi) {
     t->mpi = mpi;
     t->unreached = mpi->host.neighbours ? mpi->host.far : mpi->count - 1;
     t->mpi_bulk = mpi->host.far || !mpi->host.readable;
+    t->cores_enough = sysconf(_SC_NPROCESSORS_ONLN) >= (long)mpi->host.count;
     t->sent_ns = sl_clock_now_ns();
     sl_mpi_pause_init(&t->pause, s->pause_min_ns, s->pause_max_ns, t->sent_ns);
     t->abandoned = calloc(mpi->count, sizeof *t->abandoned);
