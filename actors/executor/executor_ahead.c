@@ -16,7 +16,9 @@
 
 #include <string.h>
 
-enum { ROW_MOST = 3 }; /* behind one run: a loop that comes late still finds the spawner at work */
+/* Behind one run: a loop that comes late still finds the spawner at work, and it is given several
+ * at once, as each time it is given something takes the core from a command. */
+enum { ROW_MOST = 4, ROW_REFILL = 2 };
 
 static const uint64_t short_ns = 20 * SL_NS_PER_MS;
 
@@ -25,25 +27,26 @@ static bool are_short(const sl_executor *executor) {
            executor->command_mean_s * (double)SL_NS_PER_S < (double)short_ns;
 }
 
-/* The last of the row behind a running command, or NULL when the row is full or its last leaves. */
-static sl_run *end_of_row(sl_run *run, uint32_t *length) {
+/* The last of the row behind a running command, or NULL when `most` wait or its last leaves. */
+static sl_run *end_of_row(sl_run *run, uint32_t most, uint32_t *length) {
     *length = 0;
     for (; run->after; run = run->after)
         ++*length;
-    return *length < ROW_MOST && !(run->before && run->attempts.head->cancelled) ? run : NULL;
+    return *length < most && !(run->before && run->attempts.head->cancelled) ? run : NULL;
 }
 
-/* What to come after: the shortest row behind a run that holds exactly what `asked` asks for; of
- * equals the one most likely to end first. */
-static sl_run *find_before(const sl_executor *executor, const sl_grant_request *asked) {
+/* What to come after: the shortest row, of less than `most`, behind a run that holds exactly what
+ * `asked` asks for; of equals the one most likely to end first. */
+static sl_run *find_before(const sl_executor *executor, const sl_grant_request *asked,
+                           uint32_t most) {
     uint64_t now_ns = sl_now_ns(executor->self);
-    uint32_t length, shortest = ROW_MOST;
+    uint32_t length, shortest = most;
     sl_run *best = NULL;
     for (sl_run *run = executor->running; run && now_ns - run->since_ns < short_ns;
          run = run->next) {
         if (!run->handle || memcmp(&run->attempts.head->request, asked, sizeof *asked) != 0)
             continue;
-        sl_run *last = end_of_row(run, &length);
+        sl_run *last = end_of_row(run, most, &length);
         if (!last || length > shortest)
             continue;
         shortest = length;
@@ -52,10 +55,11 @@ static sl_run *find_before(const sl_executor *executor, const sl_grant_request *
     return best;
 }
 
-static bool give_first(sl_executor *executor) {
+static bool give_first(sl_executor *executor, uint32_t most) {
     const sl_attempt *first = executor->backlog.head;
-    sl_run *before =
-        first && first->kind == SL_TASK_COMMAND ? find_before(executor, &first->request) : NULL;
+    sl_run *before = first && first->kind == SL_TASK_COMMAND
+                         ? find_before(executor, &first->request, most)
+                         : NULL;
     sl_run *run = before ? sl_run_create(executor, before) : NULL;
     if (!run)
         return false;
@@ -71,8 +75,9 @@ static bool give_first(sl_executor *executor) {
 void sl_executor_give_ahead(sl_executor *executor) {
     if (!are_short(executor) || executor->recalled_count || !executor->options.commands)
         return;
-    while (give_first(executor))
-        ;
+    if (give_first(executor, ROW_REFILL))
+        while (give_first(executor, ROW_MOST))
+            ;
 }
 
 static sl_run *oldest_ahead(const sl_executor *executor) {
