@@ -13,12 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "actors/scheduler/ledger_lock.h"
 #include "actors/scheduler/ledger_schema.h"
 #include "actors/scheduler/ledger_store.h"
 #include "runtime/log.h"
+#include "runtime/thread.h"
 
 #define QUEUE_BYTES_DEFAULT   ((size_t)16 << 20)
 #define QUEUE_BYTES_MIN       ((size_t)4 << 10)
@@ -155,12 +155,6 @@ static bool pressing(const sl_ledger *ledger) {
            filling->used_bytes > filling->capacity_bytes / 2;
 }
 
-static struct timespec deadline_after(uint64_t ns) {
-    uint64_t at = sl_clock_now_ns() + ns; /* CLOCK_MONOTONIC, as `wake` is told to use */
-    return (struct timespec){.tv_sec = (time_t)(at / SL_NS_PER_S),
-                             .tv_nsec = (long)(at % SL_NS_PER_S)};
-}
-
 /* Under mutex: waits until there is something to write. False: there never will be. */
 static bool wait_for_work(sl_ledger *ledger) {
     bool lingered = false;
@@ -169,7 +163,7 @@ static bool wait_for_work(sl_ledger *ledger) {
             return false;
         ledger->sleeping = true;
         if (ledger->filling.first) {
-            struct timespec deadline = deadline_after(ledger->options.linger_ns);
+            struct timespec deadline = sl_cond_deadline(ledger->options.linger_ns);
             lingered =
                 pthread_cond_timedwait(&ledger->wake, &ledger->mutex, &deadline) == ETIMEDOUT;
         } else {
@@ -270,11 +264,7 @@ static sl_ledger *create(const char *path, const sl_ledger_options *options) {
         free(copy);
         return NULL;
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&ledger->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    sl_cond_init(&ledger->wake);
     pthread_cond_init(&ledger->settled, NULL);
     pthread_mutex_init(&ledger->mutex, NULL);
     ledger->path = copy;
