@@ -21,6 +21,8 @@ import time
 import uuid
 import zlib
 
+from hosts import alive
+
 RANKS = 4
 IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are not on disk yet
 HANGS_S = 90  # a round takes seconds; longer is a hang
@@ -49,49 +51,66 @@ def environment(pid):
     return dict(word.decode(errors="replace").split("=", 1) for word in words if b"=" in word)
 
 
-def alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 class Network:
-    """A directory, a workload in it, and the processes that work on it."""
+    """A directory, a workload in it, and the processes that work on it. Here they are of one host; a network of
+    several says otherwise in what it overrides."""
+
+    parent = None  # of the folders: None is $TMPDIR
+    ranks_started = RANKS
+    output = "out"
 
     def __init__(self, starlane, folder, rng, tasks):
         self.starlane, self.folder, self.rng, self.tasks = starlane, folder, rng, tasks
         self.mark = uuid.uuid4().hex
-        self.out, self.trail = folder / "out", folder / "trail"
+        self.out, self.trail = folder / self.output, folder / "trail"
         self.trail.mkdir()
         self.injured_at = self.ended_at = None
         self.victims, self.reported, self.starts_then = [], set(), {}
         self.injuries = 0
         script = folder / "task.sh"
-        script.write_text('#!/bin/sh\necho start >>"trail/$1"\nsleep "$3"\necho end >>"trail/$1"\necho "$2"\n')
+        # Moments by the clock that nobody sets: seconds since the machine was started.
+        script.write_text('#!/bin/sh\nread -r now rest </proc/uptime\necho "start $now" >>"trail/$1"\nsleep "$3"\n'
+                          'read -r now rest </proc/uptime\necho "end $now" >>"trail/$1"\necho "$2"\n')
         script.chmod(0o755)
+
+    def own_environment(self):
+        return {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never"}
 
     def start(self, *words):
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_"))}
-        environ |= {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never",
-                    "TMPDIR": str(self.folder)}
         self.log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen(
-            [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],
-            cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = self.spawn(
+            [self.starlane, "launch", "-n", str(self.ranks_started), *self.launch_words(), "--",
+             self.starlane, "run", *SILENT, *words],
+            env=environ | self.own_environment() | {"TMPDIR": str(self.folder)},
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
-    def run(self, times=1):
+    def launch_words(self):
+        return []
+
+    def spawn(self, words, **more):
+        return subprocess.Popen(words, cwd=self.folder, **more)
+
+    def close(self):
+        pass
+
+    def run(self, times=1, seconds=(0.005, 0.08)):
+        """Some tasks come after another one."""
         tasks = self.tasks * times
         self.names = {f"t{i}" for i in range(tasks)}
+        self.after = {}
         with open(self.folder / "tasks.jsonl", "w", encoding="utf-8") as out:
             for i in range(tasks):
-                seconds = f"{self.rng.uniform(0.005, 0.08):.3f}"
-                words = [str(self.folder / "task.sh"), f"t{i}", answer(f"t{i}"), seconds]
-                out.write(json.dumps({"name": f"t{i}", "command": words}) + "\n")
-        self.start("--output", "out", "tasks.jsonl")
+                pause = f"{self.rng.uniform(*seconds):.3f}"
+                task = {"name": f"t{i}", "command": [str(self.folder / "task.sh"), f"t{i}", answer(f"t{i}"), pause]}
+                if i >= 10 and self.rng.random() < 0.2:
+                    self.after[f"t{i}"] = f"t{self.rng.randrange(i)}"
+                    task["after"] = [self.after[f"t{i}"]]
+                out.write(json.dumps(task) + "\n")
+        self.start("--output", self.output, "tasks.jsonl")
 
-    def resume(self):
-        self.start("--resume", "out")
+    def resume(self, *words):
+        self.start("--resume", self.output, *words)
 
     def wait(self, code):
         try:
@@ -120,6 +139,11 @@ class Network:
 
     def started(self):
         return {p.name: p.read_text().count("start") for p in self.trail.iterdir()}
+
+    def moments(self, name, what):
+        """When a task started, or ended, each time."""
+        lines = map(str.split, (self.trail / name).read_text().splitlines())
+        return [float(line[1]) for line in lines if len(line) == 2 and line[0] == what]
 
     def results(self):
         try:
@@ -256,6 +280,8 @@ def check(net):
     for name in names:
         require((net.out / "stdout" / name).read_text() == answer(name) + "\n", f"{name}: another answer")
         require("end" in (net.trail / name).read_text(), f"{name}: reported, but it never ended")
+    for name, before in net.after.items():
+        require(min(net.moments(name, "start")) >= min(net.moments(before, "end")), f"{name} began before {before} ended")
     started = net.started()
     again = {n: c for n, c in started.items() if c > 1}
     for name in net.reported:
@@ -297,9 +323,10 @@ def say_figures():
 # --- rounds ----------------------------------------------------------------------------------------
 
 
-def one_round(starlane, kind, seed, tasks):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-"))
-    net = Network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+def one_round(network, starlane, kind, seed, tasks):
+    network = getattr(kind, "network", network)  # some need one of their own
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-", dir=network.parent))
+    net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
     begin = time.time()
     try:
         kind(net)
@@ -310,27 +337,30 @@ def one_round(starlane, kind, seed, tasks):
         for pid in net.pids():
             os.kill(pid, signal.SIGKILL)
         return False
+    finally:
+        net.close()
     print(f"{kind.__name__} --seed {seed}: held ({time.time() - begin:.1f} s)", flush=True)
     shutil.rmtree(folder)
     return True
 
 
-def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+def main(usage=__doc__, kinds=None, network=Network):
+    every = kinds or KINDS
+    parser = argparse.ArgumentParser(usage=usage)
     parser.add_argument("starlane", type=os.path.abspath)
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--rounds", type=int, default=1, help="of every kind")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
-    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in KINDS])
+    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in every])
     arguments = parser.parse_args()
-    kinds = [kind for kind in KINDS if not arguments.kind or kind.__name__ in arguments.kind]
+    kinds = [kind for kind in every if not arguments.kind or kind.__name__ in arguments.kind]
     until = time.time() + arguments.minutes * 60 if arguments.minutes else None
     held = wrong = 0
     while held + wrong < arguments.rounds * len(kinds) if until is None else time.time() < until:
         number = held + wrong
-        passed = one_round(arguments.starlane, kinds[number % len(kinds)], arguments.seed + number // len(kinds),
-                           arguments.tasks)
+        passed = one_round(network, arguments.starlane, kinds[number % len(kinds)],
+                           arguments.seed + number // len(kinds), arguments.tasks)
         held, wrong = held + passed, wrong + (not passed)
     say_figures()
     print(f"chaos: {held} rounds held, {wrong} did not")
