@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""chaos.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND] [--tasks N]
+"""chaos.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND] [--tasks N] [--injury LIBRARY]
 
 Starts a real network with `starlane launch`, gives it tasks with known answers, injures it, and judges
 what is left by the ledger, by results.jsonl and by what each task itself wrote down. A round is drawn
@@ -14,6 +14,7 @@ import shutil
 import signal
 import sqlite3
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ RANKS = 4
 IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are not on disk yet
 HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
+PATIENT = ("--suspect-ms", "5s", "--dead-ms", "10s")
 
 figures = collections.defaultdict(list)
 
@@ -58,6 +60,8 @@ class Network:
     parent = None  # of the folders: None is $TMPDIR
     ranks_started = RANKS
     output = "out"
+    injury = None  # the library that is preloaded into ranks, see injury.c
+    patience = SILENT
 
     def __init__(self, starlane, folder, rng, tasks):
         self.starlane, self.folder, self.rng, self.tasks = starlane, folder, rng, tasks
@@ -81,7 +85,7 @@ class Network:
         self.log = open(self.folder / "log", "ab")
         self.process = self.spawn(
             [self.starlane, "launch", "-n", str(self.ranks_started), *self.launch_words(), "--",
-             self.starlane, "run", *SILENT, *words],
+             self.starlane, "run", *self.patience, *words],
             env=environ | self.own_environment() | {"TMPDIR": str(self.folder)},
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
@@ -137,6 +141,9 @@ class Network:
                 found[int(rank)] = pid
         return found
 
+    def ledger_path(self):
+        return self.out / "ledger.db"
+
     def started(self):
         return {p.name: p.read_text().count("start") for p in self.trail.iterdir()}
 
@@ -173,6 +180,30 @@ class Network:
         self.starts_then = self.started()
         self.injuries += 1
         self.injured_at = time.time()
+
+
+class PreloadedNetwork(Network):
+    """Its ranks' wall clocks and disks can be tampered with. No rank is silent in that."""
+
+    patience = PATIENT
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.control = self.folder / "injury"
+        self.control.write_bytes(bytes(24 * 64))
+
+    def own_environment(self):
+        return super().own_environment() | {"LD_PRELOAD": self.injury, "CHAOS_INJURY": str(self.control)}
+
+    def tamper(self, rank, clock_off_s=0.0, sync_delay_s=0.0):
+        with open(self.control, "r+b") as out:
+            out.seek(24 * rank)
+            out.write(struct.pack("=qq", int(clock_off_s * 1e9), int(sync_delay_s * 1e9)))
+
+    def check_tampered(self):
+        hits = [struct.unpack_from("=q", self.control.read_bytes(), 24 * rank + 16)[0] for rank in range(RANKS)]
+        require(any(hits), "nothing was tampered with")
+        require("is dead" not in (self.folder / "log").read_text(errors="replace"), "a rank was taken for dead")
 
 
 def answer(name):
@@ -247,14 +278,46 @@ def kill_all(net):
     net.wait(0)
 
 
-KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all]
+def step_clocks(net):
+    """Forwards and backwards, the owner's or others'; some of them twice."""
+    net.run()
+    for latest in (20, None):
+        net.await_moment(latest)
+        for rank in net.rng.sample(range(RANKS), net.rng.randrange(1, RANKS + 1)):
+            net.tamper(rank, clock_off_s=net.rng.choice([-86400, -3600, -5, 5, 3600, 86400]))
+    net.note()
+    net.wait(0)
+    net.check_tampered()
+    for name, wall_s in ledger(net, "select name, wall_s from tasks"):
+        require(0 <= wall_s < HANGS_S, f"{name} took {wall_s} s, they say")
+    makespan_s = json.loads((net.out / "summary.json").read_text())["makespan_s"]
+    require(0 < makespan_s < HANGS_S, f"all took {makespan_s} s, they say")
+
+
+def slow_disk(net):
+    """Of the owner, and of another rank. What waits for the disk is only what must."""
+    net.run()
+    net.await_moment()
+    net.note()
+    for rank in (0, net.rng.randrange(1, RANKS)):
+        net.tamper(rank, sync_delay_s=net.rng.uniform(0.5, 2))
+    time.sleep(2)
+    for rank in range(RANKS):
+        net.tamper(rank)
+    net.wait(0)
+    net.check_tampered()
+
+
+step_clocks.network = slow_disk.network = PreloadedNetwork
+
+KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all, step_clocks, slow_disk]
 
 
 # --- what must hold -------------------------------------------------------------------------------
 
 
 def ledger(net, query, *arguments):
-    connection = sqlite3.connect(f"file:{net.out}/ledger.db?mode=ro", uri=True)
+    connection = sqlite3.connect(f"file:{net.ledger_path()}?mode=ro", uri=True)
     try:
         return connection.execute(query, arguments).fetchall()
     finally:
@@ -352,9 +415,13 @@ def main(usage=__doc__, kinds=None, network=Network):
     parser.add_argument("--rounds", type=int, default=1, help="of every kind")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
+    parser.add_argument("--injury", type=os.path.abspath, help="without it, no kinds that need it")
     parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in every])
     arguments = parser.parse_args()
+    Network.injury = arguments.injury
     kinds = [kind for kind in every if not arguments.kind or kind.__name__ in arguments.kind]
+    if not arguments.injury:
+        kinds = [kind for kind in kinds if getattr(kind, "network", network) is not PreloadedNetwork]
     until = time.time() + arguments.minutes * 60 if arguments.minutes else None
     held = wrong = 0
     while held + wrong < arguments.rounds * len(kinds) if until is None else time.time() < until:

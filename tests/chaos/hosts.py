@@ -93,6 +93,8 @@ class Host:
     def boot(self):
         exposed = " ".join(f'&& mkdir -p "{path}" && mount --bind "{self.hosts.folder}/tmp/{path[5:]}" "{path}"'
                            for path in self.hosts.exposed)
+        subprocess.run(enter(self.hosts.pid, "ip", "link", "delete", self.cable), check=False, env={"PATH": PATH},
+                       stderr=subprocess.DEVNULL)  # of the host that was lost
         self.pid, self.process = start_first(enter(
             self.hosts.pid, *UNSHARE, f"hostname {self.name} && {OWN_DEVICES} {exposed} && ip link set lo up && {STAY}"))
         number = self.hosts.number_in_head(self.pid)

@@ -4,6 +4,7 @@
 As chaos.py, with ranks on several hosts (hosts.py), and injuries to hosts, to the cables between them, and to
 the disk they share. Exit code 77: hosts cannot be made here, and standard error says why."""
 import os
+import shutil
 import signal
 import sys
 import time
@@ -56,6 +57,12 @@ class FullDiskNetwork(Network):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.out = self.hosts.path(self.folder) / self.output
+
+    def ledger_path(self):
+        """SQLite does not follow where the path leads."""
+        for path in self.out.glob("ledger.db*"):
+            shutil.copy(path, self.folder)
+        return self.folder / "ledger.db"
 
 
 # --- kinds of injury ------------------------------------------------------------------------------
@@ -165,7 +172,8 @@ def full_disk(net):
             pass
     net.wait(1)
     chaos.await_nobody(net)
-    require("No space left" in (net.folder / "log").read_text(errors="replace"), "nobody says that the disk is full")
+    log = (net.folder / "log").read_text(errors="replace")
+    require("No space left" in log or "disk is full" in log, "nobody says that the disk is full")
     filler.unlink()
     net.resume("--rerun")
     net.wait(0)
