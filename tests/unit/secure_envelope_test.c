@@ -98,8 +98,7 @@ enum { CHUNK = SL_CHUNK_LEAST_BYTES, EXTRA = 4 + SL_CHUNK_TAG_BYTES };
 
 TEST(every_size_opens_whole) {
     world *w = the_world();
-    const size_t sizes[] = {0,         1,         15,        CHUNK - 1,
-                            CHUNK,     CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 17};
+    const size_t sizes[] = {0, 1, 15, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 17};
     for (int suite = 0; suite < 2; suite++)
         for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
             size_t size;
@@ -210,7 +209,8 @@ static void stream_there_and_back(size_t bytes, bool shared, size_t in_step, siz
     sl_open_request as = open_as(w, w->node);
     request.shared = shared;
     sl_test_need(sl_seal_head_bytes(&request, &head_bytes), "head");
-    uint8_t *head = malloc(head_bytes), *body = malloc(bytes + 1), *sealed = malloc(room + out_step);
+    uint8_t *head = malloc(head_bytes), *body = malloc(bytes + 1),
+            *sealed = malloc(room + out_step);
     uint8_t *opened = malloc(bytes + out_step);
     fill(body, bytes);
     sl_test_need(sl_sealer_begin(w->sealer, &request, head), "begin");
@@ -247,15 +247,15 @@ TEST(a_cut_or_longer_stream_fails) {
     memcpy(longer, sealed, size), longer[size] = 0;
     for (size_t cut = 1; cut < size - e.bytes; cut += cut < 300 ? 1 : 1777) {
         CHECK_INT(sl_opener_begin(w->opener, sealed, size, &as, NULL, NULL), SL_OK);
-        CHECK_INT(stream_open(w, sealed + e.bytes, size - e.bytes - cut, 50000, 4 * CHUNK, opened,
-                              &made),
-                  SL_ERR_SEAL);
+        CHECK_INT(
+            stream_open(w, sealed + e.bytes, size - e.bytes - cut, 50000, 4 * CHUNK, opened, &made),
+            SL_ERR_SEAL);
         CHECK_CONTAINS(sl_err_detail(), "cut");
     }
     CHECK_INT(sl_opener_begin(w->opener, sealed, size, &as, NULL, NULL), SL_OK);
-    CHECK_INT(stream_open(w, longer + e.bytes, size + 1 - e.bytes, 4 * CHUNK, 4 * CHUNK, opened,
-                          &made),
-              SL_ERR_SEAL);
+    CHECK_INT(
+        stream_open(w, longer + e.bytes, size + 1 - e.bytes, 4 * CHUNK, 4 * CHUNK, opened, &made),
+        SL_ERR_SEAL);
     CHECK_CONTAINS(sl_err_detail(), "follow the end");
     free(sealed), free(opened), free(longer);
 }
@@ -359,9 +359,9 @@ static sl_err open_in_order(world *w, const body *b, const body *other, const ch
 TEST(chunks_open_in_their_own_order_alone) {
     world *w = the_world();
     body b = sealed_body(w), other = sealed_body(w);
-    const char *const wrong[] = {"",    "0",   "1",   "2",   "01",   "02",   "12",  "102",  "021",
-                                 "002", "112", "0012", "0112", "0122", "210", "a12", "0b2", "01c",
-                                 "abc", "012c", "01201", "20", "0102"};
+    const char *const wrong[] = {"",    "0",   "1",   "2",    "01",    "02",   "12",  "102",
+                                 "021", "002", "112", "0012", "0112",  "0122", "210", "a12",
+                                 "0b2", "01c", "abc", "012c", "01201", "20",   "0102"};
     CHECK_INT(open_in_order(w, &b, &other, "012"), SL_OK);
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         if (open_in_order(w, &b, &other, wrong[i]) == SL_OK)

@@ -16,9 +16,10 @@ static sl_certificate certificate_of(const sl_identity *identity) {
 TEST(certificates_decode_to_what_they_were) {
     sl_identity *authority = sl_test_authority();
     sl_identity *node = sl_test_somebody(authority, SL_ROLE_NODE, "n", "");
-    sl_identity *client = sl_test_somebody(
-        authority, SL_ROLE_CLIENT, "a-name_of.63:bytes@xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-        "p234567890123456789012345678901234567890123456789012345678901ab");
+    sl_identity *client =
+        sl_test_somebody(authority, SL_ROLE_CLIENT,
+                         "a-name_of.63:bytes@xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                         "p234567890123456789012345678901234567890123456789012345678901ab");
     sl_identity *all[] = {node, client};
     for (int i = 0; i < 2; i++) {
         sl_certificate c = certificate_of(all[i]), read;
