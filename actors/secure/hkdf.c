@@ -5,13 +5,14 @@
 
 static void feed(crypto_auth_hmacsha256_state *state, const sl_part *parts, size_t count) {
     for (size_t i = 0; i < count; i++)
-        crypto_auth_hmacsha256_update(state, parts[i].data, parts[i].bytes);
+        if (parts[i].bytes)
+            crypto_auth_hmacsha256_update(state, parts[i].data, parts[i].bytes);
 }
 
 void sl_hkdf_extract(const void *salt, size_t salt_bytes, const sl_part *parts, size_t count,
                      uint8_t secret[SL_HKDF_BYTES]) {
     crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, salt, salt_bytes);
+    crypto_auth_hmacsha256_init(&state, salt_bytes ? salt : (const void *)"", salt_bytes);
     feed(&state, parts, count);
     crypto_auth_hmacsha256_final(&state, secret);
     sodium_memzero(&state, sizeof state);
