@@ -18,6 +18,23 @@ static sl_opener *opener;
 static uint8_t good_head[4096];
 static size_t good_head_bytes;
 
+static void check_whole(const uint8_t *data, size_t size, bool is_good) {
+    const sl_open_request as = {
+        .recipient = node, .trust = trust, .kind = SL_SEAL_TASK, .now_s = NOW_S};
+    uint8_t *copy = malloc(size + 1), *body;
+    size_t bytes;
+    require(copy != NULL);
+    memcpy(copy, data, size);
+    sl_err err = sl_open_whole(opener, copy, size, &as, NULL, &body, &bytes);
+    require(err == SL_OK || !is_good);
+    if (err == SL_OK) {
+        require(bytes == 0 || bytes == SEED_BODY_BYTES);
+        for (size_t i = 0; i < bytes; i++)
+            require(body[i] == SEED_BODY);
+    }
+    free(copy);
+}
+
 static void make_seed(const char *name, sl_seal_request request) {
     size_t size, body_at;
     uint8_t bytes[4096];
@@ -25,6 +42,7 @@ static void make_seed(const char *name, sl_seal_request request) {
     memset(bytes + body_at, SEED_BODY, request.body_bytes);
     require(sl_seal_whole(sealer, &request, bytes) == SL_OK);
     seed_file(name, bytes, size);
+    check_whole(bytes, size, true);
 }
 
 /* What lies in memory for secrets is not searched for pointers when leaks are. */
@@ -80,21 +98,6 @@ static void check_head(const uint8_t *data, size_t size) {
     (void)sl_envelope_stanza(&e, node);
 }
 
-static void check_whole(const uint8_t *data, size_t size) {
-    const sl_open_request as = {
-        .recipient = node, .trust = trust, .kind = SL_SEAL_TASK, .now_s = NOW_S};
-    uint8_t *copy = malloc(size + 1), *body;
-    size_t bytes;
-    require(copy != NULL);
-    memcpy(copy, data, size);
-    if (sl_open_whole(opener, copy, size, &as, NULL, &body, &bytes) == SL_OK) {
-        require(bytes == 0 || bytes == SEED_BODY_BYTES);
-        for (size_t i = 0; i < bytes; i++)
-            require(body[i] == SEED_BODY);
-    }
-    free(copy);
-}
-
 /* In pieces whose size the data chooses. */
 static void check_body(const uint8_t *data, size_t size) {
     static uint8_t out[1 << 17];
@@ -114,7 +117,7 @@ static void check_body(const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_head(data, size);
-    check_whole(data, size);
+    check_whole(data, size, false);
     check_body(data, size);
     return 0;
 }

@@ -1,11 +1,7 @@
 /* Secrets in memory: where they may lie while they are needed, and that they are nowhere
  * afterwards.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "actors/secure/body.h"
@@ -67,19 +63,14 @@ TEST(secrets_do_without_locking) {
     CHECK_INT(setrlimit(RLIMIT_MEMLOCK, &old), 0);
 }
 
-/* Reads `at` in a child, which dies of it when that is not allowed. */
-static bool may_read(const volatile uint8_t *at) {
-    int status = 0;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        struct rlimit none = {0, 0};
-        setrlimit(RLIMIT_CORE, &none);
-        signal(SIGSEGV, SIG_DFL);
-        _exit(*at == 0 ? 3 : 4);
-    }
-    waitpid(child, &status, 0);
-    return WIFEXITED(status);
+/* The kernel reads it for us, and says when that is not allowed. */
+static bool may_read(const void *at) {
+    int ends[2];
+    if (pipe(ends) != 0)
+        return false;
+    bool read_it = write(ends[1], at, 1) == 1;
+    close(ends[0]), close(ends[1]);
+    return read_it;
 }
 
 TEST(beyond_a_secret_there_is_nothing_to_read) {
