@@ -226,6 +226,23 @@ void sl_mailbox_drop_behind(sl_envelope *envelope) {
     }
 }
 
+static void forget(sl_queue *queue, uint32_t peer) {
+    for (sl_envelope *each = queue->head; each; each = each->next) {
+        if (each->from.node != peer)
+            continue;
+        each->dropped = 1;
+        each->credit = 0;
+    }
+}
+
+void sl_mailboxes_forget(sl_node *node, uint32_t peer) {
+    for (uint32_t i = 0; i < node->chunk_count * SL_ACTOR_CHUNK; i++) {
+        sl_actor *actor = &node->chunks[i / SL_ACTOR_CHUNK][i % SL_ACTOR_CHUNK];
+        forget(&actor->mailbox[SL_LANE_CONTROL], peer);
+        forget(&actor->mailbox[SL_LANE_DATA], peer);
+    }
+}
+
 void sl_mailbox_drop_all(sl_actor *actor) {
     drop_queue(actor, &actor->mailbox[SL_LANE_CONTROL]);
     drop_queue(actor, &actor->mailbox[SL_LANE_DATA]);

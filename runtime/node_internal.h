@@ -105,6 +105,7 @@ struct sl_node {
     sl_metrics *metrics;
     sl_slab slab;
     uint32_t id;
+    uint32_t incarnation; /* the newest; links keep that of their beginning */
 
     sl_actor **chunks; /* of SL_ACTOR_CHUNK actors */
     uint32_t chunk_count;
@@ -168,6 +169,9 @@ void sl_mailbox_drop_all(sl_actor *actor);
 /* An envelope will never be whole: what its sender's node sent after it to this actor is not to be
  * delivered either, or it would arrive as if nothing were missing. */
 void sl_mailbox_drop_behind(sl_envelope *envelope);
+/* What a peer has sent and no actor has handled yet is not to be delivered, and its credit is
+ * nobody's. */
+void sl_mailboxes_forget(sl_node *node, uint32_t peer);
 void sl_actor_schedule(sl_actor *actor);
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body);
@@ -187,6 +191,10 @@ void sl_actor_unqueued(sl_actor *actor);
 sl_err sl_actor_start(sl_actor *actor);
 void sl_actor_leave(sl_actor *actor);
 void sl_actors_destroy(sl_node *node);
+
+/* node.c */
+void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls);
+void sl_node_tell_back(sl_node *node, uint32_t peer, bool buried);
 
 /* supervisor.c */
 void sl_supervise(sl_actor *actor, sl_err failure);

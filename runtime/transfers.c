@@ -119,5 +119,6 @@ void sl_transfers_clear(sl_node *node, sl_transfers *transfers) {
             give_up(node, envelope);
     }
     free(transfers->ring);
-    memset(transfers, 0, sizeof *transfers);
+    uint64_t next_id = transfers->first_id + transfers->count;
+    *transfers = (sl_transfers){.first_id = next_id, .start_id = next_id};
 }

@@ -77,13 +77,13 @@ static void heal_delay(void *context, uint64_t number) {
 
 /* ---- of lives ---- */
 
-/* It comes back alone, while the others live on: they must have nothing to do with it. */
+/* It comes back alone, while the others live on, and joins them as a new member. */
 static void heal_crash(void *context, uint64_t number) {
     sl_simulation *simulation = context;
     sl_sim_host *host = &simulation->hosts[fault_of(simulation, number)->node];
     if (sl_simulator_node(simulator_of(simulation), host->number) || simulation->stopping)
         return;
-    host->ghost = true;
+    host->back = true;
     if (sl_sim_host_start(host) != SL_OK)
         sl_sim_violate(simulation, "node %u cannot start: %s", host->number, sl_err_detail());
 }

@@ -115,16 +115,17 @@ static void forget_life(sl_sim_host *host) {
 sl_err sl_sim_host_start(sl_sim_host *host) {
     sl_simulation *simulation = host->simulation;
     bool tight = simulation->options.seed % 3 == 0, failed = false;
-    host->incarnation += simulation->options.nodes;
+    host->incarnation += 1 << 16; /* it grows by one with each link that is lost */
     sl_node_options options = {.seed = simulation->options.seed ^ host->incarnation,
                                .incarnation = host->incarnation,
+                               .rejoins = host->back,
                                .mailbox_limit = tight ? 16 : 0,
                                .window_bytes = tight ? 1 : 0,
                                .blob_window_bytes = tight ? 32 << 10 : 0};
     sl_node *node;
     forget_life(host);
     SL_TRY(sl_simulator_start(simulation->simulator, host->number, &options, &node));
-    if (host->disk && !host->ghost) {
+    if (host->disk) {
         SL_TRY(open_ledger(host, &failed));
         if (failed)
             return SL_OK;

@@ -34,7 +34,7 @@ static sl_err begin_session(sl_simulation *simulation) {
         return SL_OK;
     }
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
-        simulation->hosts[i].ghost = false;
+        simulation->hosts[i].back = false;
         SL_TRY(sl_sim_host_start(&simulation->hosts[i]));
     }
     return SL_OK;

@@ -48,6 +48,16 @@ bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state st
     return true;
 }
 
+void sl_members_revive(sl_members *members, uint32_t node, uint64_t now_ns) {
+    sl_member *member = &members->all[node];
+    member->heard_ns = member->spoke_ns = now_ns;
+    member->condemned = 0;
+    if (member->known && member->state == SL_MEMBER_DEAD) {
+        member->state = SL_MEMBER_JOINING;
+        sl_members_touch(members, node, false);
+    }
+}
+
 registry_member sl_member_wire(const sl_members *members, uint32_t node) {
     const sl_member *member = &members->all[node];
     const sl_location *location = &member->location;
