@@ -10,10 +10,10 @@
  * keep something back that it has called sent.
  *
  * The dead. Of ranks on this host the kernel tells (deaths.h). MPI says nothing, sends to the dead
- * pend for ever, and what it may still read or write must stay: such requests become orphans, looked
- * at only before a sleep. Should the peer be no dead one, they reach it, and are refused there. After an idle time
- * MPI is asked for progress before the first send, without which Open MPI's TCP may raise SIGPIPE
- * or spin on a dead peer. */
+ * pend for ever, and what it may still read or write must stay: such requests become orphans,
+ * looked at only before a sleep. Should the peer be no dead one, they reach it, and are refused
+ * there. After an idle time MPI is asked for progress before the first send, without which Open
+ * MPI's TCP may raise SIGPIPE or spin on a dead peer. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,8 +64,7 @@ static void *transport_acquire(sl_transport *base, uint32_t peer) {
     if (peer >= base->count)
         return NULL;
     sl_mpi_near_peer *near = sl_mpi_near_find(&t->near, peer);
-    return near ? sl_mpi_near_acquire(near)
-                : sl_mpi_far_acquire(&t->far, peer, t->abandoned[peer]);
+    return near ? sl_mpi_near_acquire(near) : sl_mpi_far_acquire(&t->far, peer, t->abandoned[peer]);
 }
 
 /* Progress before the first send after an idle time, where peers are reached over a network. */

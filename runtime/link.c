@@ -7,10 +7,10 @@
  * trouble a third.
  * - Who has lost a link says HELLO with its number when it hears anything from the peer, when it is
  * told to call it, and in answer to a HELLO, then with the peer's number too. Who gets a HELLO with
- * a number that is not the one its link is with has lost that link: it was buried there, or the peer
- * began anew. Who gets its own number back opens the link, and confirms it by one more HELLO before
- * anything else. Frames of a pair of nodes keep their order through all of this, so an older HELLO
- * never comes after a newer one, and nothing of the new link before the HELLO that opens it.
+ * a number that is not the one its link is with has lost that link: it was buried there, or the
+ * peer began anew. Who gets its own number back opens the link, and confirms it by one more HELLO
+ * before anything else. Frames of a pair of nodes keep their order through all of this, so an older
+ * HELLO never comes after a newer one, and nothing of the new link before the HELLO that opens it.
  * - Actors never meet two lives of a link at once: what waits for them when the link is lost is
  * dropped, and a new number is told only when every actor has handled the loss (no control message
  * waits).

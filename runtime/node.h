@@ -13,7 +13,7 @@ typedef struct sl_node_options {
     uint32_t incarnation;    /* tells this life of the node from an earlier one: higher than any it
                                 had. It grows as links are lost: leave room */
     bool rejoins; /* peers may know an earlier life of this node: its links open by calling them */
-    uint32_t mailbox_limit;  /* data messages an actor may have waiting; 0: 65,536 */
+    uint32_t mailbox_limit; /* data messages an actor may have waiting; 0: 65,536 */
     /* The same at all nodes of a network: a peer that goes beyond them is dropped. */
     uint64_t window_bytes; /* unhandled data of one peer, at least 4 frames; 0: 1 MiB */
     uint64_t

@@ -295,8 +295,8 @@ static void on_timer(registry *r, const node_timer *timer) {
 
 /* ---- gossip in ---- */
 
-/* A node without a link to this one is of no use here, whatever others say of it: one that is buried
- * stays so until its link is open again, also when somebody speaks of a new life of it. */
+/* A node without a link to this one is of no use here, whatever others say of it: one that is
+ * buried stays so until its link is open again, also when somebody speaks of a new life of it. */
 static bool is_cut_off(const registry *r, const registry_member *claim) {
     if (claim->node >= r->members.count || claim->node == r->members.self || SL_PLANT(death_undone))
         return false;
