@@ -164,6 +164,7 @@ typedef struct sl_sim_host {
 
     /* what its actor was told and has said */
     uint8_t *states;  /* of each node; UINT8_MAX: nothing yet */
+    uint8_t *apart;   /* of each node: ticks in which it was alive without a link to it */
     sl_sim_row *rows; /* [lane * nodes + peer] */
     registry_offer own;
     uint32_t known;
@@ -228,6 +229,9 @@ void sl_sim_fault_describe(const sl_sim_fault *fault, char *text, size_t size);
 sl_err sl_sim_work_draw(sl_simulation *simulation) SL_CHECKED;
 void sl_sim_work_free(sl_simulation *simulation);
 
+/* simulation_run.c: after so long without a word from another a node has given it up. */
+uint64_t sl_sim_parted_ns(const sl_simulation *simulation);
+
 /* simulation_fault.c */
 void sl_sim_faults_begin(sl_simulation *simulation);
 void sl_sim_pass(sl_simulation *simulation, sl_sim_point point, uint32_t node);
@@ -255,6 +259,8 @@ sl_err sl_sim_user_resume(sl_sim_host *host) SL_CHECKED;
 /* simulation_check.c */
 void sl_sim_check_step(sl_sim_host *host);
 void sl_sim_check_disowned(sl_sim_host *host, uint32_t owner);
+void sl_sim_check_tick(sl_sim_host *host);
+void sl_sim_check_cut(sl_simulation *simulation, uint32_t from, uint32_t to);
 void sl_sim_check_ledger(sl_sim_host *host, bool at_end);
 void sl_sim_check_views(sl_simulation *simulation);
 void sl_sim_check_rest(sl_simulation *simulation);

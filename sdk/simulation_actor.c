@@ -410,6 +410,7 @@ static void on_timer(actor *a, const node_timer *timer) {
     }
     talk(a);
     submit(a);
+    sl_sim_check_tick(a->host);
     (void)sl_timer_start(a->self, TICK_NS, COOKIE_TICK);
 }
 

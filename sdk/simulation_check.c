@@ -6,7 +6,7 @@
 #include "actors/scheduler/ledger_reader.h"
 #include "sdk/simulation.h"
 
-enum { MESSAGES_MOST = 20000, QUEUED_MOST = 64 << 20 };
+enum { MESSAGES_MOST = 20000, QUEUED_MOST = 64 << 20, APART_MOST = 25 /* ticks */ };
 
 void sl_sim_violate(sl_simulation *simulation, const char *format, ...) {
     if (simulation->failed)
@@ -36,7 +36,30 @@ void sl_sim_check_step(sl_sim_host *host) {
                        host->number, load.queued_bytes);
 }
 
-/* ---- when a link is open again ---- */
+/* ---- links ---- */
+
+/* Nobody without a link is held for alive, whatever others say, for longer than it takes to tell.
+ */
+void sl_sim_check_tick(sl_sim_host *host) {
+    const sl_node *node = sl_simulator_node(host->simulation->simulator, host->number);
+    for (uint32_t peer = 0; peer < host->simulation->options.nodes; peer++) {
+        bool apart = peer != host->number && host->states[peer] == SL_MEMBER_ALIVE &&
+                     !sl_node_peer_alive(node, peer);
+        host->apart[peer] = apart ? (uint8_t)(host->apart[peer] + 1) : 0;
+        if (host->apart[peer] > APART_MOST)
+            sl_sim_violate(host->simulation,
+                           "node %u takes node %u for alive, and has no link to it", host->number,
+                           peer);
+    }
+}
+
+/* Nothing came from one of them to the other for long enough: it has given the link up. */
+void sl_sim_check_cut(sl_simulation *simulation, uint32_t from, uint32_t to) {
+    const sl_node *node = sl_simulator_node(simulation->simulator, to);
+    if (node && sl_simulator_node(simulation->simulator, from) && sl_node_peer_alive(node, from))
+        sl_sim_violate(simulation, "node %u keeps its link to node %u, from which nothing comes",
+                       to, from);
+}
 
 /* What the other had assigned before is ended, or has been told to end. */
 void sl_sim_check_disowned(sl_sim_host *host, uint32_t owner) {

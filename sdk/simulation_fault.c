@@ -64,8 +64,28 @@ static void cut(sl_simulation *simulation, const sl_sim_fault *fault, bool is_cu
     }
 }
 
+/* Where nothing else went wrong (who stood still, or has just come, gives nobody up). */
+static void check_cut(sl_simulation *simulation, const sl_sim_fault *fault) {
+    uint32_t nodes = simulation->options.nodes;
+    if (fault->duration_ns < sl_sim_parted_ns(simulation) || simulation->stopping)
+        return;
+    for (uint32_t i = 0; i < simulation->plan.count; i++)
+        if (simulation->plan.faults[i].begun && simulation->plan.faults[i].kind != SL_SIM_CUT)
+            return;
+    for (uint32_t a = 0; a < nodes; a++) {
+        for (uint32_t b = 0; b < nodes; b++) {
+            if (!on_one_side(fault, a) || on_one_side(fault, b))
+                continue;
+            sl_sim_check_cut(simulation, a, b);
+            if (fault->both)
+                sl_sim_check_cut(simulation, b, a);
+        }
+    }
+}
+
 static void heal_cut(void *context, uint64_t number) {
     sl_simulation *simulation = context;
+    check_cut(simulation, fault_of(simulation, number));
     cut(simulation, fault_of(simulation, number), false);
 }
 
