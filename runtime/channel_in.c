@@ -142,7 +142,7 @@ static void complete(inbound *in, sl_envelope *envelope, uint64_t first, uint64_
 
 static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob *blob) {
     sl_node *node = context;
-    inbound in = {node, peer, &node->channels.peers[peer], SL_LANE_DATA};
+    inbound in = {node, peer, sl_channel_of(node, peer), SL_LANE_DATA};
     sl_transfers *transfers = &in.channel->bulk_in;
     sl_transfer *transfer = sl_transfers_find(transfers, id);
     if (!transfer || transfer->blob || transfer->done) {
@@ -169,7 +169,7 @@ static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob 
 
 static void on_bulk_sent(void *context, uint32_t peer, uint64_t id) {
     sl_node *node = context;
-    sl_transfers *transfers = &node->channels.peers[peer].bulk_out;
+    sl_transfers *transfers = &sl_channel_of(node, peer)->bulk_out;
     sl_transfer *transfer = sl_transfers_find(transfers, id);
     if (!transfer)
         return;
@@ -323,7 +323,7 @@ static const char *head_fault(const inbound *in, const sl_frame_head *head, size
         return "its head does not fit";
     if (head->sequence != in->channel->in[head->lane].sequence)
         return "it is out of order";
-    if (head->records && in->channel->state == SL_PEER_SAID_GOODBYE)
+    if (head->records && in->channel->peer.state == SL_PEER_SAID_GOODBYE)
         return "messages follow its goodbye";
     const sl_lane_in *lane = &in->channel->in[head->lane];
     uint64_t under_way = lane->received_bytes - lane->told_bytes;
@@ -365,9 +365,9 @@ static bool receive_records(inbound *in, const sl_frame_head *frame) {
 }
 
 static void on_goodbye(inbound *in) {
-    if (in->channel->state != SL_PEER_LIVE)
+    if (in->channel->peer.state != SL_PEER_LIVE)
         return;
-    in->channel->state = SL_PEER_SAID_GOODBYE;
+    in->channel->peer.state = SL_PEER_SAID_GOODBYE;
     in->node->channels.said_goodbye++;
     sl_waiters_tell_node(in->node, in->peer);
 }
@@ -383,9 +383,10 @@ static bool is_of_no_link(const inbound *in, const sl_frame_head *head) {
     const sl_channel *channel = in->channel;
     if (head->flags & SL_FRAME_HELLO)
         return true;
-    if (channel->state == SL_PEER_LOST)
+    if (channel->peer.state == SL_PEER_LOST)
         return !SL_PLANT(ghost_heard);
-    return channel->known && channel->incarnation != head->incarnation && !SL_PLANT(ghost_heard);
+    return channel->peer.known && channel->peer.incarnation != head->incarnation &&
+           !SL_PLANT(ghost_heard);
 }
 
 static void on_frame_of_no_link(inbound *in, const sl_frame_head *head) {
@@ -406,9 +407,14 @@ static void on_frame_of_no_link(inbound *in, const sl_frame_head *head) {
 
 static void on_frame(void *context, uint32_t peer, const void *data, size_t bytes) {
     sl_node *node = context;
-    if (peer >= node->transport->count || peer == node->id || node->channels.peers[peer].barred)
+    if (peer >= node->transport->count || peer == node->id || node->channels.peers[peer]->barred)
         return;
-    inbound in = {node, peer, &node->channels.peers[peer], SL_LANE_CONTROL};
+    inbound in = {node, peer, sl_channel_open(node, peer), SL_LANE_CONTROL};
+    if (!in.channel) {
+        sl_error("node", "no memory for a channel to node %u; the node is dropped", peer);
+        sl_node_peer_lost(node, peer);
+        return;
+    }
     const sl_frame_head *head = data;
     if (is_ours(head, bytes) && is_of_no_link(&in, head)) {
         on_frame_of_no_link(&in, head);
@@ -422,8 +428,8 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
         return;
     }
     in.lane = (sl_lane)head->lane;
-    in.channel->known = 1;
-    in.channel->incarnation = head->incarnation;
+    in.channel->peer.known = 1;
+    in.channel->peer.incarnation = head->incarnation;
     in.channel->in[in.lane].sequence++;
     in.channel->in[in.lane].received_bytes += bytes - sizeof *head;
     sl_metric_add(node->metrics, SL_METRIC_frames_received, 1);
@@ -447,7 +453,7 @@ static size_t poll_budget(const sl_node *node) {
 /* A process that ended after its goodbye, and got ours, has left as it should. */
 static void on_lost(void *context, uint32_t peer) {
     sl_node *node = context;
-    if (!sl_channel_ended(node, peer) || node->channels.peers[peer].state == SL_PEER_LOST)
+    if (!sl_channel_ended(node, peer) || node->channels.peers[peer]->state == SL_PEER_LOST)
         sl_node_peer_gone(node, peer);
 }
 

@@ -21,51 +21,74 @@
 
 #include <string.h>
 
-void sl_link_lose(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (channel->state == SL_PEER_LIVE)
+static void forget(sl_node *node, uint32_t peer, uint8_t state) {
+    if (state != SL_PEER_SAID_GOODBYE)
         node->channels.said_goodbye++;
-    channel->state = SL_PEER_LOST;
-    sl_channel_clear(node, peer);
     sl_mailboxes_forget(node, peer);
-    channel->own = ++node->incarnation;
-    channel->known = channel->buried = channel->hello_due = 0;
     node->transport->ops->abandon(node->transport, peer);
     sl_waiters_tell_node(node, peer);
 }
 
+void sl_link_lose(sl_node *node, uint32_t peer) {
+    uint8_t state = node->channels.peers[peer]->state;
+    sl_channel *channel = sl_channel_open(node, peer);
+    if (!channel) {
+        sl_link_bar(node, peer);
+        return;
+    }
+    channel->peer.state = SL_PEER_LOST;
+    channel->peer.known = 0;
+    channel->own = ++node->incarnation;
+    channel->buried = channel->hello_due = 0;
+    sl_channel_clear(node, channel);
+    forget(node, peer, state);
+}
+
+void sl_link_bar(sl_node *node, uint32_t peer) {
+    uint8_t state = node->channels.peers[peer]->state;
+    if (!sl_channel_bar_unopened(node, peer)) {
+        sl_channel *channel = sl_channel_of(node, peer);
+        channel->peer.state = SL_PEER_LOST;
+        channel->peer.barred = 1;
+        channel->hello_due = 0;
+        sl_channel_clear(node, channel);
+    }
+    if (state != SL_PEER_LOST)
+        forget(node, peer, state);
+}
+
 void sl_links_rejoin(sl_node *node) {
     for (uint32_t peer = 0; peer < node->transport->count; peer++) {
-        sl_channel *channel = &node->channels.peers[peer];
         if (peer == node->id)
             continue;
-        channel->state = SL_PEER_LOST;
+        sl_link_lose(node, peer);
+        if (sl_node_peer_is_gone(node, peer)) /* no memory for it */
+            continue;
+        sl_channel *channel = sl_channel_of(node, peer);
         channel->bulk_out.first_id = channel->bulk_out.start_id = (uint64_t)node->incarnation << 32;
         channel->buried = 1; /* in its earlier life, or it soon will be */
-        node->channels.said_goodbye++;
-        node->transport->ops->abandon(node->transport, peer);
         sl_link_answer(node, peer);
     }
 }
 
 void sl_link_answer(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (channel->barred)
+    if (sl_node_peer_is_gone(node, peer))
         return;
-    channel->hello_due = 1;
+    sl_channel_of(node, peer)->hello_due = 1;
     sl_channel_mark(node, peer);
 }
 
 bool sl_link_post_hello(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (node->urgent.head && channel->state == SL_PEER_LOST)
+    sl_channel *channel = sl_channel_of(node, peer);
+    bool is_lost = channel->peer.state == SL_PEER_LOST;
+    if (node->urgent.head && is_lost)
         return false;
     sl_frame_head *frame = node->transport->ops->acquire(node->transport, peer);
     if (!frame)
         return false;
-    bool closing = channel->state == SL_PEER_LOST && node->phase != SL_NODE_RUNNING;
-    sl_hello hello = {.answers = channel->known,
-                      .yours = channel->incarnation,
+    bool closing = is_lost && node->phase != SL_NODE_RUNNING;
+    sl_hello hello = {.answers = channel->peer.known,
+                      .yours = channel->peer.incarnation,
                       .first_bulk_id = channel->bulk_out.first_id};
     size_t bytes = sizeof *frame + sizeof hello;
     *frame = (sl_frame_head){.magic = SL_FRAME_MAGIC,
@@ -84,18 +107,18 @@ bool sl_link_post_hello(sl_node *node, uint32_t peer) {
 
 /* Both numbers are known to both. */
 static void open_link(sl_node *node, uint32_t peer, uint64_t first_in) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     uint64_t first_out = channel->bulk_out.first_id;
     if (SL_PLANT(bulk_of_old))
         first_in = first_out = channel->bulk_out.first_id = channel->bulk_out.start_id = 0;
     uint64_t consumed_bytes = channel->in[SL_LANE_DATA].consumed_bytes;
-    *channel = (sl_channel){.bulk_out = channel->bulk_out,
+    *channel = (sl_channel){.peer = {.incarnation = channel->peer.incarnation,
+                                     .state = SL_PEER_LIVE,
+                                     .known = 1,
+                                     .dirty = channel->peer.dirty},
+                            .bulk_out = channel->bulk_out,
                             .bulk_in = {.first_id = first_in, .start_id = first_in},
                             .own = channel->own,
-                            .incarnation = channel->incarnation,
-                            .known = 1,
-                            .state = SL_PEER_LIVE,
-                            .dirty = channel->dirty,
                             .buried = channel->buried};
     if (SL_PLANT(credit_of_old))
         channel->in[SL_LANE_DATA].consumed_bytes = consumed_bytes;
@@ -107,13 +130,13 @@ static void open_link(sl_node *node, uint32_t peer, uint64_t first_in) {
 }
 
 void sl_link_hello(sl_node *node, uint32_t peer, const sl_frame_head *head, const sl_hello *hello) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     if (head->flags & SL_FRAME_GOODBYE) {
         sl_node_peer_gone(node, peer);
         return;
     }
-    if (channel->state != SL_PEER_LOST) {
-        if (channel->known && channel->incarnation == head->incarnation)
+    if (channel->peer.state != SL_PEER_LOST) {
+        if (channel->peer.known && channel->peer.incarnation == head->incarnation)
             return; /* said again before the peer knew that the link is open */
         sl_info("node", "node %u has given this one up, or begins anew", peer);
         sl_link_lose(node, peer);
@@ -122,8 +145,8 @@ void sl_link_hello(sl_node *node, uint32_t peer, const sl_frame_head *head, cons
     }
     if (node->phase != SL_NODE_RUNNING || SL_PLANT(hello_once))
         return;
-    channel->known = 1;
-    channel->incarnation = head->incarnation;
+    channel->peer.known = 1;
+    channel->peer.incarnation = head->incarnation;
     if (hello->answers && hello->yours == channel->own)
         open_link(node, peer, hello->first_bulk_id);
     channel->hello_due = 1;

@@ -129,7 +129,7 @@ sl_metrics *sl_node_metrics(sl_node *node) {
 /* ---- peers ---- */
 
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer) {
-    return peer < node->transport->count && node->channels.peers[peer].state == SL_PEER_LIVE;
+    return peer < node->transport->count && node->channels.peers[peer]->state <= SL_PEER_LIVE;
 }
 
 void sl_node_watch_peers(sl_node *node, sl_addr actor) {
@@ -147,7 +147,7 @@ static void tell_peer_watchers(sl_node *node, const sl_message_type *type, const
 }
 
 void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
-    node_peer_lost body = {peer, calls, node->channels.peers[peer].barred};
+    node_peer_lost body = {peer, calls, node->channels.peers[peer]->barred};
     tell_peer_watchers(node, &node_peer_lost_type, &body);
 }
 
@@ -158,28 +158,26 @@ void sl_node_tell_back(sl_node *node, uint32_t peer, bool buried) {
 
 void sl_node_peer_lost(sl_node *node, uint32_t peer) {
     if (peer >= node->transport->count || peer == node->id ||
-        node->channels.peers[peer].state == SL_PEER_LOST)
+        node->channels.peers[peer]->state == SL_PEER_LOST)
         return;
     sl_link_lose(node, peer);
     sl_node_tell_lost(node, peer, false);
 }
 
 void sl_node_peer_gone(sl_node *node, uint32_t peer) {
-    if (peer >= node->transport->count || peer == node->id || node->channels.peers[peer].barred)
+    if (sl_node_peer_is_gone(node, peer) || peer == node->id)
         return;
-    node->channels.peers[peer].barred = 1;
-    if (node->channels.peers[peer].state != SL_PEER_LOST)
-        sl_link_lose(node, peer);
+    sl_link_bar(node, peer);
     sl_node_tell_lost(node, peer, false); /* again, to those who still hoped */
 }
 
 bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer) {
-    return peer >= node->transport->count || node->channels.peers[peer].barred;
+    return peer >= node->transport->count || node->channels.peers[peer]->barred;
 }
 
 void sl_node_call_peer(sl_node *node, uint32_t peer) {
-    if (peer < node->transport->count && peer != node->id &&
-        node->channels.peers[peer].state == SL_PEER_LOST && node->phase == SL_NODE_RUNNING)
+    if (!sl_node_peer_is_gone(node, peer) && peer != node->id &&
+        node->channels.peers[peer]->state == SL_PEER_LOST && node->phase == SL_NODE_RUNNING)
         sl_link_answer(node, peer);
 }
 
