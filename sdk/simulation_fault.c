@@ -51,11 +51,17 @@ static bool on_one_side(const sl_sim_fault *fault, uint32_t node) {
     return fault->amount % 2 ? node == fault->node : node % 2 == fault->node % 2;
 }
 
-/* A node alone, or a region, from all others. */
+/* A node alone, or a region, from all others; or one node from one other. */
+static bool is_of_cut(const sl_sim_fault *fault, uint32_t from, uint32_t to) {
+    if (fault->amount % 4 == 3)
+        return from == fault->node && to == fault->peer;
+    return on_one_side(fault, from) && !on_one_side(fault, to);
+}
+
 static void cut(sl_simulation *simulation, const sl_sim_fault *fault, bool is_cut) {
     for (uint32_t a = 0; a < simulation->options.nodes; a++) {
         for (uint32_t b = 0; b < simulation->options.nodes; b++) {
-            if (!on_one_side(fault, a) || on_one_side(fault, b))
+            if (!is_of_cut(fault, a, b))
                 continue;
             sl_simulator_cut(simulator_of(simulation), a, b, is_cut);
             if (fault->both)
@@ -74,7 +80,7 @@ static void check_cut(sl_simulation *simulation, const sl_sim_fault *fault) {
             return;
     for (uint32_t a = 0; a < nodes; a++) {
         for (uint32_t b = 0; b < nodes; b++) {
-            if (!on_one_side(fault, a) || on_one_side(fault, b))
+            if (!is_of_cut(fault, a, b) || a == b)
                 continue;
             sl_sim_check_cut(simulation, a, b);
             if (fault->both)

@@ -241,8 +241,8 @@ TEST(a_node_that_rejoins_calls_and_hears_nothing_before) {
     stage_open(&s, true);
     settle(&s);
     CHECK(fake_posted(s.fake, PEER) == 1 && last_is_hello(&s));
-    CHECK_INT(fake_last(s.fake, PEER)->incarnation, FIRST);
-    CHECK_INT(last_hello(&s).first_bulk_id >> 32, FIRST);
+    CHECK(fake_last(s.fake, PEER)->incarnation > FIRST);
+    CHECK(last_hello(&s).first_bulk_id >> 32 > FIRST);
     say(&s, 1, 0); /* to an earlier life of this node */
     CHECK(!numbers && !sl_node_peer_alive(s.node, PEER));
     reopen(&s, 3);
