@@ -179,7 +179,7 @@ static double seal_s(people *p, const buffers *m, const body_case *c, bool keep,
 
 static double open_s(people *p, const buffers *m, size_t size) {
     sl_open_request request = open_of(p);
-    sl_envelope envelope;
+    sl_seal_head envelope;
     size_t needed, bytes;
     bool last = false;
     double begin_s = machine_thread_cpu_s();
