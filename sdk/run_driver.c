@@ -95,7 +95,8 @@ static void know(sl_run_state *run, const registry_member *member) {
     snprintf(node->region, sizeof node->region, "%s", member->region.data);
     run->summary.ranks[member->node].host = node->host;
     run->summary.ranks[member->node].region = node->region;
-    if (member->offer.count == 1) {
+    if (member->offer.count == 1 &&
+        member->state != SL_MEMBER_JOINING) { /* a spare offers nothing */
         run->summary.ranks[member->node].cores = member->offer.items[0].cores;
         run->counts.running -= node->running;
         node->running = member->offer.items[0].running;

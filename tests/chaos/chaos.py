@@ -77,8 +77,11 @@ class Network:
                     "TMPDIR": str(self.folder)}
         self.log = open(self.folder / "log", "ab")
         self.process = subprocess.Popen(
-            [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],
+            [self.starlane, "launch", "-n", str(RANKS), *self.launch_words(), "--", self.starlane, "run", *SILENT, *words],
             cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+
+    def launch_words(self):
+        return []
 
     def run(self, times=1):
         tasks = self.tasks * times
@@ -302,9 +305,9 @@ def say_figures():
 # --- rounds ----------------------------------------------------------------------------------------
 
 
-def one_round(starlane, kind, seed, tasks):
+def one_round(starlane, kind, seed, tasks, network=Network):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-"))
-    net = Network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
     begin = time.time()
     try:
         kind(net)
