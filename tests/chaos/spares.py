@@ -1,14 +1,11 @@
 #!/usr/bin/env python3
-"""spares.py STARLANE [--seed S] [--tasks N]
+"""spares.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND] [--tasks N]
 
 Real networks with spare ranks: a rank that is killed, two, and one that is frozen, taken for dead and goes
 on. The spares must have run nothing before, and tasks of the run after. All else as in chaos.py, which
-judges. Exit code 1 when anything does not hold."""
-import argparse
+judges."""
 import os
-import random
 import signal
-import subprocess
 import sys
 import time
 
@@ -91,30 +88,5 @@ def kill_owner(net):
 KINDS = [kill_one, kill_two, kill_spare, freeze, kill_owner]
 
 
-def refused(starlane):
-    """More spares than can stand by."""
-    done = subprocess.run([starlane, "launch", "-n", "1", "--spares", "1", "--", starlane, "run", "--spares", "2",
-                           "--", "true"], capture_output=True, text=True, check=False)
-    return done.returncode == 2 and "only 1 can stand by" in done.stderr
-
-
-def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
-    parser.add_argument("starlane", type=os.path.abspath)
-    parser.add_argument("--seed", type=int, default=random.randrange(10**9))
-    parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
-    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in KINDS])
-    arguments = parser.parse_args()
-    kinds = [kind for kind in KINDS if not arguments.kind or kind.__name__ in arguments.kind]
-    wrong = [kind for kind in kinds
-             if not chaos.one_round(arguments.starlane, kind, arguments.seed, arguments.tasks, Spared)]
-    if not refused(arguments.starlane):
-        print("too many spares were not refused")
-        wrong.append(refused)
-    chaos.say_figures()
-    print(f"spares: {len(kinds) + 1 - len(wrong)} rounds held, {len(wrong)} did not")
-    return 1 if wrong else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(chaos.main(__doc__, KINDS, Spared))
