@@ -81,6 +81,7 @@ bool sl_node_views_update(sl_node_views *nodes, const registry_member *member) {
     bool usable = member->state == SL_MEMBER_ALIVE;
     bool changed = usable != view->usable;
     view->usable = usable;
+    view->joins = member->state == SL_MEMBER_JOINING;
     return changed;
 }
 

@@ -18,6 +18,7 @@ typedef struct sl_node_view {
     uint32_t node;
     uint8_t known;
     uint8_t usable;    /* alive, and not leaving */
+    uint8_t joins;     /* it may become so: it comes back, or stands by for another */
     uint8_t contended; /* it refused us: what others hold there counts, until they hold nothing. Not
                           before: a view that lags behind our own ended tasks would take them for
                           others' */

@@ -262,7 +262,7 @@ static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
 static bool any_node_ever(const sl_scheduler *scheduler, const sl_task *task) {
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
         const sl_node_view *view = &scheduler->nodes.views[node];
-        if (view->usable && sl_node_fits_ever(view, task))
+        if ((view->usable || view->joins) && sl_node_fits_ever(view, task))
             return true;
     }
     return false;
