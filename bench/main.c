@@ -37,7 +37,7 @@ static void usage(void) {
          "  --json            one JSON object a row\n"
          "  --markdown        a table for documents\n"
          "  --rounds N        rounds of each measurement (default 5)\n"
-         "  --only TEXT       of message, tasks and command, only the cases whose words hold TEXT\n"
+         "  --only TEXT       of message, tasks, command and scale, only the cases whose words hold TEXT\n"
          "  --quick           a tenth of the work in each\n"
          "  --transport NAME  only what is local, between threads, or over MPI: local|thread|mpi\n"
          "  --directory DIR   where files are written (default: the working directory)\n"

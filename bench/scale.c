@@ -12,7 +12,7 @@
 #include "runtime/runtime_msgs.h"
 #include "runtime/simulator.h"
 
-enum { NODES_MOST = 4096, VIEWERS = 8, REGIONS = 3, CORES = 4 };
+enum { NODES_MOST = 10000, VIEWERS = 8, REGIONS = 3, CORES = 4 };
 
 #define FLIP_NS    (500 * SL_NS_PER_MS) /* and up to twice as much more */
 #define SETTLE_NS  (10 * SL_NS_PER_S)
@@ -184,7 +184,7 @@ static void measure(bench *b, uint32_t nodes) {
     s->victim = UINT32_MAX;
     network_check(
         sl_simulator_create(
-            &(sl_simulator_options){.nodes = nodes, .seed = 1, .regions = REGIONS, .links = links},
+            &(sl_simulator_options){.nodes = nodes, .seed = 1, .frame_bytes = 2048, .regions = REGIONS, .links = links},
             &s->simulator),
         "simulator");
     for (uint32_t i = 0; i < nodes; i++)
@@ -204,10 +204,14 @@ static void measure(bench *b, uint32_t nodes) {
 }
 
 void bench_scale(bench *b) {
-    static const uint32_t sizes[] = {4, 16, 64, 250, 1000};
+    static const uint32_t sizes[] = {4, 16, 64, 250, 1000, 10000};
     uint32_t count = sizeof sizes / sizeof *sizes;
     if (b->ranks > 1)
         return;
-    for (uint32_t i = 0; i < count - (b->quick ? 1 : 0); i++)
-        measure(b, sizes[i]);
+    for (uint32_t i = 0; i < count - (b->quick ? 2 : 0); i++) {
+        char words[32];
+        snprintf(words, sizeof words, "%u nodes", sizes[i]);
+        if (bench_wants(b, words))
+            measure(b, sizes[i]);
+    }
 }

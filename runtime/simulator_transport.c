@@ -149,6 +149,7 @@ static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
         way->refused = false;
         sl_sim_wake(self->simulator, peer);
     }
+    sl_sim_way_leave(self->simulator, peer, self->base.self);
     if (!self->abandoned[peer])
         sink->frame(sink->context, peer, parcel->data, parcel->bytes);
     sl_sim_parcel_free(self->simulator, parcel);
@@ -230,8 +231,8 @@ static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t p
 /* Blobs on their way to the peer are not waited for any more. */
 static uint32_t blobs_to(sl_sim_transport *self, uint32_t peer) {
     uint32_t count = 0;
-    const sl_sim_way *way = sl_sim_way_of(self->simulator, self->base.self, peer);
-    for (const sl_sim_parcel *each = way->bulk.head; each; each = each->next)
+    const sl_sim_way *way = sl_sim_way_known(self->simulator, self->base.self, peer);
+    for (const sl_sim_parcel *each = way ? way->bulk.head : NULL; each; each = each->next)
         count += each->from_life == self->life;
     const sl_sim_node *node = &self->simulator->nodes[peer];
     if (!node->node)
