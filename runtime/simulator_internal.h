@@ -118,7 +118,7 @@ struct sl_simulator {
     uint64_t happened;
     uint64_t hash;
     sl_sim_node *nodes;
-    uint32_t *ways;         /* [from * nodes + to]: which of the chunks' ways; 0: nothing to know */
+    uint32_t *ways; /* [from * nodes + to]: which of the chunks' ways; 0: nothing to know */
     sl_sim_way **way_chunks; /* of SL_SIM_WAY_CHUNK */
     uint32_t way_count;      /* in the chunks; the first is none */
     uint32_t free_way;       /* linked by `next_free`; 0: none */

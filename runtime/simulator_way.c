@@ -289,9 +289,10 @@ void sl_sim_ways_drop_gone(sl_simulator *simulator) {
     uint32_t count = simulator->options.nodes;
     for (uint32_t from = 0; from < count; from++) {
         for (uint32_t to = 0; to < count; to++) {
-            sl_sim_way *way = simulator->ways[(size_t)from * count + to];
-            if (!way)
+            uint32_t index = *index_of(simulator, from, to);
+            if (!index)
                 continue;
+            sl_sim_way *way = way_at(simulator, index);
             drop_gone(simulator, to, way, &way->frames);
             drop_gone(simulator, to, way, &way->bulk);
         }
