@@ -345,6 +345,13 @@ const sl_mpi_facts *sl_mpi_peer(const sl_mpi *mpi, uint32_t rank) {
     return rank < mpi->count ? &mpi->facts[rank] : NULL;
 }
 
+uint32_t sl_mpi_ended(const sl_mpi *mpi) {
+    for (uint32_t i = 0; i < mpi->count; i++)
+        if (sl_mpi_host_ended(&mpi->host, i))
+            return i;
+    return SL_MPI_NONE;
+}
+
 sl_transport *sl_mpi_transport(sl_mpi *mpi) {
     return mpi->transport;
 }
@@ -372,6 +379,17 @@ static void communicator_close(MPI_Comm *comm) {
     MPI_Comm_free(comm);
 }
 
+/* All have come to their end, and nobody sends any more: a barrier that the dead do not hold up. */
+static void part(sl_mpi *mpi, int exit_code) {
+    sl_mpi_gathering end = {.patience_ns = mpi->settings.finalize_timeout_s * SL_NS_PER_S / 2};
+    sl_err err = sl_mpi_gather(mpi, &end);
+    if (err == SL_OK && end.whole)
+        return;
+    sl_warn("mpi", "a rank was lost at the end: leaving MPI as it is");
+    fflush(NULL);
+    _exit(exit_code);
+}
+
 void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
     sl_mpi_watchdog watchdog;
     if (!mpi)
@@ -384,7 +402,7 @@ void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
     if (mpi->transport)
         mpi->transport->ops->close(mpi->transport);
     bool started = mpi->started;
-    MPI_Barrier(mpi->bulk); /* nobody sends any more */
+    part(mpi, exit_code);
     MPI_Comm_free(&mpi->host_comm);
     communicator_close(&mpi->bulk);
     communicator_close(&mpi->frames);

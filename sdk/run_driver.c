@@ -193,7 +193,7 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
         sl_run_submit(run);
         break;
     case node_peer_lost_id:
-        run->network->clean = false;
+        sl_network_lose(run->network, ((const node_peer_lost *)message->body)->node);
         break;
     default:
         sl_warn("run", "unwelcome message %s from node %u", message->type->record.name,
@@ -222,8 +222,9 @@ static sl_err follower_receive(sl_actor *self, void *state, const sl_message *me
         run_signal body = {(uint32_t)sl_run_signal()};
         (void)run_signal_send(self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
     } else if (message->type->id == node_peer_lost_id) {
-        network->clean = false;
-        if (((const node_peer_lost *)message->body)->node == 0) {
+        uint32_t lost = ((const node_peer_lost *)message->body)->node;
+        sl_network_lose(network, lost);
+        if (lost == 0) {
             sl_error("run", "the node that drives the run is lost; this node ends");
             sl_launch_tell_alone();
             sl_node_stop(sl_actor_node(self), SL_RUN_FAILED);
