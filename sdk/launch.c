@@ -192,6 +192,8 @@ static int code_of(const launch *of, const sl_launch_job *job) {
         return job->news.code;
     if (of->signals.at_once)
         return SL_RUN_INTERRUPTED;
+    if (job->news.runs == 1 && job->news.closed) /* lost between that and its end */
+        return job->news.code;
     if (job->news.runs && !job->news.closed) {
         say(of, "starlane: to go on: starlane run --resume %s\n", job->news.directory);
         return of->signals.first ? SL_RUN_REQUEUE : SL_RUN_FAILED;

@@ -120,7 +120,7 @@ static void tell_launch(sl_run_state *run) {
         sl_launch_tell_end(run->code, !network->clean);
         network->drives = false; /* told all there is */
     } else {
-        sl_launch_tell_closed();
+        sl_launch_tell_closed(run->code);
     }
 }
 

@@ -80,7 +80,7 @@ class Network:
             [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],
             cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
-    def run(self, times=1):
+    def run(self, times=1, records=()):
         tasks = self.tasks * times
         self.names = {f"t{i}" for i in range(tasks)}
         with open(self.folder / "tasks.jsonl", "w", encoding="utf-8") as out:
@@ -88,7 +88,7 @@ class Network:
                 seconds = f"{self.rng.uniform(0.005, 0.08):.3f}"
                 words = [str(self.folder / "task.sh"), f"t{i}", answer(f"t{i}"), seconds]
                 out.write(json.dumps({"name": f"t{i}", "command": words}) + "\n")
-        self.start("--output", "out", "tasks.jsonl")
+        self.start("--output", "out", *records, "tasks.jsonl")
 
     def resume(self):
         self.start("--resume", "out")
@@ -159,10 +159,12 @@ def answer(name):
 
 
 def kill_one(net):
-    net.run()
+    net.run(records=("--metrics", "metrics.json"))
     net.await_moment()
     net.injure([net.rng.randrange(1, RANKS)], signal.SIGKILL)
     net.wait(0)
+    told = {node["node"] for node in json.loads((net.folder / "metrics.json").read_text())}
+    require(told == set(range(RANKS)) - set(net.victims), f"metrics of {told}, lost {net.victims}")
     measure_elsewhere(net)
     measure_exit(net)
 
@@ -197,6 +199,25 @@ def kill_owner(net):
     measure_recovery(net)
 
 
+def kill_at_end(net):
+    """As traces and metrics are gathered: the rank hangs while it opens its part of the trace."""
+    net.run(records=("--trace", "trace", "--metrics", "metrics"))
+    rank = net.rng.randrange(RANKS)
+    os.mkfifo(net.folder / f"trace.part-{rank}")
+    others = [net.folder / f"trace.part-{other}" for other in range(RANKS) if other != rank]
+    give_up = time.time() + HANGS_S
+    while not all(part.exists() for part in others):
+        require(time.time() < give_up and net.process.poll() is None, "the run did not come to its end")
+        time.sleep(0.005)
+    os.unlink(net.folder / f"trace.part-{rank}")  # it hangs all the same; who merges parts shall not
+    net.injure([rank], signal.SIGKILL)
+    net.wait(0)
+    figures["killed at the end to exit"].append(net.ended_at - net.injured_at)
+    require((net.folder / "metrics").exists(), "no metrics, which come first")
+    log = (net.folder / "log").read_text()
+    require(rank == 0 or f"no trace of rank {rank} on" in log, "the log does not say whose trace is missing")
+
+
 def drain(net):
     net.run()
     net.await_moment()
@@ -223,7 +244,7 @@ def kill_all(net):
     net.wait(0)
 
 
-KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all]
+KINDS = [kill_one, kill_two, freeze, kill_owner, kill_at_end, drain, kill_all]
 
 
 # --- what must hold -------------------------------------------------------------------------------
