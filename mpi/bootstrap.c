@@ -92,11 +92,18 @@ static sl_err settings_make(const sl_mpi_options *o, sl_mpi_settings *s) {
 
 /* ---- MPI itself ---- */
 
-static void sigpipe_ignore(void) {
+static void ignore(int number) {
     struct sigaction action;
-    if (sigaction(SIGPIPE, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+    if (sigaction(number, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
         action.sa_handler == SIG_DFL)
-        signal(SIGPIPE, SIG_IGN);
+        signal(number, SIG_IGN);
+}
+
+/* SIGPIPE: a send to a rank that has died. SIGUSR1: hydra sends it to all others when one dies. */
+static void signals_ignore(void) {
+    ignore(SIGPIPE);
+    if (sl_env_get(NULL, "PMI_RANK") && !sl_env_get(NULL, "PMIX_RANK"))
+        ignore(SIGUSR1);
 }
 
 static sl_err thread_level_check(void) {
@@ -319,7 +326,7 @@ static void forget(sl_mpi *mpi, bool clean) {
 
 sl_err sl_mpi_open(const sl_mpi_options *options, sl_mpi **out) {
     static const sl_mpi_options defaults;
-    sigpipe_ignore();
+    signals_ignore();
     sl_mpi *mpi = calloc(1, sizeof *mpi);
     if (!mpi)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to join the network");

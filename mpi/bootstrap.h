@@ -10,7 +10,8 @@
  * be the process's main thread; a caller that started MPI at SERIALIZED or above may use any one
  * thread).
  *
- * Process-wide effects: SIGPIPE is ignored if its action was the default (programs started later
+ * Process-wide effects: SIGPIPE, and where hydra started the ranks SIGUSR1, are ignored if their
+ * action was the default (programs started later
  * should have it reset: POSIX_SPAWN_SETSIGDEF), and OMPI_MCA_btl_{vader,sm}_eager_limit are set in
  * the environment before MPI starts, unless they are set already. If sl_mpi_open() starts MPI,
  * errors on MPI_COMM_WORLD and MPI_COMM_SELF are returned; a caller that starts MPICH itself should

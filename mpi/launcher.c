@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,12 @@ sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words
     for (int i = 0; i < plan->program_words; i++)
         sl_words_add(words, plan->program[i]);
     return sl_words_check(words);
+}
+
+/* Open MPI's mpirun and srun make nothing of SIGTERM but the end of the job, and hand SIGUSR2 on;
+ * hydra hands SIGTERM on, and dies of SIGUSR2. */
+int sl_launcher_drain_signal(sl_launcher launcher) {
+    return launcher == SL_LAUNCHER_HYDRA ? SIGTERM : SIGUSR2;
 }
 
 /* ---- the machine ---- */

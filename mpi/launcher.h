@@ -63,6 +63,9 @@ sl_err sl_launcher_of_version(const char *version, sl_launcher *launcher) SL_CHE
 /* The whole command line. Pure. */
 sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words *words) SL_CHECKED;
 
+/* The signal by which ranks are told to end through their launcher. Pure. */
+int sl_launcher_drain_signal(sl_launcher launcher);
+
 /* Cores of this machine that this process may use: hardware threads of one core count once. */
 uint32_t sl_launcher_cores(void);
 

@@ -208,7 +208,9 @@ static int code_of(const launch *of, const sl_launch_job *job) {
 static sl_err run_all(launch *of, int *code) {
     int64_t restarts = sl_config_int(of->config, SL_OPT_RESTARTS);
     char directory[SL_OUTPUT_PATH_BYTES];
-    sl_launch_job job = {.state = of->state, .signals = &of->signals};
+    sl_launch_job job = {.state = of->state,
+                         .signals = &of->signals,
+                         .drain = sl_launcher_drain_signal(of->plan.launcher)};
     SL_TRY(run_once(of, &job, NULL));
     for (int64_t i = 1; to_go_on(of, &job) && i <= restarts; i++) {
         strcpy(directory, job.news.directory);

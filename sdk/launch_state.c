@@ -101,7 +101,7 @@ const char *sl_launch_restart(void) {
 int sl_launch_signal(int number) {
     char path[SL_OUTPUT_PATH_BYTES];
     const char *state = state_path();
-    if (number != SIGUSR2 || !state)
+    if ((number != SIGUSR2 && number != SIGTERM) || !state)
         return number;
     int length = snprintf(path, sizeof path, "%s" SL_LAUNCH_INTERRUPT, state);
     bool interrupt = length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0;

@@ -3,13 +3,13 @@
  *
  * Ranks append lines: "run DIRECTORY" when a run can be resumed from there, "end CODE lost|whole"
  * when its files are closed and its process is about to end with CODE (`lost`: some rank has died),
- * "closed CODE" when they are but the process has more to do, "alone" when the rank that owns the run is
- * lost, "exit CODE" when the first rank ends. How the job ended is judged by these, never by the
- * launcher's exit code: Open MPI's mpirun may return 0 for a job that failed or was killed, or not
- * return at all.
+ * "closed CODE" when they are but the process has more to do, "alone" when the rank that owns the
+ * run is lost, "exit CODE" when the first rank ends. How the job ended is judged by these, never by
+ * the launcher's exit code: Open MPI's mpirun may return 0 for a job that failed or was killed, or
+ * not return at all.
  *
- * The other way: a launcher makes nothing of SIGINT but the end of the job, so launch sends SIGUSR2
- * in its place, and leaves word in STATE.interrupt. */
+ * The other way: a launcher makes nothing of SIGINT but the end of the job, so launch sends another
+ * in its place (SIGUSR2; hydra hands on SIGTERM only), and leaves word in STATE.interrupt. */
 #ifndef SL_SDK_LAUNCH_STATE_H
 #define SL_SDK_LAUNCH_STATE_H
 

@@ -23,7 +23,7 @@ import zlib
 
 RANKS = 4
 IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are not on disk yet
-HANGS_S = 90  # a round takes seconds; longer is a hang
+HANGS_S = 20  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
 
 figures = collections.defaultdict(list)
@@ -72,7 +72,7 @@ class Network:
         script.chmod(0o755)
 
     def start(self, *words):
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_"))}
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_", "PMI_"))}
         environ |= {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never",
                     "TMPDIR": str(self.folder)}
         self.log = open(self.folder / "log", "ab")
@@ -113,7 +113,8 @@ class Network:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            rank = environment(pid).get("OMPI_COMM_WORLD_RANK")
+            environ = environment(pid)
+            rank = environ.get("OMPI_COMM_WORLD_RANK", environ.get("PMI_RANK"))
             if rank is not None and words[:2] == [self.starlane.encode(), b"run"]:
                 found[int(rank)] = pid
         return found

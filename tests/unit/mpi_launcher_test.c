@@ -1,5 +1,7 @@
 #include "mpi/launcher.h"
 
+#include <signal.h>
+
 #include "tests/lib/test.h"
 
 /* An environment of name, value pairs, NULL at the end. */
@@ -80,9 +82,10 @@ TEST(mpirun_4_in_slurm) {
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
               "[mpirun][--enable-recovery][--mca][plm_slurm_args][--no-kill][--bind-to][none]"
               "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
-    CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
-              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
-              "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
+    CHECK_STR(
+        line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
+        "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
+        "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
 }
 
 TEST(others) {
@@ -92,8 +95,9 @@ TEST(others) {
                            .program = program,
                            .program_words = 1,
                            .guard = "/bin/starlane"};
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
-                                     "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
+    CHECK_STR(line_of(&plan, ENV()),
+              "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
+              "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_HYDRA;
     CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_SRUN;
@@ -119,6 +123,12 @@ TEST(a_binding_that_was_chosen_holds) {
     CHECK(strstr(line_of(&plan, ENV("SLURM_CPU_BIND", "quiet,mask_cpu:0x1")), "=none]"));
     plan.more = "--cpu-bind=cores";
     CHECK(!strstr(line_of(&plan, ENV()), "=none]"));
+}
+
+TEST(signals) {
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_OPEN_MPI_4), SIGUSR2);
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_SRUN), SIGUSR2);
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_HYDRA), SIGTERM);
 }
 
 TEST(who_ends_the_job) {
