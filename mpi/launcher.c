@@ -199,7 +199,8 @@ sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words
     }
     add_count(words, plan);
     sl_words_split(words, plan->more);
-    if (plan->launcher == SL_LAUNCHER_SRUN && plan->guard) {
+    bool guarded = plan->launcher == SL_LAUNCHER_SRUN || plan->launcher == SL_LAUNCHER_HYDRA;
+    if (guarded && plan->guard) {
         sl_words_add(words, plan->guard);
         sl_words_split(words, "guard --");
     }

@@ -38,13 +38,13 @@ void sl_words_fini(sl_words *words);
 /* What is to be started, and where. Borrowed. */
 typedef struct sl_launch_plan {
     sl_launcher launcher;
-    uint32_t ranks;   /* 0: as many as the launcher makes of itself */
-    uint32_t cores;   /* of this machine */
-    bool root;        /* for root */
-    bool restart;     /* STARLANE_LAUNCH_RESTART is set too */
-    const char *more; /* words for the launcher; or NULL */
-    const char
-        *guard; /* the program whose subcommand `guard` keeps srun from ending the job; NULL */
+    uint32_t ranks;    /* 0: as many as the launcher makes of itself */
+    uint32_t cores;    /* of this machine */
+    bool root;         /* for root */
+    bool restart;      /* STARLANE_LAUNCH_RESTART is set too */
+    const char *more;  /* words for the launcher; or NULL */
+    const char *guard; /* the program whose subcommand `guard` keeps srun and hydra from ending the
+                          job; NULL */
     const char *const *program;
     int program_words;
 } sl_launch_plan;

@@ -23,7 +23,7 @@ import zlib
 
 RANKS = 4
 IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are not on disk yet
-HANGS_S = 20  # a round takes seconds; longer is a hang
+HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
 
 figures = collections.defaultdict(list)

@@ -99,7 +99,8 @@ TEST(others) {
               "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
               "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_HYDRA;
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][starlane]");
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][/bin/starlane]"
+                                     "[guard][--][starlane]");
     plan.launcher = SL_LAUNCHER_SRUN;
     plan.ranks = 0;
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
