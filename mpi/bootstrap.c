@@ -13,6 +13,7 @@
 
 #include "mpi/eager_limit.h"
 #include "mpi/env.h"
+#include "mpi/guard.h"
 #include "mpi/internal.h"
 #include "mpi/one_host.h"
 #include "mpi/watchdog.h"
@@ -99,11 +100,11 @@ static void ignore(int number) {
         signal(number, SIG_IGN);
 }
 
-/* SIGPIPE: a send to a rank that has died. SIGUSR1: hydra sends it to all others when one dies. */
+/* SIGPIPE comes of a send to a rank that has died. */
 static void signals_ignore(void) {
     ignore(SIGPIPE);
     if (sl_env_get(NULL, "PMI_RANK") && !sl_env_get(NULL, "PMIX_RANK"))
-        ignore(SIGUSR1);
+        ignore(SL_MPI_GUARD_NOTICE);
 }
 
 static sl_err thread_level_check(void) {
@@ -392,9 +393,7 @@ static void part(sl_mpi *mpi, int exit_code) {
     sl_err err = sl_mpi_gather(mpi, &end);
     if (err == SL_OK && end.whole)
         return;
-    sl_warn("mpi", "a rank was lost at the end: leaving MPI as it is");
-    fflush(NULL);
-    _exit(exit_code);
+    sl_mpi_watchdog_bite("a rank was lost at the end: leaving MPI as it is", exit_code);
 }
 
 void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {

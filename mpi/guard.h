@@ -8,10 +8,14 @@
 #ifndef SL_MPI_GUARD_H
 #define SL_MPI_GUARD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "runtime/err.h"
+
+/* hydra sends it to all other ranks when one dies. */
+#define SL_MPI_GUARD_NOTICE SIGUSR1
 
 /* Runs `command` (ends with NULL) as a child, passes signals on to it, and waits until it has ended
  * and the guard is not needed any more: when the child took leave of PMIx, or never spoke to it, at
