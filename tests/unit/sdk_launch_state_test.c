@@ -87,7 +87,7 @@ TEST(told_and_read) {
     CHECK_INT(sl_launch_signal(SIGUSR2), SIGUSR2);
     fclose(fopen(word, "w"));
     CHECK_INT(sl_launch_signal(SIGUSR2), SIGINT);
-    CHECK_INT(sl_launch_signal(SIGTERM), SIGTERM);
+    CHECK_INT(sl_launch_signal(SIGTERM), SIGINT);
     unlink(word);
     unlink(path);
     rmdir(folder);
