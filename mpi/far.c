@@ -37,8 +37,8 @@ static void *buffer_create(sl_mpi_far *far) {
     return frame;
 }
 
-void *sl_mpi_far_acquire(sl_mpi_far *far, uint32_t peer) {
-    if (far->outstanding[peer] >= far->window)
+void *sl_mpi_far_acquire(sl_mpi_far *far, uint32_t peer, bool abandoned) {
+    if (far->outstanding[peer] >= (abandoned ? 1 : far->window))
         return NULL;
     sl_mpi_buffer *frame = far->pool;
     if (!frame)
@@ -95,8 +95,8 @@ static void receive_failed(sl_mpi_far *far, int code) {
             (unsigned long long)far->receive_errors);
 }
 
-static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                          MPI_Status *status, int code) {
+static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, MPI_Status *status,
+                          int code) {
     int bytes = 0;
     if (code != MPI_SUCCESS) {
         receive_failed(far, code);
@@ -104,13 +104,12 @@ static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, const 
     }
     uint32_t peer = (uint32_t)status->MPI_SOURCE;
     MPI_Get_count(status, MPI_BYTE, &bytes);
-    if (peer < far->count && !abandoned[peer] && bytes > 0)
+    if (peer < far->count && bytes > 0)
         sink->frame(sink->context, peer, far->ring_memory + far->ring_at * far->stride,
                     (size_t)bytes);
 }
 
-static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                          size_t budget) {
+static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, size_t budget) {
     size_t frames = 0;
     for (; frames < budget; frames++) {
         int arrived = 0;
@@ -119,7 +118,7 @@ static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const 
         far->deaths |= sl_mpi_ulfm_tells(code);
         if (!arrived)
             return frames;
-        frame_deliver(far, sink, abandoned, &status, code);
+        frame_deliver(far, sink, &status, code);
         code = MPI_Start(&far->ring[far->ring_at]);
         if (code != MPI_SUCCESS)
             receive_failed(far, code);
@@ -133,24 +132,25 @@ static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const 
 typedef struct death_notice {
     const sl_mpi_far *far;
     const sl_transport_sink *sink;
-    const bool *abandoned;
 } death_notice;
 
 /* Of ranks that share memory with us the system tells (deaths.h). */
 static void on_death(void *context, uint32_t rank) {
     const death_notice *to = context;
-    if (rank < to->far->count && !to->abandoned[rank] && to->sink->lost &&
-        to->far->host->local_of[rank] == SL_MPI_FAR)
+    if (rank >= to->far->count || to->far->told[rank] ||
+        to->far->host->local_of[rank] != SL_MPI_FAR)
+        return;
+    to->far->told[rank] = true;
+    if (to->sink->lost)
         to->sink->lost(to->sink->context, rank);
 }
 
-size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                       size_t budget) {
-    size_t events = far->ring ? poll_frames(far, sink, abandoned, budget) : 0;
+size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, size_t budget) {
+    size_t events = far->ring ? poll_frames(far, sink, budget) : 0;
     if (far->sends.count)
         events += poll_sends(far);
     if (far->deaths && !events) {
-        death_notice notice = {far, sink, abandoned};
+        death_notice notice = {far, sink};
         far->deaths = false;
         sl_mpi_ulfm_look(far->comm, on_death, &notice);
     }
@@ -196,6 +196,7 @@ void sl_mpi_far_close(sl_mpi_far *far) {
     }
     sl_mpi_requests_fini(&far->sends);
     free(far->outstanding);
+    free(far->told);
 }
 
 /* ---- the beginning ---- */
@@ -226,7 +227,8 @@ sl_err sl_mpi_far_open(sl_mpi_far *far, const sl_mpi *mpi) {
                         .host = &mpi->host,
                         .count = mpi->count};
     far->outstanding = calloc(mpi->count, sizeof *far->outstanding);
-    if (!far->outstanding)
+    far->told = calloc(mpi->count, sizeof *far->told);
+    if (!far->outstanding || !far->told)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u peers", mpi->count);
     return mpi->host.far ? ring_open(far) : SL_OK;
 }

@@ -53,7 +53,7 @@ static sl_err join_threads(sl_network *network) {
                      : sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", count);
     for (uint32_t i = 0; err == SL_OK && i < count; i++) {
         network->nodes[i].rank = i;
-        network->nodes[i].incarnation = (uint32_t)network->seed + i;
+        network->nodes[i].incarnation = ((uint32_t)network->seed >> 1) + i;
         network->nodes[i].transport = transports[i];
     }
     network->count = network->local_count = count;
@@ -126,6 +126,11 @@ void sl_network_lose(sl_network *network, uint32_t rank) {
     network->clean = false;
     if (network->lost && rank < network->count)
         network->lost[rank] = true;
+}
+
+void sl_network_regain(sl_network *network, uint32_t rank) {
+    if (network->lost && rank < network->count)
+        network->lost[rank] = false;
 }
 
 int sl_network_is_clean(const sl_network *network) {

@@ -95,6 +95,9 @@ typedef struct sl_network_setup {
 /* Node `rank` is lost, says one of ours: the network is not clean any more. */
 void sl_network_lose(sl_network *network, uint32_t rank);
 
+/* … and is back: what it has is worth waiting for again. The network stays as it is. */
+void sl_network_regain(sl_network *network, uint32_t rank);
+
 /* True in the process that has node 0. */
 bool sl_network_leads(const sl_network *network);
 
