@@ -254,9 +254,10 @@ SL_API int sl_simulate(const sl_simulate_request *request, int *code);
 typedef struct sl_launch_request {
     const char *const *command; /* the program and its arguments, `command_words` of them */
     int command_words;
-    const char *guard; /* path of the command `starlane`, to guard ranks under srun; NULL: none */
-    FILE *messages;    /* new starts, how to go on; NULL: nothing is said */
-    FILE *results;     /* of a dry run: the command line; NULL: none */
+    const char *
+        guard; /* path of the command `starlane`, to guard ranks under srun and hydra; NULL: none */
+    FILE *messages; /* new starts, how to go on; NULL: nothing is said */
+    FILE *results;  /* of a dry run: the command line; NULL: none */
 } sl_launch_request;
 
 /* Starts the ranks of an MPI job by mpirun or srun so that the death of one does not end the
