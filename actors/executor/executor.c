@@ -35,6 +35,8 @@ static void destroy_list(sl_executor *executor, sl_attempts *list) {
 
 static void cancel_all(sl_executor *executor, sl_run *runs, sl_remains *remains) {
     for (sl_run *run = runs; run; run = run->next) {
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
+            __atomic_store_n(&attempt->cancelled, 1, __ATOMIC_RELAXED);
         sl_executor_cancel_run(executor, run);
         run->executor = NULL;
         run->remains = remains;
@@ -75,13 +77,14 @@ static bool waits_here(const sl_executor *executor, const executor_task *task) {
     return task->kind == SL_TASK_FUNCTION || (executor->command_mean_s * 1000 < SHORT_COMMAND_MS);
 }
 
-static sl_err admit(sl_executor *executor, sl_addr owner, const executor_task *task) {
+static sl_err admit(sl_executor *executor, sl_addr owner, const executor_task *task,
+                    sl_blob *apart) {
     sl_grant_request request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli};
     SL_TRY(sl_grant_possible(executor->grants, &request));
     if (!waits_here(executor, task))
         return SL_ERR_REFUSED;
     sl_attempt *attempt;
-    SL_TRY(sl_attempt_create(executor, owner, task, &attempt));
+    SL_TRY(sl_attempt_create(executor, owner, task, apart, &attempt));
     if (attempt->kind == SL_TASK_FUNCTION && sl_executor_find_function(executor, attempt) != SL_OK)
         sl_attempt_end(executor, attempt, SL_TASK_NOT_STARTED, sl_err_detail());
     else
@@ -94,7 +97,8 @@ static void on_assign(sl_executor *executor, const sl_message *message) {
     sl_metrics *metrics = sl_node_metrics(sl_actor_node(executor->self));
     for (uint32_t i = 0; i < assign->tasks.count; i++) {
         const executor_task *task = &assign->tasks.items[i];
-        sl_err err = admit(executor, message->from, task);
+        sl_err err =
+            admit(executor, message->from, task, assign->tasks.count == 1 ? assign->apart : NULL);
         if (err == SL_OK)
             continue;
         sl_metric_add(metrics, SL_METRIC_tasks_refused, 1);

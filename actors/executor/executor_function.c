@@ -32,19 +32,25 @@ static uint32_t bounded(double count) {
 
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run) {
     const sl_function_pace *pace = &executor->paces[attempt->function];
-    *inline_run = pace->runs >= INLINE_RUNS && pace->longest_ns < INLINE_LONGEST_NS;
+    *inline_run = pace->runs >= INLINE_RUNS && pace->longest_ns < INLINE_LONGEST_NS &&
+                  sl_functions_may_be_inline(executor->options.functions, attempt->function);
     if (*inline_run)
         return bounded(INLINE_ROW_NS / (pace->mean_ns + 1));
     return pace->runs ? bounded(ROW_NS / (pace->mean_ns + 1)) : ROW_UNKNOWN;
 }
 
-static void call_one(sl_executor *executor, sl_attempt *attempt) {
+static void call_one(const sl_run *run, sl_attempt *attempt) {
     const executor_function *call = attempt->record;
+    sl_task_facts facts = {.node = sl_node_id(run->node),
+                           .attempt = attempt->result.attempt,
+                           .apart = attempt->apart,
+                           .cancelled = &attempt->cancelled};
     sl_task_output output;
     sl_task_output_init_in(&output, OUTPUT_MOST, attempt->short_output,
                            sizeof attempt->short_output);
-    sl_err err = sl_functions_call(executor->options.functions, attempt->function,
-                                   call->arguments.data, call->arguments.bytes, &output);
+    output.facts = &facts;
+    sl_err err = sl_functions_call(run->functions, attempt->function, call->arguments.data,
+                                   call->arguments.bytes, &output);
     attempt->result.status = err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED;
     attempt->result.exit_code = (int32_t)err;
     if (err != SL_OK) {
@@ -56,6 +62,11 @@ static void call_one(sl_executor *executor, sl_attempt *attempt) {
     void *data = sl_task_output_take(&output, &bytes);
     attempt->output = data == attempt->short_output ? NULL : data;
     attempt->result.output = (sl_bytes){data, (uint32_t)bytes};
+    sl_attempt_drop_apart(attempt);
+    if (err == SL_OK) {
+        attempt->apart = output.apart;
+        output.apart = NULL;
+    }
     sl_task_output_fini(&output);
 }
 
@@ -70,23 +81,24 @@ static void share_out_cpu(sl_run *run, uint64_t cpu_ns, uint64_t row_ns) {
 /* On a pool thread, or the loop's: touches the run's attempts and the frozen function table only.
  */
 void sl_executor_call_all(sl_run *run) {
-    sl_executor *executor = run->executor;
-    double wall_s = sl_wall_s(executor->self);
-    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(executor->self);
-    uint64_t first_ns = sl_now_ns(executor->self), start_ns = first_ns;
+    double wall_s = sl_wall_s(run->self);
+    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(run->self);
+    uint64_t first_ns = sl_now_ns(run->self), start_ns = first_ns;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
-        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED))
+        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED)) {
             attempt->result.status = SL_TASK_CANCELLED;
-        else
-            call_one(executor, attempt);
-        uint64_t end_ns = sl_now_ns(executor->self);
+            sl_attempt_drop_apart(attempt);
+        } else {
+            call_one(run, attempt);
+        }
+        uint64_t end_ns = sl_now_ns(run->self);
         attempt->result.start_s = wall_s + (double)(start_ns - first_ns) / 1e9;
         attempt->result.end_s = wall_s + (double)(end_ns - first_ns) / 1e9;
         attempt->run_ns = end_ns - start_ns;
         start_ns = end_ns;
     }
     /* A row on the loop is over in microseconds and does not wait: all of its time counts. */
-    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_thread_ns(executor->self) - first_cpu_ns,
+    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_thread_ns(run->self) - first_cpu_ns,
                   start_ns - first_ns);
 }
 

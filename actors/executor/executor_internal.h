@@ -30,6 +30,7 @@ typedef struct sl_attempt {
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
     void *output;            /* malloc'ed, when it is longer than what follows */
+    sl_blob *apart;          /* large data: of its arguments, then of its output */
     uint8_t short_output[48];
 } sl_attempt;
 
@@ -51,9 +52,11 @@ typedef struct sl_remains {
 typedef struct sl_run {
     sl_job job; /* first: its event comes back as this run */
     sl_executor *executor;
-    sl_node *node;       /* for threads that outlive the executor */
-    sl_remains *remains; /* NULL while the executor lives */
-    struct sl_run *next; /* of running, or of ahead; the newest first */
+    sl_node *node;                 /* this and … */
+    sl_actor *self;                /* … this and … */
+    const sl_functions *functions; /* … this are for threads that outlive the executor */
+    sl_remains *remains;           /* NULL while the executor lives */
+    struct sl_run *next;           /* of running, or of ahead; the newest first */
     struct sl_run *previous;
     struct sl_run *before; /* ahead: the run, perhaps ahead itself, whose grant it will have */
     struct sl_run *after;  /* the run that will have this one's grant */
@@ -103,7 +106,11 @@ void sl_attempts_push(sl_attempts *list, sl_attempt *attempt);
 void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt);
 sl_attempt *sl_attempts_pop(sl_attempts *list);
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
-                         sl_attempt **attempt);
+                         sl_blob *apart, sl_attempt **attempt);
+/* The large data of its arguments are no output: let go of when it did not run. */
+void sl_attempt_drop_apart(sl_attempt *attempt);
+/* What an attempt holds outside the slab. */
+void sl_attempt_free_parts(sl_attempt *attempt);
 void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt);
 void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
                     const char *message);

@@ -55,7 +55,7 @@ static sl_err decode_payload(sl_executor *executor, sl_attempt *attempt, sl_byte
 }
 
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
-                         sl_attempt **out) {
+                         sl_blob *apart, sl_attempt **out) {
     if (task->kind >= SL_TASK_KINDS)
         return sl_fail(SL_ERR_INVALID, "no task is of kind %u", task->kind);
     sl_attempt *attempt = sl_slab_take(&executor->slab, sizeof *attempt);
@@ -67,6 +67,7 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
                      .timeout_ns = task->timeout_ns,
                      .arrival = ++executor->arrivals,
                      .kind = task->kind,
+                     .apart = sl_blob_retain(apart),
                      .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
     if (err != SL_OK) {
@@ -77,17 +78,28 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
     return SL_OK;
 }
 
+void sl_attempt_drop_apart(sl_attempt *attempt) {
+    sl_blob_release(attempt->apart);
+    attempt->apart = NULL;
+}
+
+void sl_attempt_free_parts(sl_attempt *attempt) {
+    free(attempt->message);
+    free(attempt->output);
+    sl_attempt_drop_apart(attempt);
+}
+
 void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt) {
     if (attempt->record)
         sl_slab_give(&executor->slab, attempt->record, attempt->record_bytes);
-    free(attempt->message);
-    free(attempt->output);
+    sl_attempt_free_parts(attempt);
     sl_slab_give(&executor->slab, attempt, sizeof *attempt);
 }
 
 void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
                     const char *message) {
     attempt->result.status = (uint8_t)status;
+    sl_attempt_drop_apart(attempt);
     if (!attempt->result.start_s)
         attempt->result.start_s = attempt->result.end_s = sl_wall_s(executor->self);
     if (message && *message) {
@@ -104,8 +116,7 @@ void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status s
 static void dropped(sl_event *event) {
     sl_run *run = (sl_run *)(void *)event;
     for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
-        free(attempt->message);
-        free(attempt->output);
+        sl_attempt_free_parts(attempt);
         if (!run->remains)
             continue;
         if (attempt->record)
@@ -142,6 +153,8 @@ sl_run *sl_run_create(sl_executor *executor, sl_run *before) {
         return NULL;
     run->executor = executor;
     run->node = sl_actor_node(executor->self);
+    run->self = executor->self;
+    run->functions = executor->options.functions;
     run->job.event.to = sl_self(executor->self);
     run->job.event.drop = dropped;
     run->since_ns = sl_now_ns(executor->self);

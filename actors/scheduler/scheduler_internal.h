@@ -82,6 +82,7 @@ struct sl_scheduler {
     uint32_t *outcome_slots;
     uint32_t outcome_count;
     uint32_t outcome_capacity;
+    sl_blob *result_apart;    /* of the result that is handled, borrowed from its message */
     sl_slot_list undelivered; /* recorded, but the submitter's mailbox was full */
 
     uint64_t placed; /* tasks assigned or running */

@@ -91,11 +91,14 @@ static void finish(sl_scheduler *scheduler, sl_task *task, sl_task_status status
     static const scheduler_result skipped = {.exit_code = -1,
                                              .message = {skipped_why, sizeof skipped_why - 1}};
     ending end = {{NULL, 0, 0}};
+    sl_task_set_apart(task, scheduler->result_apart);
+    scheduler->result_apart = NULL;
     conclude(scheduler, task, status, result);
     unblock_all(scheduler, task, &end);
     for (uint32_t i = 0; i < end.skipped.count; i++) {
         sl_task *next = sl_task_at(&scheduler->tasks, end.skipped.slots[i]);
         next->node = SL_NO_NODE;
+        sl_task_set_apart(next, NULL);
         conclude(scheduler, next, SL_TASK_SKIPPED, &skipped);
         unblock_all(scheduler, next, &end);
     }
@@ -226,7 +229,9 @@ void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message)
             continue;
         }
         learn(scheduler, task, result);
+        scheduler->result_apart = results->results.count == 1 ? results->apart : NULL;
         attempt_ended(scheduler, task, result);
+        scheduler->result_apart = NULL;
     }
     /* Delivered outcomes point into this message. */
     sl_scheduler_flush_outcomes(scheduler);
