@@ -283,12 +283,13 @@ typedef struct sl_task {
 #define SL_TASK(...) SL_TASK_(__VA_ARGS__, .last_ = 0)
 #define SL_TASK_(task, ...)                                                                        \
     extern sl_task task;                                                                           \
+    extern sl_task task;                                                                           \
     static int task##_body_(sl_call *call);                                                        \
     sl_task task = {.name = #task, .body = task##_body_, .options = {__VA_ARGS__}};                \
     __attribute__((constructor)) static void task##_define_(void) {                                \
         sl_task_define(&task);                                                                     \
     }                                                                                              \
-    static int task##_body_(sl_call *call)
+    static int task##_body_(__attribute__((unused)) sl_call *call)
 #define SL_TASK_DECLARE(name) extern sl_task name
 SL_API void sl_task_define(sl_task *task);
 

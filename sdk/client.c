@@ -247,6 +247,10 @@ static void on_accepted(sl_client *client, const scheduler_accepted *accepted) {
 /* Waits for the futures among its arguments, or goes on at once. */
 static void take_task(sl_client *client, sl_future *future) {
     const sl_future *failed = NULL;
+    if (future->gather) {
+        sl_client_take_map(client, future);
+        return;
+    }
     future->stage = SL_STAGE_BLOCKED;
     for (uint32_t i = 0; i < future->need_count && !failed; i++) {
         sl_err err = sl_client_depend(future, future->needs[i]);
@@ -264,15 +268,22 @@ static void take_task(sl_client *client, sl_future *future) {
         sl_client_go_on(client, future);
 }
 
-static void take_cancel(sl_client *client, sl_cancel_item *cancel) {
-    sl_future *future = cancel->future;
+void sl_client_cancel(sl_client *client, sl_future *future) {
     scheduler_cancel body = {.tag = future->slot};
+    if (future->cancelled)
+        return;
     future->cancelled = true;
-    if (future->stage == SL_STAGE_BLOCKED)
+    if (future->gather && future->stage == SL_STAGE_BLOCKED)
+        sl_client_cancel_map(client, future);
+    else if (future->stage == SL_STAGE_BLOCKED)
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, NULL);
     else if (future->stage == SL_STAGE_SENT)
         (void)scheduler_cancel_send(client->self, scheduler_of(client), &body);
-    sl_future_drop(future);
+}
+
+static void take_cancel(sl_client *client, sl_cancel_item *cancel) {
+    sl_client_cancel(client, cancel->future);
+    sl_future_drop(cancel->future);
     free(cancel);
 }
 
@@ -327,11 +338,15 @@ static void now_ready(sl_client *client) {
 
 static void on_view(sl_client *client, const registry_view *view) {
     for (uint32_t i = 0; i < view->members.count; i++) {
-        uint32_t node = view->members.items[i].node;
-        if (node >= client->ranks || client->known[node])
+        const registry_member *member = &view->members.items[i];
+        uint32_t node = member->node;
+        if (node >= client->ranks || member->offer.count != 1)
             continue;
-        client->known[node] = 1;
-        client->known_count++;
+        client->known_count += !client->known[node];
+        uint32_t before = client->known[node] ? client->known[node] - 1 : 0;
+        uint32_t cores = member->state == SL_MEMBER_DEAD ? 0 : member->offer.items[0].cores;
+        client->known[node] = 1 + cores;
+        atomic_fetch_add(&client->cores, cores - before);
     }
     if (client->known_count == client->ranks)
         now_ready(client);
@@ -393,7 +408,7 @@ static sl_err client_start(sl_actor *self, void *state, const void *arguments) {
     client->event.to = sl_self(self);
     client->unaccepted = calloc(UNACCEPTED_MOST, sizeof(sl_future *));
     client->tasks = calloc(SUBMIT_MOST, sizeof *client->tasks);
-    client->known = calloc(client->ranks, 1);
+    client->known = calloc(client->ranks, sizeof *client->known);
     client->left = calloc(client->ranks, 1);
     if (!client->unaccepted || !client->tasks || !client->known || !client->left)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a client");

@@ -61,7 +61,7 @@ struct sl_future {
     uint8_t stage;
     bool cancelled;
     bool accepted;            /* the scheduler has said so */
-    struct sl_gather *gather; /* of a map: see map.c; NULL for a task */
+    struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
 
     /* the end: written before the state says so */
     int32_t error; /* what a wait returns */
@@ -70,6 +70,14 @@ struct sl_future {
     sl_value value;
     sl_blob *result_apart; /* that value.data may point into */
 };
+
+/* Of a map: what its pieces returned, until somebody asks for the whole. */
+typedef struct sl_gather {
+    sl_future **pieces; /* once it is done; before they are the map's needs */
+    uint32_t count;
+    _Atomic uint32_t ready; /* they have been put together */
+    size_t shape[SL_DIMENSIONS_MAX];
+} sl_gather;
 
 /* Futures that wait for one. */
 typedef struct sl_dependents {
@@ -104,6 +112,7 @@ typedef struct sl_client {
     _Atomic uint32_t any_epoch;
     _Atomic uint32_t ended_some; /* since the last look at any_waiters */
     _Atomic uint32_t ready;      /* the network is known, or is not going to be */
+    _Atomic uint32_t cores; /* of all nodes that are known */
 
     /* the actor's */
     sl_actor *self;
@@ -119,7 +128,7 @@ typedef struct sl_client {
     uint32_t unaccepted_first, unaccepted_count;
     scheduler_task *tasks; /* of one submit */
     bool blocked;          /* the scheduler's mailbox was full */
-    uint8_t *known;        /* by node: the registry has spoken of it */
+    uint32_t *known;       /* by node: 1 + its cores, once the registry has spoken of it */
     uint32_t known_count;
     uint8_t *left; /* by node, when all drive: it has shut down, or is lost */
     uint32_t left_count;
@@ -141,8 +150,23 @@ void sl_client_queue(sl_client *client, sl_future *future);
 
 /* client_submit.c: the head of a payload, of a task and so many bytes of arguments, which go to
  * what is returned; and the bytes of both. */
+sl_err sl_client_check(const sl_task *task, const sl_task_options *options) SL_CHECKED;
+/* One call as a future; with `borrow` large data are not copied if one argument alone is large. */
+sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                      bool borrow, sl_future **future) SL_CHECKED;
+/* Gives the actor its references, and pushes. */
+void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count);
 size_t sl_client_payload_bytes(const sl_task *task, size_t arguments);
 uint8_t *sl_client_payload_head(uint8_t *out, const sl_task *task, size_t arguments);
+
+/* map.c: do what the pieces (the needs) of a map returned go together? */
+sl_err sl_gather_check(const sl_future *map) SL_CHECKED;
+/* Makes the value of a map that is done whole; no effect on others. Any thread. */
+sl_err sl_gather_result(sl_future *map) SL_CHECKED;
+void sl_gather_forget(sl_gather *gather);
+
+/* client.c: takes a task back, on the loop's thread. */
+void sl_client_cancel(sl_client *client, sl_future *future);
 
 /* client_end.c: the loop's thread, or, once the client is closed, who emptied the inbox. */
 /* Ends a future, and those for which that is the end too. `message` (NULL: what the error says) is
@@ -154,6 +178,9 @@ void sl_client_end_for(sl_client *client, sl_future *future, const sl_future *ca
 /* `future` waits for `need`, unless that has ended. SL_ERR_FAILED: it has, without success;
  * SL_ERR_NO_MEMORY. */
 sl_err sl_client_depend(sl_future *future, sl_future *need);
+/* A map waits for its pieces, and, when one fails, takes the others back. */
+void sl_client_take_map(sl_client *client, sl_future *map);
+void sl_client_cancel_map(sl_client *client, sl_future *map);
 /* It needs nothing more: its arguments are completed and it is queued. */
 void sl_client_go_on(sl_client *client, sl_future *future);
 void sl_client_on_done(sl_client *client, const scheduler_done *done);

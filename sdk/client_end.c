@@ -95,8 +95,11 @@ static sl_err fill_in(sl_future *future) {
     sl_err err =
         sl_values_decode(future->payload, future->payload_bytes, future->apart, true, values);
     for (size_t i = 0; err == SL_OK && i < count; i++)
-        if (values[i].type == SL_TYPE_FUTURE)
-            values[i] = future->needs[next++]->value;
+        if (values[i].type == SL_TYPE_FUTURE) {
+            sl_future *need = future->needs[next++];
+            err = sl_gather_result(need);
+            values[i] = need->value;
+        }
     if (err == SL_OK)
         err = encode(future, values, count);
     free(values);
@@ -134,6 +137,79 @@ static void say_cause(sl_future *future, const sl_future *cause) {
     future->error = cause->error;
 }
 
+/* ---- maps ---- */
+
+/* While it does this the map cannot end: its pieces are gone through. */
+static void cancel_pieces(sl_client *client, sl_future *map) {
+    map->pending++;
+    for (uint32_t i = 0; i < map->need_count; i++)
+        sl_client_cancel(client, map->needs[i]);
+    map->pending--;
+}
+
+static void finish_all(sl_client *client, sl_future *future, sl_future_state state);
+
+/* All its pieces have ended. */
+static void end_map(sl_client *client, sl_future *map) {
+    sl_err err = map->error ? SL_OK : sl_gather_check(map);
+    if (err != SL_OK) {
+        map->error = (int32_t)err;
+        map->message = strdup(sl_err_detail());
+    }
+    if (map->error) {
+        finish_all(client, map,
+                   map->error == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
+        return;
+    }
+    map->gather->pieces = map->needs;
+    map->gather->count = map->need_count;
+    map->need_count = 0;
+    finish_all(client, map, SL_FUTURE_DONE);
+}
+
+static void note_failure(sl_client *client, sl_future *map, const sl_future *piece) {
+    char text[1024];
+    uint32_t index = 0;
+    if (map->error)
+        return;
+    while (map->needs[index] != piece)
+        index++;
+    snprintf(text, sizeof text, "piece %u: %.960s", index,
+             piece->message ? piece->message : sl_err_text((sl_err)piece->error));
+    map->error = piece->error;
+    map->message = strdup(text);
+    cancel_pieces(client, map);
+}
+
+static void piece_ended(sl_client *client, sl_future *map, const sl_future *piece) {
+    if (sl_state_of(piece) != SL_FUTURE_DONE)
+        note_failure(client, map, piece);
+    if (!map->pending)
+        end_map(client, map);
+}
+
+void sl_client_cancel_map(sl_client *client, sl_future *map) {
+    if (!map->error)
+        map->error = SL_ERR_CANCELLED;
+    cancel_pieces(client, map);
+    if (!map->pending)
+        end_map(client, map);
+}
+
+void sl_client_take_map(sl_client *client, sl_future *map) {
+    map->stage = SL_STAGE_BLOCKED;
+    map->pending = 1; /* until all have been looked at */
+    for (uint32_t i = 0; i < map->need_count; i++) {
+        sl_err err = sl_client_depend(map, map->needs[i]);
+        if (err == SL_ERR_FAILED)
+            note_failure(client, map, map->needs[i]);
+        else if (err != SL_OK && !map->error)
+            map->error = (int32_t)err;
+    }
+    if (!--map->pending)
+        end_map(client, map);
+}
+
 /* Goes through those that waited for `future`: ready ones go on, lost ones are added to `doomed`.
  */
 static void tell_dependents(sl_client *client, sl_future *future, sl_future **doomed) {
@@ -143,7 +219,9 @@ static void tell_dependents(sl_client *client, sl_future *future, sl_future **do
     for (uint32_t i = 0; list && i < list->count; i++) {
         sl_future *next = list->futures[i];
         next->pending--;
-        if (next->stage == SL_STAGE_BLOCKED && !done) {
+        if (next->gather)
+            piece_ended(client, next, future);
+        else if (next->stage == SL_STAGE_BLOCKED && !done) {
             say_cause(next, future);
             next->stage = SL_STAGE_ENDED;
             next->item.next = (sl_item *)*doomed;

@@ -24,7 +24,7 @@ static sl_err check_options(const sl_task *task, const sl_task_options *options)
     return SL_OK;
 }
 
-static sl_err check_task(const sl_task *task, const sl_task_options *options) {
+sl_err sl_client_check(const sl_task *task, const sl_task_options *options) {
     if (!task || !task->name)
         return sl_fail(SL_ERR_INVALID, "there is no task to submit");
     if (sl_size() && !sl_task_is_registered(task))
@@ -33,6 +33,10 @@ static sl_err check_task(const sl_task *task, const sl_task_options *options) {
 }
 
 /* ---- one request ---- */
+
+static void leave_alone(void *context, void *data) {
+    (void)context, (void)data;
+}
 
 static uint32_t futures_in(const sl_args *args) {
     uint32_t count = 0;
@@ -87,8 +91,24 @@ static size_t options_bytes(const sl_task *task, const sl_task_options *options)
     return align8(sizeof *options + (options->region ? strlen(options->region) + 1 : 0));
 }
 
-static sl_err make(const sl_task *task, const sl_args *args, const sl_task_options *options,
-                   sl_future **out) {
+/* What the data apart of a call lie in. */
+static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy, sl_blob **blob) {
+    const sl_value *large = NULL;
+    uint32_t count = 0;
+    for (size_t i = 0; i < args->count && borrow; i++)
+        if (args->values[i].bytes >= SL_VALUE_APART_BYTES) {
+            large = &args->values[i];
+            count++;
+        }
+    *copy = count != 1 || large->type == SL_TYPE_STRING || large->bytes != bytes;
+    if (*copy)
+        return sl_blob_create(bytes, blob);
+    return sl_blob_wrap((void *)(uintptr_t)large->data, bytes, leave_alone, NULL, blob);
+}
+
+sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                      bool borrow, sl_future **out) {
+    bool copy = false;
     sl_value_size size;
     SL_TRY(sl_values_measure(args->values, args->count, &size));
     uint32_t needs = futures_in(args);
@@ -99,7 +119,7 @@ static sl_err make(const sl_task *task, const sl_args *args, const sl_task_optio
         return sl_fail(SL_ERR_TOO_LARGE, "task %s: arguments of %zu bytes", task->name, payload);
     sl_blob *apart = NULL;
     if (size.apart_bytes)
-        SL_TRY(sl_blob_create(size.apart_bytes, &apart));
+        SL_TRY(blob_of(args, size.apart_bytes, borrow, &copy, &apart));
     sl_future *future = sl_future_create(own + needs_bytes + room);
     if (!future) {
         sl_blob_release(apart);
@@ -116,15 +136,14 @@ static sl_err make(const sl_task *task, const sl_args *args, const sl_task_optio
     future->apart = apart;
     uint8_t *at =
         needs ? future->payload : sl_client_payload_head(future->payload, task, size.bytes);
-    sl_values_encode(args->values, args->count, at, apart ? apart->data : NULL);
+    sl_values_encode(args->values, args->count, at, copy ? apart->data : NULL);
     *out = future;
     return SL_OK;
 }
 
 /* ---- the API ---- */
 
-/* The actor's reference, and the place in the inbox. */
-static void push(sl_client *client, sl_future **futures, size_t count) {
+void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count) {
     for (size_t i = 0; i < count; i++) {
         atomic_fetch_add_explicit(&futures[i]->references, 1, memory_order_relaxed);
         futures[i]->item.kind = SL_ITEM_TASK;
@@ -135,14 +154,14 @@ static void push(sl_client *client, sl_future **futures, size_t count) {
 
 sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options) {
     sl_future *future = NULL;
-    if (check_task(task, options) != SL_OK)
+    if (sl_client_check(task, options) != SL_OK)
         return NULL;
     sl_client *client = sl_client_enter();
     if (!client)
         return NULL;
-    if (make(task, &args, options, &future) == SL_OK) {
+    if (sl_client_make(task, &args, options, false, &future) == SL_OK) {
         sl_client_await_room(client);
-        push(client, &future, 1);
+        sl_client_push_futures(client, &future, 1);
     }
     sl_client_leave(client);
     return future;
@@ -169,11 +188,11 @@ static sl_err submit_all(sl_client *client, const sl_task *task, const sl_args *
     size_t made = 0, pushed = 0;
     sl_err err = SL_OK;
     while (err == SL_OK && made < count) {
-        err = make(task, &args[made], options, &futures[made]);
+        err = sl_client_make(task, &args[made], options, false, &futures[made]);
         made += err == SL_OK;
         if (made > pushed && (made == count || made - pushed == PUSH_MOST)) {
             sl_client_await_room(client);
-            push(client, futures + pushed, made - pushed);
+            sl_client_push_futures(client, futures + pushed, made - pushed);
             pushed = made;
         }
     }
@@ -193,7 +212,7 @@ int sl_submit_batch(const sl_task *task, const sl_args *args, size_t count,
                     const sl_task_options *options, sl_future **futures) {
     if (task && !options)
         options = &task->options;
-    SL_TRY(check_task(task, options));
+    SL_TRY(sl_client_check(task, options));
     SL_TRY(check_all(args, count));
     sl_client *client = sl_client_enter();
     if (!client)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/executor/waiting.h"
 #include "runtime/futex.h"
 #include "runtime/log.h"
 #include "sdk/client.h"
@@ -22,6 +23,8 @@ sl_future *sl_future_create(size_t tail_bytes) {
 static void destroy(sl_future *future) {
     for (uint32_t i = 0; i < future->need_count; i++)
         sl_future_drop(future->needs[i]);
+    if (future->gather)
+        sl_gather_forget(future->gather);
     if (future->payload && future->payload != future->room)
         free(future->payload);
     if (future->wire && future->wire != future->room)
@@ -94,13 +97,12 @@ static bool sleep_until_ended(sl_future *future, uint64_t deadline_ns) {
 }
 
 static sl_err may_wait(void) {
-    const sl_call *call = sl_call_here();
-    if (!sl_node_runs_here())
-        return SL_OK;
-    return sl_fail(SL_ERR_INVALID, "%s",
-                   call ? "a task that is .brief runs where messages are handled, and may not wait"
-                        : "this function runs where messages are handled, and may not wait: use "
-                          "SL_TASK()");
+    if (sl_call_is_brief()) /* wherever it happens to run */
+        return sl_fail(SL_ERR_INVALID, "a task that is .brief may not wait");
+    if (sl_node_runs_here())
+        return sl_fail(SL_ERR_INVALID, "this function runs where messages are handled, and may not "
+                                       "wait: use SL_TASK()");
+    return SL_OK;
 }
 
 static sl_err timed_out(void) {
@@ -120,7 +122,10 @@ static sl_err await(sl_future *future, uint64_t deadline_ns) {
     if (!left_until(deadline_ns))
         return timed_out();
     SL_TRY(may_wait());
-    return sleep_until_ended(future, deadline_ns) ? SL_OK : timed_out();
+    SL_TRY(sl_executor_wait_begin());
+    bool ended = sleep_until_ended(future, deadline_ns);
+    sl_executor_wait_end();
+    return ended ? SL_OK : timed_out();
 }
 
 int sl_wait(sl_future *future, double timeout_s) {
@@ -195,7 +200,11 @@ int sl_wait_any(sl_future *const *futures, size_t count, double timeout_s, size_
     if (!client) /* closing ends them all */
         return await_first(futures, count, deadline_ns, index);
     atomic_fetch_add(&client->any_waiters, 1);
-    sl_err err = await_any(client, futures, count, deadline_ns, index);
+    sl_err err = sl_executor_wait_begin();
+    if (err == SL_OK) {
+        err = await_any(client, futures, count, deadline_ns, index);
+        sl_executor_wait_end();
+    }
     atomic_fetch_sub(&client->any_waiters, 1);
     sl_client_leave(client);
     return err;
@@ -212,7 +221,9 @@ const sl_value *sl_result(sl_future *future) {
         (void)timed_out();
         return NULL;
     }
-    return sl_future_verdict(future) == SL_OK ? &future->value : NULL;
+    if (sl_future_verdict(future) != SL_OK || sl_gather_result(future) != SL_OK)
+        return NULL;
+    return &future->value;
 }
 
 static const char *whose(const sl_future *future, char *text, size_t size) {

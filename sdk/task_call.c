@@ -25,8 +25,8 @@ struct sl_call {
 
 static _Thread_local sl_call *here;
 
-sl_call *sl_call_here(void) {
-    return here;
+bool sl_call_is_brief(void) {
+    return here && here->task->options.brief;
 }
 
 /* ---- definition ---- */

@@ -11,7 +11,7 @@ sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 struct sl_task;
 bool sl_task_is_registered(const struct sl_task *task);
 
-/* The task whose body this thread runs, or NULL. */
-struct sl_call *sl_call_here(void);
+/* True on a thread that runs the body of a task that is brief. */
+bool sl_call_is_brief(void);
 
 #endif

@@ -36,8 +36,9 @@ static void destroy_list(sl_executor *executor, sl_attempts *list) {
 static void cancel_all(sl_executor *executor, sl_run *runs, sl_remains *remains) {
     for (sl_run *run = runs; run; run = run->next) {
         for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
-            __atomic_store_n(&attempt->cancelled, 1, __ATOMIC_RELAXED);
+            __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_CANCELLED, __ATOMIC_RELAXED);
         sl_executor_cancel_run(executor, run);
+        sl_executor_release_run(run);
         run->executor = NULL;
         run->remains = remains;
         if (remains)
@@ -140,8 +141,8 @@ static void cancel_runs(sl_executor *executor, sl_run *runs, const executor_atte
         for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
             if (!is_named(sorted, count, owner, attempt))
                 continue;
-            __atomic_store_n(&attempt->cancelled, 1,
-                             __ATOMIC_RELAXED); /* a row looks at it before each call */
+            /* A row looks at it before each call. */
+            __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_CANCELLED, __ATOMIC_RELAXED);
             sl_executor_cancel_run(executor, run);
         }
     }
@@ -163,6 +164,29 @@ static void on_cancel(sl_executor *executor, const sl_message *message) {
 
 /* ---- messages ---- */
 
+/* A run's events lie in it. */
+static void on_event(sl_executor *executor, sl_event *event) {
+    switch (event->kind) {
+    case SL_EXECUTOR_WAITS:
+        sl_executor_on_waits(executor, (sl_run *)(void *)((char *)event - offsetof(sl_run, waits)));
+        break;
+    case SL_EXECUTOR_GOES_ON:
+        sl_executor_on_goes_on(executor,
+                               (sl_run *)(void *)((char *)event - offsetof(sl_run, goes_on)));
+        break;
+    default:
+        sl_executor_run_ended(executor, (sl_run *)(void *)event);
+    }
+}
+
+/* The cookie of a function's time limit is its arrival, which is never 0. */
+static void on_timer(sl_executor *executor, const node_timer *timer) {
+    if (timer->cookie)
+        sl_executor_function_late(executor, timer->cookie);
+    else
+        executor->free_timer = 0;
+}
+
 static sl_err executor_receive(sl_actor *self, void *state, const sl_message *message) {
     (void)self;
     sl_executor *executor = state;
@@ -174,13 +198,13 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
         on_cancel(executor, message);
         break;
     case node_event_id:
-        sl_executor_run_ended(executor, (sl_run *)node_event_of(message));
+        on_event(executor, node_event_of(message));
         break;
     case executor_go_id:
         executor->going = false;
         break;
     case node_timer_id:
-        executor->free_timer = 0;
+        on_timer(executor, message->body);
         break;
     case node_room_id:
         break;
@@ -190,6 +214,7 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
         return SL_OK;
     }
     sl_executor_go(executor);
+    sl_executor_tell_waits(executor);
     sl_executor_send_ended(executor);
     sl_executor_send_refused(executor);
     sl_executor_report_free(executor);

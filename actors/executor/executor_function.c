@@ -2,6 +2,8 @@
  * short. */
 #include "actors/executor/executor_internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -85,7 +87,8 @@ void sl_executor_call_all(sl_run *run) {
     uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(run->self);
     uint64_t first_ns = sl_now_ns(run->self), start_ns = first_ns;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
-        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED)) {
+        run->current = attempt;
+        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED) == SL_ATTEMPT_CANCELLED) {
             attempt->result.status = SL_TASK_CANCELLED;
             sl_attempt_drop_apart(attempt);
         } else {
@@ -102,6 +105,26 @@ void sl_executor_call_all(sl_run *run) {
                   start_ns - first_ns);
 }
 
+/* A thread cannot be stopped: the function may ask whether it still makes sense. */
+void sl_executor_function_late(sl_executor *executor, uint64_t arrival) {
+    for (sl_run *run = executor->running; run; run = run->next)
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
+            if (attempt->arrival == arrival && attempt->kind == SL_TASK_FUNCTION)
+                __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_TOO_LONG, __ATOMIC_RELAXED);
+}
+
+/* Whatever it returned: it ran longer than it may. */
+static void end_late(sl_attempt *attempt) {
+    char text[64];
+    snprintf(text, sizeof text, "it ran for %.3g s, longer than its %.3g s",
+             (double)attempt->run_ns / 1e9, (double)attempt->timeout_ns / 1e9);
+    attempt->result.status = SL_TASK_TIMED_OUT;
+    free(attempt->message);
+    attempt->message = strdup(text);
+    attempt->result.message = sl_text_of(attempt->message);
+    sl_attempt_drop_apart(attempt);
+}
+
 static void learn(sl_function_pace *pace, double ns) {
     double weight = pace->runs ? 1.0 / 16 : 1;
     pace->runs++;
@@ -110,10 +133,12 @@ static void learn(sl_function_pace *pace, double ns) {
         ns > pace->longest_ns ? ns : pace->longest_ns + (ns - pace->longest_ns) / 256;
 }
 
-void sl_executor_functions_ended(sl_executor *executor, sl_run *run) {
-    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
-        if (attempt->result.status != SL_TASK_CANCELLED)
-            learn(&executor->paces[attempt->function], (double)attempt->run_ns);
-        sl_attempts_push(&executor->ended, attempt);
+void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt) {
+    if (attempt->result.status != SL_TASK_CANCELLED) {
+        learn(&executor->paces[attempt->function], (double)attempt->run_ns);
+        if (attempt->timeout_ns &&
+            (attempt->run_ns > attempt->timeout_ns || attempt->cancelled == SL_ATTEMPT_TOO_LONG))
+            end_late(attempt);
     }
+    sl_attempts_push(&executor->ended, attempt);
 }

@@ -155,6 +155,7 @@ sl_run *sl_run_create(sl_executor *executor, sl_run *before) {
     run->node = sl_actor_node(executor->self);
     run->self = executor->self;
     run->functions = executor->options.functions;
+    run->pool = executor->options.pool;
     run->job.event.to = sl_self(executor->self);
     run->job.event.drop = dropped;
     run->since_ns = sl_now_ns(executor->self);
@@ -190,6 +191,7 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
 }
 
 void sl_run_destroy(sl_executor *executor, sl_run *run) {
+    executor->owed -= run->owes;
     if (run->before) {
         leave_ahead(executor, run);
         run->before->after = run->after;
@@ -213,7 +215,10 @@ void sl_executor_cancel_run(sl_executor *executor, sl_run *run) {
 /* ---- going ---- */
 
 static void call_row(sl_job *job) {
-    sl_executor_call_all((sl_run *)(void *)job);
+    sl_run *run = (sl_run *)(void *)job;
+    sl_executor_run_here(run);
+    sl_executor_call_all(run);
+    sl_executor_run_here(NULL);
 }
 
 /* Moves the first attempt, and others like it that may follow in a row, from the backlog to the
@@ -227,11 +232,16 @@ static void fill_row(sl_executor *executor, sl_run *run, uint32_t most) {
         sl_attempts_push(&run->attempts, attempt);
     } while (run->attempts.count < most && executor->backlog.head &&
              executor->backlog.head->kind == SL_TASK_FUNCTION &&
+             !executor->backlog.head->timeout_ns &&
              memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
 }
 
 static void start_functions(sl_executor *executor, sl_run *run) {
-    fill_row(executor, run, sl_executor_row(executor, executor->backlog.head, &run->on_loop));
+    const sl_attempt *first = executor->backlog.head;
+    uint32_t most = sl_executor_row(executor, first, &run->on_loop);
+    if (first->timeout_ns) /* its time begins now: nothing goes before it in a row */
+        (void)sl_timer_start(executor->self, first->timeout_ns, first->arrival);
+    fill_row(executor, run, first->timeout_ns ? 1 : most);
     executor->running_count += run->attempts.count;
     if (!run->on_loop && executor->options.pool) {
         run->job.run = call_row;
@@ -301,7 +311,7 @@ static bool start_some(sl_executor *executor) {
 void sl_executor_go(sl_executor *executor) {
     executor_go body = {};
     sl_executor_recall_ahead(executor);
-    if (!executor->backlog.head)
+    if (!sl_executor_resume(executor) || !executor->backlog.head)
         return;
     if (start_some(executor))
         sl_executor_give_ahead(executor);
@@ -325,6 +335,7 @@ static void trace_run(sl_executor *executor, const sl_run *run) {
 }
 
 void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
+    sl_attempt *attempt;
     bool command = run->attempts.head->kind == SL_TASK_COMMAND;
     if (!run->before) {
         trace_run(executor, run);
@@ -337,6 +348,7 @@ void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
     if (command)
         sl_executor_command_ended(executor, run);
     else
-        sl_executor_functions_ended(executor, run);
+        while ((attempt = sl_attempts_pop(&run->attempts)))
+            sl_executor_function_ended(executor, attempt);
     sl_run_destroy(executor, run);
 }

@@ -29,7 +29,15 @@ static sl_task *attempt_of(sl_scheduler *scheduler, uint32_t node, uint64_t numb
     return NULL;
 }
 
+static void set_waits(sl_scheduler *scheduler, sl_task *task, bool waits) {
+    if (task->waits == waits)
+        return;
+    task->waits = waits;
+    (waits ? sl_node_lend : sl_node_recover)(&scheduler->nodes.views[task->node], task);
+}
+
 static void unplace(sl_scheduler *scheduler, sl_task *task) {
+    set_waits(scheduler, task, false);
     sl_node_release(&scheduler->nodes.views[task->node], task);
     scheduler->placed--;
 }
@@ -235,6 +243,13 @@ void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message)
     }
     /* Delivered outcomes point into this message. */
     sl_scheduler_flush_outcomes(scheduler);
+}
+
+void sl_scheduler_on_waits(sl_scheduler *scheduler, const sl_message *message) {
+    const scheduler_waits *body = message->body;
+    sl_task *task = attempt_of(scheduler, message->from.node, body->task, body->attempt);
+    if (task)
+        set_waits(scheduler, task, body->waits);
 }
 
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message) {

@@ -41,6 +41,7 @@ typedef struct sl_task {
     uint8_t state;
     uint8_t cancelled;   /* taken back by its submitter */
     uint8_t status;      /* sl_task_status once it has ended */
+    uint8_t waits;       /* placed, but its cores are free for others meanwhile */
     uint8_t forget;      /* its tag may be used again when it has ended */
     uint32_t generation; /* of the slot */
     uint32_t slot;
