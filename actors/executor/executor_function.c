@@ -88,6 +88,7 @@ void sl_executor_call_all(sl_run *run) {
     uint64_t first_ns = sl_now_ns(run->self), start_ns = first_ns;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
         run->current = attempt;
+        __atomic_store_n(&attempt->began_ns, start_ns, __ATOMIC_RELAXED);
         if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED) == SL_ATTEMPT_CANCELLED) {
             attempt->result.status = SL_TASK_CANCELLED;
             sl_attempt_drop_apart(attempt);
@@ -105,12 +106,23 @@ void sl_executor_call_all(sl_run *run) {
                   start_ns - first_ns);
 }
 
-/* A thread cannot be stopped: the function may ask whether it still makes sense. */
+/* A thread cannot be stopped: the function may ask whether it still makes sense. Its time counts from
+ * its call, which may come after it was handed to the pool. */
+static void look_at_time(sl_executor *executor, sl_attempt *attempt) {
+    uint64_t now_ns = sl_now_ns(executor->self);
+    uint64_t began_ns = __atomic_load_n(&attempt->began_ns, __ATOMIC_RELAXED);
+    uint64_t spent_ns = began_ns && now_ns > began_ns ? now_ns - began_ns : 0;
+    if (spent_ns <= attempt->timeout_ns)
+        (void)sl_timer_start(executor->self, attempt->timeout_ns - spent_ns + 1, attempt->arrival);
+    else if (!attempt->cancelled)
+        __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_TOO_LONG, __ATOMIC_RELAXED);
+}
+
 void sl_executor_function_late(sl_executor *executor, uint64_t arrival) {
     for (sl_run *run = executor->running; run; run = run->next)
         for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
             if (attempt->arrival == arrival && attempt->kind == SL_TASK_FUNCTION)
-                __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_TOO_LONG, __ATOMIC_RELAXED);
+                look_at_time(executor, attempt);
 }
 
 /* Whatever it returned: it ran longer than it may. */

@@ -30,7 +30,8 @@ typedef struct sl_attempt {
     uint8_t kind;
     uint8_t cancelled;       /* sl_attempt_fate; looked at by the thread that calls functions */
     uint32_t refusal;        /* sl_err: why it was refused */
-    uint64_t run_ns;         /* of a function: from its call to its return */
+    uint64_t began_ns;       /* of a function: when it was called; the loop may look meanwhile */
+    uint64_t run_ns;         /* and from then to its return */
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
     void *output;            /* malloc'ed, when it is longer than what follows */
@@ -168,7 +169,7 @@ sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt);
 /* How many functions like this one may run in a row; and whether right here, on the loop. */
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run);
 void sl_executor_call_all(sl_run *run);
-/* The time of a function attempt, named by its arrival, is over. */
+/* The time of a function attempt, named by its arrival, may be over. */
 void sl_executor_function_late(sl_executor *executor, uint64_t arrival);
 void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt);
 

@@ -76,51 +76,6 @@ SL_TASK(where, .cpus = 1) {
     return sl_return_i64(call, sl_call_node(call));
 }
 
-SL_TASK_DECLARE(fibonacci);
-SL_TASK(fibonacci) {
-    int64_t n = sl_arg_i64(call, 0);
-    if (n < 2)
-        return sl_return_i64(call, n);
-    sl_future *parts[2] = {sl_submit(&fibonacci, SL_ARGS(sl_i64(n - 1))),
-                           sl_submit(&fibonacci, SL_ARGS(sl_i64(n - 2)))};
-    int error = sl_wait_all(parts, 2, SL_FOREVER);
-    if (error == 0)
-        error = sl_return_i64(call, sl_result_i64(parts[0]) + sl_result_i64(parts[1]));
-    sl_release(parts[0]);
-    sl_release(parts[1]);
-    return error;
-}
-
-/* Waits in each way there is, for what a network of one core can only run meanwhile. */
-SL_TASK(wait_inside) {
-    sl_future *futures[20];
-    size_t index;
-    for (int i = 0; i < 20; i++)
-        futures[i] = sl_submit(&square, SL_ARGS(sl_f64(i)));
-    double sum = 0;
-    for (int left = 20; left; left--) {
-        if (sl_wait_any(futures, 20, 30, &index) != 0 || sl_wait(futures[index], 30) != 0)
-            return sl_call_fail(call, "inside: %s", sl_error_text());
-        sum += sl_result_f64(futures[index]);
-        sl_release(futures[index]);
-        futures[index] = NULL;
-    }
-    return sl_return_f64(call, sum);
-}
-
-SL_TASK(wait_too_briefly, .brief = 1) {
-    sl_future *future = sl_submit(&sleep_ms, SL_ARGS(sl_i64(1)));
-    int error = sl_wait(future, SL_FOREVER);
-    sl_release(future);
-    return error;
-}
-
-SL_TASK(never_ends, .timeout_s = 0.05) {
-    while (!sl_call_cancelled(call))
-        usleep(1000);
-    return 0;
-}
-
 /* ---- helpers ---- */
 
 static void join(uint32_t nodes) {
@@ -469,67 +424,6 @@ TEST(any_thread_submits_and_waits) {
     CHECK_INT(sl_shutdown(), 0);
 }
 
-static sl_options *options_with(const char *nodes, const char *cpus) {
-    sl_options *options = NULL;
-    if (sl_options_create(&options) != 0 || sl_options_set(options, "nodes", nodes) != 0 ||
-        sl_options_set(options, "cpus", cpus) != 0)
-        abort();
-    return options;
-}
-
-/* One core, and it is given back by every task that waits. */
-TEST(tasks_submit_tasks_and_wait_for_them) {
-    static const char *const shapes[][2] = {{"1", "1"}, {"2", "1"}, {"1", "2"}};
-    for (int i = 0; i < 3; i++) {
-        sl_options *own = options_with(shapes[i][0], shapes[i][1]);
-        CHECK_INT(sl_init(NULL, NULL, &(sl_init_options){.options = own}), 0);
-        sl_future *futures[3] = {sl_submit(&fibonacci, SL_ARGS(sl_i64(12))),
-                                 sl_submit(&wait_inside, SL_NO_ARGS),
-                                 sl_submit(&fibonacci, SL_ARGS(sl_i64(10)))};
-        CHECK_INT(sl_wait_all(futures, 3, 60), 0);
-        CHECK_INT(sl_result_i64(futures[0]), 144);
-        CHECK_DOUBLE(sl_result_f64(futures[1]), 2470, 0);
-        CHECK_INT(sl_result_i64(futures[2]), 55);
-        for (int j = 0; j < 3; j++)
-            sl_release(futures[j]);
-        CHECK_INT(sl_shutdown(), 0);
-        sl_options_destroy(own);
-    }
-}
-
-TEST(a_brief_task_may_not_wait) {
-    join(1);
-    int errors = 0;
-    for (int i = 0; i < 200; i++) {
-        sl_future *future = sl_submit(&wait_too_briefly, SL_NO_ARGS);
-        errors += sl_wait(future, SL_FOREVER) != 0;
-        sl_release(future);
-    }
-    CHECK_INT(errors, 200);
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-TEST(a_time_limit_ends_the_wait) {
-    join(1);
-    sl_future *future = sl_submit(&never_ends, SL_NO_ARGS);
-    CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_FAILED);
-    CHECK_CONTAINS(sl_error_text(), "longer than its 0.05 s");
-    sl_release(future);
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-/* Tasks that wait for tasks as the network is left: nobody hangs. */
-TEST(shutdown_while_tasks_wait) {
-    for (int i = 0; i < 20; i++) {
-        join(2);
-        sl_future *future = sl_submit(&fibonacci, SL_ARGS(sl_i64(20)));
-        usleep((useconds_t)(i * 1500));
-        CHECK_INT(sl_shutdown(), 0);
-        CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_CLOSED);
-        sl_release(future);
-    }
-}
-
 TEST(tasks_are_spread) {
     sl_future *futures[300];
     int64_t at[3] = {0};
@@ -544,84 +438,6 @@ TEST(tasks_are_spread) {
         sl_release(futures[i]);
     }
     CHECK(at[0] && at[1] && at[2]);
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-TEST(map_gathers_what_pieces_return) {
-    enum { ROWS = 10007, COLUMNS = 3 };
-    static float numbers[ROWS * COLUMNS];
-    static const size_t chunks[] = {0, 1000, ROWS, 4 * ROWS, 13};
-    size_t count;
-    join(2);
-    for (int i = 0; i < ROWS * COLUMNS; i++)
-        numbers[i] = (float)i;
-    for (int c = 0; c < 5; c++) {
-        sl_future *future =
-            sl_map(&scale, sl_array(SL_F32, numbers, 2, (size_t[]){ROWS, COLUMNS}),
-                   &(sl_map_options){.chunk = chunks[c], .args = SL_ARGS(sl_f64(2))});
-        CHECK_INT(sl_wait(future, SL_FOREVER), 0);
-        const sl_value *value = sl_result(future);
-        REQUIRE(value);
-        CHECK_INT(value->dimensions, 2);
-        CHECK_INT(value->shape[0], ROWS);
-        CHECK_INT(value->shape[1], COLUMNS);
-        const float *result = sl_result_array(future, SL_F32, &count);
-        CHECK_INT(count, ROWS * COLUMNS);
-        int wrong = 0;
-        for (int i = 0; i < ROWS * COLUMNS; i++)
-            wrong += result[i] != (float)i * 2;
-        CHECK_INT(wrong, 0);
-        sl_release(future);
-    }
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-TEST(a_map_is_an_argument) {
-    static float numbers[30000];
-    size_t count;
-    join(2);
-    for (int i = 0; i < 30000; i++)
-        numbers[i] = 1;
-    sl_map_options options = {.chunk = 1000, .args = SL_ARGS(sl_f64(3))};
-    sl_future *map = sl_map(&scale, sl_vector(SL_F32, numbers, 30000), &options);
-    sl_future *after = sl_submit(&scale, SL_ARGS(sl_wait_for(map), sl_f64(5)));
-    sl_release(map);
-    CHECK_INT(sl_wait(after, SL_FOREVER), 0);
-    const float *result = sl_result_array(after, SL_F32, &count);
-    CHECK_INT(count, 30000);
-    CHECK(result && result[0] == 15 && result[29999] == 15);
-    sl_release(after);
-    options.args = SL_ARGS(sl_f64(2));
-    map = sl_map(&scale, sl_vector(SL_F32, numbers, 0), &options);
-    CHECK_INT(sl_wait(map, SL_FOREVER), 0);
-    CHECK_INT(sl_value_count(sl_result(map)), 0);
-    sl_release(map);
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-TEST(a_map_fails_with_its_piece) {
-    static float numbers[10000];
-    join(2);
-    sl_map_options options = {.chunk = 100};
-    sl_future *future = sl_map(&scale, sl_vector(SL_F32, numbers, 10000), &options);
-    CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_FAILED);
-    CHECK_CONTAINS(sl_error_text(), "piece ");
-    CHECK_CONTAINS(sl_error_text(), "argument 1 of task scale is missing");
-    sl_release(future);
-    future = sl_map(&describe, sl_vector(SL_F32, numbers, 10000), &options);
-    CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_FAILED);
-    CHECK_CONTAINS(sl_error_text(), "a string");
-    sl_release(future);
-    CHECK(sl_map(&scale, sl_f64(1), NULL) == NULL);
-    CHECK(sl_map(NULL, sl_vector(SL_F32, numbers, 1), NULL) == NULL);
-    sl_future *slow = sl_submit(&sleep_ms, SL_ARGS(sl_i64(20000)));
-    options.args = SL_ARGS(sl_wait_for(slow));
-    future = sl_map(&describe, sl_vector(SL_F32, numbers, 10000), &options);
-    sl_cancel(future);
-    CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_CANCELLED);
-    sl_release(future);
-    sl_cancel(slow);
-    sl_release(slow);
     CHECK_INT(sl_shutdown(), 0);
 }
 
