@@ -87,6 +87,8 @@ static sl_err open_network(sl_network *network, const void *communicator) {
         err = sl_network_place(network);
     else
         err = sl_fail(err, "%s", cause);
+    if (err == SL_OK)
+        err = sl_network_keys_open(network);
     return sl_network_agree(network, err);
 }
 
@@ -229,6 +231,7 @@ void sl_network_close(sl_network *network, int code) {
         sl_offer_fini(&network->nodes[i].offer);
         free(network->nodes[i].description);
     }
+    sl_network_keys_close(network);
     sl_mpi_close(network->mpi, network->clean, code);
     free(network->nodes);
     sl_hardware_fini(&network->hardware);

@@ -72,6 +72,7 @@ struct sl_network {
     sl_spec *spec;              /* or NULL */
     sl_topology_file *topology; /* or NULL */
     const sl_functions *functions;
+    struct sl_network_keys *keys; /* NULL: no identity */
     uint64_t seed;
     uint32_t tags; /* of collectives made so far */
     sl_network_ending ending;
@@ -108,6 +109,11 @@ void sl_network_finish(sl_network *network);
 /* network_place.c: what this process may use, and each node's place and share. */
 sl_err sl_network_discover(sl_network *network) SL_CHECKED;
 sl_err sl_network_place(sl_network *network) SL_CHECKED;
+
+/* network_keys.c: the identity of this process's nodes, when the option `keys` names one. One
+ * network of a process may have one at a time. */
+sl_err sl_network_keys_open(sl_network *network) SL_CHECKED;
+void sl_network_keys_close(sl_network *network);
 
 /* network_node.c */
 sl_err sl_network_node_start(sl_network_node *node, const sl_network_setup *setup) SL_CHECKED;
