@@ -266,8 +266,9 @@ typedef struct sl_launch_request {
  * once; a second SIGINT ends them. For a process with one thread and no other children. */
 SL_API int sl_launch(const sl_options *options, const sl_launch_request *request, int *code);
 
-/* Tells sl_launch() of the exit code of this program, from its first rank; needed only where no run
- * was begun, because launchers that let ranks die do not report how they ended. */
+/* Tells sl_launch() of the exit code of this program, from its first rank, at its end; needed only
+ * where no run was begun, because launchers that let ranks die do not report how they ended. The
+ * other ranks have 5 s to end too. */
 SL_API void sl_launch_exits(int code);
 
 /* Runs `command` (ends with NULL) as a rank under srun and keeps its end from ending the job;
