@@ -75,7 +75,8 @@ if(STARLANE_COVERAGE)
     message(FATAL_ERROR "STARLANE_COVERAGE needs clang: cmake --preset coverage, or -DCMAKE_C_COMPILER=clang")
   endif()
   target_compile_options(starlane_options INTERFACE
-    $<$<COMPILE_LANGUAGE:C>:-fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation>)
+    $<$<COMPILE_LANGUAGE:C>:-fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
+    -fcoverage-compilation-dir=${PROJECT_SOURCE_DIR}>)
   target_link_options(starlane_options INTERFACE -fprofile-instr-generate)
 endif()
 
