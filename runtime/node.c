@@ -126,7 +126,7 @@ sl_metrics *sl_node_metrics(sl_node *node) {
 /* ---- peers ---- */
 
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer) {
-    return peer < node->transport->count && node->channels.peers[peer].state == SL_PEER_LIVE;
+    return peer < node->transport->count && node->channels.peers[peer]->state <= SL_PEER_LIVE;
 }
 
 void sl_node_watch_peers(sl_node *node, sl_addr actor) {
@@ -140,7 +140,7 @@ void sl_node_watch_peers(sl_node *node, sl_addr actor) {
 
 void sl_node_peer_lost(sl_node *node, uint32_t peer) {
     if (peer >= node->transport->count || peer == node->id ||
-        node->channels.peers[peer].state == SL_PEER_LOST)
+        node->channels.peers[peer]->state == SL_PEER_LOST)
         return;
     sl_channel_lose(node, peer);
     node_peer_lost body = {peer};

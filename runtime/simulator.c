@@ -300,6 +300,8 @@ void sl_simulator_kill(sl_simulator *simulator, uint32_t number) {
 
 void sl_simulator_ghosts(sl_simulator *simulator, bool ghosts) {
     simulator->ghosts = ghosts;
+    if (!ghosts)
+        sl_sim_ways_drop_gone(simulator);
 }
 
 sl_simulator_traffic sl_simulator_traffic_of(const sl_simulator *simulator) {

@@ -124,7 +124,7 @@ void sl_simulator_cut(sl_simulator *simulator, uint32_t from, uint32_t to, bool 
 void sl_simulator_delay(sl_simulator *simulator, uint32_t from, uint32_t to, uint64_t extra_ns);
 
 /* What reaches a node from before its present life, or from an earlier life of another, is lost;
- * with `ghosts` it arrives. */
+ * with `ghosts` it arrives. Without, what is on its way from or to the dead is lost at once. */
 void sl_simulator_ghosts(sl_simulator *simulator, bool ghosts);
 
 /* ---- what can be seen ---- */

@@ -142,6 +142,8 @@ void sl_sim_queue_push(sl_sim_queue *queue, sl_sim_parcel *parcel);
 sl_sim_parcel *sl_sim_queue_pop(sl_sim_queue *queue);
 void sl_sim_send(sl_simulator *simulator, uint32_t to, sl_sim_parcel *parcel);
 void sl_sim_ways_lose(sl_simulator *simulator, uint32_t node);
+/* Of all that is on its way, what comes from a life that has ended, or goes to one. */
+void sl_sim_ways_drop_gone(sl_simulator *simulator);
 void sl_sim_ways_destroy(sl_simulator *simulator);
 
 #endif

@@ -209,6 +209,33 @@ static void drop_all(sl_simulator *simulator, sl_sim_way *way, sl_sim_queue *que
     }
 }
 
+static bool live_both_ends(const sl_simulator *simulator, const sl_sim_parcel *parcel,
+                           uint32_t to) {
+    return simulator->nodes[parcel->from].node && simulator->nodes[to].node &&
+           !is_from_a_life_gone(simulator, parcel, to);
+}
+
+static void drop_gone(sl_simulator *simulator, uint32_t to, sl_sim_way *way, sl_sim_queue *queue) {
+    sl_sim_queue gone = {NULL, NULL, 0}, kept = gone;
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));)
+        sl_sim_queue_push(live_both_ends(simulator, parcel, to) ? &kept : &gone, parcel);
+    *queue = kept;
+    drop_all(simulator, way, &gone);
+}
+
+void sl_sim_ways_drop_gone(sl_simulator *simulator) {
+    uint32_t count = simulator->options.nodes;
+    for (uint32_t from = 0; from < count; from++) {
+        for (uint32_t to = 0; to < count; to++) {
+            sl_sim_way *way = simulator->ways[(size_t)from * count + to];
+            if (!way)
+                continue;
+            drop_gone(simulator, to, way, &way->frames);
+            drop_gone(simulator, to, way, &way->bulk);
+        }
+    }
+}
+
 /* A life of a node has ended: its ways begin anew. With ghosts, what is on them goes on. */
 void sl_sim_ways_lose(sl_simulator *simulator, uint32_t node) {
     uint32_t count = simulator->options.nodes;

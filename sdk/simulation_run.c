@@ -73,7 +73,7 @@ static void name_unfinished(sl_simulation *simulation) {
 /* Until all tasks have ended and the time of faults is over. */
 static sl_err work(sl_simulation *simulation) {
     sl_simulator *simulator = simulation->simulator;
-    SL_TRY(begin_session(simulation));
+    simulation->chatting = true;
     while (!simulation->failed) {
         uint64_t now_ns = sl_simulator_now_ns(simulator);
         bool over = now_ns >= FAULTS_NS && simulation->session_over_ns == UINT64_MAX &&
@@ -154,15 +154,36 @@ static uint64_t agreement_ns(const sl_simulation *simulation) {
     return 2200 * SL_NS_PER_MS + 3 * periods * SL_SIM_PERIOD_NS;
 }
 
-static void end(sl_simulation *simulation) {
+static void settle(sl_simulation *simulation) {
     uint64_t agreed_ns = simulation->faults_over_ns + agreement_ns(simulation);
     uint64_t now_ns = sl_simulator_now_ns(simulation->simulator);
     if (now_ns < agreed_ns && simulation->faults_over_ns)
         run_for(simulation, agreed_ns - now_ns);
     simulation->chatting = false;
     run_for(simulation, STILL_NS);
-    if (simulation->failed)
-        return;
+}
+
+static uint32_t faults_begun(const sl_simulation *simulation) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < simulation->plan.count; i++)
+        count += simulation->plan.faults[i].begun;
+    return count;
+}
+
+/* The last task's end may be the point of one more fault: then it is not over yet. */
+static sl_err work_and_settle(sl_simulation *simulation) {
+    uint32_t before;
+    SL_TRY(begin_session(simulation));
+    do {
+        SL_TRY(work(simulation));
+        before = faults_begun(simulation);
+        if (!simulation->failed)
+            settle(simulation);
+    } while (!simulation->failed && faults_begun(simulation) != before);
+    return SL_OK;
+}
+
+static void end(sl_simulation *simulation) {
     sl_sim_check_views(simulation);
     sl_sim_check_rest(simulation);
     close_all(simulation);
@@ -230,21 +251,19 @@ static void tell(const sl_simulation *simulation, sl_simulation_result *result) 
     memcpy(result->violation, simulation->violation, sizeof result->violation);
     for (uint32_t i = 0; i < simulation->owners; i++)
         result->tasks += simulation->users[i].count;
-    for (uint32_t i = 0; i < simulation->plan.count; i++)
-        result->faults += simulation->plan.faults[i].begun;
+    result->faults = faults_begun(simulation);
 }
 
 sl_err sl_simulation_run(const sl_simulation_options *options, sl_simulation_result *result) {
     sl_simulation simulation = {.options = *options,
                                 .session_over_ns = UINT64_MAX,
                                 .function_host = SL_NO_NODE,
-                                .gentle = true,
-                                .chatting = true};
+                                .gentle = true};
     uint64_t blobs_before_bytes = sl_blob_alive_bytes();
     sl_err err = create(&simulation);
     if (err == SL_OK) {
         sl_sim_faults_begin(&simulation);
-        err = work(&simulation);
+        err = work_and_settle(&simulation);
         if (err == SL_OK && !simulation.failed)
             end(&simulation);
         kill_all(&simulation);

@@ -25,6 +25,7 @@ enum {
     HASTE = 8,          /* part of the period between ticks while nodes are missing at the start */
     PROBE_EVERY = 4,    /* ticks after which suspected nodes may be told something */
     REPLY_MESSAGES = 4, /* at most, to a node that asks for our view */
+    JUDGED_MOST = 256,  /* members judged in a tick */
     ASKERS_MAX = 64     /* waiting for room for a description; more are not answered */
 };
 
@@ -42,6 +43,7 @@ typedef struct registry {
     uint64_t last_tick_ns;
     uint64_t last_gossip_ns;
     uint64_t ticks;
+    uint32_t next_judged;
     bool urgent_timer;
     bool view_timer;
     bool too_large_told;
@@ -110,10 +112,10 @@ static sl_err send_entries(registry *r, uint32_t to, const registry_member *entr
 /* Tells one node. What a full queue or a closing peer keeps back the next period brings. Returns
  * the number of entries. */
 static uint32_t gossip_to(registry *r, uint32_t to, bool wants_reply) {
-    registry_member entries[SL_GOSSIP_ENTRIES_MAX];
+    sl_gossip_page page;
     for (;;) {
-        uint32_t count = sl_gossip_fill(&r->gossip, &r->members, to, entries);
-        if (send_entries(r, to, entries, count, wants_reply) != SL_ERR_TOO_LARGE)
+        uint32_t count = sl_gossip_fill(&r->gossip, &r->members, to, &page);
+        if (send_entries(r, to, page.entries, count, wants_reply) != SL_ERR_TOO_LARGE)
             return count;
         if (sl_gossip_shrink(&r->gossip, count))
             continue;
@@ -145,7 +147,8 @@ static void gossip_soon(registry *r) {
 /* Own entry alone, to all of a small network, or to a few of a large one, which are asked for what
  * they know when `join`. */
 static void announce(registry *r, bool join) {
-    registry_member entry = sl_member_wire(&r->members, r->members.self);
+    registry_offer offer;
+    registry_member entry = sl_member_wire(&r->members, r->members.self, &offer);
     bool direct = r->members.count <= SL_REGISTRY_DIRECT_NODES;
     uint32_t peers =
         direct ? r->gossip.order_count : sl_members_bits(r->members.count) + SL_REGISTRY_FANOUT;
@@ -167,9 +170,9 @@ static void bury(registry *r, uint32_t node, const char *why) {
         return;
     sl_metric_add(metrics(r), SL_METRIC_nodes_lost, 1);
     if (left)
-        sl_info("registry", "node %u (%s) has left", node, member->host);
+        sl_info("registry", "node %u (%s) has left", node, member->profile->host.data);
     else
-        sl_warn("registry", "node %u (%s) is dead: %s", node, member->host, why);
+        sl_warn("registry", "node %u (%s) is dead: %s", node, member->profile->host.data, why);
     if (!SL_PLANT(loss_untold))
         sl_node_peer_lost(sl_actor_node(r->self), node);
 }
@@ -178,14 +181,14 @@ static void suspect(registry *r, uint32_t node) {
     if (!sl_members_set_state(&r->members, node, SL_MEMBER_SUSPECTED))
         return;
     sl_metric_add(metrics(r), SL_METRIC_nodes_suspected, 1);
-    sl_info("registry", "node %u (%s) is silent", node, r->members.all[node].host);
+    sl_info("registry", "node %u (%s) is silent", node, r->members.all[node].profile->host.data);
 }
 
 /* Others hear of it and we do not hear from it: it has given us up, or what it sends does not come.
  * Either way the two of us have no link, and both must know. A node tells each other one itself
  * once in direct_periods(); three times that leave no doubt. */
 static bool has_no_link(const registry *r, const sl_member *member, uint64_t dead_ns) {
-    uint64_t silent_ns = r->awake_ns - member->spoke_ns;
+    uint64_t silent_ns = sl_silent_ns(member->spoke_ms, r->awake_ns);
     uint64_t direct_ns = 3 * direct_periods(r->members.count) * r->options.gossip_period_ns;
     return member->known && silent_ns >= dead_ns && silent_ns >= direct_ns &&
            !SL_PLANT(link_one_sided);
@@ -193,7 +196,7 @@ static bool has_no_link(const registry *r, const sl_member *member, uint64_t dea
 
 static void judge(registry *r, uint32_t node, uint64_t suspect_ns, uint64_t dead_ns) {
     const sl_member *member = &r->members.all[node];
-    uint64_t silent_ns = r->awake_ns - member->heard_ns;
+    uint64_t silent_ns = sl_silent_ns(member->heard_ms, r->awake_ns);
     if (member->state == SL_MEMBER_DEAD)
         return;
     if (silent_ns < suspect_ns) {
@@ -209,14 +212,19 @@ static void judge(registry *r, uint32_t node, uint64_t suspect_ns, uint64_t dead
         suspect(r, node);
 }
 
-static void judge_all(registry *r) {
+/* Of a large network a part each tick: the times at which its nodes are suspected are longer than
+ * such a round. */
+static void judge_some(registry *r) {
     uint64_t suspect_ns =
         sl_registry_suspect_ns(r->options.suspect_ns, r->options.gossip_period_ns, r->members.count,
                                sl_gossip_capacity(&r->gossip, &r->members));
     uint64_t dead_ns = r->options.dead_ns;
     if (dead_ns < 2 * suspect_ns)
         dead_ns = 2 * suspect_ns;
-    for (uint32_t node = 0; node < r->members.count; node++) {
+    uint32_t count = r->members.count < JUDGED_MOST ? r->members.count : JUDGED_MOST;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t node = r->next_judged;
+        r->next_judged = node + 1 < r->members.count ? node + 1 : 0;
         if (node != r->members.self)
             judge(r, node, suspect_ns, dead_ns);
     }
@@ -238,8 +246,8 @@ static void on_tick(registry *r) {
     r->awake_ns += passed_ns < most_ns ? passed_ns : most_ns;
     r->last_tick_ns = now_ns;
     own(r)->version++;
-    own(r)->heard_ns = r->awake_ns;
-    judge_all(r);
+    own(r)->heard_ms = sl_member_ms(r->awake_ns);
+    judge_some(r);
     gossip_round(r, ++r->ticks % PROBE_EVERY == 0);
     tell_watchers(r);
     sl_timer_start(r->self, tick_delay_ns(r), TIMER_TICK);
@@ -294,7 +302,7 @@ static void on_gossip(registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
     sl_merge most = SL_MERGE_STALE;
     if (message->from.node < r->members.count)
-        r->members.all[message->from.node].spoke_ns = r->awake_ns;
+        r->members.all[message->from.node].spoke_ms = sl_member_ms(r->awake_ns);
     for (uint32_t i = 0; i < gossip->members.count; i++) {
         sl_merge merge = merge_one(r, message, &gossip->members.items[i]);
         if (merge == SL_MERGE_REFUTED)
@@ -330,13 +338,15 @@ static void on_free(registry *r, const sl_message *message) {
         return;
     }
     sl_member *me = own(r);
-    registry_offer before = me->offer, now = *report->offer.items;
+    registry_offer before = sl_member_offer(me), now = *report->offer.items;
     bool joined = me->state == SL_MEMBER_JOINING;
     if (!joined && memcmp(&before, &now, sizeof now) == 0)
         return;
-    me->offer = now;
+    if (sl_members_offer(&r->members, &now) != SL_OK) {
+        sl_warn("registry", "%s", sl_err_detail());
+        return;
+    }
     me->version++;
-    sl_members_touch(&r->members, r->members.self, false);
     if (joined) {
         sl_members_set_state(&r->members, r->members.self, SL_MEMBER_ALIVE);
         announce(r, false);
@@ -399,27 +409,29 @@ static void apply_defaults(sl_registry_options *options) {
 
 static sl_err describe_myself(registry *r) {
     const sl_registry_options *options = &r->options;
-    sl_member *me = own(r);
-    me->incarnation = options->incarnation;
-    me->location = options->location;
-    sl_hardware_text(me->host, sizeof me->host, options->hostname ? options->hostname : "");
-    me->offer = (registry_offer){.cores = options->cores,
-                                 .cores_free = options->cores,
-                                 .gpus = options->gpus,
-                                 .gpus_free = options->gpus,
-                                 .memory_bytes = options->memory_bytes,
-                                 .memory_free_bytes = options->memory_bytes,
-                                 .ucu_milli = options->ucu_milli,
-                                 .ucu_free_milli = options->ucu_milli};
-    me->state = options->await_executor ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE;
-    sl_members_touch(&r->members, r->members.self, true);
-    registry_member entry = sl_member_wire(&r->members, r->members.self);
-    if (!sl_member_plausible(&r->members, &entry))
-        return sl_fail(SL_ERR_INVALID,
-                       "region \"%s\", zone \"%s\", latitude %g, longitude %g: the names must be "
-                       "without control characters, the coordinates on the globe",
-                       me->location.region, me->location.zone, me->location.latitude,
-                       me->location.longitude);
+    const sl_location *location = &options->location;
+    char host[SL_MEMBER_HOST_MAX];
+    sl_hardware_text(host, sizeof host, options->hostname ? options->hostname : "");
+    registry_offer offer = {.cores = options->cores,
+                            .cores_free = options->cores,
+                            .gpus = options->gpus,
+                            .gpus_free = options->gpus,
+                            .memory_bytes = options->memory_bytes,
+                            .memory_free_bytes = options->memory_bytes,
+                            .ucu_milli = options->ucu_milli,
+                            .ucu_free_milli = options->ucu_milli};
+    registry_member entry = {.node = r->members.self,
+                             .incarnation = options->incarnation,
+                             .version = own(r)->version,
+                             .state = options->await_executor ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE,
+                             .host = sl_text_of(host),
+                             .region = sl_text_of(location->region),
+                             .zone = sl_text_of(location->zone),
+                             .has_coordinates = location->has_coordinates,
+                             .latitude = location->latitude,
+                             .longitude = location->longitude,
+                             .offer = {&offer, 1}};
+    SL_TRY(sl_members_describe(&r->members, &entry));
     registry_description description = {.json = sl_text_of(options->description)};
     return sl_record_check(&registry_description_type.record, &description);
 }

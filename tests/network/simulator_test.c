@@ -65,9 +65,10 @@ TEST(fixed_seeds) {
 /* Each of them found a defect once. What they bring changes with the simulator, so the defects have
  * tests of their own where that is possible. */
 TEST(seeds_that_found_something) {
-    static const uint64_t seeds[] = {346, 469, 553, 1277, 1549};
+    static const uint64_t seeds[] = {346, 469, 553, 1277, 1549, 103420};
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
         check_seed(5, seeds[i]);
+    check_seed(3, 342356117079); /* an owner's death at the end of the last task */
 }
 
 TEST(random_seeds) {
