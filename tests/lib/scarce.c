@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static _Thread_local struct {
@@ -122,7 +123,23 @@ int __wrap_fcntl(int fd, int command, void *argument) {
     return fails(SCARCE_SYSTEM, EIO) ? -1 : __real_fcntl(fd, command, argument);
 }
 
+static long filesystem;
+
+int __real_statfs(const char *path, struct statfs *info);
+int __wrap_statfs(const char *path, struct statfs *info);
+int __wrap_statfs(const char *path, struct statfs *info) {
+    if (fails(SCARCE_SYSTEM, EIO) || __real_statfs(path, info) != 0)
+        return -1;
+    if (filesystem)
+        info->f_type = filesystem;
+    return 0;
+}
+
 /* ---- for tests ---- */
+
+void scarce_filesystem(long type) {
+    filesystem = type;
+}
 
 void scarce_begin(unsigned kinds, unsigned n, bool for_ever) {
     scarce.calls = 0;

@@ -19,6 +19,9 @@ void scarce_begin(unsigned kinds, unsigned n, bool for_ever);
 /* Nothing fails any more. True when it came to that. */
 bool scarce_end(void);
 
+/* What statfs(2) says every file system is from now on; 0: what it is. */
+void scarce_filesystem(long type);
+
 /* What the test itself needs, in between. */
 void scarce_pause(void);
 void scarce_resume(void);
