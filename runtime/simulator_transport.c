@@ -18,7 +18,7 @@ static sl_sim_transport *self_of(sl_transport *transport) {
 static void *sim_acquire(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
     sl_sim_way *way = sl_sim_way_of(self->simulator, transport->self, peer);
-    if (self->abandoned[peer])
+    if (!way || self->abandoned[peer])
         return NULL;
     if (way->unread >= UNREAD_MOST) {
         way->refused = true;

@@ -20,6 +20,11 @@ bool sl_slot_list_push(sl_slot_list *list, uint32_t slot) {
     return true;
 }
 
+void sl_scheduler_fail(sl_scheduler *scheduler, const char *what, uint32_t tag) {
+    sl_error("scheduler", "no memory for %s of task %u", what, tag);
+    scheduler->out_of_memory = true;
+}
+
 /* ---- life ---- */
 
 static sl_err scheduler_start(sl_actor *self, void *state, const void *arguments) {
@@ -188,6 +193,8 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         return SL_OK;
     }
     sl_scheduler_after(scheduler);
+    if (scheduler->out_of_memory)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to keep what the scheduler has promised");
     return err;
 }
 

@@ -26,7 +26,7 @@ void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t fi
                                 uint32_t count, sl_err err) {
     sl_notice *notice = calloc(1, sizeof *notice);
     if (!notice) {
-        sl_error("scheduler", "no memory to tell a submitter that its tasks are accepted");
+        sl_scheduler_fail(scheduler, "the acceptance", (uint32_t)first_tag);
         return;
     }
     *notice = (sl_notice){.to = to, .first_tag = first_tag, .count = count, .err = (uint32_t)err};
@@ -86,9 +86,9 @@ static bool outcomes_grow(sl_scheduler *scheduler) {
 
 static void later(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
     if ((!task->end || result != &task->end->result) && sl_task_keep_end(task, result) != SL_OK)
-        sl_error("scheduler", "the result of task %u is lost: %s", task->tag, sl_err_detail());
+        sl_scheduler_fail(scheduler, "the result", task->tag);
     else if (!sl_slot_list_push(&scheduler->undelivered, task->slot))
-        sl_error("scheduler", "the result of task %u is lost: out of memory", task->tag);
+        sl_scheduler_fail(scheduler, "the result", task->tag);
 }
 
 /* `result` must live until sl_scheduler_flush_outcomes(); a task's kept end does. */
