@@ -117,10 +117,12 @@ static void tell_drained(sl_scheduler *scheduler) {
     scheduler->drained_told = true;
     for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
         scheduler_drained drained = {scheduler->tasks.submitters[i].live};
-        if (scheduler_drained_send(scheduler->self, scheduler->tasks.submitters[i].addr,
-                                   &drained) == SL_ERR_AGAIN) {
+        sl_addr to = scheduler->tasks.submitters[i].addr;
+        sl_err err = scheduler_drained_send(scheduler->self, to, &drained);
+        scheduler->out_of_memory |= err == SL_ERR_NO_MEMORY;
+        if (err == SL_ERR_AGAIN) {
             scheduler->drained_told = false;
-            sl_await_room(scheduler->self, scheduler->tasks.submitters[i].addr);
+            sl_await_room(scheduler->self, to);
         }
     }
 }

@@ -17,6 +17,8 @@ static sl_err send_notice(sl_scheduler *scheduler, const sl_notice *notice) {
     sl_err err = scheduler_accepted_send(scheduler->self, notice->to, &accepted);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, notice->to);
+    else if (err == SL_ERR_NO_MEMORY)
+        sl_scheduler_fail(scheduler, "the acceptance", (uint32_t)notice->first_tag);
     else if (err != SL_OK)
         sl_debug("scheduler", "tasks of a submitter that is gone: %s", sl_err_detail());
     return err;
@@ -130,6 +132,8 @@ static void send_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
     sl_err err = scheduler_done_send(scheduler->self, to, &done);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, to);
+    else if (err == SL_ERR_NO_MEMORY)
+        sl_scheduler_fail(scheduler, "the result", task->tag);
     else if (err != SL_OK)
         sl_debug("scheduler", "results for a submitter that is gone: %s", sl_err_detail());
     if (SL_PLANT(result_twice) && err == SL_OK && end - first > 2)
