@@ -206,11 +206,21 @@ TEST(a_spawner_that_is_named_is_there_or_told_of) {
 
 /* Run by hand it says what it is. */
 TEST(the_spawner_alone_does_nothing) {
-    char path[4096], command[4200];
+    char path[4096], said[256], bytes[200] = "";
+    sl_process_home home;
+    sl_process process;
+    sl_process_result result;
     CHECK_INT(sl_minder_find_spawner(path, sizeof path), SL_OK);
-    snprintf(command, sizeof command, "%s 2>%s/said </dev/null", path, sl_test_dir());
-    CHECK_INT(WEXITSTATUS(system(command)), 2);
-    snprintf(command, sizeof command, "grep -q 'started by Starlane itself' %s/said",
-             sl_test_dir());
-    CHECK_INT(system(command), 0);
+    snprintf(said, sizeof said, "%s/said", sl_test_dir());
+    sl_process_spec alone = {.argv = (const char *const[]){path, NULL}, .stderr_path = said};
+    REQUIRE(sl_process_home_open(&home, environ) == SL_OK);
+    REQUIRE(sl_process_start(&home, &alone, -1, &process, &result) == SL_OK);
+    sl_process_reap(&process, &result);
+    sl_process_home_close(&home);
+    CHECK_INT(result.exit_code, 2);
+    FILE *file = fopen(said, "r");
+    REQUIRE(file);
+    CHECK(fread(bytes, 1, sizeof bytes - 1, file) > 0);
+    fclose(file);
+    CHECK_CONTAINS(bytes, "started by Starlane itself");
 }
