@@ -11,7 +11,8 @@
 
 /* What want of memory may come to, in the words of the simulation's checks. */
 static const char *const consequences[] = {
-    "gave node",              /* a peer that it could not follow */
+    "gave node", /* a peer that it could not follow */
+    "has lost node",
     "keeps its link to node", /* likewise, seen from the other end */
     "sees node",
     "runs twice at once", /* … and its task was placed anew meanwhile */
