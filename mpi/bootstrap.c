@@ -207,7 +207,7 @@ static sl_err hello_make(const sl_mpi *mpi, const sl_mpi_options *options, hello
     mine->frame_bytes = or_default(options->frame_bytes, sl_mpi_eager_frame_bytes(mpi->started));
     mine->local_rank = (uint32_t)local_rank;
     mine->local_size = (uint32_t)local_size;
-    mine->incarnation = (uint32_t)sl_rng_u64(&rng);
+    mine->incarnation = (uint32_t)sl_rng_u64(&rng) >> 1; /* it grows: see sl_node_options */
     mine->data_bytes = (uint32_t)options->data_bytes;
     mine->no_sharing = options->no_sharing;
     return SL_OK;

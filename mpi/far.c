@@ -36,8 +36,8 @@ static void *buffer_create(sl_mpi_far *far) {
     return frame;
 }
 
-void *sl_mpi_far_acquire(sl_mpi_far *far, uint32_t peer) {
-    if (far->outstanding[peer] >= far->window)
+void *sl_mpi_far_acquire(sl_mpi_far *far, uint32_t peer, bool abandoned) {
+    if (far->outstanding[peer] >= (abandoned ? 1 : far->window))
         return NULL;
     sl_mpi_buffer *frame = far->pool;
     if (!frame)
@@ -92,8 +92,8 @@ static void receive_failed(sl_mpi_far *far, int code) {
             (unsigned long long)far->receive_errors);
 }
 
-static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                          MPI_Status *status, int code) {
+static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, MPI_Status *status,
+                          int code) {
     int bytes = 0;
     if (code != MPI_SUCCESS) {
         receive_failed(far, code);
@@ -101,13 +101,12 @@ static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, const 
     }
     uint32_t peer = (uint32_t)status->MPI_SOURCE;
     MPI_Get_count(status, MPI_BYTE, &bytes);
-    if (peer < far->count && !abandoned[peer] && bytes > 0)
+    if (peer < far->count && bytes > 0)
         sink->frame(sink->context, peer, far->ring_memory + far->ring_at * far->stride,
                     (size_t)bytes);
 }
 
-static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                          size_t budget) {
+static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, size_t budget) {
     size_t frames = 0;
     for (; frames < budget; frames++) {
         int arrived = 0;
@@ -115,7 +114,7 @@ static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const 
         int code = MPI_Test(&far->ring[far->ring_at], &arrived, &status);
         if (!arrived)
             return frames;
-        frame_deliver(far, sink, abandoned, &status, code);
+        frame_deliver(far, sink, &status, code);
         code = MPI_Start(&far->ring[far->ring_at]);
         if (code != MPI_SUCCESS)
             receive_failed(far, code);
@@ -124,9 +123,8 @@ static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const 
     return frames;
 }
 
-size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                       size_t budget) {
-    size_t events = far->ring ? poll_frames(far, sink, abandoned, budget) : 0;
+size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, size_t budget) {
+    size_t events = far->ring ? poll_frames(far, sink, budget) : 0;
     return far->sends.count ? events + poll_sends(far) : events;
 }
 

@@ -36,7 +36,7 @@ static size_t whole(size_t bytes, size_t unit) {
 }
 
 static size_t rings_at(uint32_t local_size) {
-    return whole(sizeof(sl_mpi_segment) + local_size * sizeof(uint32_t), 2 * SL_MPI_LINE_BYTES);
+    return whole(sizeof(sl_mpi_segment) + local_size * sizeof(uint64_t), 2 * SL_MPI_LINE_BYTES);
 }
 
 sl_mpi_ring *sl_mpi_segment_ring(sl_mpi_segment *segment, uint32_t from) {

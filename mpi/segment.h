@@ -24,9 +24,9 @@ typedef struct sl_mpi_segment {
     uint32_t local_size;
     uint64_t ring_bytes, bytes;
     _Alignas(SL_MPI_LINE_BYTES) sl_doorbell bell;
-    /* Per rank of the host, before the rings: not 0 when that rank has been given up, and what it
-     * reads of our blobs from now on is not to be believed. */
-    _Alignas(SL_MPI_LINE_BYTES) _Atomic uint32_t revoked[];
+    /* Per rank of the host, before the rings: what that rank reads of our blobs with lower ids is
+     * not to be believed. UINT64_MAX when it has been given up. */
+    _Alignas(SL_MPI_LINE_BYTES) _Atomic uint64_t valid_from[];
 } sl_mpi_segment;
 
 /* Where a rank of the host is, as a process and as memory. */

@@ -52,7 +52,7 @@ static sl_err join_threads(sl_network *network) {
                      : sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", count);
     for (uint32_t i = 0; err == SL_OK && i < count; i++) {
         network->nodes[i].rank = i;
-        network->nodes[i].incarnation = (uint32_t)network->seed + i;
+        network->nodes[i].incarnation = ((uint32_t)network->seed >> 1) + i;
         network->nodes[i].transport = transports[i];
     }
     network->count = network->local_count = count;

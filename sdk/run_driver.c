@@ -1,9 +1,7 @@
-/* The actor that drives a run, on the first node; and the one on every other node, which only
- * passes on that it was sent a signal.
- *
- * The end: the scheduler is stopped, so that nothing is written any more; a thread closes ledger
- * and logs (that waits for the disk); then every node is told to stop. Who hears of the end of the
- * run by its exit code can rely on its files. */
+/* The actor that drives a run, on the first node. The end: the scheduler is stopped, so that
+ * nothing is written any more; a thread closes ledger and logs (that waits for the disk); then
+ * every node is told to stop. Who hears of the end of the run by its exit code can rely on its
+ * files. */
 #include "sdk/run.h"
 
 #include <signal.h>
@@ -195,6 +193,8 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
     case node_peer_lost_id:
         run->network->clean = false;
         break;
+    case node_peer_back_id:
+        break;
     default:
         sl_warn("run", "unwelcome message %s from node %u", message->type->record.name,
                 message->from.node);
@@ -207,32 +207,3 @@ const sl_actor_class sl_run_driver_class = {.name = "driver",
                                             .state_bytes = sizeof(sl_run_argument),
                                             .start = driver_start,
                                             .receive = driver_receive};
-
-/* ---- the other nodes ---- */
-
-static sl_err follower_start(sl_actor *self, void *state, const void *arguments) {
-    *(sl_run_argument *)state = *(const sl_run_argument *)arguments;
-    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
-    return SL_OK;
-}
-
-static sl_err follower_receive(sl_actor *self, void *state, const sl_message *message) {
-    sl_network *network = ((sl_run_argument *)state)->network;
-    if (message->type->id == node_event_id) {
-        run_signal body = {(uint32_t)sl_run_signal()};
-        (void)run_signal_send(self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
-    } else if (message->type->id == node_peer_lost_id) {
-        network->clean = false;
-        if (((const node_peer_lost *)message->body)->node == 0) {
-            sl_error("run", "the node that drives the run is lost; this node ends");
-            sl_launch_tell_alone();
-            sl_node_stop(sl_actor_node(self), SL_RUN_FAILED);
-        }
-    }
-    return SL_OK;
-}
-
-const sl_actor_class sl_run_follower_class = {.name = "follower",
-                                              .state_bytes = sizeof(sl_run_argument),
-                                              .start = follower_start,
-                                              .receive = follower_receive};

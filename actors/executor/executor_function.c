@@ -102,6 +102,9 @@ void sl_executor_functions_ended(sl_executor *executor, sl_run *run) {
     for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
         if (attempt->result.status != SL_TASK_CANCELLED)
             learn(&executor->paces[attempt->function], (double)attempt->run_ns);
-        sl_attempts_push(&executor->ended, attempt);
+        if (attempt->owner.node == SL_NO_NODE) /* its owner was lost */
+            sl_attempt_destroy(executor, attempt);
+        else
+            sl_attempts_push(&executor->ended, attempt);
     }
 }

@@ -87,6 +87,10 @@ void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt) {
 
 void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
                     const char *message) {
+    if (attempt->owner.node == SL_NO_NODE) { /* its owner was lost: nobody is told */
+        sl_attempt_destroy(executor, attempt);
+        return;
+    }
     attempt->result.status = (uint8_t)status;
     if (!attempt->result.start_s)
         attempt->result.start_s = attempt->result.end_s = sl_wall_s(executor->self);

@@ -179,6 +179,8 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
     case node_peer_lost_id:
         sl_scheduler_on_node_gone(scheduler, ((const node_peer_lost *)message->body)->node);
         break;
+    case node_peer_back_id: /* usable again once the registry has heard it */
+        break;
     case node_timer_id:
         on_timer(scheduler, message->body);
         break;

@@ -232,17 +232,22 @@ def kill_two(net):
 
 
 def freeze(net):
-    """Long enough to be taken for dead, or not; then it goes on, and nobody believes it. There is work
-    for longer than it takes until it knows that it was cut off."""
-    net.run(3)
+    """Long enough to be taken for dead, or not; then it goes on, comes back as a new member, and takes up
+    work again. There is enough of that left."""
+    net.run(4)
     net.await_moment(20)
     rank = net.rng.randrange(1, RANKS)
     pid = net.ranks().get(rank)
     net.injure([rank], signal.SIGSTOP)
     time.sleep(net.rng.choice([0.2, 1.6, 2.5]))
-    if net.process.poll() is None and alive(pid):
-        os.kill(pid, signal.SIGCONT)
+    require(net.process.poll() is None and alive(pid), "the run ended before its frozen rank went on")
+    thawed_at = time.time()
+    os.kill(pid, signal.SIGCONT)
     net.wait(0)
+    rows = ledger(net, "select min(start_s) from attempt where rank = ? and state = 'done' and start_s > ?",
+                  rank, thawed_at)
+    require(rows[0][0] is not None, f"rank {rank} went on and ran nothing any more")
+    figures["frozen rank goes on to its next task"].append(rows[0][0] - thawed_at)
 
 
 def kill_owner(net):

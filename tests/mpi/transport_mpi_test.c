@@ -149,6 +149,28 @@ TEST(abandons) {
     sl_mpi_close(mpi, true, 1);
 }
 
+static void readmit_with(sl_mpi_options options) {
+    sl_mpi *mpi;
+    REQUIRE(sl_mpi_open(&options, &mpi) == SL_OK);
+    sl_transport *t = sl_mpi_transport(mpi);
+    transport_conformance_readmit(t);
+    t->ops->close(t);
+    MPI_Barrier(MPI_COMM_WORLD);
+    sl_mpi_close(mpi, true, 1);
+}
+
+TEST(readmits) {
+    readmit_with((sl_mpi_options){0});
+}
+
+TEST(readmits_on_several_hosts) {
+    readmit_with((sl_mpi_options){.sharing_ranks = 2});
+}
+
+TEST(readmits_without_sharing) {
+    readmit_with((sl_mpi_options){.no_sharing = true, .window = 1});
+}
+
 TEST(tells_of_bulk_data_of_another_length) {
     sl_mpi *mpi;
     sl_log_configure(&(sl_log_options){.stream = stderr, .level = SL_LOG_ERROR});
