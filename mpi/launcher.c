@@ -159,6 +159,19 @@ static bool bound_by_user(const sl_launch_plan *plan, const sl_env *env) {
     return false;
 }
 
+/* Each launcher in its way of giving ranks a variable. */
+static void add_spares(sl_words *words, const sl_launch_plan *plan) {
+    static const char *const before[] = {[SL_LAUNCHER_OPEN_MPI_4] = "-x STARLANE_SPARES=",
+                                         [SL_LAUNCHER_OPEN_MPI_5] = "-x STARLANE_SPARES=",
+                                         [SL_LAUNCHER_HYDRA] = "-genv STARLANE_SPARES ",
+                                         [SL_LAUNCHER_SRUN] = "--export=ALL,STARLANE_SPARES="};
+    char text[64];
+    if (!plan->spares)
+        return;
+    snprintf(text, sizeof text, "%s%u", before[plan->launcher], plan->spares);
+    sl_words_split(words, text);
+}
+
 static void add_open_mpi(sl_words *words, const sl_launch_plan *plan, const sl_env *env) {
     bool five = plan->launcher == SL_LAUNCHER_OPEN_MPI_5;
     sl_words_split(words, five ? "mpirun --with-ft ulfm" : "mpirun --enable-recovery");
@@ -196,6 +209,7 @@ sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words
             sl_words_add(words, "--cpu-bind=none");
         break;
     }
+    add_spares(words, plan);
     add_count(words, plan);
     sl_words_split(words, plan->more);
     if (plan->launcher == SL_LAUNCHER_SRUN && plan->guard) {

@@ -38,7 +38,8 @@ void sl_words_fini(sl_words *words);
 /* What is to be started, and where. Borrowed. */
 typedef struct sl_launch_plan {
     sl_launcher launcher;
-    uint32_t ranks;   /* 0: as many as the launcher makes of itself */
+    uint32_t ranks;   /* spares included; 0: as many as the launcher makes of itself */
+    uint32_t spares;  /* of them */
     uint32_t cores;   /* of this machine */
     bool root;        /* for root */
     bool restart;     /* STARLANE_LAUNCH_RESTART is set too */

@@ -63,6 +63,7 @@ static const char *text_or_null(const sl_config *config, sl_opt id) {
 static sl_err make_plan(launch *of) {
     const sl_config *config = of->config;
     const sl_launch_request *request = of->request;
+    int64_t spares = sl_config_int(config, SL_OPT_SPARES);
     if (request->command_words <= 0)
         return sl_fail(SL_ERR_INVALID, "no program: give it behind --");
     if (sl_mpi_launched())
@@ -71,8 +72,9 @@ static sl_err make_plan(launch *of) {
     SL_TRY(check_program(request->command[0]));
     of->plan = (sl_launch_plan){
         .ranks = sl_config_is_set(config, SL_OPT_RANKS)
-                     ? (uint32_t)sl_config_int(config, SL_OPT_RANKS)
+                     ? (uint32_t)(sl_config_int(config, SL_OPT_RANKS) + spares)
                      : 0,
+        .spares = (uint32_t)spares,
         .cores = sl_launcher_cores(),
         .root = geteuid() == 0,
         .more = text_or_null(config, SL_OPT_LAUNCHER_ARGS),

@@ -84,9 +84,11 @@ static sl_err open_network(sl_network *network, const void *communicator) {
     for (uint32_t i = 0; i < network->local_count; i++)
         network->nodes[i].network = network;
     if (err == SL_OK)
-        err = sl_network_place(network);
+        err = sl_network_spares(network);
     else
         err = sl_fail(err, "%s", cause);
+    if (err == SL_OK)
+        err = sl_network_place(network);
     return sl_network_agree(network, err);
 }
 
@@ -231,6 +233,7 @@ void sl_network_close(sl_network *network, int code) {
     }
     sl_mpi_close(network->mpi, network->clean, code);
     free(network->nodes);
+    free(network->is_spare);
     sl_hardware_fini(&network->hardware);
     sl_spec_destroy(network->spec);
     sl_topology_file_destroy(network->topology);

@@ -12,6 +12,7 @@
 #include "actors/executor/executor.h"
 #include "actors/registry/location.h"
 #include "actors/registry/offer.h"
+#include "actors/registry/registry_msgs.h"
 #include "actors/registry/spec.h"
 #include "actors/registry/ucu.h"
 #include "actors/scheduler/ledger.h"
@@ -71,6 +72,7 @@ struct sl_network {
     sl_ucu ucu;
     sl_spec *spec;              /* or NULL */
     sl_topology_file *topology; /* or NULL */
+    bool *is_spare;             /* by rank; NULL: none is */
     const sl_functions *functions;
     uint64_t seed;
     uint32_t tags; /* of collectives made so far */
@@ -108,10 +110,26 @@ void sl_network_finish(sl_network *network);
 /* network_place.c: what this process may use, and each node's place and share. */
 sl_err sl_network_discover(sl_network *network) SL_CHECKED;
 sl_err sl_network_place(sl_network *network) SL_CHECKED;
+/* What `rank`, one of this host that is no spare, offers. */
+sl_err sl_network_offer(const sl_network *network, uint32_t rank, sl_offer *offer) SL_CHECKED;
+
+/* network_spares.c. Chooses the ranks that stand by: the last of each host, one host after another,
+ * as many as are asked for. INVALID: there are not so many. */
+sl_err sl_network_spares(sl_network *network) SL_CHECKED;
+bool sl_network_is_spare(const sl_network *network, uint32_t rank);
+bool sl_network_same_host(const sl_network *network, uint32_t a, uint32_t b);
+/* The choice itself, by the first rank of each rank's host. Returns how many were marked. Pure. */
+uint32_t sl_spares_mark(const uint32_t *host, uint32_t count, uint32_t spares, bool *is_spare);
+
+/* spare.c: the actor of a rank that stands by; its argument is an sl_network_node *. */
+extern const sl_actor_class sl_spare_class;
 
 /* network_node.c */
 sl_err sl_network_node_start(sl_network_node *node, const sl_network_setup *setup) SL_CHECKED;
 void sl_network_node_finish(sl_network_node *node);
+/* Its pool and executor, for what of->offer says. On the loop's thread, once it runs. */
+sl_err sl_network_node_serve(sl_network_node *node) SL_CHECKED;
+registry_offer sl_network_node_offer(const sl_network_node *node);
 
 /* network_records.c: traces and metrics, at the end. Collective when the network is clean. */
 void sl_network_write_records(sl_network *network);

@@ -56,8 +56,11 @@ static void wait_on(follower *f) {
 
 static void on_lost(follower *f, const node_peer_lost *lost) {
     f->network->clean = false;
-    if (lost->node != 0)
+    if (lost->node != 0) {
+        run_lost body = {};
+        (void)run_lost_send(f->self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
         return;
+    }
     if (lost->gone) {
         end(f);
         return;
@@ -70,8 +73,10 @@ static void on_lost(follower *f, const node_peer_lost *lost) {
 }
 
 static void on_back(follower *f, const node_peer_back *back) {
+    run_lost body = {};
     if (back->node != 0 || !f->timer)
         return;
+    (void)run_lost_send(f->self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
     sl_timer_cancel(f->self, f->timer);
     f->timer = 0;
     sl_warn("run", "this node was given up and is back; what it ran meanwhile does not count");
@@ -93,6 +98,9 @@ static sl_err follower_receive(sl_actor *self, void *state, const sl_message *me
         break;
     case node_peer_lost_id:
         on_lost(f, message->body);
+        break;
+    case run_lost_id:
+        f->network->clean = false;
         break;
     case node_peer_back_id:
         on_back(f, message->body);

@@ -53,6 +53,11 @@ static double nearness(const sl_scheduler *scheduler, const sl_node_view *view) 
     return view->region == here->region ? 0.5 : 0;
 }
 
+static double age_s(const sl_scheduler *scheduler, const sl_node_view *view) {
+    return scheduler->pass_ns > view->told_ns ? (double)(scheduler->pass_ns - view->told_ns) / 1e9
+                                              : 0;
+}
+
 sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const sl_node_view *view,
                                             const sl_task *task, uint64_t slots) {
     const sl_amounts *offer = &view->offer, *others = &view->others, *mine = &view->mine;
@@ -75,6 +80,7 @@ sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const
         .reliability = (double)(view->attempts - view->refusals + 1) / (double)(view->attempts + 1),
         .expected_wait_s = wait_s,
         .expected_run_s = run_s,
+        .view_age_s = scheduler->nodes.contended ? age_s(scheduler, view) : 0,
         .slots_free = (double)slots,
     };
 }
@@ -262,7 +268,7 @@ static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
 static bool any_node_ever(const sl_scheduler *scheduler, const sl_task *task) {
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
         const sl_node_view *view = &scheduler->nodes.views[node];
-        if (view->usable && sl_node_fits_ever(view, task))
+        if ((view->usable || view->joins) && sl_node_fits_ever(view, task))
             return true;
     }
     return false;

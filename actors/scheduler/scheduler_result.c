@@ -257,6 +257,7 @@ static void refused(sl_scheduler *scheduler, sl_task *task, sl_err why) {
     unplace(scheduler, task);
     view->refusals++;
     view->contended = 1;
+    scheduler->nodes.contended = true;
     view->retry_ns = sl_now_ns(scheduler->self) + REFUSAL_PAUSE_NS;
     task->attempts--; /* it never began */
     sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_retried, 1);

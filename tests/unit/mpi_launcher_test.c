@@ -62,6 +62,11 @@ TEST(mpirun_4) {
                            .program_words = 3};
     CHECK_STR(line_of(&plan, ENV()), "[mpirun][--enable-recovery][--bind-to][none][-x]"
                                      "[STARLANE_LAUNCH_STATE][-n][4][starlane][run][a b]");
+    plan.spares = 2;
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--enable-recovery][--bind-to][none][-x]"
+                                     "[STARLANE_LAUNCH_STATE][-x][STARLANE_SPARES=2][-n][4]"
+                                     "[starlane][run][a b]");
+    plan.spares = 0;
     plan.cores = 2;
     plan.root = plan.restart = true;
     plan.more = " --hostfile\thosts ";
@@ -80,9 +85,10 @@ TEST(mpirun_4_in_slurm) {
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
               "[mpirun][--enable-recovery][--mca][plm_slurm_args][--no-kill][--bind-to][none]"
               "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
-    CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
-              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
-              "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
+    CHECK_STR(
+        line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
+        "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
+        "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
 }
 
 TEST(others) {
@@ -92,12 +98,20 @@ TEST(others) {
                            .program = program,
                            .program_words = 1,
                            .guard = "/bin/starlane"};
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
-                                     "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
+    CHECK_STR(line_of(&plan, ENV()),
+              "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
+              "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_HYDRA;
     CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][starlane]");
+    plan.spares = 1;
+    CHECK_STR(line_of(&plan, ENV()),
+              "[mpirun][-disable-auto-cleanup][-genv][STARLANE_SPARES][1][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_SRUN;
     plan.ranks = 0;
+    CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
+              "[srun][--mpi=pmix][--no-kill][--kill-on-bad-exit=0][--cpu-bind=none]"
+              "[--export=ALL,STARLANE_SPARES=1][/bin/starlane][guard][--][starlane]");
+    plan.spares = 0;
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
               "[srun][--mpi=pmix][--no-kill][--kill-on-bad-exit=0][--cpu-bind=none]"
               "[/bin/starlane][guard][--][starlane]");
