@@ -159,6 +159,7 @@ static void remove_folder(const launch *of) {
 static sl_err run_once(launch *of, sl_launch_job *job, const char *restart) {
     sl_words words = {.count = 0};
     of->plan.restart = restart != NULL;
+    job->obeys = of->plan.launcher == SL_LAUNCHER_SRUN;
     sl_err err = sl_launcher_words(&of->plan, NULL, &words);
     if (err == SL_OK)
         err = sl_launch_job_start(job, words.items, restart);

@@ -13,7 +13,7 @@
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
-#define ALIVE_NS (500 * SL_NS_PER_MS)
+#define ALIVE_NS (250 * SL_NS_PER_MS)
 
 enum { STATE_MOST_BYTES = 65536 };
 
@@ -122,7 +122,8 @@ static void parse_line(char *line, sl_launch_news *news) {
     char *rest;
     if (strncmp(line, "run /", 5) == 0 && strlen(line + 4) < sizeof news->directory) {
         news->runs++;
-        news->closed = news->ended = news->lost = news->alone = news->left = false;
+        news->closed = news->ended = news->lost = news->left = false;
+        news->alone = 0;
         strcpy(news->directory, line + 4);
     } else if ((code = code_of(line, "end ", &rest)) >= 0 && *rest == ' ') {
         news->closed = news->ended = true;
@@ -135,7 +136,7 @@ static void parse_line(char *line, sl_launch_news *news) {
     } else if (strcmp(line, "closed") == 0) {
         news->closed = true;
     } else if (strcmp(line, "alone") == 0) {
-        news->alone = true;
+        news->alone++;
     }
 }
 

@@ -57,9 +57,9 @@ typedef struct sl_launch_news {
     bool closed;   /* the last of them closed its files */
     bool ended;    /* … and its process ends with `code` */
     bool lost;     /* … and some rank had died */
-    bool alone;    /* the owner of the last of them is lost */
     bool left;     /* the first rank ended by itself, with `code` */
     int code;
+    uint32_t alone;  /* so many ranks say that the owner of the last run is lost */
     int64_t told_ns; /* when the file was written last, by the clock of its file system */
     char directory[SL_OUTPUT_PATH_BYTES]; /* of the last run */
 } sl_launch_news;

@@ -30,7 +30,8 @@ HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
 PATIENT = ("--suspect-ms", "5s", "--dead-ms", "10s")
 
-figures = collections.defaultdict(list)
+figures = collections.defaultdict(list)  # in seconds
+rates = collections.defaultdict(list)  # of 1
 
 
 class Wrong(Exception):
@@ -318,6 +319,19 @@ step_clocks.network = slow_disk.network = PreloadedNetwork
 KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all, step_clocks, slow_disk]
 
 
+def throughput(net):
+    """For a figure, not among the kinds: what the others achieve when a rank dies. Tasks only wait, so that on a
+    machine with time to spare each rank ends as many as the next."""
+    net.tasks = 100 * net.ranks_started
+    net.run(seconds=(0.1, 0.1))
+    net.await_moment(net.tasks // 2)
+    while len(net.results()) < net.tasks * 2 // 5:
+        time.sleep(0.01)
+    net.injure([net.rng.randrange(1, net.ranks_started)], signal.SIGKILL)
+    net.wait(0)
+    measure_throughput(net)
+
+
 # --- what must hold -------------------------------------------------------------------------------
 
 
@@ -380,7 +394,23 @@ def measure_recovery(net):
         figures["owner killed to first new result"].append(rows[0][0] - net.injured_at)
 
 
+def measure_throughput(net):
+    ends = [row[0] - net.injured_at for row in ledger(
+        net, "select end_s from attempt where state = 'done' and rank <> ?", net.victims[0])]
+
+    def rate(since_s, until_s):
+        return sum(since_s <= end < until_s for end in ends) / (until_s - since_s)
+
+    before = rate(-2, 0)
+    rates["others' throughput in the first second after a death, of that before"].append(rate(0, 1) / before)
+    rates["... in the second and third"].append(rate(1, 3) / before)
+    rates["... in the worst half second of these three"].append(min(rate(i / 2, i / 2 + 0.5) for i in range(6)) / before)
+    rates["... in the worst half second of the two before"].append(min(rate(i / 2, i / 2 + 0.5) for i in range(-4, 0)) / before)
+
+
 def say_figures():
+    for what, values in rates.items():
+        print(f"{what}: n {len(values)}, median {statistics.median(values):.1%}, least {min(values):.1%}")
     for what, values in figures.items():
         values.sort()
         p99 = values[min(len(values) - 1, int(len(values) * 0.99))]
@@ -421,10 +451,12 @@ def main(usage=__doc__, kinds=None, network=Network):
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
     parser.add_argument("--injury", type=os.path.abspath, help="without it, no kinds that need it")
-    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in every])
+    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in [*every, throughput]])
     arguments = parser.parse_args()
     Network.injury = arguments.injury
     kinds = [kind for kind in every if not arguments.kind or kind.__name__ in arguments.kind]
+    if "throughput" in (arguments.kind or ()):
+        kinds.append(throughput)
     if not arguments.injury:
         kinds = [kind for kind in kinds if getattr(kind, "network", network) is not PreloadedNetwork]
     until = time.time() + arguments.minutes * 60 if arguments.minutes else None

@@ -30,7 +30,7 @@ TEST(a_run) {
     CHECK(news.ended && news.lost && news.left);
     CHECK_INT(news.code, 0);
     news = parse("run /a\nalone\nalone\n");
-    CHECK(news.alone && !news.closed);
+    CHECK(news.alone == 2 && !news.closed);
     news = parse("run /a\nclosed\nrun /b\n");
     CHECK_INT(news.runs, 2);
     CHECK(!news.closed);
