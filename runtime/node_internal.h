@@ -95,7 +95,7 @@ typedef struct sl_waiter {
     sl_addr who;
 } sl_waiter;
 
-enum { SL_ACTOR_CHUNK = 1024, SL_POLL_BUDGET = 64, SL_ENOUGH_MESSAGES = 512 };
+enum { SL_ACTOR_CHUNK = 64, SL_POLL_BUDGET = 64, SL_ENOUGH_MESSAGES = 512 };
 
 typedef enum sl_node_phase { SL_NODE_RUNNING, SL_NODE_CLOSING, SL_NODE_CLOSED } sl_node_phase;
 
@@ -107,7 +107,7 @@ struct sl_node {
     uint32_t id;
     uint32_t incarnation; /* the newest; links keep that of their beginning */
 
-    sl_actor **chunks; /* of SL_ACTOR_CHUNK actors */
+    sl_actor **chunks; /* of SL_ACTOR_CHUNK actors; room for a power of two of them */
     uint32_t chunk_count;
     sl_actor *free_slots;
     uint64_t actors_alive;

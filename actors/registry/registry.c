@@ -93,7 +93,7 @@ static void refuse(registry *r, const sl_message *message, const char *what) {
 }
 
 static void tell_watchers(registry *r) {
-    sl_watchers_tell(&r->watchers, &r->members, r->self);
+    sl_watchers_tell(&r->watchers, &r->members, r->self, r->awake_ns);
 }
 
 static void tell_watchers_soon(registry *r) {
@@ -337,7 +337,11 @@ static void on_gossip(registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
     sl_merge most = SL_MERGE_STALE;
     if (message->from.node < r->members.count)
-        r->members.all[message->from.node].spoke_ms = sl_member_ms(r->awake_ns);
+        sl_members_spoke(&r->members, message->from.node, r->awake_ns);
+    for (uint32_t i = 0; i < gossip->members.count; i++) {
+        if (gossip->members.items[i].node < r->members.count)
+            __builtin_prefetch(&r->members.all[gossip->members.items[i].node]);
+    }
     for (uint32_t i = 0; i < gossip->members.count; i++) {
         sl_merge merge = merge_one(r, message, &gossip->members.items[i]);
         if (merge == SL_MERGE_REFUTED)

@@ -78,13 +78,19 @@ static void scheduler_stop(sl_actor *self, void *state) {
 
 /* ---- the network changes ---- */
 
+static uint64_t told_ns(const registry_view *view, uint32_t i, uint64_t now_ns) {
+    uint64_t age_ns = i < view->ages.count ? view->ages.items[i].ms * SL_NS_PER_MS : 0;
+    return now_ns > age_ns ? now_ns - age_ns : 0;
+}
+
 static void on_view(sl_scheduler *scheduler, const registry_view *view) {
+    uint64_t now_ns = sl_now_ns(scheduler->self);
     for (uint32_t i = 0; i < view->members.count; i++) {
         const registry_member *member = &view->members.items[i];
         if (member->node >= scheduler->nodes.count)
             continue;
         bool known = scheduler->nodes.views[member->node].known;
-        if (sl_node_views_update(&scheduler->nodes, member))
+        if (sl_node_views_update(&scheduler->nodes, member, told_ns(view, i, now_ns)))
             scheduler->impossible_checked = false;
         if (member->state == SL_MEMBER_DEAD && scheduler->nodes.views[member->node].tasks)
             sl_scheduler_on_node_gone(scheduler, member->node);
@@ -154,6 +160,9 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         break;
     case scheduler_results_id:
         sl_scheduler_on_results(scheduler, message);
+        break;
+    case scheduler_waits_id:
+        sl_scheduler_on_waits(scheduler, message);
         break;
     case scheduler_started_id:
         sl_scheduler_on_started(scheduler, message);
