@@ -90,6 +90,8 @@ static sl_err open_network(sl_network *network, const void *communicator) {
         err = sl_fail(err, "%s", cause);
     if (err == SL_OK)
         err = sl_network_place(network);
+    if (err == SL_OK)
+        err = sl_network_keys_open(network);
     return sl_network_agree(network, err);
 }
 
@@ -245,6 +247,7 @@ void sl_network_close(sl_network *network, int code) {
     }
     if (network->clean)
         sl_collective_close(network->agreeing);
+    sl_network_keys_close(network);
     sl_mpi_close(network->mpi, network->clean, code);
     free(network->lost);
     free(network->nodes);

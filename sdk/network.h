@@ -74,6 +74,7 @@ struct sl_network {
     sl_topology_file *topology; /* or NULL */
     bool *is_spare;             /* by rank; NULL: none is */
     const sl_functions *functions;
+    struct sl_network_keys *keys; /* NULL: no identity */
     uint64_t seed;
     sl_collective *agreeing; /* of all ranks; NULL without MPI */
     bool *lost;              /* by rank: those that this one has heard to be */
@@ -130,6 +131,11 @@ uint32_t sl_spares_mark(const uint32_t *host, uint32_t count, uint32_t spares, b
 
 /* spare.c: the actor of a rank that stands by; its argument is an sl_network_node *. */
 extern const sl_actor_class sl_spare_class;
+
+/* network_keys.c: the identity of this process's nodes, when the option `keys` names one. One
+ * network of a process may have one at a time. */
+sl_err sl_network_keys_open(sl_network *network) SL_CHECKED;
+void sl_network_keys_close(sl_network *network);
 
 /* network_node.c */
 sl_err sl_network_node_start(sl_network_node *node, const sl_network_setup *setup) SL_CHECKED;
