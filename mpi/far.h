@@ -16,6 +16,9 @@ typedef struct sl_mpi_far {
     uint32_t ring_size, ring_at;
     size_t frame_bytes, stride; /* the stride is on whole cache lines */
     uint64_t receive_errors;
+    const sl_mpi_host *host;
+    bool deaths; /* MPI has told of one; which, is asked when nothing else comes */
+    bool *told;  /* per peer: it is dead, and the sink knows */
 
     sl_mpi_buffer *pool; /* free buffers, the last used first */
     uint32_t buffers, buffers_max;

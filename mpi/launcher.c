@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,13 +213,20 @@ sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words
     add_spares(words, plan);
     add_count(words, plan);
     sl_words_split(words, plan->more);
-    if (plan->launcher == SL_LAUNCHER_SRUN && plan->guard) {
+    bool guarded = plan->launcher == SL_LAUNCHER_SRUN || plan->launcher == SL_LAUNCHER_HYDRA;
+    if (guarded && plan->guard) {
         sl_words_add(words, plan->guard);
         sl_words_split(words, "guard --");
     }
     for (int i = 0; i < plan->program_words; i++)
         sl_words_add(words, plan->program[i]);
     return sl_words_check(words);
+}
+
+/* Open MPI's mpirun and srun make nothing of SIGTERM but the end of the job, and hand SIGUSR2 on;
+ * hydra hands SIGTERM on, and dies of SIGUSR2. */
+int sl_launcher_drain_signal(sl_launcher launcher) {
+    return launcher == SL_LAUNCHER_HYDRA ? SIGTERM : SIGUSR2;
 }
 
 /* ---- the machine ---- */

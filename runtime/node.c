@@ -351,14 +351,22 @@ static void idle(sl_node *node) {
         sleep_until_woken(node);
 }
 
+static _Thread_local bool runs_here;
+
+bool sl_node_runs_here(void) {
+    return runs_here;
+}
+
 sl_err sl_node_run(sl_node *node, uint32_t *code) {
     sl_log_set_node((int)node->id);
+    runs_here = true;
     while (node->phase != SL_NODE_CLOSED) {
         if (sl_node_turn(node))
             node->idle_since_ns = 0;
         else if (node->phase != SL_NODE_CLOSED)
             idle(node);
     }
+    runs_here = false;
     if (code)
         *code = node->code;
     return node->failure;

@@ -200,10 +200,13 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
         sl_run_submit(run);
         break;
     case node_peer_lost_id:
+        sl_network_lose(run->network, ((const node_peer_lost *)message->body)->node);
+        break;
     case run_lost_id:
         run->network->clean = false;
         break;
     case node_peer_back_id:
+        sl_network_regain(run->network, ((const node_peer_back *)message->body)->node);
         break;
     default:
         sl_warn("run", "unwelcome message %s from node %u", message->type->record.name,

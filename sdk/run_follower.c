@@ -11,6 +11,7 @@
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
 #include "sdk/launch_state.h"
+#include "sdk/network.h"
 #include "sdk/network_stop.h"
 #include "sdk/run.h"
 #include "sdk/run_msgs.h"
@@ -55,7 +56,7 @@ static void wait_on(follower *f) {
 }
 
 static void on_lost(follower *f, const node_peer_lost *lost) {
-    f->network->clean = false;
+    sl_network_lose(f->network, lost->node);
     if (lost->node != 0) {
         run_lost body = {};
         (void)run_lost_send(f->self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
@@ -74,6 +75,7 @@ static void on_lost(follower *f, const node_peer_lost *lost) {
 
 static void on_back(follower *f, const node_peer_back *back) {
     run_lost body = {};
+    sl_network_regain(f->network, back->node);
     if (back->node != 0 || !f->timer)
         return;
     (void)run_lost_send(f->self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);

@@ -7,6 +7,7 @@
 #include "sdk/sealed.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,6 @@ typedef struct tools {
 
 struct sl_sealed {
     sl_sealed_options options;
-    const sl_functions *functions;
     pthread_mutex_t lock; /* what follows */
     tools *idle;
 };
@@ -32,6 +32,7 @@ struct sl_sealed {
 /* One call, on its pool thread. */
 typedef struct call {
     sl_sealed *sealed;
+    const sl_functions *functions;
     tools *tools;
     uint64_t now_s;
     uint8_t *copy; /* of the envelope; the body is opened in it */
@@ -129,8 +130,8 @@ static sl_err run_inside(const call *c, sl_task_output *output) {
     uint32_t id;
     if (strcmp(c->record->name.data, SL_SEALED_FUNCTION) == 0)
         return sl_fail(SL_ERR_INVALID, "a sealed task inside a sealed task");
-    SL_TRY(sl_functions_find(c->sealed->functions, c->record->name.data, &id));
-    return sl_functions_call(c->sealed->functions, id, c->record->arguments.data,
+    SL_TRY(sl_functions_find(c->functions, c->record->name.data, &id));
+    return sl_functions_call(c->functions, id, c->record->arguments.data,
                              c->record->arguments.bytes, output);
 }
 
@@ -180,10 +181,29 @@ static sl_err run_and_seal(const call *c, sl_task_output *output) {
     return err == SL_OK ? SL_OK : sl_fail(err, "a sealed task failed; why is in its sealed result");
 }
 
+static sl_err find_node(const sl_sealed_place *place, sl_sealed **sealed) {
+    *sealed = atomic_load(&place->sealed);
+    return *sealed ? SL_OK
+                   : sl_fail(SL_ERR_UNAVAILABLE, "this node has no identity, so nothing can be "
+                                                 "sealed to it: start it with --keys");
+}
+
+static sl_err tell_credential(const void *arguments, size_t bytes, sl_task_output *output,
+                              void *user) {
+    uint8_t credential[SL_CREDENTIAL_MOST_BYTES];
+    sl_sealed *sealed;
+    (void)arguments, (void)bytes;
+    SL_TRY(find_node(user, &sealed));
+    SL_TRY(sl_identity_credential(sealed->options.identity, credential, &bytes));
+    return sl_task_output_write(output, credential, bytes);
+}
+
 static sl_err call_sealed(const void *arguments, size_t bytes, sl_task_output *output, void *user) {
-    call c = {.sealed = user, .now_s = (uint64_t)sl_clock_wall_s()};
+    const sl_sealed_place *place = user;
+    call c = {.functions = place->functions, .now_s = (uint64_t)sl_clock_wall_s()};
     uint8_t *body;
     size_t body_bytes;
+    SL_TRY(find_node(place, &c.sealed));
     SL_TRY(tools_borrow(c.sealed, &c.tools));
     sl_err err = open_envelope(&c, arguments, bytes, &body, &body_bytes);
     if (err == SL_OK)
@@ -219,9 +239,10 @@ void sl_sealed_destroy(sl_sealed *sealed) {
     free(sealed);
 }
 
-sl_err sl_sealed_register(sl_sealed *sealed, sl_functions *functions) {
-    SL_TRY(sl_functions_register(functions, SL_SEALED_FUNCTION, call_sealed, sealed));
-    sealed->functions = functions;
+sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) {
+    SL_TRY(sl_functions_register(functions, SL_SEALED_FUNCTION, call_sealed, place));
+    SL_TRY(sl_functions_register(functions, SL_CREDENTIAL_FUNCTION, tell_credential, place));
+    place->functions = functions;
     return SL_OK;
 }
 

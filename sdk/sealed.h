@@ -14,7 +14,8 @@
 #include "actors/executor/functions.h"
 #include "actors/secure/opener.h"
 
-#define SL_SEALED_FUNCTION "starlane.sealed"
+#define SL_SEALED_FUNCTION     "starlane.sealed"
+#define SL_CREDENTIAL_FUNCTION "starlane.credential"
 
 /* ---- a node's side ---- */
 
@@ -29,15 +30,23 @@ typedef struct sl_sealed_options {
 
 typedef struct sl_sealed sl_sealed;
 
+/* Where functions find the node. */
+typedef struct sl_sealed_place {
+    sl_sealed *_Atomic sealed; /* NULL: this process has no identity */
+    const sl_functions *functions;
+} sl_sealed_place;
+
 /* A node that runs sealed tasks. */
 sl_err sl_sealed_create(const sl_sealed_options *options, sl_sealed **sealed) SL_CHECKED;
 
 /* When none of its tasks runs. NULL is fine. */
 void sl_sealed_destroy(sl_sealed *sealed);
 
-/* Registers `starlane.sealed` in `functions`, which also has the functions that sealed tasks call
- * (borrowed; they must outlive each other's use). Before the freeze. */
-sl_err sl_sealed_register(sl_sealed *sealed, sl_functions *functions) SL_CHECKED;
+/* Registers `starlane.sealed` and `starlane.credential` (which answers with the node's credential)
+ * in `functions`, which also has the functions that sealed tasks call. `*place` is the node when
+ * they are called; while it is NULL they fail and say that there is no identity. Both are borrowed.
+ * Before the freeze. */
+sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) SL_CHECKED;
 
 /* ---- a client's side ---- */
 

@@ -141,3 +141,17 @@ void sl_node_release(sl_node_view *view, const sl_task *task) {
     view->tasks--;
     view->work_ns -= task->expected_ns * (task->cpus ? task->cpus : 1);
 }
+
+void sl_node_lend(sl_node_view *view, const sl_task *task) {
+    view->mine.cores -= task->cpus;
+    view->mine.ucu_milli -= task->ucu_milli;
+    view->tasks--;
+    view->work_ns -= task->expected_ns * (task->cpus ? task->cpus : 1);
+}
+
+void sl_node_recover(sl_node_view *view, const sl_task *task) {
+    view->mine.cores += task->cpus;
+    view->mine.ucu_milli += task->ucu_milli;
+    view->tasks++;
+    view->work_ns += task->expected_ns * (task->cpus ? task->cpus : 1);
+}

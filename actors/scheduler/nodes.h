@@ -72,4 +72,8 @@ uint64_t sl_node_slots(const sl_node_view *view, const sl_task *task);
 void sl_node_place(sl_node_view *view, const sl_task *task);
 void sl_node_release(sl_node_view *view, const sl_task *task);
 
+/* A placed task waits for others, and leaves cores and UCU to them; and has them again. */
+void sl_node_lend(sl_node_view *view, const sl_task *task);
+void sl_node_recover(sl_node_view *view, const sl_task *task);
+
 #endif

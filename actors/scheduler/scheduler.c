@@ -161,6 +161,9 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
     case scheduler_results_id:
         sl_scheduler_on_results(scheduler, message);
         break;
+    case scheduler_waits_id:
+        sl_scheduler_on_waits(scheduler, message);
+        break;
     case scheduler_started_id:
         sl_scheduler_on_started(scheduler, message);
         break;

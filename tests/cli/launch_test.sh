@@ -89,3 +89,30 @@ await grep -q "interrupted" "$err"
 kill -INT "$process"
 ended_with 130
 holds "no rank is left" -z "$(pgrep -f "^$command_path run --shell --output stays")"
+
+# --- a rank that dies before all have begun: nobody waits for it ---
+mkfifo early
+rank() { # N of the job that was launched
+    local pid
+    for pid in $(pgrep -f "^$command_path run --shell --output early.out"); do
+        tr '\0' '\n' <"/proc/$pid/environ" | grep -q "^OMPI_COMM_WORLD_RANK=$1$" && echo "$pid" && return
+    done
+    return 1
+}
+joined() { # they have found each other, and wait for the first one's word
+    local pid
+    pid=$(rank 1) && [ "$(find "/proc/$pid/fd" -lname '*pidfd*' | wc -l)" -ge 2 ]
+}
+for victim in 1 0; do
+    launch run --shell --output early.out early
+    exec 7>early
+    await joined
+    kill -KILL "$(rank $victim)"
+    await grep -q "rank $victim on .* was lost before all had begun" "$err"
+    exec 7>&-
+    ended_with 1
+done
+says "the first rank is lost"
+
+# --- what the launcher says of programs that do not tell ---
+code 0 starlane launch -n 2 -- true

@@ -159,6 +159,7 @@ typedef struct member {
     sl_pool *pool;
     sl_functions *functions;
     sl_sealed *sealed;
+    sl_sealed_place place;
     sl_replay *replay;
     pthread_t thread;
 } member;
@@ -174,7 +175,8 @@ static void make_functions(member *m, const people *p, uint32_t node, const char
     sl_test_need(sl_sealed_create(&options, &m->sealed), "sealed");
     sl_test_need(sl_functions_register(m->functions, "check", check_secret, NULL), "check");
     sl_test_need(sl_functions_register(m->functions, "fail", fail_telling, NULL), "fail");
-    sl_test_need(sl_sealed_register(m->sealed, m->functions), "sealed");
+    m->place = (sl_sealed_place){.sealed = m->sealed};
+    sl_test_need(sl_sealed_register(m->functions, &m->place), "sealed");
     sl_functions_freeze(m->functions);
 }
 

@@ -1,5 +1,7 @@
 #include "mpi/launcher.h"
 
+#include <signal.h>
+
 #include "tests/lib/test.h"
 
 /* An environment of name, value pairs, NULL at the end. */
@@ -102,10 +104,12 @@ TEST(others) {
               "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
               "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_HYDRA;
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][starlane]");
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][/bin/starlane]"
+                                     "[guard][--][starlane]");
     plan.spares = 1;
     CHECK_STR(line_of(&plan, ENV()),
-              "[mpirun][-disable-auto-cleanup][-genv][STARLANE_SPARES][1][-n][4][starlane]");
+              "[mpirun][-disable-auto-cleanup][-genv][STARLANE_SPARES][1][-n][4][/bin/starlane]"
+              "[guard][--][starlane]");
     plan.launcher = SL_LAUNCHER_SRUN;
     plan.ranks = 0;
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
@@ -133,6 +137,12 @@ TEST(a_binding_that_was_chosen_holds) {
     CHECK(strstr(line_of(&plan, ENV("SLURM_CPU_BIND", "quiet,mask_cpu:0x1")), "=none]"));
     plan.more = "--cpu-bind=cores";
     CHECK(!strstr(line_of(&plan, ENV()), "=none]"));
+}
+
+TEST(signals) {
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_OPEN_MPI_4), SIGUSR2);
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_SRUN), SIGUSR2);
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_HYDRA), SIGTERM);
 }
 
 TEST(who_ends_the_job) {
