@@ -124,7 +124,8 @@ def lose_owner_host(net):
 
 def measure_return(net, host, since):
     """From its being whole again to the next task of a host."""
-    rows = chaos.ledger(net, "select min(start_s) from attempt where host = ? and start_s > ?", host.name, since)
+    rows = chaos.ledger(net, "select min(start_s) from attempt where host = ? and start_s > ? and state = 'done'",
+                        host.name, since)
     if rows[0][0] is not None:
         chaos.figures["host whole again to its next task"].append(rows[0][0] - since)
 
