@@ -55,6 +55,9 @@ static sl_err parse_endpoint(const char *text, size_t length, sl_address *addres
         rest = host_end = host_end ? host_end : end;
     }
     SL_TRY(take_host(host, (size_t)(host_end - host), brackets, &parsed));
+    if (brackets && !memchr(host, ':', (size_t)(host_end - host)))
+        return sl_fail(SL_ERR_SYNTAX, "'%.*s': in brackets comes an IPv6 address",
+                       (int)(length < 80 ? length : 80), text);
     if (rest < end && *rest != ':')
         return sl_fail(SL_ERR_SYNTAX, "'%.*s': after ] comes :PORT",
                        (int)(length < 80 ? length : 80), text);

@@ -209,7 +209,7 @@ static void earn_tokens(sl_link *link, uint64_t now_ns) {
 
 /* Hands on the whole frames that have been read, as long as nobody says stop. */
 static void parse(sl_link *link) {
-    size_t at = 0, used = 1;
+    size_t at = 0, used = link->in_bytes;
     while (link->stage == LINK_OPEN && used && !link->reading_off) {
         uint64_t most = link->tokens < FRAMES_AT_ONCE ? (uint64_t)link->tokens : FRAMES_AT_ONCE;
         uint64_t before = link->reader.frames;

@@ -23,9 +23,17 @@ TEST(hosts_and_ports) {
 }
 
 TEST(what_is_no_address_is_told_so) {
-    static const char *const wrong[] = {
-        "host:",   "host:65536", "host:1x", "[::1",    "[::1]80",
-        "ho st:1", "a/b:1",      "::1",     "host:-1", "h:99999999999999999999"};
+    static const char *const wrong[] = {"host:",
+                                        "host:65536",
+                                        "host:1x",
+                                        "[::1",
+                                        "[::1]80",
+                                        "ho st:1",
+                                        "a/b:1",
+                                        "[%p]",
+                                        "::1",
+                                        "host:-1",
+                                        "h:99999999999999999999"};
     sl_address address;
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         sl_err err = sl_address_parse(wrong[i], &address);
