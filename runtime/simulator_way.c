@@ -134,13 +134,26 @@ static bool is_from_a_life_gone(const sl_simulator *simulator, const sl_sim_parc
            parcel->from_life != simulator->nodes[parcel->from].life;
 }
 
+/* Side by side, where folding each would wait for the one before. */
+static uint64_t four_in_one(const uint64_t words[4]) {
+    uint64_t a = words[0] ^ words[1] * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t b = words[2] * UINT64_C(0xc2b2ae3d27d4eb4f) ^ words[3] * UINT64_C(0x165667b19e3779f9);
+    return a ^ (b << 29 | b >> 35);
+}
+
 static void fold_parcel(sl_simulator *simulator, const sl_sim_parcel *parcel, uint32_t to) {
     sl_sim_fold(simulator, simulator->now_ns ^ (uint64_t)parcel->from << 48 ^ (uint64_t)to << 32);
     if (parcel->blob) {
         sl_sim_fold(simulator, parcel->blob->bytes);
         return;
     }
-    for (uint32_t at = 0; at + 8 <= parcel->bytes; at += 8) {
+    uint32_t at = 0;
+    for (; at + 32 <= parcel->bytes; at += 32) {
+        uint64_t words[4];
+        __builtin_memcpy(words, parcel->data + at, sizeof words);
+        sl_sim_fold(simulator, four_in_one(words));
+    }
+    for (; at + 8 <= parcel->bytes; at += 8) {
         uint64_t word;
         __builtin_memcpy(&word, parcel->data + at, sizeof word);
         sl_sim_fold(simulator, word);
