@@ -215,7 +215,7 @@ static sl_err create(sl_simulation *simulation) {
                                       .regions =
                                           1 + (uint32_t)sl_rng_below(&simulation->rng, 3) / 2 * 2,
                                       .links = links,
-                                      .frame_bytes = options->seed % 3 == 0 ? TIGHT_FRAME : 0,
+                                      .frame_bytes = options->seed % 6 == 3 ? TIGHT_FRAME : 0,
                                       .trace = options->trace,
                                       .turned = turned,
                                       .context = simulation};
