@@ -50,6 +50,7 @@ static sl_err node_init(sl_node *node, const sl_node_options *options) {
     node->transport = options->transport;
     node->clock = node->options.clock;
     node->id = options->transport->self;
+    node->incarnation = options->incarnation;
     node->metrics = options->metrics;
     sl_slab_init(&node->slab);
     sl_timers_init(&node->timers);
@@ -62,6 +63,8 @@ static sl_err node_init(sl_node *node, const sl_node_options *options) {
         node->metrics = node->own_metrics;
     }
     SL_TRY(sl_channels_init(node));
+    if (options->rejoins)
+        sl_links_rejoin(node);
     return sl_node_spawn(node, SL_SLOT_NODE, &node_class, NULL, 0, NULL);
 }
 
@@ -138,15 +141,48 @@ void sl_node_watch_peers(sl_node *node, sl_addr actor) {
     watchers[node->peer_watcher_count++] = actor;
 }
 
+static void tell_peer_watchers(sl_node *node, const sl_message_type *type, const void *body) {
+    for (uint32_t i = 0; i < node->peer_watcher_count; i++)
+        (void)sl_deliver_local(node, SL_NO_ADDR, node->peer_watchers[i], type, body);
+}
+
+void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
+    node_peer_lost body = {peer, calls, node->channels.peers[peer]->barred};
+    tell_peer_watchers(node, &node_peer_lost_type, &body);
+}
+
+void sl_node_tell_back(sl_node *node, uint32_t peer, bool buried) {
+    node_peer_back body = {peer, buried};
+    tell_peer_watchers(node, &node_peer_back_type, &body);
+}
+
 void sl_node_peer_lost(sl_node *node, uint32_t peer) {
     if (peer >= node->transport->count || peer == node->id ||
         node->channels.peers[peer]->state == SL_PEER_LOST)
         return;
-    sl_channel_lose(node, peer);
-    node_peer_lost body = {peer};
-    for (uint32_t i = 0; i < node->peer_watcher_count; i++)
-        (void)sl_deliver_local(node, SL_NO_ADDR, node->peer_watchers[i], &node_peer_lost_type,
-                               &body);
+    sl_link_lose(node, peer);
+    sl_node_tell_lost(node, peer, false);
+}
+
+void sl_node_peer_gone(sl_node *node, uint32_t peer) {
+    if (sl_node_peer_is_gone(node, peer) || peer == node->id)
+        return;
+    sl_link_bar(node, peer);
+    sl_node_tell_lost(node, peer, false); /* again, to those who still hoped */
+}
+
+bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer) {
+    return peer >= node->transport->count || node->channels.peers[peer]->barred;
+}
+
+void sl_node_call_peer(sl_node *node, uint32_t peer) {
+    if (!sl_node_peer_is_gone(node, peer) && peer != node->id &&
+        node->channels.peers[peer]->state == SL_PEER_LOST && node->phase == SL_NODE_RUNNING)
+        sl_link_answer(node, peer);
+}
+
+uint32_t sl_node_incarnation(const sl_node *node) {
+    return node->incarnation;
 }
 
 /* ---- other threads ---- */
@@ -315,14 +351,22 @@ static void idle(sl_node *node) {
         sleep_until_woken(node);
 }
 
+static _Thread_local bool runs_here;
+
+bool sl_node_runs_here(void) {
+    return runs_here;
+}
+
 sl_err sl_node_run(sl_node *node, uint32_t *code) {
     sl_log_set_node((int)node->id);
+    runs_here = true;
     while (node->phase != SL_NODE_CLOSED) {
         if (sl_node_turn(node))
             node->idle_since_ns = 0;
         else if (node->phase != SL_NODE_CLOSED)
             idle(node);
     }
+    runs_here = false;
     if (code)
         *code = node->code;
     return node->failure;

@@ -82,7 +82,10 @@ typedef struct sl_sim_transport {
     sl_sim_expected *expected; /* asked for, not there yet */
     sl_sim_queue acquired;     /* buffers handed out, `to` in from */
     bool *abandoned;
-    uint32_t under_way; /* transfers from here */
+    uint64_t *first_in;  /* per peer: transfers with lower ids are of an earlier life of the link */
+    uint64_t *first_out; /* per peer: nothing is told of transfers with lower ids */
+    uint32_t *to_peer;   /* per peer: transfers from here under way */
+    uint32_t under_way;  /* all of them */
 } sl_sim_transport;
 
 typedef struct sl_sim_clock {

@@ -160,13 +160,12 @@ static void fold_parcel(sl_simulator *simulator, const sl_sim_parcel *parcel, ui
     }
 }
 
-static void arrive(sl_simulator *simulator, uint32_t from, uint32_t to, sl_sim_way *way,
-                   sl_sim_parcel *parcel) {
+static void arrive(sl_simulator *simulator, uint32_t to, sl_sim_way *way, sl_sim_parcel *parcel) {
     sl_sim_node *node = &simulator->nodes[to];
     simulator->on_the_way--;
     fold_parcel(simulator, parcel, to);
     bool gone = is_from_a_life_gone(simulator, parcel, to) && !simulator->ghosts;
-    if (!node->node || gone || node->transport->abandoned[from]) {
+    if (!node->node || gone) {
         simulator->traffic.lost++;
         if (!parcel->blob)
             way->unread--;
@@ -184,7 +183,7 @@ static void on_frame_event(void *context, uint64_t pair) {
     sl_sim_way *way = sl_sim_way_of(simulator, from, to);
     way->frame_event = false;
     if (!way->cuts && way->frames.head && way->frames.head->arrival_ns <= simulator->now_ns)
-        arrive(simulator, from, to, way, sl_sim_queue_pop(&way->frames));
+        arrive(simulator, to, way, sl_sim_queue_pop(&way->frames));
     arrange(simulator, from, to, way);
     sl_sim_way_leave(simulator, from, to);
 }
@@ -195,7 +194,7 @@ static void on_bulk_event(void *context, uint64_t pair) {
     sl_sim_way *way = sl_sim_way_of(simulator, from, to);
     way->bulk_event = false;
     if (!way->cuts && way->bulk.head && way->bulk.head->arrival_ns <= simulator->now_ns)
-        arrive(simulator, from, to, way, sl_sim_queue_pop(&way->bulk));
+        arrive(simulator, to, way, sl_sim_queue_pop(&way->bulk));
     arrange(simulator, from, to, way);
     sl_sim_way_leave(simulator, from, to);
 }

@@ -62,17 +62,20 @@ void sl_executor_send_refused(sl_executor *executor) {
 
 /* ---- results ---- */
 
-/* The results of the longest run of one owner at the head of the list. */
+/* The results of the longest run of one owner at the head of the list; one with data apart goes
+ * alone. */
 static uint32_t gather(const sl_attempts *ended, scheduler_result *results) {
     sl_addr owner = ended->head->owner;
     uint32_t count = 0;
     size_t bytes = 0;
     for (const sl_attempt *attempt = ended->head;
          attempt && count < RESULTS_MOST && bytes < RESULTS_BYTES &&
-         sl_addr_equal(attempt->owner, owner);
+         sl_addr_equal(attempt->owner, owner) && (!attempt->apart || !count);
          attempt = attempt->next) {
         results[count++] = attempt->result;
         bytes += RESULT_BYTES + attempt->result.message.bytes + attempt->result.output.bytes;
+        if (attempt->apart)
+            break;
     }
     return count;
 }
@@ -84,7 +87,8 @@ void sl_executor_send_ended(sl_executor *executor) {
     while (results && executor->ended.head) {
         uint32_t count = gather(&executor->ended, results);
         sl_addr owner = executor->ended.head->owner;
-        scheduler_results body = {.results = {results, count}};
+        scheduler_results body = {.results = {results, count},
+                                  .apart = executor->ended.head->apart};
         sl_err err = scheduler_results_send(executor->self, owner, &body);
         if (err == SL_ERR_AGAIN && !SL_PLANT(result_lost)) {
             sl_await_room(executor->self, owner);

@@ -80,6 +80,16 @@ bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state st
     return true;
 }
 
+void sl_members_revive(sl_members *members, uint32_t node, uint64_t now_ns) {
+    sl_member *member = &members->all[node];
+    member->heard_ms = member->spoke_ms = sl_member_ms(now_ns);
+    member->condemned = 0;
+    if (member->known && member->state == SL_MEMBER_DEAD) {
+        member->state = SL_MEMBER_JOINING;
+        sl_members_touch(members, node, false);
+    }
+}
+
 uint32_t sl_member_ms(uint64_t now_ns) {
     return (uint32_t)(now_ns / SL_NS_PER_MS);
 }

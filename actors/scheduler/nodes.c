@@ -82,6 +82,7 @@ bool sl_node_views_update(sl_node_views *nodes, const registry_member *member, u
     bool usable = member->state == SL_MEMBER_ALIVE;
     bool changed = usable != view->usable;
     view->usable = usable;
+    view->joins = member->state == SL_MEMBER_JOINING;
     return changed;
 }
 
@@ -139,4 +140,18 @@ void sl_node_release(sl_node_view *view, const sl_task *task) {
     view->mine.ucu_milli -= task->ucu_milli;
     view->tasks--;
     view->work_ns -= task->expected_ns * (task->cpus ? task->cpus : 1);
+}
+
+void sl_node_lend(sl_node_view *view, const sl_task *task) {
+    view->mine.cores -= task->cpus;
+    view->mine.ucu_milli -= task->ucu_milli;
+    view->tasks--;
+    view->work_ns -= task->expected_ns * (task->cpus ? task->cpus : 1);
+}
+
+void sl_node_recover(sl_node_view *view, const sl_task *task) {
+    view->mine.cores += task->cpus;
+    view->mine.ucu_milli += task->ucu_milli;
+    view->tasks++;
+    view->work_ns += task->expected_ns * (task->cpus ? task->cpus : 1);
 }

@@ -18,6 +18,7 @@ typedef struct sl_node_view {
     uint32_t node;
     uint8_t known;
     uint8_t usable;    /* alive, and not leaving */
+    uint8_t joins;     /* it may become so: it comes back, or stands by for another */
     uint8_t contended; /* it refused us: what others hold there counts, until they hold nothing. Not
                           before: a view that lags behind our own ended tasks would take them for
                           others' */
@@ -70,5 +71,9 @@ uint64_t sl_node_slots(const sl_node_view *view, const sl_task *task);
 /* Accounts a placement, and its end. */
 void sl_node_place(sl_node_view *view, const sl_task *task);
 void sl_node_release(sl_node_view *view, const sl_task *task);
+
+/* A placed task waits for others, and leaves cores and UCU to them; and has them again. */
+void sl_node_lend(sl_node_view *view, const sl_task *task);
+void sl_node_recover(sl_node_view *view, const sl_task *task);
 
 #endif

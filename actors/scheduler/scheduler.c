@@ -161,6 +161,9 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
     case scheduler_results_id:
         sl_scheduler_on_results(scheduler, message);
         break;
+    case scheduler_waits_id:
+        sl_scheduler_on_waits(scheduler, message);
+        break;
     case scheduler_started_id:
         sl_scheduler_on_started(scheduler, message);
         break;
@@ -184,6 +187,8 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         break;
     case node_peer_lost_id:
         sl_scheduler_on_node_gone(scheduler, ((const node_peer_lost *)message->body)->node);
+        break;
+    case node_peer_back_id: /* usable again once the registry has heard it */
         break;
     case node_timer_id:
         on_timer(scheduler, message->body);

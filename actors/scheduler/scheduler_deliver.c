@@ -104,9 +104,11 @@ void sl_scheduler_deliver(sl_scheduler *scheduler, sl_task *task, const schedule
 
 static void forget(sl_scheduler *scheduler, sl_task *task) {
     sl_submitter *submitter = &scheduler->tasks.submitters[task->submitter];
+    sl_tag_fate fate = task->forget                   ? SL_TAG_UNKNOWN
+                       : task->status == SL_TASK_DONE ? SL_TAG_DONE
+                                                      : SL_TAG_NOT_DONE;
     submitter->live--;
-    (void)sl_task_tag_set(&scheduler->tasks, task->submitter, task->tag,
-                          task->status == SL_TASK_DONE ? SL_TAG_DONE : SL_TAG_NOT_DONE, 0);
+    (void)sl_task_tag_set(&scheduler->tasks, task->submitter, task->tag, fate, 0);
     sl_task_destroy(&scheduler->tasks, task);
 }
 
@@ -126,7 +128,8 @@ static void forget_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
 static void send_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
     sl_task *task = sl_task_at(&scheduler->tasks, scheduler->outcome_slots[first]);
     sl_addr to = scheduler->tasks.submitters[task->submitter].addr;
-    scheduler_done done = {.outcomes = {scheduler->outcomes + first, end - first}};
+    scheduler_done done = {.outcomes = {scheduler->outcomes + first, end - first},
+                           .apart = task->apart};
     sl_err err = scheduler_done_send(scheduler->self, to, &done);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, to);
@@ -164,6 +167,12 @@ static void try_again(sl_scheduler *scheduler) {
     free(waiting.slots);
 }
 
+/* An outcome with data apart goes alone. */
+static bool goes_along(const sl_scheduler *scheduler, uint32_t slot, uint32_t submitter) {
+    const sl_task *task = sl_task_at(&scheduler->tasks, slot);
+    return task->submitter == submitter && !task->apart;
+}
+
 void sl_scheduler_flush_outcomes(sl_scheduler *scheduler) {
     if (scheduler->undelivered.count)
         try_again(scheduler);
@@ -174,7 +183,8 @@ void sl_scheduler_flush_outcomes(sl_scheduler *scheduler) {
         uint32_t submitter =
             sl_task_at(&scheduler->tasks, scheduler->outcome_slots[first])->submitter;
         while (end < count && end - first < OUTCOMES_MOST &&
-               sl_task_at(&scheduler->tasks, scheduler->outcome_slots[end])->submitter == submitter)
+               goes_along(scheduler, scheduler->outcome_slots[end - 1], submitter) &&
+               goes_along(scheduler, scheduler->outcome_slots[end], submitter))
             end++;
         send_run(scheduler, first, end);
         first = end;

@@ -82,6 +82,7 @@ struct sl_scheduler {
     uint32_t *outcome_slots;
     uint32_t outcome_count;
     uint32_t outcome_capacity;
+    sl_blob *result_apart;    /* of the result that is handled, borrowed from its message */
     sl_slot_list undelivered; /* recorded, but the submitter's mailbox was full */
 
     uint64_t placed; /* tasks assigned or running */
@@ -114,6 +115,7 @@ sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const
 
 /* scheduler_result.c */
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_on_waits(sl_scheduler *scheduler, const sl_message *message);
 void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message);
 /* The time of doubt about a task is over; or the job is being ended, which was the signal's
  * meaning. */

@@ -226,20 +226,24 @@ static sl_err send_some(sl_scheduler *scheduler, uint32_t node, const uint32_t *
                                    .timeout_ns = task->timeout_ns,
                                    .payload = {task->payload, task->payload_bytes}};
     }
-    executor_assign body = {.tasks = {tasks, count}};
+    executor_assign body = {.tasks = {tasks, count},
+                            .apart = sl_task_at(&scheduler->tasks, slots[0])->apart};
     sl_addr executor = sl_addr_well_known(node, SL_SLOT_EXECUTOR);
     sl_err err = executor_assign_send(scheduler->self, executor, &body);
     free(tasks);
     return err;
 }
 
-/* How many of the outbox, from `first` on, go in one message. */
+/* How many of the outbox, from `first` on, go in one message: one with data apart goes alone. */
 static uint32_t message_tasks(const sl_scheduler *scheduler, const sl_slot_list *list,
                               uint32_t first) {
     uint32_t count = 0, left = list->count - first;
-    for (size_t bytes = 0; count < left && count < ASSIGN_MOST && bytes < ASSIGN_BYTES; count++)
-        bytes += ASSIGN_TASK_BYTES +
-                 sl_task_at(&scheduler->tasks, list->slots[first + count])->payload_bytes;
+    for (size_t bytes = 0; count < left && count < ASSIGN_MOST && bytes < ASSIGN_BYTES; count++) {
+        const sl_task *task = sl_task_at(&scheduler->tasks, list->slots[first + count]);
+        if (task->apart)
+            return count ? count : 1;
+        bytes += ASSIGN_TASK_BYTES + task->payload_bytes;
+    }
     return count;
 }
 
@@ -268,7 +272,7 @@ static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
 static bool any_node_ever(const sl_scheduler *scheduler, const sl_task *task) {
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
         const sl_node_view *view = &scheduler->nodes.views[node];
-        if (view->usable && sl_node_fits_ever(view, task))
+        if ((view->usable || view->joins) && sl_node_fits_ever(view, task))
             return true;
     }
     return false;

@@ -29,7 +29,15 @@ static sl_task *attempt_of(sl_scheduler *scheduler, uint32_t node, uint64_t numb
     return NULL;
 }
 
+static void set_waits(sl_scheduler *scheduler, sl_task *task, bool waits) {
+    if (task->waits == waits)
+        return;
+    task->waits = waits;
+    (waits ? sl_node_lend : sl_node_recover)(&scheduler->nodes.views[task->node], task);
+}
+
 static void unplace(sl_scheduler *scheduler, sl_task *task) {
+    set_waits(scheduler, task, false);
     sl_node_release(&scheduler->nodes.views[task->node], task);
     scheduler->placed--;
 }
@@ -91,11 +99,14 @@ static void finish(sl_scheduler *scheduler, sl_task *task, sl_task_status status
     static const scheduler_result skipped = {.exit_code = -1,
                                              .message = {skipped_why, sizeof skipped_why - 1}};
     ending end = {{NULL, 0, 0}};
+    sl_task_set_apart(task, scheduler->result_apart);
+    scheduler->result_apart = NULL;
     conclude(scheduler, task, status, result);
     unblock_all(scheduler, task, &end);
     for (uint32_t i = 0; i < end.skipped.count; i++) {
         sl_task *next = sl_task_at(&scheduler->tasks, end.skipped.slots[i]);
         next->node = SL_NO_NODE;
+        sl_task_set_apart(next, NULL);
         conclude(scheduler, next, SL_TASK_SKIPPED, &skipped);
         unblock_all(scheduler, next, &end);
     }
@@ -226,10 +237,19 @@ void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message)
             continue;
         }
         learn(scheduler, task, result);
+        scheduler->result_apart = results->results.count == 1 ? results->apart : NULL;
         attempt_ended(scheduler, task, result);
+        scheduler->result_apart = NULL;
     }
     /* Delivered outcomes point into this message. */
     sl_scheduler_flush_outcomes(scheduler);
+}
+
+void sl_scheduler_on_waits(sl_scheduler *scheduler, const sl_message *message) {
+    const scheduler_waits *body = message->body;
+    sl_task *task = attempt_of(scheduler, message->from.node, body->task, body->attempt);
+    if (task)
+        set_waits(scheduler, task, body->waits);
 }
 
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message) {
