@@ -63,27 +63,29 @@ static sl_sim_way *way_at(const sl_simulator *simulator, uint32_t index) {
     return &simulator->way_chunks[index / SL_SIM_WAY_CHUNK][index % SL_SIM_WAY_CHUNK];
 }
 
-/* As the rest of the simulator's own memory: without it there is nothing to simulate. */
-static void *get_or_die(void *memory) {
-    if (!memory)
-        abort();
-    return memory;
-}
-
+/* The index of a new one; 0: no memory. */
 static uint32_t one_more(sl_simulator *simulator) {
-    if (simulator->way_count % SL_SIM_WAY_CHUNK == 0) {
-        uint32_t chunks = simulator->way_count / SL_SIM_WAY_CHUNK;
-        simulator->way_chunks =
-            get_or_die(realloc(simulator->way_chunks, (chunks + 1) * sizeof(void *)));
-        simulator->way_chunks[chunks] =
-            get_or_die(calloc(SL_SIM_WAY_CHUNK, sizeof **simulator->way_chunks));
-        simulator->way_count += !chunks;
-    }
+    if (simulator->way_count % SL_SIM_WAY_CHUNK)
+        return simulator->way_count++;
+    uint32_t chunks = simulator->way_count / SL_SIM_WAY_CHUNK;
+    sl_sim_way **grown = realloc(simulator->way_chunks, (chunks + 1) * sizeof(void *));
+    if (!grown)
+        return 0;
+    simulator->way_chunks = grown;
+    grown[chunks] = calloc(SL_SIM_WAY_CHUNK, sizeof **grown);
+    if (!grown[chunks])
+        return 0;
+    simulator->way_count += !chunks;
     return simulator->way_count++;
 }
 
+/* Without memory for it the pair has a way that takes no frame. */
 static sl_sim_way *begin_way(sl_simulator *simulator, uint32_t *index) {
     *index = simulator->free_way ? simulator->free_way : one_more(simulator);
+    if (!*index) {
+        simulator->no_way = (sl_sim_way){.unread = UINT32_MAX / 2};
+        return &simulator->no_way;
+    }
     sl_sim_way *way = way_at(simulator, *index);
     if (*index == simulator->free_way)
         simulator->free_way = way->next_free;
