@@ -63,6 +63,17 @@ static sl_sim_way *way_at(const sl_simulator *simulator, uint32_t index) {
     return &simulator->way_chunks[index / SL_SIM_WAY_CHUNK][index % SL_SIM_WAY_CHUNK];
 }
 
+/* Those of a small network are all in the first chunk. */
+sl_err sl_sim_ways_init(sl_simulator *simulator) {
+    simulator->way_chunks = calloc(1, sizeof(void *));
+    if (simulator->way_chunks)
+        simulator->way_chunks[0] = calloc(SL_SIM_WAY_CHUNK, sizeof **simulator->way_chunks);
+    if (!simulator->way_chunks || !simulator->way_chunks[0])
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the ways of a simulator");
+    simulator->way_count = 1; /* number 0 is none */
+    return SL_OK;
+}
+
 /* The index of a new one; 0: no memory. */
 static uint32_t one_more(sl_simulator *simulator) {
     if (simulator->way_count % SL_SIM_WAY_CHUNK)
@@ -75,7 +86,6 @@ static uint32_t one_more(sl_simulator *simulator) {
     grown[chunks] = calloc(SL_SIM_WAY_CHUNK, sizeof **grown);
     if (!grown[chunks])
         return 0;
-    simulator->way_count += !chunks;
     return simulator->way_count++;
 }
 
