@@ -143,7 +143,7 @@ void sl_node_watch_peers(sl_node *node, sl_addr actor) {
 
 static void tell_peer_watchers(sl_node *node, const sl_message_type *type, const void *body) {
     for (uint32_t i = 0; i < node->peer_watcher_count; i++)
-        (void)sl_deliver_local(node, SL_NO_ADDR, node->peer_watchers[i], type, body);
+        (void)sl_node_tell(node, node->peer_watchers[i], type, body);
 }
 
 void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
@@ -185,6 +185,16 @@ uint32_t sl_node_incarnation(const sl_node *node) {
     return node->incarnation;
 }
 
+sl_err sl_node_tell(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
+    sl_err err = sl_deliver_local(node, SL_NO_ADDR, to, type, body);
+    if (err == SL_ERR_NO_MEMORY && node->failure == SL_OK) {
+        sl_error("node", "no memory to tell an actor of %s, the node ends", type->record.name);
+        node->failure = err;
+        sl_node_stop(node, 1);
+    }
+    return err;
+}
+
 /* ---- other threads ---- */
 
 void sl_notify(sl_node *node, sl_event *event) {
@@ -217,8 +227,10 @@ static bool take_events(sl_node *node) {
         sl_event *event = oldest;
         oldest = event->next; /* its owner may free it as soon as it is delivered */
         node_event body = {(uint64_t)(uintptr_t)event};
-        if (sl_deliver_local(node, SL_NO_ADDR, event->to, &node_event_type, &body) != SL_OK &&
-            event->drop)
+        sl_err err = sl_node_tell(node, event->to, &node_event_type, &body);
+        if (err == SL_ERR_NO_MEMORY) /* its actor still counts on it */
+            sl_notify(node, event);
+        else if (err != SL_OK && event->drop)
             event->drop(event);
     }
     return true;
@@ -233,7 +245,7 @@ static bool fire_timers(sl_node *node) {
         node_timer body = {timer.id, timer.cookie};
         sl_metric_add(node->metrics, SL_METRIC_timers_fired, 1);
         if (sl_actor_find(node, timer.owner))
-            (void)sl_deliver_local(node, SL_NO_ADDR, timer.owner, &node_timer_type, &body);
+            (void)sl_node_tell(node, timer.owner, &node_timer_type, &body);
     }
     return fired;
 }

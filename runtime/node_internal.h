@@ -171,6 +171,11 @@ void sl_mailbox_drop_all(sl_actor *actor);
  */
 void sl_mailboxes_forget(sl_node *node, uint32_t peer);
 void sl_actor_schedule(sl_actor *actor);
+/* The node's own word to an actor: a timer, an event, room, a peer that is lost. An actor that
+ * never hears it may wait for ever: without memory for it the node ends. SL_ERR_DEAD: nobody there.
+ */
+sl_err sl_node_tell(sl_node *node, sl_addr to, const sl_message_type *type, const void *body);
+
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body);
 bool sl_run_actors(sl_node *node);

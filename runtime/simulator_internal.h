@@ -146,6 +146,7 @@ void sl_sim_transport_lose(sl_sim_transport *transport);
 
 /* simulator_way.c */
 /* Made when it is new; sl_sim_way_known(): NULL then. */
+sl_err sl_sim_ways_init(sl_simulator *simulator) SL_CHECKED;
 sl_sim_way *sl_sim_way_of(sl_simulator *simulator, uint32_t from, uint32_t to);
 const sl_sim_way *sl_sim_way_known(const sl_simulator *simulator, uint32_t from, uint32_t to);
 /* Nothing more of it is needed by the caller: in a large network it is forgotten when there is

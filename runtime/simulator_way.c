@@ -70,6 +70,17 @@ static void *get_or_die(void *memory) {
     return memory;
 }
 
+/* Those of a small network are all in the first chunk. */
+sl_err sl_sim_ways_init(sl_simulator *simulator) {
+    simulator->way_chunks = calloc(1, sizeof(void *));
+    if (simulator->way_chunks)
+        simulator->way_chunks[0] = calloc(SL_SIM_WAY_CHUNK, sizeof **simulator->way_chunks);
+    if (!simulator->way_chunks || !simulator->way_chunks[0])
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the ways of a simulator");
+    simulator->way_count = 1; /* number 0 is none */
+    return SL_OK;
+}
+
 static uint32_t one_more(sl_simulator *simulator) {
     if (simulator->way_count % SL_SIM_WAY_CHUNK == 0) {
         uint32_t chunks = simulator->way_count / SL_SIM_WAY_CHUNK;
@@ -77,7 +88,6 @@ static uint32_t one_more(sl_simulator *simulator) {
             get_or_die(realloc(simulator->way_chunks, (chunks + 1) * sizeof(void *)));
         simulator->way_chunks[chunks] =
             get_or_die(calloc(SL_SIM_WAY_CHUNK, sizeof **simulator->way_chunks));
-        simulator->way_count += !chunks;
     }
     return simulator->way_count++;
 }

@@ -263,7 +263,8 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
     sl_executor_send_ended(executor);
     sl_executor_send_refused(executor);
     sl_executor_report_free(executor);
-    return SL_OK;
+    return executor->out_of_memory ? sl_fail(SL_ERR_NO_MEMORY, "no memory to answer for an attempt")
+                                   : SL_OK;
 }
 
 const sl_actor_class sl_executor_class = {

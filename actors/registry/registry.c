@@ -412,14 +412,20 @@ static void on_stand(registry *r, const sl_message *message) {
     tell_watchers(r);
 }
 
-static void on_watch(registry *r, const sl_message *message) {
+/* An actor that never hears of the network waits for ever: without memory this one fails, and its
+ * node with it. */
+static sl_err on_watch(registry *r, const sl_message *message) {
     if (message->from.node != r->members.self) {
         refuse(r, message, "a watch by an actor of another node");
-        return;
+        return SL_OK;
     }
-    if (sl_watchers_add(&r->watchers, message->from, r->members.count) != SL_OK)
+    sl_err err = sl_watchers_add(&r->watchers, message->from, r->members.count);
+    if (err == SL_ERR_NO_MEMORY)
+        return err;
+    if (err != SL_OK)
         sl_warn("registry", "an actor cannot watch the network: %s", sl_err_detail());
     tell_watchers(r);
+    return SL_OK;
 }
 
 /* ---- descriptions ---- */
@@ -546,8 +552,7 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
         on_stand(r, message);
         break;
     case registry_watch_id:
-        on_watch(r, message);
-        break;
+        return on_watch(r, message);
     case registry_describe_id:
         on_describe(r, message->from);
         break;

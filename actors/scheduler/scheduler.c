@@ -20,6 +20,11 @@ bool sl_slot_list_push(sl_slot_list *list, uint32_t slot) {
     return true;
 }
 
+void sl_scheduler_fail(sl_scheduler *scheduler, const char *what, uint32_t tag) {
+    sl_error("scheduler", "no memory for %s of task %u", what, tag);
+    scheduler->out_of_memory = true;
+}
+
 /* ---- life ---- */
 
 static sl_err scheduler_start(sl_actor *self, void *state, const void *arguments) {
@@ -118,10 +123,12 @@ static void tell_drained(sl_scheduler *scheduler) {
     scheduler->drained_told = true;
     for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
         scheduler_drained drained = {scheduler->tasks.submitters[i].live};
-        if (scheduler_drained_send(scheduler->self, scheduler->tasks.submitters[i].addr,
-                                   &drained) == SL_ERR_AGAIN) {
+        sl_addr to = scheduler->tasks.submitters[i].addr;
+        sl_err err = scheduler_drained_send(scheduler->self, to, &drained);
+        scheduler->out_of_memory |= err == SL_ERR_NO_MEMORY;
+        if (err == SL_ERR_AGAIN) {
             scheduler->drained_told = false;
-            sl_await_room(scheduler->self, scheduler->tasks.submitters[i].addr);
+            sl_await_room(scheduler->self, to);
         }
     }
 }
@@ -199,6 +206,8 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         return SL_OK;
     }
     sl_scheduler_after(scheduler);
+    if (scheduler->out_of_memory)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to keep what the scheduler has promised");
     return err;
 }
 

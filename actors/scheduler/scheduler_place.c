@@ -171,6 +171,11 @@ static void assign(sl_scheduler *scheduler, sl_task *task, uint32_t node) {
     scheduler->placed++;
 }
 
+/* For want of memory, here: there may be some soon, and nobody would say so. */
+static void try_later(sl_scheduler *scheduler, uint32_t node) {
+    scheduler->nodes.views[node].retry_ns = scheduler->pass_ns + RETRY_NS;
+}
+
 /* False when the task fits nowhere now. */
 static bool place_one(sl_scheduler *scheduler, sl_task *task) {
     uint32_t count = candidates_of(scheduler, task);
@@ -180,8 +185,10 @@ static bool place_one(sl_scheduler *scheduler, sl_task *task) {
     uint32_t chosen =
         count > 1 || scheduler->options.explain ? ask_policy(scheduler, task, count) : 0;
     uint32_t node = scheduler->candidates[chosen].node;
-    if (!sl_slot_list_push(&scheduler->outbox[node], task->slot))
+    if (!sl_slot_list_push(&scheduler->outbox[node], task->slot)) {
+        try_later(scheduler, node);
         return false;
+    }
     sl_queue_take(&scheduler->queue, &scheduler->tasks, task);
     assign(scheduler, task, node);
     if (scheduler->options.ledger && scheduler->options.explain)
@@ -260,6 +267,8 @@ static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
                 sl_await_room(scheduler->self, sl_addr_well_known(node, SL_SLOT_EXECUTOR));
             else
                 sl_warn("scheduler", "cannot assign to node %u: %s", node, sl_err_detail());
+            if (err == SL_ERR_NO_MEMORY)
+                try_later(scheduler, node);
             break;
         }
         sent += count;

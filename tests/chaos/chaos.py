@@ -446,7 +446,11 @@ def say_figures():
 def one_round(network, starlane, kind, seed, tasks):
     network = getattr(kind, "network", network)  # some need one of their own
     folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-", dir=network.parent))
-    net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    try:
+        net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     begin = time.time()
     try:
         kind(net)
