@@ -526,6 +526,25 @@ SL_API int sl_run(sl_network *network, const sl_run_request *request, int *code)
  * `json` a JSON object; the caller's. */
 SL_API int sl_explain(const char *directory, const char *task, int json, char **text);
 
+/* ---- identities ---- */
+
+/* Makes the identity of a "node", a "client" or an "authority" in `directory` (made if need be, of
+ * mode 0700), unless there is one; and beside it, in the file `certificate`, a request for a
+ * certificate for `name` and `project` (NULL: none), which an authority has no need of. An identity
+ * that has a certificate keeps it: an error. Blocks for the disk. */
+SL_API int sl_keys_create(const char *directory, const char *role, const char *name,
+                          const char *project);
+
+/* What is public of the identity in `directory`, for a person or, with `json`, as a JSON object;
+ * the caller's. */
+SL_API int sl_keys_show(const char *directory, int json, char **text);
+
+/* The authority in `directory` signs the request in the file `request`, for so many days;
+ * `certificate` is the file it goes to, which must not be there yet. The asker puts it in place of
+ * the request. */
+SL_API int sl_keys_sign(const char *directory, const char *request, double days,
+                        const char *certificate);
+
 /* ---- the simulator ---- */
 
 /* What to simulate; zeroed fields mean the default. All are borrowed. */
@@ -552,9 +571,10 @@ SL_API int sl_simulate(const sl_simulate_request *request, int *code);
 typedef struct sl_launch_request {
     const char *const *command; /* the program and its arguments, `command_words` of them */
     int command_words;
-    const char *guard; /* path of the command `starlane`, to guard ranks under srun; NULL: none */
-    FILE *messages;    /* new starts, how to go on; NULL: nothing is said */
-    FILE *results;     /* of a dry run: the command line; NULL: none */
+    const char *
+        guard; /* path of the command `starlane`, to guard ranks under srun and hydra; NULL: none */
+    FILE *messages; /* new starts, how to go on; NULL: nothing is said */
+    FILE *results;  /* of a dry run: the command line; NULL: none */
 } sl_launch_request;
 
 /* Starts the ranks of an MPI job by mpirun or srun so that the death of one does not end the
@@ -564,8 +584,9 @@ typedef struct sl_launch_request {
  * once; a second SIGINT ends them. For a process with one thread and no other children. */
 SL_API int sl_launch(const sl_options *options, const sl_launch_request *request, int *code);
 
-/* Tells sl_launch() of the exit code of this program, from its first rank; needed only where no run
- * was begun, because launchers that let ranks die do not report how they ended. */
+/* Tells sl_launch() of the exit code of this program, from its first rank, at its end; needed only
+ * where no run was begun, because launchers that let ranks die do not report how they ended. The
+ * other ranks have 5 s to end too. */
 SL_API void sl_launch_exits(int code);
 
 /* Runs `command` (ends with NULL) as a rank under srun and keeps its end from ending the job;

@@ -10,9 +10,10 @@ typedef struct sl_node_options {
     const sl_clock *clock;   /* borrowed; NULL: the machine's */
     sl_metrics *metrics;     /* borrowed; NULL: the node makes its own */
     uint64_t seed;           /* of sl_node_rng */
-    uint32_t incarnation;    /* tells this life of the node from an earlier one; same value is never
-                                reused */
-    uint32_t mailbox_limit;  /* data messages an actor may have waiting; 0: 65,536 */
+    uint32_t incarnation;    /* tells this life of the node from an earlier one: higher than any it
+                                had. It grows as links are lost: leave room */
+    bool rejoins; /* peers may know an earlier life of this node: its links open by calling them */
+    uint32_t mailbox_limit; /* data messages an actor may have waiting; 0: 65,536 */
     /* The same at all nodes of a network: a peer that goes beyond them is dropped. */
     uint64_t window_bytes; /* unhandled data of one peer, at least 4 frames; 0: 1 MiB */
     uint64_t
@@ -52,11 +53,23 @@ bool sl_node_closed(const sl_node *node, sl_err *err, uint32_t *code);
 /* Tells this node to stop with `code`. Any thread. */
 void sl_node_stop(sl_node *node, uint32_t code);
 
-/* Declares `peer` dead: nothing is sent to it or accepted from it any more, and every actor that
- * asked by sl_node_watch_peers gets node_peer_lost. Loop thread. */
+/* Gives the link to `peer` up: nothing that was sent on it is accepted any more, by either, and
+ * every actor that asked by sl_node_watch_peers gets node_peer_lost. When something is heard from
+ * the peer again the two open a new link, and node_peer_back tells of it. Loop thread. */
 void sl_node_peer_lost(sl_node *node, uint32_t peer);
 void sl_node_watch_peers(sl_node *node, sl_addr actor);
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer);
+
+/* As sl_node_peer_lost(), and for good: its process has ended. */
+void sl_node_peer_gone(sl_node *node, uint32_t peer);
+bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer);
+
+/* Calls a peer whose link is lost, and not for good: should both have given each other up, one must
+ * speak first. Of regular calls fewer and fewer are made. */
+void sl_node_call_peer(sl_node *node, uint32_t peer);
+
+/* The newest incarnation of this node. */
+uint32_t sl_node_incarnation(const sl_node *node);
 
 /* True when no actor has a message waiting and nothing is queued to leave. Loop thread. */
 bool sl_node_quiet(const sl_node *node);

@@ -18,8 +18,6 @@ static sl_sim_transport *self_of(sl_transport *transport) {
 static void *sim_acquire(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
     sl_sim_way *way = sl_sim_way_of(self->simulator, transport->self, peer);
-    if (self->abandoned[peer])
-        return NULL;
     if (way->unread >= UNREAD_MOST) {
         way->refused = true;
         return NULL;
@@ -57,6 +55,7 @@ static sl_err sim_bulk_send(sl_transport *transport, uint32_t peer, uint64_t id,
     parcel->id = id;
     parcel->blob = sl_blob_retain(blob);
     self->under_way++;
+    self->to_peer[peer]++;
     sl_sim_send(self->simulator, peer, parcel);
     return SL_OK;
 }
@@ -98,7 +97,8 @@ static void tell_sender(sl_sim_transport *self, sl_sim_parcel *parcel) {
     bool lives = from->node && from->life == parcel->from_life;
     sl_blob_release(parcel->blob);
     parcel->blob = NULL;
-    if (!lives || from->transport->abandoned[self->base.self]) {
+    if (!lives || from->transport->abandoned[self->base.self] ||
+        parcel->id < from->transport->first_out[self->base.self]) {
         sl_sim_parcel_free(simulator, parcel);
         return;
     }
@@ -149,14 +149,14 @@ static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
         way->refused = false;
         sl_sim_wake(self->simulator, peer);
     }
-    if (!self->abandoned[peer])
-        sink->frame(sink->context, peer, parcel->data, parcel->bytes);
+    sl_sim_way_leave(self->simulator, peer, self->base.self);
+    sink->frame(sink->context, peer, parcel->data, parcel->bytes);
     sl_sim_parcel_free(self->simulator, parcel);
 }
 
 static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
                       sl_sim_parcel *parcel) {
-    if (self->abandoned[parcel->from]) {
+    if (parcel->id < self->first_in[parcel->from]) {
         sl_sim_parcel_free(self->simulator, parcel);
         return;
     }
@@ -172,6 +172,7 @@ static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, s
     size_t events = match_unexpected(self, sink);
     for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(&self->sent)); events++) {
         self->under_way--;
+        self->to_peer[parcel->from]--;
         sink->bulk_sent(sink->context, parcel->from, parcel->id);
         sl_sim_parcel_free(self->simulator, parcel);
     }
@@ -212,46 +213,24 @@ static bool sim_drained(sl_transport *transport) {
     return !self_of(transport)->under_way;
 }
 
-static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t peer, bool sent) {
+/* Blobs from the peer, or word of blobs to it, with ids below `end`. */
+static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t peer, uint64_t end) {
     sl_sim_queue kept = {NULL, NULL, 0};
     for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));) {
-        if (parcel->from != peer) {
+        if (parcel->from == peer && parcel->id < end)
+            sl_sim_parcel_free(self->simulator, parcel);
+        else
             sl_sim_queue_push(&kept, parcel);
-            continue;
-        }
-        self->under_way -= sent;
-        if (!sent && !parcel->blob)
-            sl_sim_way_of(self->simulator, peer, self->base.self)->unread--;
-        sl_sim_parcel_free(self->simulator, parcel);
     }
     *queue = kept;
 }
 
-/* Blobs on their way to the peer are not waited for any more. */
-static uint32_t blobs_to(sl_sim_transport *self, uint32_t peer) {
-    uint32_t count = 0;
-    const sl_sim_way *way = sl_sim_way_of(self->simulator, self->base.self, peer);
-    for (const sl_sim_parcel *each = way->bulk.head; each; each = each->next)
-        count += each->from_life == self->life;
-    const sl_sim_node *node = &self->simulator->nodes[peer];
-    if (!node->node)
-        return count;
-    for (const sl_sim_parcel *each = node->transport->inbox.head; each; each = each->next)
-        count += each->blob && each->from == self->base.self && each->from_life == self->life;
-    for (const sl_sim_parcel *each = node->transport->unexpected.head; each; each = each->next)
-        count += each->from == self->base.self && each->from_life == self->life;
-    return count;
-}
-
 static void sim_abandon(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
-    if (self->abandoned[peer])
-        return;
-    queue_forget(self, &self->sent, peer, true);
-    self->under_way -= blobs_to(self, peer);
     self->abandoned[peer] = true;
-    queue_forget(self, &self->inbox, peer, false);
-    queue_forget(self, &self->unexpected, peer, false);
+    self->under_way -= self->to_peer[peer];
+    self->to_peer[peer] = 0;
+    queue_forget(self, &self->sent, peer, UINT64_MAX);
     for (sl_sim_expected **at = &self->expected; *at;) {
         sl_sim_expected *each = *at;
         if (each->peer != peer) {
@@ -263,19 +242,47 @@ static void sim_abandon(sl_transport *transport, uint32_t peer) {
     }
 }
 
+/* Blobs of the new life may be here already. */
+static void sim_readmit(sl_transport *transport, uint32_t peer, uint64_t first_in,
+                        uint64_t first_out) {
+    sl_sim_transport *self = self_of(transport);
+    self->abandoned[peer] = false;
+    self->first_in[peer] = first_in;
+    self->first_out[peer] = first_out;
+    queue_forget(self, &self->unexpected, peer, first_in);
+}
+
+/* Nothing of this life is taken any more: neither frames nor blobs. */
+static void drop_arrived(sl_sim_transport *self, sl_sim_queue *queue) {
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));) {
+        if (!parcel->blob)
+            sl_sim_way_of(self->simulator, parcel->from, self->base.self)->unread--;
+        sl_sim_parcel_free(self->simulator, parcel);
+    }
+}
+
 void sl_sim_transport_lose(sl_sim_transport *self) {
     for (uint32_t peer = 0; peer < self->base.count; peer++) {
         if (peer != self->base.self)
             sim_abandon(&self->base, peer);
     }
+    drop_arrived(self, &self->inbox);
+    drop_arrived(self, &self->unexpected);
     sl_sim_ways_lose(self->simulator, self->base.self);
+}
+
+static void transport_free(sl_sim_transport *self) {
+    free(self->abandoned);
+    free(self->first_in);
+    free(self->first_out);
+    free(self->to_peer);
+    free(self);
 }
 
 static void sim_close(sl_transport *transport) {
     sl_sim_transport *self = self_of(transport);
     self->simulator->nodes[transport->self].transport = NULL;
-    free(self->abandoned);
-    free(self);
+    transport_free(self);
 }
 
 static const sl_transport_ops sim_ops = {
@@ -291,24 +298,29 @@ static const sl_transport_ops sim_ops = {
     .wake = sim_wake,
     .drained = sim_drained,
     .abandon = sim_abandon,
+    .readmit = sim_readmit,
     .close = sim_close,
 };
 
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_transport **out) {
+    uint32_t count = simulator->options.nodes;
     sl_sim_transport *self = calloc(1, sizeof *self);
-    bool *abandoned = calloc(simulator->options.nodes, sizeof *abandoned);
-    if (!self || !abandoned) {
-        free(self);
-        free(abandoned);
+    if (!self)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
-    }
     *self = (sl_sim_transport){.base = {.ops = &sim_ops,
                                         .self = node,
-                                        .count = simulator->options.nodes,
+                                        .count = count,
                                         .frame_bytes = simulator->options.frame_bytes},
                                .simulator = simulator,
                                .life = simulator->nodes[node].life,
-                               .abandoned = abandoned};
+                               .abandoned = calloc(count, sizeof(bool)),
+                               .first_in = calloc(count, sizeof(uint64_t)),
+                               .first_out = calloc(count, sizeof(uint64_t)),
+                               .to_peer = calloc(count, sizeof(uint32_t))};
+    if (!self->abandoned || !self->first_in || !self->first_out || !self->to_peer) {
+        transport_free(self);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
+    }
     *out = self;
     return SL_OK;
 }

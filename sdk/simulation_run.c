@@ -34,7 +34,7 @@ static sl_err begin_session(sl_simulation *simulation) {
         return SL_OK;
     }
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
-        simulation->hosts[i].ghost = false;
+        simulation->hosts[i].back = false;
         SL_TRY(sl_sim_host_start(&simulation->hosts[i]));
     }
     return SL_OK;
@@ -146,12 +146,17 @@ static void close_all(sl_simulation *simulation) {
     check_closed(simulation);
 }
 
-/* After the last fault all that live agree who does: at the latest when three rounds in which every
- * node tells every other one are over (see has_no_link() in registry.c), and what was held back has
- * come. */
-static uint64_t agreement_ns(const sl_simulation *simulation) {
+/* A node gives up another one, of which it hears from others at best, when three rounds in which
+ * every node tells every other one are over (see has_no_link() in registry.c). */
+uint64_t sl_sim_parted_ns(const sl_simulation *simulation) {
     uint64_t periods = 2 * ((simulation->options.nodes + 1) / 3) + 2;
-    return 2200 * SL_NS_PER_MS + 3 * periods * SL_SIM_PERIOD_NS;
+    return 500 * SL_NS_PER_MS + 3 * periods * SL_SIM_PERIOD_NS;
+}
+
+/* After the last fault all that live find each other: when those who cannot hear each other have
+ * given each other up, what was held back has come, and who must call has called. */
+static uint64_t agreement_ns(const sl_simulation *simulation) {
+    return 1700 * SL_NS_PER_MS + sl_sim_parted_ns(simulation);
 }
 
 static void settle(sl_simulation *simulation) {

@@ -4,6 +4,7 @@
  * end, so what is granted is the sum over runs; one that is ahead (executor_ahead.c) holds none
  * until it inherits one. */
 #include "actors/executor/executor_internal.h"
+#include "runtime/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static sl_err executor_start(sl_actor *self, void *state, const void *arguments)
         if (!executor->paces)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an executor");
     }
+    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
     return sl_grant_pool_create(&executor->options.offer, &executor->grants);
 }
 
@@ -162,6 +164,44 @@ static void on_cancel(sl_executor *executor, const sl_message *message) {
     free(sorted);
 }
 
+/* ---- an owner is lost ---- */
+
+static void drop_waiting(sl_executor *executor, sl_attempts *list, uint32_t node) {
+    sl_attempts all = *list;
+    *list = (sl_attempts){NULL, NULL, 0};
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&all));) {
+        if (attempt->owner.node == node)
+            sl_attempt_destroy(executor, attempt);
+        else
+            sl_attempts_push(list, attempt);
+    }
+}
+
+static void disown(sl_executor *executor, sl_run *runs, uint32_t node) {
+    for (sl_run *run = runs; run; run = run->next) {
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
+            if (attempt->owner.node != node)
+                continue;
+            attempt->owner = SL_NO_ADDR;
+            __atomic_store_n(&attempt->cancelled, 1, __ATOMIC_RELAXED);
+            sl_executor_cancel_run(executor, run);
+        }
+    }
+}
+
+/* The owner takes no result any more, and places its tasks elsewhere: what it had assigned here is
+ * ended, and nothing is said of it, also when its link is open again. */
+static void on_owner_lost(sl_executor *executor, uint32_t node) {
+    if (SL_PLANT(grants_of_old))
+        return;
+    drop_waiting(executor, &executor->backlog, node);
+    drop_waiting(executor, &executor->ended, node);
+    drop_waiting(executor, &executor->refused, node);
+    disown(executor, executor->running, node);
+    disown(executor, executor->ahead, node);
+    executor->free_changed = true;
+}
+
 /* ---- messages ---- */
 
 /* A run's events lie in it. */
@@ -200,6 +240,11 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
     case node_event_id:
         on_event(executor, node_event_of(message));
         break;
+    case node_peer_lost_id:
+        on_owner_lost(executor, ((const node_peer_lost *)message->body)->node);
+        break;
+    case node_peer_back_id:
+        break;
     case executor_go_id:
         executor->going = false;
         break;
@@ -218,7 +263,8 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
     sl_executor_send_ended(executor);
     sl_executor_send_refused(executor);
     sl_executor_report_free(executor);
-    return SL_OK;
+    return executor->out_of_memory ? sl_fail(SL_ERR_NO_MEMORY, "no memory to answer for an attempt")
+                                   : SL_OK;
 }
 
 const sl_actor_class sl_executor_class = {

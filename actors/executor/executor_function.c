@@ -152,5 +152,9 @@ void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt) {
             (attempt->run_ns > attempt->timeout_ns || attempt->cancelled == SL_ATTEMPT_TOO_LONG))
             end_late(attempt);
     }
+    if (attempt->owner.node == SL_NO_NODE) { /* its owner was lost */
+        sl_attempt_destroy(executor, attempt);
+        return;
+    }
     sl_attempts_push(&executor->ended, attempt);
 }

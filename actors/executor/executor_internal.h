@@ -107,6 +107,7 @@ struct sl_executor {
     sl_attempts backlog;
     uint64_t arrivals;
     sl_attempts ended;   /* results that have not left */
+    bool out_of_memory;  /* an attempt would be lost: the actor fails, and its node with it */
     sl_attempts refused; /* and refusals: of these only owner, task, attempt and refusal count */
     sl_run *running;
     sl_run *ahead;          /* commands that spawners have, and that hold no grant yet */

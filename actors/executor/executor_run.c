@@ -98,6 +98,10 @@ void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt) {
 
 void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
                     const char *message) {
+    if (attempt->owner.node == SL_NO_NODE) { /* its owner was lost: nobody is told */
+        sl_attempt_destroy(executor, attempt);
+        return;
+    }
     attempt->result.status = (uint8_t)status;
     sl_attempt_drop_apart(attempt);
     if (!attempt->result.start_s)
@@ -278,12 +282,23 @@ bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *re
            fits(request->ucu_milli, kept.ucu_milli, now.ucu_milli);
 }
 
+/* The first of the backlog goes back to its owner, who tries again later. */
+static void refuse_first(sl_executor *executor) {
+    sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
+    attempt->refusal = SL_ERR_NO_MEMORY;
+    sl_attempts_push(&executor->refused, attempt);
+}
+
 /* False when the first of the backlog must wait. */
 static bool start_first(sl_executor *executor) {
     const sl_grant_request *request = &executor->backlog.head->request;
-    sl_run *run = sl_executor_is_free(executor, request) ? sl_run_create(executor, NULL) : NULL;
-    if (!run)
+    if (!sl_executor_is_free(executor, request))
         return false;
+    sl_run *run = sl_run_create(executor, NULL);
+    if (!run) {
+        refuse_first(executor);
+        return true;
+    }
     if (sl_grant_take(executor->grants, request, &run->grant) != SL_OK) {
         sl_error("executor", "what is free could not be granted: %s", sl_err_detail());
         sl_run_destroy(executor, run);

@@ -74,7 +74,10 @@ static void cut_row(sl_executor *executor, sl_run *run) {
     for (sl_attempt *attempt = rest, *next; attempt; attempt = next) {
         next = attempt->next;
         executor->running_count--;
-        sl_attempts_put_back(&executor->backlog, attempt);
+        if (attempt->owner.node == SL_NO_NODE) /* its owner was lost */
+            sl_attempt_destroy(executor, attempt);
+        else
+            sl_attempts_put_back(&executor->backlog, attempt);
     }
 }
 

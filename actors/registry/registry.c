@@ -24,6 +24,7 @@ enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW };
 enum {
     HASTE = 8,          /* part of the period between ticks while nodes are missing at the start */
     PROBE_EVERY = 4,    /* ticks after which suspected nodes may be told something */
+    CALL_EVERY = 8,     /* ticks after which dead nodes are called: they may have come back */
     REPLY_MESSAGES = 4, /* at most, to a node that asks for our view */
     JUDGED_MOST = 256,  /* members judged in a tick */
     ASKERS_MAX = 64     /* waiting for room for a description; more are not answered */
@@ -47,6 +48,7 @@ typedef struct registry {
     bool urgent_timer;
     bool view_timer;
     bool too_large_told;
+    bool stands_by; /* as asked by registry_stand */
     sl_addr askers[ASKERS_MAX];
     uint32_t asker_count;
 } registry;
@@ -91,7 +93,7 @@ static void refuse(registry *r, const sl_message *message, const char *what) {
 }
 
 static void tell_watchers(registry *r) {
-    sl_watchers_tell(&r->watchers, &r->members, r->self);
+    sl_watchers_tell(&r->watchers, &r->members, r->self, r->awake_ns);
 }
 
 static void tell_watchers_soon(registry *r) {
@@ -173,8 +175,37 @@ static void bury(registry *r, uint32_t node, const char *why) {
         sl_info("registry", "node %u (%s) has left", node, member->profile->host.data);
     else
         sl_warn("registry", "node %u (%s) is dead: %s", node, member->profile->host.data, why);
-    if (!SL_PLANT(loss_untold))
+    if (left)
+        sl_node_peer_gone(sl_actor_node(r->self), node);
+    else if (!SL_PLANT(loss_untold))
         sl_node_peer_lost(sl_actor_node(r->self), node);
+}
+
+static void on_peer_lost(registry *r, const node_peer_lost *lost) {
+    bury(r, lost->node,
+         lost->calls ? "it has given this node up, or begins anew" : "its link is gone");
+    tell_watchers(r);
+}
+
+/* The link is open again. Where the other had buried this node, it is this one that comes back, as
+ * a new member: what is said of its earlier life is no longer said of it. */
+static void on_peer_back(registry *r, const node_peer_back *back) {
+    sl_members_revive(&r->members, back->node, r->awake_ns);
+    if (back->buried) {
+        own(r)->incarnation = sl_node_incarnation(sl_actor_node(r->self));
+        own(r)->version++;
+        sl_members_touch(&r->members, r->members.self, true);
+    }
+    gossip_to(r, back->node, true);
+    gossip_soon(r);
+    tell_watchers(r);
+}
+
+/* Should two nodes have given each other up, and nothing be on its way between them any more. */
+static void call_dead(registry *r) {
+    for (uint32_t node = 0; node < r->members.count; node++)
+        if (node != r->members.self && r->members.all[node].state == SL_MEMBER_DEAD)
+            sl_node_call_peer(sl_actor_node(r->self), node);
 }
 
 static void suspect(registry *r, uint32_t node) {
@@ -249,6 +280,8 @@ static void on_tick(registry *r) {
     own(r)->heard_ms = sl_member_ms(r->awake_ns);
     judge_some(r);
     gossip_round(r, ++r->ticks % PROBE_EVERY == 0);
+    if (r->ticks % CALL_EVERY == 0)
+        call_dead(r);
     tell_watchers(r);
     sl_timer_start(r->self, tick_delay_ns(r), TIMER_TICK);
 }
@@ -271,11 +304,13 @@ static void on_timer(registry *r, const node_timer *timer) {
 
 /* ---- gossip in ---- */
 
-/* The runtime does not open a link again that was given up, so a node buried here stays so, also
- * when somebody speaks of a new life of it. */
+/* A node without a link to this one is of no use here, whatever others say of it: one that is
+ * buried stays so until its link is open again, also when somebody speaks of a new life of it. */
 static bool is_cut_off(const registry *r, const registry_member *claim) {
-    return claim->node < r->members.count && !SL_PLANT(death_undone) &&
-           r->members.all[claim->node].state == SL_MEMBER_DEAD &&
+    if (claim->node >= r->members.count || claim->node == r->members.self || SL_PLANT(death_undone))
+        return false;
+    const sl_member *member = &r->members.all[claim->node];
+    return (!member->known || member->state == SL_MEMBER_DEAD) &&
            !sl_node_peer_alive(sl_actor_node(r->self), claim->node);
 }
 
@@ -302,7 +337,11 @@ static void on_gossip(registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
     sl_merge most = SL_MERGE_STALE;
     if (message->from.node < r->members.count)
-        r->members.all[message->from.node].spoke_ms = sl_member_ms(r->awake_ns);
+        sl_members_spoke(&r->members, message->from.node, r->awake_ns);
+    for (uint32_t i = 0; i < gossip->members.count; i++) {
+        if (gossip->members.items[i].node < r->members.count)
+            __builtin_prefetch(&r->members.all[gossip->members.items[i].node]);
+    }
     for (uint32_t i = 0; i < gossip->members.count; i++) {
         sl_merge merge = merge_one(r, message, &gossip->members.items[i]);
         if (merge == SL_MERGE_REFUTED)
@@ -339,7 +378,7 @@ static void on_free(registry *r, const sl_message *message) {
     }
     sl_member *me = own(r);
     registry_offer before = sl_member_offer(me), now = *report->offer.items;
-    bool joined = me->state == SL_MEMBER_JOINING;
+    bool joined = me->state == SL_MEMBER_JOINING && !r->stands_by;
     if (!joined && memcmp(&before, &now, sizeof now) == 0)
         return;
     if (sl_members_offer(&r->members, &now) != SL_OK) {
@@ -358,14 +397,35 @@ static void on_free(registry *r, const sl_message *message) {
     tell_watchers_soon(r);
 }
 
-static void on_watch(registry *r, const sl_message *message) {
-    if (message->from.node != r->members.self) {
-        refuse(r, message, "a watch by an actor of another node");
+static void on_stand(registry *r, const sl_message *message) {
+    bool by = ((const registry_stand *)message->body)->by;
+    if (!is_local(r, message)) {
+        refuse(r, message, "a wish of another node");
         return;
     }
-    if (sl_watchers_add(&r->watchers, message->from, r->members.count) != SL_OK)
+    r->stands_by = by;
+    if (!sl_members_set_state(&r->members, r->members.self,
+                              by ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE))
+        return;
+    own(r)->version++;
+    announce(r, false);
+    tell_watchers(r);
+}
+
+/* An actor that never hears of the network waits for ever: without memory this one fails, and its
+ * node with it. */
+static sl_err on_watch(registry *r, const sl_message *message) {
+    if (message->from.node != r->members.self) {
+        refuse(r, message, "a watch by an actor of another node");
+        return SL_OK;
+    }
+    sl_err err = sl_watchers_add(&r->watchers, message->from, r->members.count);
+    if (err == SL_ERR_NO_MEMORY)
+        return err;
+    if (err != SL_OK)
         sl_warn("registry", "an actor cannot watch the network: %s", sl_err_detail());
     tell_watchers(r);
+    return SL_OK;
 }
 
 /* ---- descriptions ---- */
@@ -488,9 +548,11 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
     case registry_free_id:
         on_free(r, message);
         break;
-    case registry_watch_id:
-        on_watch(r, message);
+    case registry_stand_id:
+        on_stand(r, message);
         break;
+    case registry_watch_id:
+        return on_watch(r, message);
     case registry_describe_id:
         on_describe(r, message->from);
         break;
@@ -501,8 +563,10 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
         on_room(r);
         break;
     case node_peer_lost_id:
-        bury(r, ((const node_peer_lost *)message->body)->node, "its link is gone");
-        tell_watchers(r);
+        on_peer_lost(r, message->body);
+        break;
+    case node_peer_back_id:
+        on_peer_back(r, message->body);
         break;
     default:
         refuse(r, message, "an unwelcome message");

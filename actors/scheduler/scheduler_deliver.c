@@ -17,6 +17,8 @@ static sl_err send_notice(sl_scheduler *scheduler, const sl_notice *notice) {
     sl_err err = scheduler_accepted_send(scheduler->self, notice->to, &accepted);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, notice->to);
+    else if (err == SL_ERR_NO_MEMORY)
+        sl_scheduler_fail(scheduler, "the acceptance", (uint32_t)notice->first_tag);
     else if (err != SL_OK)
         sl_debug("scheduler", "tasks of a submitter that is gone: %s", sl_err_detail());
     return err;
@@ -26,7 +28,7 @@ void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t fi
                                 uint32_t count, sl_err err) {
     sl_notice *notice = calloc(1, sizeof *notice);
     if (!notice) {
-        sl_error("scheduler", "no memory to tell a submitter that its tasks are accepted");
+        sl_scheduler_fail(scheduler, "the acceptance", (uint32_t)first_tag);
         return;
     }
     *notice = (sl_notice){.to = to, .first_tag = first_tag, .count = count, .err = (uint32_t)err};
@@ -86,9 +88,9 @@ static bool outcomes_grow(sl_scheduler *scheduler) {
 
 static void later(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
     if ((!task->end || result != &task->end->result) && sl_task_keep_end(task, result) != SL_OK)
-        sl_error("scheduler", "the result of task %u is lost: %s", task->tag, sl_err_detail());
+        sl_scheduler_fail(scheduler, "the result", task->tag);
     else if (!sl_slot_list_push(&scheduler->undelivered, task->slot))
-        sl_error("scheduler", "the result of task %u is lost: out of memory", task->tag);
+        sl_scheduler_fail(scheduler, "the result", task->tag);
 }
 
 /* `result` must live until sl_scheduler_flush_outcomes(); a task's kept end does. */
@@ -133,6 +135,8 @@ static void send_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
     sl_err err = scheduler_done_send(scheduler->self, to, &done);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, to);
+    else if (err == SL_ERR_NO_MEMORY)
+        sl_scheduler_fail(scheduler, "the result", task->tag);
     else if (err != SL_OK)
         sl_debug("scheduler", "results for a submitter that is gone: %s", sl_err_detail());
     if (SL_PLANT(result_twice) && err == SL_OK && end - first > 2)

@@ -93,11 +93,17 @@ struct sl_scheduler {
     uint64_t recorded_ns;  /* when results were posted last */
     bool draining;
     bool drained_told;
+    bool out_of_memory;      /* what was promised cannot be kept: see sl_scheduler_fail() */
     bool impossible_checked; /* since the network's view last changed */
 };
 
 /* scheduler.c */
 bool sl_slot_list_push(sl_slot_list *list, uint32_t slot);
+
+/* For want of memory a task would be lost on its way. Then the actor fails when the message is
+ * handled, and with it its node: a run that ends can be resumed, one that hangs helps nobody. */
+void sl_scheduler_fail(sl_scheduler *scheduler, const char *what, uint32_t tag);
+
 void sl_scheduler_after(sl_scheduler *scheduler);
 
 /* scheduler_submit.c */

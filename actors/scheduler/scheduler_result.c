@@ -59,8 +59,7 @@ static void conclude(sl_scheduler *scheduler, sl_task *task, sl_task_status stat
     task->state = SL_TASK_RECORDING;
     if (sl_task_keep_end(task, result) != SL_OK ||
         !sl_slot_list_push(&scheduler->to_record, task->slot))
-        sl_error("scheduler", "the result of task %u cannot be kept: %s", task->tag,
-                 sl_err_detail());
+        sl_scheduler_fail(scheduler, "the result", task->tag);
 }
 
 /* A task that waited for `first` waits for one less, or never runs. Edges may lead to slots whose
@@ -77,7 +76,7 @@ static void unblock(sl_scheduler *scheduler, const sl_task *first, uint64_t numb
     if (task->status == SL_TASK_SKIPPED) {
         task->state = SL_TASK_RECORDING; /* only once */
         if (!sl_slot_list_push(&end->skipped, task->slot))
-            sl_error("scheduler", "task %u cannot be skipped: out of memory", task->tag);
+            sl_scheduler_fail(scheduler, "the end", task->tag);
     } else if (!task->pending) {
         sl_scheduler_ready(scheduler, task, false);
     }
@@ -277,6 +276,7 @@ static void refused(sl_scheduler *scheduler, sl_task *task, sl_err why) {
     unplace(scheduler, task);
     view->refusals++;
     view->contended = 1;
+    scheduler->nodes.contended = true;
     view->retry_ns = sl_now_ns(scheduler->self) + REFUSAL_PAUSE_NS;
     task->attempts--; /* it never began */
     sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_retried, 1);
