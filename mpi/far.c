@@ -165,6 +165,13 @@ void sl_mpi_far_abandon(sl_mpi_far *far, uint32_t peer, sl_mpi_requests *orphans
     sl_mpi_requests_move(&far->sends, orphans, peer);
 }
 
+bool sl_mpi_far_drained(const sl_mpi_far *far, const bool *abandoned) {
+    for (int i = 0; i < far->sends.count; i++)
+        if (!abandoned[far->sends.entries[i].peer])
+            return false;
+    return true;
+}
+
 /* Takes back a posted receive; false when MPI does not let go of it in time. */
 static bool receive_cancel(MPI_Request *request, uint64_t until_ns) {
     int over = 0;

@@ -43,6 +43,9 @@ size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, size_t bu
 /* Sends to `peer` that are not over go to `orphans`, which has room for them. */
 void sl_mpi_far_abandon(sl_mpi_far *far, uint32_t peer, sl_mpi_requests *orphans);
 
+/* Has all that was posted left, but for what goes to peers that were abandoned? */
+bool sl_mpi_far_drained(const sl_mpi_far *far, const bool *abandoned);
+
 /* Logs that something to `peer` was lost. */
 void sl_mpi_far_send_failed(uint32_t peer, int code);
 

@@ -178,7 +178,7 @@ bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer) {
 void sl_node_call_peer(sl_node *node, uint32_t peer) {
     if (!sl_node_peer_is_gone(node, peer) && peer != node->id &&
         node->channels.peers[peer]->state == SL_PEER_LOST && node->phase == SL_NODE_RUNNING)
-        sl_link_answer(node, peer);
+        sl_link_call(node, peer);
 }
 
 uint32_t sl_node_incarnation(const sl_node *node) {

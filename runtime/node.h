@@ -65,7 +65,7 @@ void sl_node_peer_gone(sl_node *node, uint32_t peer);
 bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer);
 
 /* Calls a peer whose link is lost, and not for good: should both have given each other up, one must
- * speak first. */
+ * speak first. Of regular calls fewer and fewer are made. */
 void sl_node_call_peer(sl_node *node, uint32_t peer);
 
 /* The newest incarnation of this node. */

@@ -15,6 +15,9 @@
 
 #define KNOWN_WITHIN_NS (3 * SL_NS_PER_S) /* then tasks go to the nodes that are known */
 
+enum { COOKIE_KNOWN, COOKIE_LOST }; /* of timers */
+enum { STAYS, LOST, LEFT };         /* of client->left: it may come back when it was lost */
+
 enum {
     SUBMIT_MOST = 1024,      /* tasks in one message … */
     SUBMIT_BYTES = 262144,   /* … and about so many bytes */
@@ -344,7 +347,8 @@ static void on_view(sl_client *client, const registry_view *view) {
             continue;
         client->known_count += !client->known[node];
         uint32_t before = client->known[node] ? client->known[node] - 1 : 0;
-        uint32_t cores = member->state == SL_MEMBER_DEAD ? 0 : member->offer.items[0].cores;
+        bool offers = member->state != SL_MEMBER_DEAD && member->state != SL_MEMBER_JOINING;
+        uint32_t cores = offers ? member->offer.items[0].cores : 0;
         client->known[node] = 1 + cores;
         atomic_fetch_add(&client->cores, cores - before);
     }
@@ -352,7 +356,17 @@ static void on_view(sl_client *client, const registry_view *view) {
         now_ready(client);
 }
 
-static void on_timer(sl_client *client) {
+static void end_alone(const sl_client *client) {
+    sl_error("client", "the rank that drives is lost; this one ends");
+    sl_node_stop(client->node, SL_RUN_FAILED);
+}
+
+static void on_timer(sl_client *client, uint64_t cookie) {
+    if (cookie == COOKIE_LOST) {
+        if (!sl_node_peer_alive(client->node, 0))
+            end_alone(client);
+        return;
+    }
     if (!atomic_load(&client->ready))
         sl_warn("client", "%u of %u nodes are known; starting with these", client->known_count,
                 client->ranks);
@@ -362,11 +376,12 @@ static void on_timer(sl_client *client) {
 /* ---- leaving ---- */
 
 /* All ranks drive: none is stopped before every one that lives wants nothing more. */
-static void on_left(sl_client *client, uint32_t node) {
-    if (node >= client->ranks || client->left[node])
+static void on_left(sl_client *client, uint32_t node, uint8_t how) {
+    if (node >= client->ranks || client->left[node] == LEFT)
         return;
-    client->left[node] = 1;
-    if (++client->left_count == client->ranks)
+    client->left_count += !client->left[node];
+    client->left[node] = how;
+    if (client->left_count == client->ranks)
         sl_node_stop(client->node, 0);
 }
 
@@ -385,17 +400,30 @@ static void leave(sl_client *client) {
     for (uint32_t node = 0; node < client->ranks; node++)
         if (node != self)
             (void)client_left_send(client->self, sl_addr_well_known(node, SL_SLOT_DRIVER), &body);
-    on_left(client, self);
+    on_left(client, self, LEFT);
 }
 
-static void on_lost(sl_client *client, uint32_t node) {
+/* Where one rank drives: if it is heard, it will be back soon (this rank was frozen, or cut off).
+ */
+static void on_lost(sl_client *client, const node_peer_lost *lost) {
+    uint64_t dead_ns = sl_config_duration_ns(client->network->config, SL_OPT_DEAD_MS);
     client->network->clean = false;
-    if (client->all_drive) {
-        on_left(client, node);
-    } else if (node == 0) {
-        sl_error("client", "the rank that drives is lost; this one ends");
-        sl_node_stop(client->node, SL_RUN_FAILED);
-    }
+    if (client->all_drive)
+        on_left(client, lost->node, LOST);
+    else if (lost->node == 0 &&
+             (!lost->calls || !sl_timer_start(client->self, dead_ns, COOKIE_LOST)))
+        end_alone(client);
+}
+
+/* It knows nothing of what it was told before. */
+static void on_back(sl_client *client, uint32_t node) {
+    client_left body = {};
+    if (!client->all_drive || node >= client->ranks || client->left[node] != LOST)
+        return;
+    client->left[node] = STAYS;
+    client->left_count--;
+    if (client->leaving_told)
+        (void)client_left_send(client->self, sl_addr_well_known(node, SL_SLOT_DRIVER), &body);
 }
 
 /* ---- the actor ---- */
@@ -413,7 +441,7 @@ static sl_err client_start(sl_actor *self, void *state, const void *arguments) {
     if (!client->unaccepted || !client->tasks || !client->known || !client->left)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a client");
     sl_node_watch_peers(client->node, sl_self(self));
-    (void)sl_timer_start(self, KNOWN_WITHIN_NS, 0);
+    (void)sl_timer_start(self, KNOWN_WITHIN_NS, COOKIE_KNOWN);
     registry_watch watch = {};
     return registry_watch_send(self, sl_addr_well_known(sl_node_id(client->node), SL_SLOT_REGISTRY),
                                &watch);
@@ -452,16 +480,19 @@ static sl_err client_receive(sl_actor *self, void *state, const sl_message *mess
         on_view(client, message->body);
         break;
     case node_timer_id:
-        on_timer(client);
+        on_timer(client, ((const node_timer *)message->body)->cookie);
         break;
     case node_room_id:
         client->blocked = false;
         break;
     case client_left_id:
-        on_left(client, message->from.node);
+        on_left(client, message->from.node, LEFT);
         break;
     case node_peer_lost_id:
-        on_lost(client, ((const node_peer_lost *)message->body)->node);
+        on_lost(client, message->body);
+        break;
+    case node_peer_back_id:
+        on_back(client, ((const node_peer_back *)message->body)->node);
         break;
     default:
         sl_warn("client", "unwelcome message %s from node %u", message->type->record.name,
