@@ -232,12 +232,12 @@ static void run_network(const people *p, job *j, const char *project, const char
         pthread_create(&members[i].thread, NULL, run_node, &members[i]);
     for (uint32_t i = 0; i < NODES; i++)
         pthread_join(members[i].thread, NULL);
+    sl_test_need(sl_ledger_close(ledger, NULL), "ledger"); /* its thread tells nodes */
     for (uint32_t i = 0; i < NODES; i++) {
         member *m = &members[i];
         sl_pool_destroy(m->pool), sl_node_destroy(m->node), sl_functions_destroy(m->functions);
         sl_sealed_destroy(m->sealed), sl_replay_destroy(m->replay);
     }
-    sl_test_need(sl_ledger_close(ledger, NULL), "ledger");
 }
 
 /* ---- who looks ---- */
