@@ -16,6 +16,9 @@ typedef struct sl_mpi_far {
     uint32_t ring_size, ring_at;
     size_t frame_bytes, stride; /* the stride is on whole cache lines */
     uint64_t receive_errors;
+    const sl_mpi_host *host;
+    bool deaths; /* MPI has told of one; which, is asked when nothing else comes */
+    bool *told;  /* per peer: it is dead, and the sink knows */
 
     sl_mpi_buffer *pool; /* free buffers, the last used first */
     uint32_t buffers, buffers_max;
@@ -39,6 +42,9 @@ size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, size_t bu
 
 /* Sends to `peer` that are not over go to `orphans`, which has room for them. */
 void sl_mpi_far_abandon(sl_mpi_far *far, uint32_t peer, sl_mpi_requests *orphans);
+
+/* Has all that was posted left, but for what goes to peers that were abandoned? */
+bool sl_mpi_far_drained(const sl_mpi_far *far, const bool *abandoned);
 
 /* Logs that something to `peer` was lost. */
 void sl_mpi_far_send_failed(uint32_t peer, int code);

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,14 @@ static void neighbours_unmap(sl_mpi_host *host) {
     }
     free(host->neighbours);
     host->neighbours = NULL;
+}
+
+bool sl_mpi_host_ended(const sl_mpi_host *host, uint32_t rank) {
+    uint32_t local = host->neighbours ? host->local_of[rank] : SL_MPI_FAR;
+    if (local == SL_MPI_FAR || host->neighbours[local].pidfd <= 0)
+        return false;
+    struct pollfd process = {.fd = host->neighbours[local].pidfd, .events = POLLIN};
+    return poll(&process, 1, 0) > 0;
 }
 
 static void all_near(sl_mpi_host *host, uint32_t network) {

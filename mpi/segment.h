@@ -58,6 +58,9 @@ sl_err sl_mpi_host_open(sl_mpi_host *host, const struct sl_mpi *mpi, bool shared
 /* clean: no rank of the host uses them any more. Else all stays mapped. */
 void sl_mpi_host_close(sl_mpi_host *host, bool clean);
 
+/* Whether the process of `rank` has ended, as far as the system tells: never of other hosts'. */
+bool sl_mpi_host_ended(const sl_mpi_host *host, uint32_t rank);
+
 /* What a segment takes, and one made of zeroed memory, on a border of two cache lines. */
 size_t sl_mpi_segment_bytes(uint32_t local_size, uint32_t slots, size_t frame_bytes);
 void sl_mpi_segment_init(sl_mpi_segment *zeroed, uint32_t local_size, uint32_t slots,

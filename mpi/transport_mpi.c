@@ -267,7 +267,8 @@ static void wake_up(void *context) {
 
 static bool transport_drained(sl_transport *base) {
     const transport *t = (const transport *)base;
-    return t->far.sends.count == 0 && t->bulk.sends == 0 && sl_mpi_near_drained(&t->near);
+    return sl_mpi_far_drained(&t->far, t->abandoned) && t->bulk.sends == 0 &&
+           sl_mpi_near_drained(&t->near);
 }
 
 static void transport_abandon(sl_transport *base, uint32_t peer) {

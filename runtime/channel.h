@@ -137,6 +137,7 @@ typedef struct sl_channel {
     uint64_t bulk_consumed_bytes;
     uint64_t bulk_told_bytes;
     uint32_t own;      /* incarnation of this node, on this link */
+    uint32_t calls;    /* that were asked for since the link was lost */
     uint8_t awaited;   /* an actor waits for room */
     uint8_t hello_due; /* a HELLO is to be sent before anything else */
     uint8_t buried;    /* it was the peer who gave the link up */
@@ -214,6 +215,9 @@ void sl_link_bar(sl_node *node, uint32_t peer);
 
 /* Something came from a peer whose link is lost: it is told, as often as it speaks. */
 void sl_link_answer(sl_node *node, uint32_t peer);
+
+/* Calls a peer whose link is lost, or not: the less often, the longer it has been lost. */
+void sl_link_call(sl_node *node, uint32_t peer);
 
 /* A HELLO frame from `peer`, whose size was checked. */
 void sl_link_hello(sl_node *node, uint32_t peer, const sl_frame_head *head, const sl_hello *hello);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { OPEN_MOST = 256, ASKED_MOST = 4 /* channels, before another is made beyond OPEN_MOST */ };
+enum { OPEN_MOST = 128, ASKED_MOST = 4 /* channels, before another is made beyond OPEN_MOST */ };
 
 /* Of the control lane; everything received has been handled. */
 typedef struct resting {

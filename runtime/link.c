@@ -40,6 +40,7 @@ void sl_link_lose(sl_node *node, uint32_t peer) {
     channel->peer.known = 0;
     channel->own = ++node->incarnation;
     channel->buried = channel->hello_due = 0;
+    channel->calls = 0;
     sl_channel_clear(node, channel);
     forget(node, peer, state);
 }
@@ -76,6 +77,14 @@ void sl_link_answer(sl_node *node, uint32_t peer) {
         return;
     sl_channel_of(node, peer)->hello_due = 1;
     sl_channel_mark(node, peer);
+}
+
+/* At the 1st, 2nd, 4th … time, and at each CALL_EVERY-th: a dead peer may cost memory each time. */
+void sl_link_call(sl_node *node, uint32_t peer) {
+    enum { CALL_EVERY = 512 };
+    uint32_t calls = ++sl_channel_of(node, peer)->calls;
+    if ((calls & (calls - 1)) == 0 || calls % CALL_EVERY == 0)
+        sl_link_answer(node, peer);
 }
 
 bool sl_link_post_hello(sl_node *node, uint32_t peer) {

@@ -143,7 +143,7 @@ void sl_node_watch_peers(sl_node *node, sl_addr actor) {
 
 static void tell_peer_watchers(sl_node *node, const sl_message_type *type, const void *body) {
     for (uint32_t i = 0; i < node->peer_watcher_count; i++)
-        (void)sl_deliver_local(node, SL_NO_ADDR, node->peer_watchers[i], type, body);
+        (void)sl_node_tell(node, node->peer_watchers[i], type, body);
 }
 
 void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
@@ -178,11 +178,21 @@ bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer) {
 void sl_node_call_peer(sl_node *node, uint32_t peer) {
     if (!sl_node_peer_is_gone(node, peer) && peer != node->id &&
         node->channels.peers[peer]->state == SL_PEER_LOST && node->phase == SL_NODE_RUNNING)
-        sl_link_answer(node, peer);
+        sl_link_call(node, peer);
 }
 
 uint32_t sl_node_incarnation(const sl_node *node) {
     return node->incarnation;
+}
+
+sl_err sl_node_tell(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
+    sl_err err = sl_deliver_local(node, SL_NO_ADDR, to, type, body);
+    if (err == SL_ERR_NO_MEMORY && node->failure == SL_OK) {
+        sl_error("node", "no memory to tell an actor of %s, the node ends", type->record.name);
+        node->failure = err;
+        sl_node_stop(node, 1);
+    }
+    return err;
 }
 
 /* ---- other threads ---- */
@@ -217,8 +227,10 @@ static bool take_events(sl_node *node) {
         sl_event *event = oldest;
         oldest = event->next; /* its owner may free it as soon as it is delivered */
         node_event body = {(uint64_t)(uintptr_t)event};
-        if (sl_deliver_local(node, SL_NO_ADDR, event->to, &node_event_type, &body) != SL_OK &&
-            event->drop)
+        sl_err err = sl_node_tell(node, event->to, &node_event_type, &body);
+        if (err == SL_ERR_NO_MEMORY) /* its actor still counts on it */
+            sl_notify(node, event);
+        else if (err != SL_OK && event->drop)
             event->drop(event);
     }
     return true;
@@ -233,7 +245,7 @@ static bool fire_timers(sl_node *node) {
         node_timer body = {timer.id, timer.cookie};
         sl_metric_add(node->metrics, SL_METRIC_timers_fired, 1);
         if (sl_actor_find(node, timer.owner))
-            (void)sl_deliver_local(node, SL_NO_ADDR, timer.owner, &node_timer_type, &body);
+            (void)sl_node_tell(node, timer.owner, &node_timer_type, &body);
     }
     return fired;
 }
@@ -351,14 +363,22 @@ static void idle(sl_node *node) {
         sleep_until_woken(node);
 }
 
+static _Thread_local bool runs_here;
+
+bool sl_node_runs_here(void) {
+    return runs_here;
+}
+
 sl_err sl_node_run(sl_node *node, uint32_t *code) {
     sl_log_set_node((int)node->id);
+    runs_here = true;
     while (node->phase != SL_NODE_CLOSED) {
         if (sl_node_turn(node))
             node->idle_since_ns = 0;
         else if (node->phase != SL_NODE_CLOSED)
             idle(node);
     }
+    runs_here = false;
     if (code)
         *code = node->code;
     return node->failure;

@@ -39,6 +39,9 @@ sl_err sl_node_send(sl_node *node, sl_addr to, const sl_message_type *type, cons
  * node_stop carried. */
 sl_err sl_node_run(sl_node *node, uint32_t *code);
 
+/* True on a thread that is inside sl_node_run(): what waits there waits for itself. */
+bool sl_node_runs_here(void);
+
 /* One turn of the loop: true when anything was done. For tests and the simulator. */
 bool sl_node_turn(sl_node *node);
 
@@ -62,7 +65,7 @@ void sl_node_peer_gone(sl_node *node, uint32_t peer);
 bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer);
 
 /* Calls a peer whose link is lost, and not for good: should both have given each other up, one must
- * speak first. */
+ * speak first. Of regular calls fewer and fewer are made. */
 void sl_node_call_peer(sl_node *node, uint32_t peer);
 
 /* The newest incarnation of this node. */

@@ -149,6 +149,7 @@ static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
         way->refused = false;
         sl_sim_wake(self->simulator, peer);
     }
+    sl_sim_way_leave(self->simulator, peer, self->base.self);
     sink->frame(sink->context, peer, parcel->data, parcel->bytes);
     sl_sim_parcel_free(self->simulator, parcel);
 }

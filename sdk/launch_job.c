@@ -167,7 +167,7 @@ static void pass_on(sl_launch_job *job, int number) {
     sl_launch_news_read(job->state, &job->news);
     if (job->news.runs && number == SIGINT)
         leave_word(job);
-    kill(job->pid, job->news.runs ? SIGUSR2 : number);
+    kill(job->pid, job->news.runs ? job->drain : number);
 }
 
 static void hasten(sl_launch_job *job, uint64_t now_ns) {

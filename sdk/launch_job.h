@@ -19,6 +19,7 @@ typedef struct sl_launch_signals {
 typedef struct sl_launch_job {
     const char *state; /* path of the state file */
     sl_launch_signals *signals;
+    int drain; /* the signal that the launcher hands on to its ranks */
     sl_launch_news news;
     bool
         obeys; /* asked to end, the launcher does, in its time: srun, and must not be killed then */

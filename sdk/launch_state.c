@@ -70,8 +70,10 @@ void sl_launch_tell_end(int code, bool lost) {
     tell(line, (size_t)length);
 }
 
-void sl_launch_tell_closed(void) {
-    tell("closed\n", 7);
+void sl_launch_tell_closed(int code) {
+    char line[32];
+    int length = snprintf(line, sizeof line, "closed %d\n", code & 0xff);
+    tell(line, (size_t)length);
 }
 
 void sl_launch_tell_alone(void) {
@@ -99,7 +101,7 @@ const char *sl_launch_restart(void) {
 int sl_launch_signal(int number) {
     char path[SL_OUTPUT_PATH_BYTES];
     const char *state = state_path();
-    if (number != SIGUSR2 || !state)
+    if ((number != SIGUSR2 && number != SIGTERM) || !state)
         return number;
     int length = snprintf(path, sizeof path, "%s" SL_LAUNCH_INTERRUPT, state);
     bool interrupt = length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0;
@@ -133,8 +135,9 @@ static void parse_line(char *line, sl_launch_news *news) {
         news->left = true;
         if (!news->ended)
             news->code = code;
-    } else if (strcmp(line, "closed") == 0) {
+    } else if ((code = code_of(line, "closed ", &rest)) >= 0) {
         news->closed = true;
+        news->code = code;
     } else if (strcmp(line, "alone") == 0) {
         news->alone++;
     }

@@ -95,7 +95,8 @@ static void know(sl_run_state *run, const registry_member *member) {
     snprintf(node->region, sizeof node->region, "%s", member->region.data);
     run->summary.ranks[member->node].host = node->host;
     run->summary.ranks[member->node].region = node->region;
-    if (member->offer.count == 1) {
+    if (member->offer.count == 1 &&
+        member->state != SL_MEMBER_JOINING) { /* a spare offers nothing */
         run->summary.ranks[member->node].cores = member->offer.items[0].cores;
         run->counts.running -= node->running;
         node->running = member->offer.items[0].running;
@@ -153,9 +154,17 @@ static sl_err driver_start(sl_actor *self, void *state, const void *arguments) {
     return registry_watch_send(self, sl_addr_well_known(0, SL_SLOT_REGISTRY), &watch);
 }
 
+/* Two ranks may have lost each other, and found each other again, and nobody else know of it. */
+static void stop_all(sl_run_state *run) {
+    run_lost body = {};
+    for (uint32_t rank = 1; rank < run->network->count && !run->network->clean; rank++)
+        (void)run_lost_send(run->self, sl_addr_well_known(rank, SL_SLOT_DRIVER), &body);
+    sl_network_stop_all(run->self, (uint32_t)run->code);
+}
+
 static void on_event(sl_run_state *run, const sl_event *event) {
     if (event == &run->closed)
-        sl_network_stop_all(run->self, (uint32_t)run->code);
+        stop_all(run);
     else
         on_signal(run, (uint32_t)sl_run_signal());
 }
@@ -191,9 +200,13 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
         sl_run_submit(run);
         break;
     case node_peer_lost_id:
+        sl_network_lose(run->network, ((const node_peer_lost *)message->body)->node);
+        break;
+    case run_lost_id:
         run->network->clean = false;
         break;
     case node_peer_back_id:
+        sl_network_regain(run->network, ((const node_peer_back *)message->body)->node);
         break;
     default:
         sl_warn("run", "unwelcome message %s from node %u", message->type->record.name,

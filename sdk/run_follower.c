@@ -11,6 +11,7 @@
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
 #include "sdk/launch_state.h"
+#include "sdk/network.h"
 #include "sdk/network_stop.h"
 #include "sdk/run.h"
 #include "sdk/run_msgs.h"
@@ -55,9 +56,12 @@ static void wait_on(follower *f) {
 }
 
 static void on_lost(follower *f, const node_peer_lost *lost) {
-    f->network->clean = false;
-    if (lost->node != 0)
+    sl_network_lose(f->network, lost->node);
+    if (lost->node != 0) {
+        run_lost body = {};
+        (void)run_lost_send(f->self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
         return;
+    }
     if (lost->gone) {
         end(f);
         return;
@@ -70,8 +74,11 @@ static void on_lost(follower *f, const node_peer_lost *lost) {
 }
 
 static void on_back(follower *f, const node_peer_back *back) {
+    run_lost body = {};
+    sl_network_regain(f->network, back->node);
     if (back->node != 0 || !f->timer)
         return;
+    (void)run_lost_send(f->self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
     sl_timer_cancel(f->self, f->timer);
     f->timer = 0;
     sl_warn("run", "this node was given up and is back; what it ran meanwhile does not count");
@@ -93,6 +100,9 @@ static sl_err follower_receive(sl_actor *self, void *state, const sl_message *me
         break;
     case node_peer_lost_id:
         on_lost(f, message->body);
+        break;
+    case run_lost_id:
+        f->network->clean = false;
         break;
     case node_peer_back_id:
         on_back(f, message->body);

@@ -243,8 +243,8 @@ static void check_outcome(sl_simulation *simulation, const sl_sim_task *task,
                           const scheduler_outcome *outcome) {
     enum { LOSSES_MOST = 3 };
     uint32_t tried = outcome->attempts - task->earlier;
-    bool late =
-        task->kind == SL_TASK_COMMAND && task->timeout_ns && task->timeout_ns < task->duration_ns;
+    uint64_t takes_ns = task->kind == SL_TASK_COMMAND ? task->duration_ns : task->work_ns;
+    bool late = task->timeout_ns && task->timeout_ns < takes_ns;
     bool fails = task->exit_code || late;
     if (!task->submitted || task->ended)
         sl_sim_violate(simulation, "task %u.%u ended %s", task->owner, task->tag,

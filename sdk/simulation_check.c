@@ -126,7 +126,9 @@ void sl_sim_check_ledger(sl_sim_host *host, bool at_end) {
     sl_sim_user *user = &simulation->users[host->number];
     sl_ledger_reader *reader;
     audit a = {simulation, user, calloc(user->count, sizeof(bool)), at_end};
-    sl_err err = sl_ledger_reader_open_on(sl_ledger_simdisk_base(host->disk), "ledger.db", &reader);
+    sl_err err =
+        a.seen ? sl_ledger_reader_open_on(sl_ledger_simdisk_base(host->disk), "ledger.db", &reader)
+               : sl_fail(SL_ERR_NO_MEMORY, "no memory to check it");
     if (err == SL_OK) {
         err = sl_ledger_read_tasks(reader, 0, audit_entry, &a);
         sl_ledger_reader_close(reader);

@@ -144,6 +144,8 @@ sl_err sl_sim_host_start(sl_sim_host *host) {
 /* ---- death ---- */
 
 void sl_sim_host_kill(sl_sim_host *host, bool power) {
+    if (!host->simulation) /* it was never made */
+        return;
     sl_simulator *simulator = host->simulation->simulator;
     if (!sl_simulator_node(simulator, host->number))
         return;

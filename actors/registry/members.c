@@ -63,6 +63,12 @@ void sl_members_touch(sl_members *members, uint32_t node, bool hot) {
         heat(members, node);
 }
 
+void sl_members_spoke(sl_members *members, uint32_t node, uint64_t now_ns) {
+    members->all[node].spoke_ms = sl_member_ms(now_ns);
+    if (members->count > SL_MEMBERS_FRESH)
+        sl_members_touch(members, node, false);
+}
+
 bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state state) {
     sl_member *member = &members->all[node];
     if (member->known && member->state == state)

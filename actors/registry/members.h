@@ -21,6 +21,7 @@
 
 #define SL_MEMBER_HOST_MAX    256                 /* bytes with the NUL */
 #define SL_MEMBER_VERSION_MAX (UINT64_C(1) << 62) /* a claim above is refused */
+#define SL_MEMBERS_FRESH      64
 #define SL_MEMBER_JUMP_MAX    (UINT64_C(1) << 32) /* and one this far ahead of what is known */
 
 /* Ten thousand of them are a megabyte, and gossip goes through them in any order: each is one line
@@ -93,6 +94,10 @@ sl_err sl_members_offer(sl_members *members, const registry_offer *offer) SL_CHE
 
 /* Notes for gossip and watchers that the entry changed. */
 void sl_members_touch(sl_members *members, uint32_t node, bool hot);
+
+/* It told this node something itself. In a network of more than SL_MEMBERS_FRESH the watchers will
+ * hear of it, changed or not: what a node itself says is far newer than what is passed on. */
+void sl_members_spoke(sl_members *members, uint32_t node, uint64_t now_ns);
 
 /* One more message carried the entry. */
 void sl_members_cool(sl_members *members, uint32_t node);

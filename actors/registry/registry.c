@@ -48,6 +48,7 @@ typedef struct registry {
     bool urgent_timer;
     bool view_timer;
     bool too_large_told;
+    bool stands_by; /* as asked by registry_stand */
     sl_addr askers[ASKERS_MAX];
     uint32_t asker_count;
 } registry;
@@ -92,7 +93,7 @@ static void refuse(registry *r, const sl_message *message, const char *what) {
 }
 
 static void tell_watchers(registry *r) {
-    sl_watchers_tell(&r->watchers, &r->members, r->self);
+    sl_watchers_tell(&r->watchers, &r->members, r->self, r->awake_ns);
 }
 
 static void tell_watchers_soon(registry *r) {
@@ -336,7 +337,11 @@ static void on_gossip(registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
     sl_merge most = SL_MERGE_STALE;
     if (message->from.node < r->members.count)
-        r->members.all[message->from.node].spoke_ms = sl_member_ms(r->awake_ns);
+        sl_members_spoke(&r->members, message->from.node, r->awake_ns);
+    for (uint32_t i = 0; i < gossip->members.count; i++) {
+        if (gossip->members.items[i].node < r->members.count)
+            __builtin_prefetch(&r->members.all[gossip->members.items[i].node]);
+    }
     for (uint32_t i = 0; i < gossip->members.count; i++) {
         sl_merge merge = merge_one(r, message, &gossip->members.items[i]);
         if (merge == SL_MERGE_REFUTED)
@@ -373,7 +378,7 @@ static void on_free(registry *r, const sl_message *message) {
     }
     sl_member *me = own(r);
     registry_offer before = sl_member_offer(me), now = *report->offer.items;
-    bool joined = me->state == SL_MEMBER_JOINING;
+    bool joined = me->state == SL_MEMBER_JOINING && !r->stands_by;
     if (!joined && memcmp(&before, &now, sizeof now) == 0)
         return;
     if (sl_members_offer(&r->members, &now) != SL_OK) {
@@ -392,14 +397,35 @@ static void on_free(registry *r, const sl_message *message) {
     tell_watchers_soon(r);
 }
 
-static void on_watch(registry *r, const sl_message *message) {
-    if (message->from.node != r->members.self) {
-        refuse(r, message, "a watch by an actor of another node");
+static void on_stand(registry *r, const sl_message *message) {
+    bool by = ((const registry_stand *)message->body)->by;
+    if (!is_local(r, message)) {
+        refuse(r, message, "a wish of another node");
         return;
     }
-    if (sl_watchers_add(&r->watchers, message->from, r->members.count) != SL_OK)
+    r->stands_by = by;
+    if (!sl_members_set_state(&r->members, r->members.self,
+                              by ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE))
+        return;
+    own(r)->version++;
+    announce(r, false);
+    tell_watchers(r);
+}
+
+/* An actor that never hears of the network waits for ever: without memory this one fails, and its
+ * node with it. */
+static sl_err on_watch(registry *r, const sl_message *message) {
+    if (message->from.node != r->members.self) {
+        refuse(r, message, "a watch by an actor of another node");
+        return SL_OK;
+    }
+    sl_err err = sl_watchers_add(&r->watchers, message->from, r->members.count);
+    if (err == SL_ERR_NO_MEMORY)
+        return err;
+    if (err != SL_OK)
         sl_warn("registry", "an actor cannot watch the network: %s", sl_err_detail());
     tell_watchers(r);
+    return SL_OK;
 }
 
 /* ---- descriptions ---- */
@@ -522,9 +548,11 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
     case registry_free_id:
         on_free(r, message);
         break;
-    case registry_watch_id:
-        on_watch(r, message);
+    case registry_stand_id:
+        on_stand(r, message);
         break;
+    case registry_watch_id:
+        return on_watch(r, message);
     case registry_describe_id:
         on_describe(r, message->from);
         break;

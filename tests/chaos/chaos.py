@@ -82,7 +82,7 @@ class Network:
         return {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never"}
 
     def start(self, *words):
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_"))}
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_", "PMI_"))}
         self.log = open(self.folder / "log", "ab")
         self.process = self.spawn(
             [self.starlane, "launch", "-n", str(self.ranks_started), *self.launch_words(), "--",
@@ -99,7 +99,7 @@ class Network:
     def close(self):
         pass
 
-    def run(self, times=1, seconds=(0.005, 0.08)):
+    def run(self, times=1, seconds=(0.005, 0.08), records=()):
         """Some tasks come after another one."""
         tasks = self.tasks * times
         self.names = {f"t{i}" for i in range(tasks)}
@@ -112,7 +112,7 @@ class Network:
                     self.after[f"t{i}"] = f"t{self.rng.randrange(i)}"
                     task["after"] = [self.after[f"t{i}"]]
                 out.write(json.dumps(task) + "\n")
-        self.start("--output", self.output, "tasks.jsonl")
+        self.start("--output", self.output, *records, "tasks.jsonl")
 
     def resume(self, *words):
         self.start("--resume", self.output, *words)
@@ -137,7 +137,8 @@ class Network:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            rank = environment(pid).get("OMPI_COMM_WORLD_RANK")
+            environ = environment(pid)
+            rank = environ.get("OMPI_COMM_WORLD_RANK", environ.get("PMI_RANK"))
             if rank is not None and words[:2] == [self.starlane.encode(), b"run"]:
                 found[int(rank)] = pid
         return found
@@ -215,10 +216,12 @@ def answer(name):
 
 
 def kill_one(net):
-    net.run()
+    net.run(records=("--metrics", "metrics.json"))
     net.await_moment()
     net.injure([net.rng.randrange(1, RANKS)], signal.SIGKILL)
     net.wait(0)
+    told = {node["node"] for node in json.loads((net.folder / "metrics.json").read_text())}
+    require(told == set(range(RANKS)) - set(net.victims), f"metrics of {told}, lost {net.victims}")
     measure_elsewhere(net)
     measure_exit(net)
 
@@ -256,6 +259,25 @@ def kill_owner(net):
     net.injure([0], signal.SIGKILL)
     net.wait(0)
     measure_recovery(net)
+
+
+def kill_at_end(net):
+    """As traces and metrics are gathered: the rank hangs while it opens its part of the trace."""
+    net.run(records=("--trace", "trace", "--metrics", "metrics"))
+    rank = net.rng.randrange(RANKS)
+    os.mkfifo(net.folder / f"trace.part-{rank}")
+    others = [net.folder / f"trace.part-{other}" for other in range(RANKS) if other != rank]
+    give_up = time.time() + HANGS_S
+    while not all(part.exists() for part in others):
+        require(time.time() < give_up and net.process.poll() is None, "the run did not come to its end")
+        time.sleep(0.005)
+    os.unlink(net.folder / f"trace.part-{rank}")  # it hangs all the same; who merges parts shall not
+    net.injure([rank], signal.SIGKILL)
+    net.wait(0)
+    figures["killed at the end to exit"].append(net.ended_at - net.injured_at)
+    require((net.folder / "metrics").exists(), "no metrics, which come first")
+    log = (net.folder / "log").read_text()
+    require(rank == 0 or f"no trace of rank {rank} on" in log, "the log does not say whose trace is missing")
 
 
 def drain(net):
@@ -316,7 +338,7 @@ def slow_disk(net):
 
 step_clocks.network = slow_disk.network = PreloadedNetwork
 
-KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all, step_clocks, slow_disk]
+KINDS = [kill_one, kill_two, freeze, kill_owner, kill_at_end, drain, kill_all, step_clocks, slow_disk]
 
 
 def throughput(net):
@@ -424,7 +446,11 @@ def say_figures():
 def one_round(network, starlane, kind, seed, tasks):
     network = getattr(kind, "network", network)  # some need one of their own
     folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-", dir=network.parent))
-    net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    try:
+        net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     begin = time.time()
     try:
         kind(net)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum what { FRAME, BULK_RECEIVED, BULK_SENT } what;
+typedef enum what { FRAME, BULK_RECEIVED, BULK_SENT, LOST } what;
 
 typedef struct entry {
     struct entry *next;
@@ -130,6 +130,8 @@ static size_t fake_poll(sl_transport *transport, const sl_transport_sink *sink, 
             sl_blob_release(e.blob);
         else if (e.what == BULK_SENT)
             sink->bulk_sent(sink->context, e.peer, e.id);
+        else if (e.what == LOST)
+            sink->lost(sink->context, e.peer);
         else if (was_expected(fake, e.peer, e.id))
             sink->bulk_received(sink->context, e.peer, e.id, e.blob);
         else
@@ -229,6 +231,10 @@ bool fake_expected(const fake_transport *fake, uint32_t peer, uint64_t *id, uint
 
 void fake_bulk(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob) {
     push(&fake->events, (entry){.what = BULK_RECEIVED, .peer = peer, .id = id, .blob = blob});
+}
+
+void fake_lost(fake_transport *fake, uint32_t peer) {
+    push(&fake->events, (entry){.what = LOST, .peer = peer});
 }
 
 void fake_bulk_sent(fake_transport *fake) {

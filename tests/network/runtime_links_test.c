@@ -186,6 +186,30 @@ TEST(what_waits_of_an_old_life_is_dropped) {
     sl_node_destroy(s.node);
 }
 
+/* A dead peer may cost memory with each of them. */
+TEST(calls_become_fewer) {
+    stage s;
+    stage_open(&s, false);
+    sl_node_call_peer(s.node, PEER); /* not lost */
+    sl_node_peer_lost(s.node, PEER);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 0);
+    for (int i = 0; i < 100; i++) {
+        sl_node_call_peer(s.node, PEER);
+        settle(&s);
+    }
+    CHECK_INT(fake_posted(s.fake, PEER), 7); /* 1, 2, 4, … 64 */
+    CHECK(last_is_hello(&s));
+    reopen(&s, 5);
+    sl_node_peer_lost(s.node, PEER);
+    settle(&s);
+    uint64_t before = fake_posted(s.fake, PEER);
+    sl_node_call_peer(s.node, PEER);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), before + 1);
+    sl_node_destroy(s.node);
+}
+
 TEST(who_is_gone_is_not_answered) {
     stage s;
     stage_open(&s, false);
