@@ -34,7 +34,8 @@ const cli_command cli_commands[] = {
      "bad\n"
      "input.\n",
      "simulate", cli_simulate},
-    {"guard", "-- PROGRAM [ARGUMENT...]", "keep srun or hydra from ending a job whose rank has died",
+    {"guard", "-- PROGRAM [ARGUMENT...]",
+     "keep srun or hydra from ending a job whose rank has died",
      "What starlane launch puts before PROGRAM under srun: runs it, and holds its connection to\n"
      "Slurm's PMIx server as long as the job may need it. Exit code: PROGRAM's.\n",
      "guard", cli_guard},
@@ -48,6 +49,23 @@ const cli_command cli_commands[] = {
      "public,\n"
      "also the fingerprint that others pin.\n",
      "identity", cli_identity},
+    {"up", "[OPTION...]", "keep a network running, for clients from outside",
+     "Prints the URL that clients connect to; they need an API key (starlane key). Ends by SIGINT "
+     "or\n"
+     "SIGTERM, with exit code 0; tasks under way are cancelled then.\n",
+     "network", cli_up},
+    {"key", "create --project NAME | list | revoke ID | quota --project NAME",
+     "make, list and revoke API keys, and set quotas",
+     "create prints a new key, once; only a hash of it is kept. quota sets what a project may use: "
+     "the\n"
+     "three quotas, those not given to none. A gateway heeds changes within a second or two.\n",
+     "key", cli_key},
+    {"submit", "--connect URL --project NAME FUNCTION [TEXT]",
+     "run a function in a network, from outside",
+     "Prints what the function answers. The API key is in STARLANE_API_KEY.\n", "remote",
+     cli_submit},
+    {"status", "--connect URL --project NAME", "show how a project is doing in a network",
+     "The API key is in STARLANE_API_KEY.\n", "remote", cli_status},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",
      "With flags, shows what would be in force with them.\n", "config run network", cli_config},
     {"version", "", "show the version", NULL, "version", cli_version},

@@ -426,6 +426,46 @@ typedef struct sl_map_options {
  * the map has ended. `options` NULL: the defaults. */
 SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
 
+/* ---- from outside: a connection to the gateway of a network ---- */
+
+typedef struct sl_remote sl_remote;
+
+typedef struct sl_connect_options {
+    const char *authority_file; /* believe certificates that an authority in it (PEM) has signed,
+                                   when the URL has no fingerprint */
+    double timeout_s;           /* for the whole of connecting; 0: 15 s */
+} sl_connect_options;
+
+/* Connects to the gateway at `url`, starlane://HOST:PORT#FINGERPRINT as `starlane up` prints it,
+ * with an API key (NULL: what STARLANE_API_KEY has), for a project. The error's text says who
+ * refused, and why. `options` NULL: the defaults. */
+SL_API int sl_connect(const char *url, const char *api_key, const char *project,
+                      const sl_connect_options *options, sl_remote **remote);
+
+/* Submits one call of the task that the network's programs define as `task`. The future is as that
+ * of sl_submit(); futures cannot be among the arguments. May wait when very much is under way.
+ * NULL: refused. Any thread. */
+SL_API sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
+                                   const sl_task_options *options);
+
+/* The same for `count` calls. All or, on an error, none. */
+SL_API int sl_remote_submit_batch(sl_remote *remote, const char *task, const sl_args *args,
+                                  size_t count, const sl_task_options *options,
+                                  sl_future **futures);
+
+/* Calls a function that was registered by sl_register_function(), or one of the library's; the
+ * result is bytes. */
+SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *arguments,
+                                 size_t bytes, const sl_task_options *options);
+
+/* How the project is doing: text, or with `json` a JSON object; the caller's. */
+SL_API int sl_remote_status(sl_remote *remote, int json, char **text);
+
+/* Leaves. Tasks that have not ended are cancelled, and their futures end with SL_ERROR_CLOSED; so
+ * it is when the connection breaks. After all other threads are done with it; futures stay. NULL is
+ * fine. */
+SL_API void sl_disconnect(sl_remote *remote);
+
 /* ---- functions of task lists ---- */
 
 /* What a function answers with. */
@@ -469,6 +509,16 @@ SL_API uint32_t sl_network_size(const sl_network *network);
 /* Runs this process's nodes until the network is stopped; `*code` is what it was stopped with. A
  * network is served, run or looked at (below) once. Collective. */
 SL_API int sl_network_serve(sl_network *network, int *code);
+
+/* As sl_network_serve(), with a gateway if the option `listen` is set, until SIGINT or SIGTERM.
+ * `messages` (NULL: nothing) is told the URL that clients connect to. */
+SL_API int sl_up(sl_network *network, FILE *messages, int *code);
+
+/* That URL, in the process with node 0 of a network that runs and listens; else NULL. Borrowed. */
+SL_API const char *sl_gateway_url(const sl_network *network);
+
+/* The same of the network that sl_init() joined. */
+SL_API const char *sl_listening_at(void);
 
 /* Stops every node of the network with an exit code of 0 … 255. Any thread; a network that is not
  * served yet then ends as soon as it is. */
@@ -544,6 +594,20 @@ SL_API int sl_keys_show(const char *directory, int json, char **text);
  * the request. */
 SL_API int sl_keys_sign(const char *directory, const char *request, double days,
                         const char *certificate);
+
+/* ---- API keys: what `starlane key` does. `directory` is the gateway's, made if need be ---- */
+
+/* A new key for a project, with scopes ("submit,read"), that holds for so many days (0: for ever).
+ * `*key` is the caller's, and kept nowhere else. */
+SL_API int sl_api_key_create(const char *directory, const char *project, const char *scopes,
+                             double days, char **key);
+SL_API int sl_api_key_list(const char *directory, int json, char **text);
+SL_API int sl_api_key_revoke(const char *directory, const char *id);
+
+/* What a project may use: UCU seconds while the network is up, tasks under way, and bytes that
+ * these hold; 0: no bound. */
+SL_API int sl_api_quota(const char *directory, const char *project, double ucu_s, uint64_t tasks,
+                        uint64_t bytes);
 
 /* ---- the simulator ---- */
 

@@ -61,6 +61,9 @@ struct sl_future {
     uint8_t stage;
     bool cancelled;
     bool accepted;            /* the scheduler has said so */
+    bool raw;                 /* over a connection: the result is bytes as they came */
+    sl_remote *remote;        /* of that connection; NULL: of this process's network */
+    uint64_t number;          /* there */
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
 
     /* the end: written before the state says so */
@@ -112,7 +115,7 @@ typedef struct sl_client {
     _Atomic uint32_t any_epoch;
     _Atomic uint32_t ended_some; /* since the last look at any_waiters */
     _Atomic uint32_t ready;      /* the network is known, or is not going to be */
-    _Atomic uint32_t cores; /* of all nodes that are known */
+    _Atomic uint32_t cores;      /* of all nodes that are known */
 
     /* the actor's */
     sl_actor *self;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sdk/client.h"
+#include "sdk/remote.h"
 #include "sdk/task_call.h"
 
 enum {
@@ -64,6 +65,14 @@ static size_t align8(size_t bytes) {
     return (bytes + 7) & ~(size_t)7;
 }
 
+static sl_err check_needs(const sl_args *args) {
+    for (size_t i = 0; i < args->count; i++)
+        if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->remote)
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: a future of another network; give its result instead", i);
+    return SL_OK;
+}
+
 static void take_needs(sl_future *future, const sl_args *args) {
     uint32_t next = 0;
     for (size_t i = 0; i < args->count; i++)
@@ -111,6 +120,7 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     bool copy = false;
     sl_value_size size;
     SL_TRY(sl_values_measure(args->values, args->count, &size));
+    SL_TRY(check_needs(args));
     uint32_t needs = futures_in(args);
     size_t payload = needs ? size.bytes : sl_client_payload_bytes(task, size.bytes);
     size_t own = options_bytes(task, options), needs_bytes = needs * sizeof(sl_future *);
@@ -225,6 +235,10 @@ int sl_submit_batch(const sl_task *task, const sl_args *args, size_t count,
 void sl_cancel(sl_future *future) {
     if (!future || sl_future_ended(future))
         return;
+    if (future->remote) {
+        sl_remote_cancel(future);
+        return;
+    }
     sl_client *client = sl_client_enter();
     if (!client) /* it has ended by now */
         return;

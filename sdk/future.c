@@ -7,6 +7,7 @@
 #include "runtime/futex.h"
 #include "runtime/log.h"
 #include "sdk/client.h"
+#include "sdk/remote.h"
 #include "sdk/task_call.h"
 
 /* ---- life ---- */
@@ -166,16 +167,16 @@ static bool all_null(sl_future *const *futures, size_t count) {
 
 /* The actor looks for waiters after it has changed states, and these look at states after they have
  * said that they wait: one of the two sees the other. */
-static sl_err await_any(sl_client *client, sl_future *const *futures, size_t count,
+static sl_err await_any(_Atomic uint32_t *any_epoch, sl_future *const *futures, size_t count,
                         uint64_t deadline_ns, size_t *index) {
     for (;;) {
-        uint32_t epoch = atomic_load(&client->any_epoch);
+        uint32_t epoch = atomic_load(any_epoch);
         if (find_ended(futures, count, index))
             return SL_OK;
         uint64_t left_ns = left_until(deadline_ns);
         if (!left_ns)
             return timed_out();
-        sl_futex_wait(&client->any_epoch, epoch, left_ns);
+        sl_futex_wait(any_epoch, epoch, left_ns);
     }
 }
 
@@ -187,6 +188,34 @@ static sl_err await_first(sl_future *const *futures, size_t count, uint64_t dead
     return SL_OK;
 }
 
+/* Who ends them is who wakes us. */
+static sl_err same_network(sl_future *const *futures, size_t count, bool *remote) {
+    const sl_future *first = NULL;
+    for (size_t i = 0; i < count; i++) {
+        first = first ? first : futures[i];
+        if (futures[i] && futures[i]->remote != first->remote)
+            return sl_fail(SL_ERR_INVALID, "futures of one network or connection at a time");
+    }
+    *remote = first && first->remote;
+    return SL_OK;
+}
+
+static sl_err await_any_remote(sl_future *const *futures, size_t count, uint64_t deadline_ns,
+                               size_t *index) {
+    size_t i = 0;
+    while (!futures[i])
+        i++;
+    sl_remote *remote = futures[i]->remote;
+    atomic_fetch_add(&remote->any_waiters, 1);
+    sl_err err = sl_executor_wait_begin();
+    if (err == SL_OK) {
+        err = await_any(&remote->any_epoch, futures, count, deadline_ns, index);
+        sl_executor_wait_end();
+    }
+    atomic_fetch_sub(&remote->any_waiters, 1);
+    return err;
+}
+
 int sl_wait_any(sl_future *const *futures, size_t count, double timeout_s, size_t *index) {
     if (find_ended(futures, count, index))
         return SL_OK;
@@ -196,13 +225,17 @@ int sl_wait_any(sl_future *const *futures, size_t count, double timeout_s, size_
     if (!left_until(deadline_ns))
         return timed_out();
     SL_TRY(may_wait());
+    bool remote = false;
+    SL_TRY(same_network(futures, count, &remote));
+    if (remote)
+        return await_any_remote(futures, count, deadline_ns, index);
     sl_client *client = sl_client_enter();
     if (!client) /* closing ends them all */
         return await_first(futures, count, deadline_ns, index);
     atomic_fetch_add(&client->any_waiters, 1);
     sl_err err = sl_executor_wait_begin();
     if (err == SL_OK) {
-        err = await_any(client, futures, count, deadline_ns, index);
+        err = await_any(&client->any_epoch, futures, count, deadline_ns, index);
         sl_executor_wait_end();
     }
     atomic_fetch_sub(&client->any_waiters, 1);

@@ -79,10 +79,11 @@ struct sl_network {
     sl_collective *agreeing; /* of all ranks; NULL without MPI */
     bool *lost;              /* by rank: those that this one has heard to be */
     sl_network_ending ending;
-    bool used;   /* started once */
-    bool drives; /* a run, whose end `starlane launch` has not been told */
-    bool clean;  /* no node has failed */
-    bool stuck;  /* something runs that cannot be waited for: nodes are left as they are */
+    struct sl_gateway_place *gateway; /* of the process with node 0, if it listens; or NULL */
+    bool used;                        /* started once */
+    bool drives;                      /* a run, whose end `starlane launch` has not been told */
+    bool clean;                       /* no node has failed */
+    bool stuck; /* something runs that cannot be waited for: nodes are left as they are */
 };
 
 /* What a start needs besides the options. Borrowed until finish. */

@@ -1,5 +1,6 @@
 /* Wires one node: transport -> node -> minder and pool -> registry, executor, scheduler, driver. */
 #include "sdk/network.h"
+#include "sdk/gateway_door.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -206,12 +207,26 @@ static sl_err spawn_server(sl_network_node *of) {
     return sl_node_spawn(of->node, SL_SLOT_SPARE, &sl_spare_class, &of, sizeof of, NULL);
 }
 
+/* Clients' tasks have numbers of their own, which a ledger would take for those of its run. */
+static sl_err open_gateway(sl_network_node *of, const sl_network_setup *setup) {
+    sl_network *network = of->network;
+    if (of->rank != 0 || !*sl_config_text(network->config, SL_OPT_LISTEN))
+        return SL_OK;
+    if (setup->ledger)
+        return sl_fail(SL_ERR_INVALID, "--listen is for starlane up, and for programs that call "
+                                       "sl_init(); a run takes no tasks of others");
+    double cores = of->offer.cpus ? of->offer.cpus : 1;
+    return sl_gateway_open(network->config, of->node, of->pool, of->offer.total_ucu / cores,
+                           &network->gateway);
+}
+
 static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(make_trace(of));
     SL_TRY(make_node(of));
     SL_TRY(spawn_registry(of));
     SL_TRY(spawn_server(of));
     SL_TRY(spawn_scheduler(of, setup));
+    SL_TRY(open_gateway(of, setup));
     if (!setup->driver || of != of->network->nodes)
         return SL_OK;
     return sl_node_spawn(of->node, SL_SLOT_DRIVER, setup->driver, setup->driver_argument,
@@ -226,10 +241,15 @@ sl_err sl_network_node_start(sl_network_node *of, const sl_network_setup *setup)
 }
 
 void sl_network_node_finish(sl_network_node *of) {
+    struct sl_gateway_place *gateway = of->rank == 0 ? of->network->gateway : NULL;
+    sl_gateway_close(gateway);
     if (of->pool)
         sl_pool_destroy(of->pool);
     sl_minder_destroy(of->minder);
     sl_node_destroy(of->node);
+    sl_gateway_free(gateway);
+    if (of->rank == 0)
+        of->network->gateway = NULL;
     sl_trace_close(of->trace);
     free(of->metrics);
     free(of->grant_cores);

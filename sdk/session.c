@@ -60,6 +60,10 @@ uint32_t sl_rank(void) {
     return atomic_load(&session.rank);
 }
 
+const char *sl_listening_at(void) {
+    return atomic_load(&session.open) ? sl_gateway_url(session.client.network) : NULL;
+}
+
 uint32_t sl_size(void) {
     return atomic_load(&session.size);
 }

@@ -1,0 +1,282 @@
+/* Design notes
+ * A session is a visitor and what is known of it. It ends in two steps: refused, after which
+ * nothing of it is listened to, and gone, once the door says so, and no job knows it. */
+#include "actors/gateway/gateway.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/gateway/gateway_internal.h"
+#include "actors/scheduler/scheduler_msgs.h"
+#include "runtime/log.h"
+#include "runtime/runtime_msgs.h"
+
+#define AGAIN_NS SL_NS_PER_S /* keys are looked at again */
+
+enum { OUT_PAUSE_BYTES = 8 << 20 }; /* results that wait: then no more tasks are taken */
+
+/* ---- sessions ---- */
+
+void gw_refuse(gateway *gw, gw_session *session, const char *format, ...) {
+    char why[400];
+    va_list arguments;
+    if (session->stage == GW_CLOSING)
+        return;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    if (session->stage == GW_OPEN)
+        gw_audit(gw, session, "close", "refused", "%s", why);
+    session->stage = GW_CLOSING;
+    if (session->visitor)
+        gw->options.door->close(session->visitor, why);
+}
+
+void gw_pace(gateway *gw, gw_session *session) {
+    bool pause = gw->queue_count >= QUEUE_MOST || session->out_bytes > OUT_PAUSE_BYTES;
+    if (!session->visitor || pause == session->paused)
+        return;
+    session->paused = pause;
+    gw->options.door->pause(session->visitor, pause);
+}
+
+static void come(gateway *gw, sl_visitor *visitor) {
+    gw_session *session = calloc(1, sizeof *session);
+    visitor->session = session;
+    if (!session) {
+        gw->options.door->close(visitor, "the gateway is out of memory");
+        return;
+    }
+    session->visitor = visitor;
+    session->out_tail = &session->out;
+    snprintf(session->address, sizeof session->address, "%s", gw->options.door->address(visitor));
+    session->next = gw->sessions;
+    if (gw->sessions)
+        gw->sessions->before = session;
+    gw->sessions = session;
+}
+
+void gw_drop_session(gateway *gw, gw_session *session) {
+    if (session->before)
+        session->before->next = session->next;
+    else
+        gw->sessions = session->next;
+    if (session->next)
+        session->next->before = session->before;
+    for (gw_session **at = &gw->touched; *at; at = &(*at)->next_touched)
+        if (*at == session) {
+            *at = session->next_touched;
+            break;
+        }
+    gw_forget_out(session);
+    free(session->buckets);
+    free(session);
+}
+
+static void leave(gateway *gw, gw_session *session) {
+    if (!session)
+        return;
+    session->visitor = NULL;
+    if (session->project) {
+        gw_audit(gw, session, "leave", "ok", "%u tasks under way are cancelled", session->running);
+        session->project->clients--;
+    }
+    gw_cancel_all(gw, session);
+    session->stage = GW_CLOSING;
+    if (!session->checking)
+        gw_drop_session(gw, session);
+}
+
+/* ---- what visitors say ---- */
+
+static void take_hello(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    uint64_t wait_ns = sl_guesses_wait_ns(&gw->guesses, session->address, sl_now_ns(gw->self));
+    gateway_hello *hello = sl_gateway_decode(parts, SL_GATEWAY_HELLO);
+    sl_err err = SL_OK;
+    if (!hello)
+        err = SL_ERR_DECODE;
+    else if (hello->version != SL_GATEWAY_VERSION)
+        err = sl_fail(SL_ERR_INVALID, "version %u of the protocol; this gateway speaks %d",
+                      hello->version, SL_GATEWAY_VERSION);
+    else if (wait_ns)
+        err = sl_fail(SL_ERR_REFUSED, "too many wrong keys came from %s: wait %llu s",
+                      session->address, (unsigned long long)(wait_ns / SL_NS_PER_S) + 1);
+    if (err == SL_OK)
+        err = gw_check_hello(gw, session, hello);
+    if (hello) {
+        explicit_bzero((void *)(uintptr_t)hello->key.data, hello->key.bytes);
+        free(hello);
+    }
+    if (err == SL_OK)
+        return;
+    char why[300];
+    snprintf(why, sizeof why, "%s", sl_err_detail());
+    gw_audit(gw, session, "hello", "refused", "%s", why);
+    gw_refuse(gw, session, "%s", why);
+}
+
+static void take_cancel(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    gateway_cancel *cancel = sl_gateway_decode(parts, SL_GATEWAY_CANCEL);
+    if (!cancel) {
+        gw_refuse(gw, session, "%s", sl_err_detail());
+        return;
+    }
+    gw_take_cancel(gw, session, cancel);
+    free(cancel);
+}
+
+static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    gateway_ask *ask = sl_gateway_decode(parts, SL_GATEWAY_ASK);
+    const gw_project *project = session->project;
+    if (!ask || !(session->scopes & (SL_SCOPE_READ | SL_SCOPE_ADMIN))) {
+        gw_refuse(gw, session, "%s",
+                  ask ? "this API key may not ask: it lacks the scope read" : sl_err_detail());
+        free(ask);
+        return;
+    }
+    gateway_status status = {.number = ask->number,
+                             .running = project->running,
+                             .ended = project->ended,
+                             .failed = project->failed,
+                             .ucu_s = project->ucu_s,
+                             .ucu_s_most = project->quota.ucu_s,
+                             .tasks_most = project->quota.tasks,
+                             .held_bytes = project->held_bytes,
+                             .held_bytes_most = project->quota.payload_bytes,
+                             .clients = project->clients,
+                             .nodes = sl_node_count(sl_actor_node(gw->self))};
+    gw_send(gw, session, SL_GATEWAY_STATUS, &status);
+    free(ask);
+}
+
+static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
+    sl_gateway_parts parts;
+    if (!session || session->stage == GW_CLOSING)
+        return;
+    if (sl_gateway_take_apart(visit->bytes, visit->size, &parts) != SL_OK) {
+        gw_refuse(gw, session, "%s", sl_err_detail());
+        return;
+    }
+    if (session->stage == GW_NEW)
+        take_hello(gw, session, &parts);
+    else if (session->stage == GW_CHECKING)
+        gw_refuse(gw, session, "wait for the welcome");
+    else if (parts.kind == SL_GATEWAY_SUBMIT)
+        gw_take_submit(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_CANCEL)
+        take_cancel(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_ASK)
+        take_ask(gw, session, &parts);
+    else
+        gw_refuse(gw, session, "a message of kind %d is not for a gateway", parts.kind);
+}
+
+/* ---- the actor ---- */
+
+static void on_visit(gateway *gw, sl_event *event) {
+    sl_visit *visit = (sl_visit *)(void *)event;
+    gw_session *session = visit->visitor->session;
+    switch ((sl_visit_kind)event->kind) {
+    case VISIT_CAME:
+        come(gw, visit->visitor);
+        break;
+    case VISIT_SAID:
+        hear(gw, session, visit);
+        break;
+    case VISIT_ROOM:
+        if (session) {
+            session->blocked = false;
+            gw_send_out(gw, session);
+        }
+        break;
+    case VISIT_LEFT:
+        visit->visitor->session = NULL;
+        leave(gw, session);
+        break;
+    case VISIT_KINDS:
+        break;
+    }
+    gw->options.door->done(event);
+}
+
+static void on_event(gateway *gw, const node_event *body) {
+    sl_event *event = (sl_event *)(uintptr_t)body->event;
+    if (event->kind == GW_EVENT_CHECKED)
+        gw_on_checked(gw, event);
+    else if (event->kind == GW_EVENT_WRITTEN)
+        gw_on_written(gw, event);
+    else
+        on_visit(gw, event);
+}
+
+static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) {
+    gateway *gw = state;
+    gw->self = self;
+    gw->options = *(const sl_gateway_options *)arguments;
+    gw->checks_tail = &gw->checks;
+    sl_strbuf_init(&gw->audit, 8 << 20);
+    SL_TRY(gw_tasks_init(gw));
+    if (!sl_timer_start(self, AGAIN_NS, 0))
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a timer");
+    if (gw->options.opened)
+        gw->options.opened(gw->options.context, sl_self(self));
+    return SL_OK;
+}
+
+static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *message) {
+    gateway *gw = state;
+    switch (message->type->id) {
+    case node_event_id:
+        on_event(gw, message->body);
+        break;
+    case scheduler_accepted_id:
+        gw_on_accepted(gw, message->body);
+        break;
+    case scheduler_done_id:
+        gw_on_done(gw, message->body);
+        break;
+    case node_room_id:
+        gw->blocked = false;
+        break;
+    case node_timer_id:
+        gw_check_again(gw);
+        (void)sl_timer_start(self, AGAIN_NS, 0);
+        break;
+    default:
+        sl_warn("gateway", "unwelcome message %s from node %u", message->type->record.name,
+                message->from.node);
+        return SL_OK;
+    }
+    gw_submit_queue(gw);
+    gw_send_touched(gw);
+    return SL_OK;
+}
+
+static void gateway_stop(sl_actor *self, void *state) {
+    gateway *gw = state;
+    (void)self;
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        if (session->visitor) {
+            gw->options.door->close(session->visitor, "the network is being left");
+            session->visitor->session = NULL;
+            session->visitor = NULL;
+        }
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        gw_cancel_all(gw, session);
+    while (gw->sessions)
+        gw_drop_session(gw, gw->sessions);
+    gw_tasks_fini(gw);
+    gw_check_fini(gw);
+    for (gw_project *next; gw->projects; gw->projects = next) {
+        next = gw->projects->next;
+        free(gw->projects);
+    }
+}
+
+const sl_actor_class sl_gateway_class = {.name = "gateway",
+                                         .state_bytes = sizeof(gateway),
+                                         .start = gateway_start,
+                                         .receive = gateway_receive,
+                                         .stop = gateway_stop};

@@ -1,0 +1,65 @@
+/* The gateway actor: clients from outside the job, their tasks, and what they may.
+ *
+ * A client says its API key and project, submits calls of functions, and gets each one's result. It
+ * sees what it submitted itself, and sums of its project, and nothing else: numbers are its own,
+ * and nothing in the protocol names what is another's. Its tasks go to the scheduler of the
+ * gateway's node. A client that goes takes its tasks with it: they are cancelled.
+ *
+ * How bytes reach it is the door's matter (the simulator and tests have one of their own). */
+#ifndef SL_GATEWAY_GATEWAY_H
+#define SL_GATEWAY_GATEWAY_H
+
+#include "actors/gateway/key_store.h"
+#include "runtime/actor.h"
+#include "runtime/pool.h"
+
+/* A connection, as the door knows it. */
+typedef struct sl_visitor sl_visitor;
+
+/* What the gateway asks of the door; all on the loop's thread, none of it waits. */
+typedef struct sl_gateway_door {
+    /* Sends head and data (NULL: none; retained) as one message. SL_ERR_AGAIN: a VISIT_ROOM event
+     * follows; else the visitor is about to leave. */
+    sl_err (*send)(sl_visitor *visitor, const void *head, size_t bytes, sl_blob *data);
+    void (*trust)(sl_visitor *visitor);              /* it has shown its key */
+    void (*pause)(sl_visitor *visitor, bool paused); /* takes no more of it */
+    void (*close)(sl_visitor *visitor, const char *why);
+    const char *(*address)(const sl_visitor *visitor); /* without the port */
+    /* The event has been dealt with; after VISIT_LEFT the visitor is the door's again. */
+    void (*done)(sl_event *event);
+} sl_gateway_door;
+
+/* What the door tells, as node_event messages: event.kind. */
+typedef enum sl_visit_kind {
+    VISIT_CAME = 1,
+    VISIT_SAID,
+    VISIT_ROOM,
+    VISIT_LEFT,
+    VISIT_KINDS
+} sl_visit_kind;
+
+typedef struct sl_visit {
+    sl_event event; /* first */
+    sl_visitor *visitor;
+    const uint8_t *bytes; /* VISIT_SAID: a message */
+    size_t size;
+} sl_visit;
+
+/* Where the door keeps what the gateway knows of a visitor: it is the first member. */
+struct sl_visitor {
+    void *session;
+};
+
+typedef struct sl_gateway_options {
+    const sl_gateway_door *door;
+    sl_key_store *keys; /* borrowed, outlives the actor: nobody else uses it */
+    sl_pool *pool;      /* borrowed, outlives the actor: for the disk */
+    int audit_fd;       /* borrowed; where lines of JSON are appended; -1: nowhere */
+    double core_ucu;    /* what an hour of a core counts for a task that asked for no UCU */
+    void (*opened)(void *context, sl_addr gateway); /* it is ready for events; may be NULL */
+    void *context;
+} sl_gateway_options;
+
+extern const sl_actor_class sl_gateway_class;
+
+#endif

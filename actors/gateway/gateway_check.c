@@ -1,0 +1,302 @@
+/* Design notes
+ * The disk is the pool's: a job reads the keys again if they have changed, and checks one, or
+ * writes what the audit log has gathered. A job owns all it needs, because the actor may be gone
+ * when it ends. Of checks one is under way at a time, as a store is one thread's. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "actors/gateway/gateway_internal.h"
+#include "runtime/log.h"
+
+enum { CHECKS_MOST = 256, AUDIT_MOST_BYTES = 4 << 20 };
+
+/* ---- keys ---- */
+
+/* A key that shall be checked; or, without a session, all keys of those that are here. */
+typedef struct gw_check {
+    sl_job job; /* first */
+    struct gw_check *next;
+    gw_session *session;
+    sl_key_store *keys;
+    uint64_t now_s;
+    char key[128];
+    size_t key_bytes;
+    char project[SL_PROJECT_BYTES];
+    /* the answer */
+    sl_err err;
+    char why[256];
+    char known[SL_KEY_NAME_BYTES];
+    sl_api_key found;
+    sl_quota quota;
+} gw_check;
+
+static void forget(gw_check *check) {
+    explicit_bzero(check->key, sizeof check->key);
+    free(check);
+}
+
+static void drop_check(sl_event *event) {
+    forget((gw_check *)(void *)event);
+}
+
+static void run_check(sl_job *job) {
+    gw_check *check = (gw_check *)(void *)job;
+    const sl_api_key *found = NULL;
+    const char *known = "";
+    check->err = sl_key_store_refresh(check->keys);
+    if (check->err == SL_OK && check->session)
+        check->err = sl_key_store_check(check->keys, check->key, check->key_bytes, check->project,
+                                        check->now_s, &found, &known);
+    if (check->err != SL_OK)
+        snprintf(check->why, sizeof check->why, "%s", sl_err_detail());
+    snprintf(check->known, sizeof check->known, "%s", known);
+    if (found)
+        check->found = *found;
+    check->quota = sl_key_store_quota(check->keys, check->project);
+}
+
+static void post_next(gateway *gw) {
+    gw_check *check = gw->checks;
+    if (!check || gw->check_busy)
+        return;
+    gw->checks = check->next;
+    if (!gw->checks)
+        gw->checks_tail = &gw->checks;
+    gw->check_busy = true;
+    check->next = NULL;
+    check->now_s = (uint64_t)sl_wall_s(gw->self);
+    sl_pool_post(gw->options.pool, &check->job);
+}
+
+static gw_check *make_check(gateway *gw, gw_session *session) {
+    gw_check *check = calloc(1, sizeof *check);
+    if (!check)
+        return NULL;
+    check->job =
+        (sl_job){.event = {.to = sl_self(gw->self), .kind = GW_EVENT_CHECKED, .drop = drop_check},
+                 .run = run_check};
+    check->session = session;
+    check->keys = gw->options.keys;
+    return check;
+}
+
+static void add_check(gateway *gw, gw_check *check) {
+    if (!gw->checks_tail)
+        gw->checks_tail = &gw->checks;
+    *gw->checks_tail = check;
+    gw->checks_tail = &check->next;
+    post_next(gw);
+}
+
+sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) {
+    gw_check *check = make_check(gw, session);
+    if (!check)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
+    memcpy(check->key, hello->key.data, hello->key.bytes);
+    check->key_bytes = hello->key.bytes;
+    snprintf(check->project, sizeof check->project, "%s", hello->project.data);
+    session->checking = true;
+    session->stage = GW_CHECKING;
+    add_check(gw, check);
+    return SL_OK;
+}
+
+void gw_check_again(gateway *gw) {
+    gw_check *check = gw->check_busy ? NULL : make_check(gw, NULL);
+    if (check)
+        add_check(gw, check);
+}
+
+static gw_project *project_of(gateway *gw, const char *name) {
+    gw_project *project = gw->projects;
+    while (project && strcmp(project->name, name) != 0)
+        project = project->next;
+    if (project)
+        return project;
+    project = calloc(1, sizeof *project);
+    if (project) {
+        snprintf(project->name, sizeof project->name, "%s", name);
+        project->next = gw->projects;
+        gw->projects = project;
+    }
+    return project;
+}
+
+static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
+    gateway_welcome welcome = {.version = SL_GATEWAY_VERSION,
+                               .nodes = sl_node_count(sl_actor_node(gw->self)),
+                               .scopes = check->found.scopes,
+                               .tasks_most = TASKS_MOST};
+    session->project = project_of(gw, check->project);
+    session->buckets = calloc(BUCKETS, sizeof *session->buckets);
+    if (!session->project || !session->buckets) {
+        session->project = NULL;
+        gw_refuse(gw, session, "the gateway is out of memory");
+        return;
+    }
+    session->project->quota = check->quota;
+    session->project->clients++;
+    session->scopes = check->found.scopes;
+    session->stage = GW_OPEN;
+    sl_guesses_right(&gw->guesses, session->address);
+    gw->options.door->trust(session->visitor);
+    gw_audit(gw, session, "hello", "ok", "project %s", session->project->name);
+    gw_send(gw, session, SL_GATEWAY_WELCOME, &welcome);
+}
+
+static void answer_hello(gateway *gw, gw_check *check) {
+    gw_session *session = check->session;
+    session->checking = false;
+    memcpy(session->key_id, check->known, sizeof session->key_id);
+    if (!session->visitor) {
+        gw_drop_session(gw, session);
+        return;
+    }
+    if (session->stage != GW_CHECKING)
+        return;
+    if (check->err == SL_OK) {
+        welcome(gw, session, check);
+        return;
+    }
+    if (check->err == SL_ERR_REFUSED)
+        sl_guesses_wrong(&gw->guesses, session->address, sl_now_ns(gw->self));
+    gw_audit(gw, session, "hello", "refused", "project %s: %s", check->project, check->why);
+    gw_refuse(gw, session, "%s", check->why);
+}
+
+static const sl_api_key *key_of(const sl_key_list *list, const char *id) {
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->keys[i].id, id) == 0)
+            return &list->keys[i];
+    return NULL;
+}
+
+/* No job is under way: the store is ours to read. */
+static void look_again(gateway *gw, const gw_check *check) {
+    const sl_key_list *list = sl_key_store_list(gw->options.keys);
+    if (check->err != SL_OK) {
+        sl_warn("gateway", "API keys cannot be read again: %s", check->why);
+        return;
+    }
+    for (gw_session *session = gw->sessions; session; session = session->next) {
+        if (session->stage != GW_OPEN)
+            continue;
+        const sl_api_key *key = key_of(list, session->key_id);
+        session->project->quota = sl_key_store_quota(gw->options.keys, session->project->name);
+        if (!key || key->revoked_s)
+            gw_refuse(gw, session, "API key %s was revoked", session->key_id);
+        else if (key->expires_s && check->now_s >= key->expires_s)
+            gw_refuse(gw, session, "API key %s has expired: ask for a new one", session->key_id);
+    }
+}
+
+void gw_on_checked(gateway *gw, sl_event *event) {
+    gw_check *check = (gw_check *)(void *)event;
+    gw->check_busy = false;
+    if (check->session)
+        answer_hello(gw, check);
+    else
+        look_again(gw, check);
+    forget(check);
+    post_next(gw);
+}
+
+void gw_check_fini(gateway *gw) {
+    for (gw_check *next; gw->checks; gw->checks = next) {
+        next = gw->checks->next;
+        forget(gw->checks);
+    }
+    if (gw->options.audit_fd >= 0 && gw->audit.length) /* the last lines: nothing follows them */
+        if (write(gw->options.audit_fd, gw->audit.data, gw->audit.length) < 0)
+            sl_error("gateway", "the end of the audit log cannot be written");
+    sl_strbuf_fini(&gw->audit);
+}
+
+/* ---- the audit log ---- */
+
+typedef struct gw_lines {
+    sl_job job; /* first */
+    int fd;
+    bool failed;
+    char *text;
+    size_t bytes;
+} gw_lines;
+
+static void drop_lines(sl_event *event) {
+    gw_lines *lines = (gw_lines *)(void *)event;
+    free(lines->text);
+    free(lines);
+}
+
+static void write_lines(sl_job *job) {
+    gw_lines *lines = (gw_lines *)(void *)job;
+    size_t written = 0;
+    while (written < lines->bytes && !lines->failed) {
+        ssize_t some = write(lines->fd, lines->text + written, lines->bytes - written);
+        lines->failed = some < 0;
+        written += some > 0 ? (size_t)some : 0;
+    }
+}
+
+static void post_lines(gateway *gw) {
+    if (gw->audit_busy || !gw->audit.length)
+        return;
+    gw_lines *lines = malloc(sizeof *lines);
+    if (!lines)
+        return; /* with the next line */
+    *lines = (gw_lines){
+        .job = {.event = {.to = sl_self(gw->self), .kind = GW_EVENT_WRITTEN, .drop = drop_lines},
+                .run = write_lines},
+        .fd = gw->options.audit_fd,
+        .bytes = gw->audit.length};
+    lines->text = sl_strbuf_take(&gw->audit);
+    gw->audit_busy = true;
+    sl_pool_post(gw->options.pool, &lines->job);
+}
+
+void gw_on_written(gateway *gw, sl_event *event) {
+    gw_lines *lines = (gw_lines *)(void *)event;
+    if (lines->failed)
+        sl_error("gateway", "lines of the audit log cannot be written: is the disk full?");
+    gw->audit_busy = false;
+    drop_lines(event);
+    post_lines(gw);
+}
+
+static void put_line(gateway *gw, const gw_session *session, const char *what, const char *result,
+                     const char *detail) {
+    sl_strbuf *to = &gw->audit;
+    sl_strbuf_append(to, "{\"time\":");
+    sl_strbuf_json_double(to, sl_wall_s(gw->self));
+    sl_strbuf_append(to, ",\"from\":");
+    sl_strbuf_json(to, session->address);
+    sl_strbuf_append(to, ",\"key\":");
+    sl_strbuf_json(to, session->key_id[0] ? session->key_id : NULL);
+    sl_strbuf_append(to, ",\"project\":");
+    sl_strbuf_json(to, session->project ? session->project->name : NULL);
+    sl_strbuf_printf(to, ",\"what\":\"%s\",\"result\":\"%s\",\"detail\":", what, result);
+    sl_strbuf_json(to, detail);
+    sl_strbuf_append(to, "}\n");
+}
+
+void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
+              const char *format, ...) {
+    char detail[512];
+    va_list arguments;
+    if (gw->options.audit_fd < 0)
+        return;
+    va_start(arguments, format);
+    vsnprintf(detail, sizeof detail, format, arguments);
+    va_end(arguments);
+    if (gw->audit.length > AUDIT_MOST_BYTES) {
+        gw->audit_lost++; /* the disk does not keep up */
+        return;
+    }
+    if (gw->audit_lost)
+        sl_strbuf_printf(&gw->audit, "{\"lost\":%llu}\n", (unsigned long long)gw->audit_lost);
+    gw->audit_lost = 0;
+    put_line(gw, session, what, result, detail);
+    post_lines(gw);
+}

@@ -1,0 +1,141 @@
+/* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
+ * scheduler and back), gateway_out.c (the way to the client), gateway_check.c (what the pool does:
+ * keys, the audit log). All on the loop's thread but what a job runs. */
+#ifndef SL_GATEWAY_INTERNAL_H
+#define SL_GATEWAY_INTERNAL_H
+
+#include "actors/gateway/gateway.h"
+#include "actors/gateway/gateway_msgs.h"
+#include "actors/gateway/guesses.h"
+#include "runtime/strbuf.h"
+
+enum {
+    TASKS_MOST = 65536,         /* of one connection under way */
+    BUCKETS = 1024,             /* of a session's tasks */
+    CHUNK_BYTES = 262144,       /* of results in one message, about */
+    OUT_MOST_BYTES = 256 << 20, /* of results that a client does not take */
+    QUEUE_MOST = 32768,         /* tasks that the scheduler does not take: then clients wait */
+    UNACCEPTED_MOST = 16384,    /* a power of two */
+    SUBMIT_MOST = 1024,
+    SUBMIT_BYTES = 262144
+};
+
+typedef struct gw_project {
+    struct gw_project *next;
+    char name[SL_PROJECT_BYTES];
+    sl_quota quota;
+    uint64_t running, ended, failed, held_bytes;
+    double ucu_s;
+    uint32_t clients;
+} gw_project;
+
+/* A message that waits to be sent. */
+typedef struct gw_chunk {
+    struct gw_chunk *next;
+    sl_blob *data;
+    size_t bytes;
+    uint8_t message[];
+} gw_chunk;
+
+typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
+
+typedef struct gw_task {
+    struct gw_task *next;       /* in the queue */
+    struct gw_task *chain;      /* in its session's bucket */
+    struct gw_session *session; /* NULL once that has gone */
+    gw_project *project;
+    uint64_t number;
+    gateway_task wish; /* its numbers; texts and bytes have gone */
+    uint8_t *payload;
+    uint32_t payload_bytes;
+    uint64_t held_bytes;
+    sl_blob *data;
+    uint32_t slot;
+    bool sent, accepted, ended, cancelled;
+    char region[64], function[256];
+} gw_task;
+
+typedef struct gw_session {
+    struct gw_session *next, *before;
+    sl_visitor *visitor; /* NULL once it has left */
+    gw_stage stage;
+    char address[SL_GUESSER_BYTES];
+    char key_id[SL_KEY_NAME_BYTES];
+    gw_project *project; /* once OPEN */
+    uint32_t scopes;
+    uint64_t last_number;
+    uint32_t running;
+    bool checking; /* a job knows it */
+    bool paused, blocked, touched;
+    struct gw_session *next_touched;
+    gw_task **buckets; /* BUCKETS of them */
+    uint8_t *results;  /* records that wait for the end of the turn, behind room for their head */
+    size_t results_bytes, results_room;
+    uint32_t results_count;
+    gw_chunk *out, **out_tail;
+    uint64_t out_bytes;
+} gw_session;
+
+typedef struct gateway {
+    sl_actor *self;
+    sl_gateway_options options;
+    sl_guesses guesses;
+    gw_session *sessions;
+    gw_session *touched; /* have results to be sent */
+    gw_project *projects;
+    uint32_t nodes;
+
+    gw_task *queue_head, **queue_tail;
+    uint32_t queue_count;
+    bool blocked; /* by the scheduler */
+    gw_task **slots;
+    uint32_t *free_slots;
+    uint32_t slot_count, free_count;
+    gw_task **unaccepted; /* a ring */
+    uint32_t unaccepted_first, unaccepted_count;
+    struct scheduler_task *batch;
+
+    struct gw_check *checks, **checks_tail; /* one is with the pool at a time */
+    bool check_busy;
+    sl_strbuf audit;
+    bool audit_busy;
+    uint64_t audit_lost;
+} gateway;
+
+/* gateway.c */
+void gw_refuse(gateway *gw, gw_session *session, const char *format, ...) SL_PRINTF(3, 4);
+void gw_drop_session(gateway *gw, gw_session *session);
+/* Pauses it or goes on, as all that concerns it says. */
+void gw_pace(gateway *gw, gw_session *session);
+
+/* gateway_tasks.c */
+sl_err gw_tasks_init(gateway *gw) SL_CHECKED;
+void gw_tasks_fini(gateway *gw);
+void gw_take_submit(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_cancel(gateway *gw, gw_session *session, const gateway_cancel *cancel);
+void gw_cancel_all(gateway *gw, gw_session *session); /* it has left */
+void gw_submit_queue(gateway *gw);
+struct scheduler_accepted;
+struct scheduler_done;
+void gw_on_accepted(gateway *gw, const void *accepted);
+void gw_on_done(gateway *gw, const void *done);
+
+/* gateway_out.c */
+void gw_add_result(gateway *gw, gw_session *session, const gateway_result *result, sl_blob *data);
+void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void *record);
+void gw_send_out(gateway *gw, gw_session *session); /* what waits, as far as it goes */
+void gw_send_touched(gateway *gw);
+void gw_forget_out(gw_session *session);
+
+/* gateway_check.c. Event kinds of its own, after the door's. */
+enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN };
+sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;
+void gw_check_again(gateway *gw); /* do the keys of those that are here still hold? */
+void gw_on_checked(gateway *gw, sl_event *event);
+void gw_on_written(gateway *gw, sl_event *event);
+void gw_check_fini(gateway *gw);
+/* A line of the audit log: who, what, and whether it went well. */
+void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
+              const char *format, ...) SL_PRINTF(5, 6);
+
+#endif

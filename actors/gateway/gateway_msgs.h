@@ -1,0 +1,47 @@
+/* The gateway's protocol: what clients and it say to each other. */
+#ifndef SL_GATEWAY_MSGS_H
+#define SL_GATEWAY_MSGS_H
+#define SL_PROTOCOL "actors/gateway/gateway_msgs.def"
+#include "runtime/protocol.h"
+
+/* A message on a link: a head, a record, and, where a record refers to large data, these.
+ *
+ *   u8 kind, u8 zero[3], u32 record bytes, the record, data
+ */
+enum { SL_GATEWAY_VERSION = 1, SL_GATEWAY_HEAD_BYTES = 8 };
+
+typedef enum sl_gateway_kind {
+    SL_GATEWAY_HELLO = 1,
+    SL_GATEWAY_WELCOME,
+    SL_GATEWAY_SUBMIT,
+    SL_GATEWAY_RESULTS,
+    SL_GATEWAY_CANCEL,
+    SL_GATEWAY_ASK,
+    SL_GATEWAY_STATUS,
+    SL_GATEWAY_KINDS
+} sl_gateway_kind;
+
+/* What of a message lies where. */
+typedef struct sl_gateway_parts {
+    sl_gateway_kind kind;
+    const uint8_t *record;
+    size_t record_bytes;
+    const uint8_t *data;
+    size_t data_bytes;
+} sl_gateway_parts;
+
+/* Any bytes. SL_ERR_DECODE. */
+sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts *parts) SL_CHECKED;
+
+/* The record of a message, decoded, which must be of this kind: to be freed; or NULL, with an
+ * error (SL_ERR_DECODE, SL_ERR_NO_MEMORY). */
+void *sl_gateway_decode(const sl_gateway_parts *parts, sl_gateway_kind kind);
+
+/* A message with this record, in memory that is the caller's; NULL with an error (SL_ERR_TOO_LARGE,
+ * SL_ERR_NO_MEMORY). */
+uint8_t *sl_gateway_encode(sl_gateway_kind kind, const void *record, size_t *size);
+
+/* Writes a head to `out`. */
+void sl_gateway_head(uint8_t out[SL_GATEWAY_HEAD_BYTES], sl_gateway_kind kind, uint32_t bytes);
+
+#endif

@@ -1,0 +1,417 @@
+/* Design notes
+ * A task's tag at the scheduler is a slot of one table for all clients; a client's own numbers
+ * never leave its session. A client that has gone leaves its tasks behind without a session until
+ * the scheduler has spoken of each for the last time. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/executor/executor_msgs.h"
+#include "actors/gateway/gateway_internal.h"
+#include "actors/scheduler/scheduler_msgs.h"
+#include "runtime/log.h"
+
+sl_err gw_tasks_init(gateway *gw) {
+    gw->queue_tail = &gw->queue_head;
+    gw->unaccepted = calloc(UNACCEPTED_MOST, sizeof *gw->unaccepted);
+    gw->batch = calloc(SUBMIT_MOST, sizeof(scheduler_task));
+    return gw->unaccepted && gw->batch ? SL_OK
+                                       : sl_fail(SL_ERR_NO_MEMORY, "no memory for a gateway");
+}
+
+static sl_addr scheduler_of(const gateway *gw) {
+    return sl_addr_well_known(sl_self(gw->self).node, SL_SLOT_SCHEDULER);
+}
+
+/* ---- a session's tasks by number ---- */
+
+static gw_task **bucket(gw_session *session, uint64_t number) {
+    return &session->buckets[number % BUCKETS];
+}
+
+static gw_task *find(gw_session *session, uint64_t number) {
+    gw_task *task = *bucket(session, number);
+    while (task && task->number != number)
+        task = task->chain;
+    return task;
+}
+
+static void leave_session(gw_task *task) {
+    if (!task->session)
+        return;
+    gw_task **at = bucket(task->session, task->number);
+    while (*at != task)
+        at = &(*at)->chain;
+    *at = task->chain;
+    task->session->running--;
+    task->session = NULL;
+}
+
+/* ---- the end of a task ---- */
+
+static void destroy(gw_task *task) {
+    sl_blob_release(task->data);
+    free(task->payload);
+    free(task);
+}
+
+/* It has ended, well or not: the client is told, if it is still there. */
+static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
+    gw_project *project = task->project;
+    gw_session *session = task->session;
+    result->number = task->number;
+    task->ended = true;
+    project->running--;
+    project->ended++;
+    project->failed += result->status != SL_TASK_DONE;
+    project->held_bytes -= task->held_bytes;
+    leave_session(task);
+    if (session)
+        gw_add_result(gw, session, result, data);
+    if (!task->sent || task->accepted)
+        destroy(task);
+}
+
+static void fail_task(gateway *gw, gw_task *task, sl_task_status status, const char *why) {
+    gateway_result result = {.status = (uint8_t)status, .message = sl_text_of(why)};
+    end_task(gw, task, &result, NULL);
+}
+
+static void refuse_number(gateway *gw, gw_session *session, uint64_t number, const char *why) {
+    gateway_result result = {
+        .number = number, .status = SL_TASK_FAILED, .message = sl_text_of(why)};
+    gw_add_result(gw, session, &result, NULL);
+}
+
+/* ---- taking ---- */
+
+static const char *over_quota(const gw_session *session, uint64_t bytes) {
+    const gw_project *project = session->project;
+    const sl_quota *quota = &project->quota;
+    if (!(session->scopes & SL_SCOPE_SUBMIT))
+        return "this API key may not submit: it lacks the scope submit";
+    if (session->running >= TASKS_MOST)
+        return "too many tasks are under way on this connection: wait for some";
+    if (quota->tasks && project->running >= quota->tasks)
+        return "the project has as many tasks under way as its quota allows: wait for some";
+    if (quota->payload_bytes && project->held_bytes + bytes > quota->payload_bytes)
+        return "the project's tasks under way hold as many bytes as its quota allows";
+    if (quota->ucu_s > 0 && project->ucu_s >= quota->ucu_s)
+        return "the project has used its quota of UCU seconds";
+    return NULL;
+}
+
+static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
+    executor_function call = {.name = wish->function, .arguments = wish->arguments};
+    *bytes = (uint32_t)sl_record_wire_bytes(&executor_function_record, &call);
+    uint8_t *payload = malloc(*bytes);
+    if (payload)
+        sl_record_encode(&executor_function_record, &call, payload, NULL);
+    return payload;
+}
+
+static void copy_text(char *to, size_t room, sl_text text) {
+    size_t bytes = text.bytes < room ? text.bytes : room - 1;
+    memcpy(to, text.data, bytes);
+    to[bytes] = '\0';
+}
+
+static sl_err make_task(gw_session *session, const gateway_task *wish, uint64_t bytes,
+                        const sl_gateway_parts *parts, gw_task **out) {
+    gw_task *task = calloc(1, sizeof *task);
+    sl_err err = SL_OK;
+    if (task)
+        task->payload = make_payload(wish, &task->payload_bytes);
+    if (!task || !task->payload)
+        err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+    if (err == SL_OK && parts->data_bytes)
+        err = sl_blob_copy(parts->data, parts->data_bytes, &task->data);
+    if (err != SL_OK) {
+        if (task)
+            destroy(task);
+        return err;
+    }
+    task->wish = *wish;
+    copy_text(task->region, sizeof task->region, wish->region);
+    copy_text(task->function, sizeof task->function, wish->function);
+    task->session = session;
+    task->project = session->project;
+    task->number = wish->number;
+    task->held_bytes = bytes;
+    *out = task;
+    return SL_OK;
+}
+
+static void take_task(gateway *gw, gw_session *session, const gateway_task *wish,
+                      const sl_gateway_parts *parts) {
+    gw_task *task = NULL;
+    uint64_t bytes = wish->arguments.bytes + parts->data_bytes;
+    const char *why = over_quota(session, bytes);
+    if (!why && !wish->function.bytes)
+        why = "a task without a function's name";
+    if (!why && make_task(session, wish, bytes, parts, &task) != SL_OK)
+        why = sl_err_detail();
+    if (why) {
+        refuse_number(gw, session, wish->number, why);
+        return;
+    }
+    task->chain = *bucket(session, task->number);
+    *bucket(session, task->number) = task;
+    session->running++;
+    session->project->running++;
+    session->project->held_bytes += bytes;
+    *gw->queue_tail = task;
+    gw->queue_tail = &task->next;
+    gw->queue_count++;
+}
+
+void gw_take_submit(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    gateway_submit *submit = sl_gateway_decode(parts, SL_GATEWAY_SUBMIT);
+    if (!submit) {
+        gw_refuse(gw, session, "%s", sl_err_detail());
+        return;
+    }
+    bool lone = submit->tasks.count == 1;
+    if (parts->data_bytes && !lone)
+        gw_refuse(gw, session, "large data behind %u tasks: they belong to one",
+                  submit->tasks.count);
+    for (uint32_t i = 0; i < submit->tasks.count && session->stage == GW_OPEN; i++) {
+        const gateway_task *wish = &submit->tasks.items[i];
+        if (wish->number <= session->last_number)
+            gw_refuse(gw, session, "task %llu after task %llu: numbers ascend",
+                      (unsigned long long)wish->number, (unsigned long long)session->last_number);
+        else
+            take_task(gw, session, wish, parts);
+        session->last_number = wish->number;
+    }
+    gw_audit(gw, session, "submit", "ok", "%u tasks up to %llu", submit->tasks.count,
+             (unsigned long long)session->last_number);
+    free(submit);
+}
+
+/* ---- to the scheduler ---- */
+
+static bool slots_grow(gateway *gw) {
+    uint32_t count = gw->slot_count ? 2 * gw->slot_count : 1024;
+    gw_task **slots = realloc(gw->slots, count * sizeof *slots);
+    if (slots)
+        gw->slots = slots;
+    uint32_t *free_slots = realloc(gw->free_slots, count * sizeof *free_slots);
+    if (free_slots)
+        gw->free_slots = free_slots;
+    if (!slots || !free_slots)
+        return false;
+    for (uint32_t slot = count; slot-- > gw->slot_count;) {
+        gw->slots[slot] = NULL;
+        gw->free_slots[gw->free_count++] = slot;
+    }
+    gw->slot_count = count;
+    return true;
+}
+
+static scheduler_task described(const gw_task *task) {
+    const gateway_task *wish = &task->wish;
+    return (scheduler_task){.tag = task->slot,
+                            .kind = SL_TASK_FUNCTION,
+                            .forget = true,
+                            .cpus = wish->cpus,
+                            .gpus = wish->gpus,
+                            .memory_bytes = wish->memory_bytes,
+                            .ucu_milli = wish->ucu_milli,
+                            .timeout_ns = wish->timeout_ns,
+                            .priority = wish->priority,
+                            .retries = wish->retries,
+                            .region = sl_text_of(task->region),
+                            .group = sl_text_of(task->function),
+                            .payload = {task->payload, task->payload_bytes}};
+}
+
+static gw_task *pop(gateway *gw) {
+    gw_task *task = gw->queue_head;
+    gw->queue_head = task->next;
+    if (!gw->queue_head)
+        gw->queue_tail = &gw->queue_head;
+    gw->queue_count--;
+    task->next = NULL;
+    return task;
+}
+
+static uint32_t gather(gateway *gw, const gw_task **last) {
+    uint32_t count = 0;
+    size_t bytes = 0;
+    for (gw_task *task = gw->queue_head; task; task = task->next) {
+        if (task->cancelled || count == SUBMIT_MOST || bytes >= SUBMIT_BYTES ||
+            count + gw->unaccepted_count == UNACCEPTED_MOST || (task->data && count) ||
+            (!gw->free_count && !slots_grow(gw)))
+            break;
+        task->slot = gw->free_slots[--gw->free_count];
+        gw->slots[task->slot] = task;
+        gw->batch[count++] = described(task);
+        bytes += task->payload_bytes;
+        *last = task;
+        if (task->data)
+            break;
+    }
+    return count;
+}
+
+static void mark_sent(gateway *gw, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        gw_task *task = pop(gw);
+        task->sent = true;
+        gw->unaccepted[(gw->unaccepted_first + gw->unaccepted_count++) % UNACCEPTED_MOST] = task;
+        free(task->payload);
+        task->payload = NULL;
+        sl_blob_release(task->data);
+        task->data = NULL;
+    }
+}
+
+static void take_back(gateway *gw, uint32_t count) {
+    gw_task *task = gw->queue_head;
+    for (uint32_t i = 0; i < count; i++, task = task->next) {
+        gw->slots[task->slot] = NULL;
+        gw->free_slots[gw->free_count++] = task->slot;
+    }
+}
+
+/* False: not now. */
+static bool submit_some(gateway *gw) {
+    const gw_task *last = NULL;
+    if (gw->queue_head->cancelled) {
+        fail_task(gw, pop(gw), SL_TASK_CANCELLED, "cancelled");
+        return true;
+    }
+    uint32_t count = gather(gw, &last);
+    if (!count)
+        return false;
+    scheduler_submit submit = {.tasks = {gw->batch, count}, .apart = last->data};
+    sl_err err = scheduler_submit_send(gw->self, scheduler_of(gw), &submit);
+    if (err == SL_OK) {
+        mark_sent(gw, count);
+        return true;
+    }
+    take_back(gw, count);
+    if (err == SL_ERR_AGAIN) {
+        gw->blocked = true;
+        sl_await_room(gw->self, scheduler_of(gw));
+        return false;
+    }
+    for (; count; count--)
+        fail_task(gw, pop(gw), SL_TASK_FAILED, sl_err_detail());
+    return true;
+}
+
+void gw_submit_queue(gateway *gw) {
+    bool many = gw->queue_count >= QUEUE_MOST;
+    while (gw->queue_head && !gw->blocked && submit_some(gw))
+        continue;
+    if (many || gw->queue_count >= QUEUE_MOST)
+        for (gw_session *session = gw->sessions; session; session = session->next)
+            gw_pace(gw, session);
+}
+
+/* ---- from the scheduler ---- */
+
+void gw_on_accepted(gateway *gw, const void *body) {
+    const scheduler_accepted *accepted = body;
+    for (uint32_t i = 0; i < accepted->count && gw->unaccepted_count; i++) {
+        gw_task *task = gw->unaccepted[gw->unaccepted_first++ % UNACCEPTED_MOST];
+        gw->unaccepted_first %= UNACCEPTED_MOST;
+        gw->unaccepted_count--;
+        task->accepted = true;
+        if (task->ended) {
+            destroy(task);
+        } else if (accepted->error) {
+            gw->slots[task->slot] = NULL;
+            gw->free_slots[gw->free_count++] = task->slot;
+            fail_task(gw, task, SL_TASK_FAILED, accepted->detail.data);
+        }
+    }
+}
+
+static void charge(gateway *gw, gw_task *task, const scheduler_outcome *outcome) {
+    double seconds = outcome->end_s - outcome->start_s, cores = task->wish.cpus;
+    double ucu =
+        task->wish.ucu_milli ? (double)task->wish.ucu_milli / 1000 : cores * gw->options.core_ucu;
+    if (isfinite(seconds) && seconds > 0)
+        task->project->ucu_s += seconds * ucu;
+}
+
+static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob *data) {
+    gw_task *task = outcome->tag < gw->slot_count ? gw->slots[outcome->tag] : NULL;
+    if (!task) {
+        sl_warn("gateway", "a result for task %llu, which has one",
+                (unsigned long long)outcome->tag);
+        return;
+    }
+    gw->slots[outcome->tag] = NULL;
+    gw->free_slots[gw->free_count++] = (uint32_t)outcome->tag;
+    charge(gw, task, outcome);
+    gateway_result result = {.start_s = outcome->start_s,
+                             .end_s = outcome->end_s,
+                             .attempts = outcome->attempts,
+                             .node = outcome->node,
+                             .status = outcome->status,
+                             .message = outcome->message,
+                             .output = outcome->output};
+    if (task->cancelled)
+        fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
+    else
+        end_task(gw, task, &result, data);
+}
+
+void gw_on_done(gateway *gw, const void *body) {
+    const scheduler_done *done = body;
+    for (uint32_t i = 0; i < done->outcomes.count; i++)
+        take_outcome(gw, &done->outcomes.items[i], done->outcomes.count == 1 ? done->apart : NULL);
+}
+
+/* ---- cancelling ---- */
+
+static void cancel(gateway *gw, gw_task *task) {
+    scheduler_cancel body = {.tag = task->slot};
+    if (task->cancelled)
+        return;
+    task->cancelled = true;
+    if (task->sent)
+        (void)scheduler_cancel_send(gw->self, scheduler_of(gw), &body);
+}
+
+void gw_take_cancel(gateway *gw, gw_session *session, const gateway_cancel *body) {
+    gw_task *task = body->all ? NULL : find(session, body->number);
+    if (task)
+        cancel(gw, task);
+    for (uint32_t i = 0; i < BUCKETS && body->all; i++)
+        for (task = session->buckets[i]; task; task = task->chain)
+            cancel(gw, task);
+}
+
+void gw_cancel_all(gateway *gw, gw_session *session) {
+    for (uint32_t i = 0; i < BUCKETS && session->buckets; i++)
+        while (session->buckets[i]) {
+            gw_task *task = session->buckets[i];
+            cancel(gw, task);
+            leave_session(task);
+        }
+}
+
+/* Nothing more comes of the scheduler. */
+void gw_tasks_fini(gateway *gw) {
+    while (gw->queue_head)
+        destroy(pop(gw));
+    for (uint32_t i = 0; i < gw->unaccepted_count; i++) {
+        gw_task *task = gw->unaccepted[(gw->unaccepted_first + i) % UNACCEPTED_MOST];
+        if (task->ended)
+            destroy(task);
+        else
+            task->accepted = true;
+    }
+    for (uint32_t slot = 0; slot < gw->slot_count; slot++)
+        if (gw->slots[slot])
+            destroy(gw->slots[slot]);
+    free(gw->slots);
+    free(gw->free_slots);
+    free(gw->unaccepted);
+    free(gw->batch);
+}

@@ -1,0 +1,67 @@
+/* starlane key: API keys of a gateway, and what projects may use. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+static int refused(const cli_command *command) {
+    return cli_fail(command, CLI_BAD_USAGE, "%s", sl_error_text());
+}
+
+static int create(const cli_command *command, const sl_options *options) {
+    char *key;
+    double days = strtod(sl_options_get(options, "expires"), NULL);
+    if (sl_api_key_create(sl_options_get(options, "gateway"), sl_options_get(options, "project"),
+                          sl_options_get(options, "scope"), days, &key) != 0)
+        return refused(command);
+    fprintf(stderr, "starlane key: this is shown once; only a hash of it is kept\n");
+    size_t bytes = strlen(key);
+    printf("%s\n", key);
+    int failed = fflush(stdout) != 0;
+    memset(key, 0, bytes);
+    sl_free(key);
+    return failed ? cli_fail(command, 1, "the key cannot be written; revoke it: it was made") : 0;
+}
+
+static int quota(const cli_command *command, const sl_options *options) {
+    double ucu_s = strtod(sl_options_get(options, "quota-ucu"), NULL);
+    uint64_t tasks = strtoull(sl_options_get(options, "quota-tasks"), NULL, 10);
+    uint64_t bytes = strtoull(sl_options_get(options, "quota-bytes"), NULL, 10);
+    if (sl_api_quota(sl_options_get(options, "gateway"), sl_options_get(options, "project"), ucu_s,
+                     tasks, bytes) != 0)
+        return refused(command);
+    return 0;
+}
+
+static int list(const cli_command *command, const sl_options *options) {
+    char *text;
+    if (sl_api_key_list(sl_options_get(options, "gateway"), sl_options_is_on(options, "json"),
+                        &text) != 0)
+        return refused(command);
+    return cli_print(text, 0);
+}
+
+static int run(const cli_command *command, int count, char **words, const sl_options *options) {
+    const char *verb = count > 0 ? words[0] : "";
+    if (strcmp(verb, "revoke") == 0 && count == 2)
+        return sl_api_key_revoke(sl_options_get(options, "gateway"), words[1]) == 0
+                   ? 0
+                   : refused(command);
+    if (strcmp(verb, "create") == 0 && count == 1)
+        return create(command, options);
+    if (strcmp(verb, "list") == 0 && count == 1)
+        return list(command, options);
+    if (strcmp(verb, "quota") == 0 && count == 1)
+        return quota(command, options);
+    return cli_fail(command, CLI_BAD_USAGE, "say create, list, revoke ID, or quota");
+}
+
+int cli_key(const cli_command *command, int argc, char **argv) {
+    sl_options *options;
+    int code = cli_load(command, &argc, argv, &options);
+    if (code != CLI_GO_ON)
+        return code;
+    code = run(command, argc - 1, argv + 1, options);
+    sl_options_destroy(options);
+    return code;
+}

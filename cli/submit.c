@@ -1,0 +1,71 @@
+/* starlane submit, starlane status: from outside, over a gateway. */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static sl_remote *connect_to(const cli_command *command, const sl_options *options) {
+    const char *authority = sl_options_get(options, "tls-authority");
+    sl_connect_options how = {.authority_file = *authority ? authority : NULL};
+    sl_remote *remote = NULL;
+    if (!sl_options_is_set(options, "connect") || !sl_options_is_set(options, "project")) {
+        cli_fail(command, 0, "it takes --connect URL and --project NAME");
+        return NULL;
+    }
+    if (sl_connect(sl_options_get(options, "connect"), NULL, sl_options_get(options, "project"),
+                   &how, &remote) != 0)
+        cli_fail(command, 0, "%s", sl_error_text());
+    return remote;
+}
+
+static int submit(const cli_command *command, sl_remote *remote, const char *function,
+                  const char *text) {
+    size_t bytes;
+    int code = 0;
+    sl_future *future = sl_remote_call(remote, function, text, strlen(text), NULL);
+    if (sl_wait(future, SL_FOREVER) == 0) {
+        const void *data = sl_result_bytes(future, &bytes);
+        if ((bytes && fwrite(data, 1, bytes, stdout) != bytes) || fflush(stdout) != 0)
+            code = cli_fail(command, 1, "the result cannot be written");
+    } else {
+        code = cli_fail(command, 1, "%s", sl_error_text());
+    }
+    sl_release(future);
+    return code;
+}
+
+int cli_submit(const cli_command *command, int argc, char **argv) {
+    sl_options *options;
+    int code = cli_load(command, &argc, argv, &options);
+    if (code != CLI_GO_ON)
+        return code;
+    code = CLI_BAD_USAGE;
+    if (argc < 2 || argc > 3) {
+        cli_fail(command, 0, "it takes FUNCTION [TEXT]");
+    } else {
+        sl_remote *remote = connect_to(command, options);
+        if (remote)
+            code = submit(command, remote, argv[1], argc > 2 ? argv[2] : "");
+        sl_disconnect(remote);
+    }
+    sl_options_destroy(options);
+    return code;
+}
+
+int cli_status(const cli_command *command, int argc, char **argv) {
+    sl_options *options;
+    char *text = NULL;
+    int code = cli_load(command, &argc, argv, &options);
+    if (code != CLI_GO_ON)
+        return code;
+    code = CLI_BAD_USAGE;
+    sl_remote *remote = argc > 1 ? NULL : connect_to(command, options);
+    if (argc > 1)
+        cli_fail(command, 0, "it takes no argument; %s is one", argv[1]);
+    else if (remote && sl_remote_status(remote, sl_options_is_on(options, "json"), &text) == 0)
+        code = cli_print(text, 0);
+    else if (remote)
+        code = cli_fail(command, 1, "%s", sl_error_text());
+    sl_disconnect(remote);
+    sl_options_destroy(options);
+    return code;
+}

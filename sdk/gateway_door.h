@@ -1,0 +1,27 @@
+/* The door of a network's gateway: links of net/ on one side, the gateway actor on the other.
+ *
+ * Links have a thread of their own; what they bring is copied and told to the actor by events. Of
+ * one visitor only so much waits for the actor: then its link is paused, and TCP holds it up. */
+#ifndef SL_SDK_GATEWAY_DOOR_H
+#define SL_SDK_GATEWAY_DOOR_H
+
+#include "runtime/config.h"
+#include "runtime/node.h"
+#include "runtime/pool.h"
+
+typedef struct sl_gateway_place sl_gateway_place;
+
+/* Spawns the gateway on `node` and listens where the options say. Before the loop runs. `core_ucu`:
+ * what a core counts. */
+sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_pool *pool, double core_ucu,
+                       sl_gateway_place **place) SL_CHECKED;
+
+/* How clients get there: starlane://HOST:PORT#FINGERPRINT. */
+const char *sl_gateway_place_url(const sl_gateway_place *place);
+
+/* Closes all links; after the loop, before the node is destroyed, which still knows events of it:
+ * then sl_gateway_free(). NULL is fine in both. */
+void sl_gateway_close(sl_gateway_place *place);
+void sl_gateway_free(sl_gateway_place *place);
+
+#endif

@@ -1,0 +1,347 @@
+/* Design notes
+ * A task's number is its place in a table (modulo its size, which the gateway says); one that is
+ * still taken is waited for. Numbers are given and messages sent under one lock, so that they
+ * ascend on the wire. A future of a connection has a task of its own, for its name, behind it. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/futex.h"
+#include "sdk/remote.h"
+
+enum { BATCH_MOST = 256, BATCH_BYTES = 32768 };
+
+/* ---- the end of a future ---- */
+
+static void end(sl_remote *remote, sl_future *future, sl_future_state state) {
+    uint32_t before = atomic_exchange(&future->state, (uint32_t)state);
+    if (before & SL_FUTURE_AWAITED)
+        sl_futex_wake(&future->state);
+    atomic_fetch_add(&remote->any_epoch, 1);
+    if (atomic_load(&remote->any_waiters))
+        sl_futex_wake(&remote->any_epoch);
+    sl_future_drop(future);
+}
+
+static void fail(sl_remote *remote, sl_future *future, sl_err err, const char *message) {
+    future->error = (int32_t)err;
+    if (message && *message)
+        future->message = strdup(message);
+    end(remote, future, err == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
+}
+
+static sl_future *take_out(sl_remote *remote, uint64_t number) {
+    pthread_mutex_lock(&remote->lock);
+    sl_future **at = &remote->futures[number % remote->tasks_most], *future = *at;
+    if (future && future->number == number) {
+        *at = NULL;
+        remote->count--;
+        pthread_cond_broadcast(&remote->changed);
+    } else {
+        future = NULL;
+    }
+    pthread_mutex_unlock(&remote->lock);
+    return future;
+}
+
+static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_parts *parts) {
+    size_t count = 0;
+    if (!output.bytes && !future->raw)
+        return SL_OK;
+    future->wire = malloc(output.bytes + 1);
+    if (!future->wire)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %u bytes", output.bytes);
+    if (output.bytes)
+        memcpy(future->wire, output.data, output.bytes);
+    if (parts->data_bytes)
+        SL_TRY(sl_blob_copy(parts->data, parts->data_bytes, &future->result_apart));
+    if (future->raw) {
+        future->value =
+            (sl_value){.type = SL_TYPE_BYTES, .data = future->wire, .bytes = output.bytes};
+        return SL_OK;
+    }
+    SL_TRY(sl_values_count(future->wire, output.bytes, &count));
+    if (count != 1)
+        return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
+    return sl_values_decode(future->wire, output.bytes, future->result_apart, false,
+                            &future->value);
+}
+
+static void take_result(sl_remote *remote, const gateway_result *result,
+                        const sl_gateway_parts *parts) {
+    sl_future *future = take_out(remote, result->number);
+    char cause[512];
+    if (!future)
+        return;
+    if (result->status == SL_TASK_CANCELLED) {
+        fail(remote, future, SL_ERR_CANCELLED, result->message.data);
+    } else if (result->status != SL_TASK_DONE) {
+        fail(remote, future, SL_ERR_FAILED, result->message.data);
+    } else if (keep_result(future, result->output, parts) == SL_OK) {
+        end(remote, future, SL_FUTURE_DONE);
+    } else {
+        snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
+        future->value = (sl_value){.type = SL_TYPE_NONE};
+        fail(remote, future, SL_ERR_FAILED, cause);
+    }
+}
+
+sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) {
+    gateway_results *results = sl_gateway_decode(parts, SL_GATEWAY_RESULTS);
+    if (!results)
+        return SL_ERR_DECODE;
+    for (uint32_t i = 0; i < results->results.count; i++)
+        take_result(remote, &results->results.items[i], parts);
+    free(results);
+    return SL_OK;
+}
+
+void sl_remote_end_all(sl_remote *remote) {
+    char why[800];
+    pthread_mutex_lock(&remote->lock);
+    sl_future **futures = remote->futures;
+    uint32_t count = remote->tasks_most;
+    remote->futures = NULL;
+    remote->tasks_most = remote->count = 0;
+    snprintf(why, sizeof why, "%s", remote->why);
+    pthread_cond_broadcast(&remote->changed);
+    pthread_mutex_unlock(&remote->lock);
+    for (uint32_t i = 0; i < count; i++)
+        if (futures[i])
+            fail(remote, futures[i], SL_ERR_CLOSED, why);
+    free(futures);
+}
+
+/* ---- making ---- */
+
+static sl_err check(const char *function, const sl_task_options *options) {
+    if (!function || !*function || strlen(function) > 255)
+        return sl_fail(SL_ERR_INVALID, "a task's name has 1 to 255 bytes");
+    if (options->cpus < SL_NO_CPUS || !(options->ucu >= 0 && options->ucu < 1e12) ||
+        !(options->timeout_s >= 0 && options->timeout_s < 1e9) ||
+        (options->region && strlen(options->region) > 63))
+        return sl_fail(SL_ERR_INVALID, "task %s: options that cannot be", function);
+    return SL_OK;
+}
+
+static gateway_task wish_of(const char *function, const sl_task_options *options,
+                            const uint8_t *arguments, size_t bytes) {
+    return (gateway_task){
+        .cpus = options->cpus == 0            ? 1
+                : options->cpus == SL_NO_CPUS ? 0
+                                              : (uint32_t)options->cpus,
+        .gpus = options->gpus,
+        .memory_bytes = options->memory_bytes,
+        .ucu_milli = options->ucu > 0 ? (uint64_t)llround(options->ucu * 1000) : 0,
+        .timeout_ns = options->timeout_s > 0 ? (uint64_t)(options->timeout_s * 1e9) : 0,
+        .priority = options->priority,
+        .retries = options->retries,
+        .region = sl_text_of(options->region),
+        .function = sl_text_of(function),
+        .arguments = {arguments, (uint32_t)bytes}};
+}
+
+static sl_future *make_future(sl_remote *remote, const char *function, bool raw) {
+    sl_future *future = sl_future_create(sizeof(sl_task) + strlen(function) + 1);
+    if (!future)
+        return NULL;
+    sl_task *task = (sl_task *)(void *)(future + 1);
+    *task = (sl_task){.name = strcpy((char *)(task + 1), function)};
+    future->task = task;
+    future->options = &task->options;
+    future->remote = remote;
+    future->raw = raw;
+    return future;
+}
+
+/* ---- sending ---- */
+
+static sl_err refuse_closed(const sl_remote *remote) {
+    return sl_fail(SL_ERR_CLOSED, "the connection is closed: %s", remote->why);
+}
+
+/* With the lock: gives numbers, once all have a place. */
+static sl_err enter(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = remote->next_number + 1 + i;
+        while (!remote->closed && remote->futures && remote->futures[number % remote->tasks_most])
+            pthread_cond_wait(&remote->changed, &remote->lock);
+        if (remote->closed || !remote->futures)
+            return refuse_closed(remote);
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint64_t number = ++remote->next_number;
+        wishes[i].number = futures[i]->number = number;
+        remote->futures[number % remote->tasks_most] = sl_retain(futures[i]);
+        remote->count++;
+    }
+    return SL_OK;
+}
+
+static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
+    for (size_t i = 0; i < count && remote->futures; i++) {
+        remote->futures[futures[i]->number % remote->tasks_most] = NULL;
+        remote->count--;
+        sl_future_drop(futures[i]);
+    }
+}
+
+static sl_err send_message(sl_remote *remote, const uint8_t *message, size_t bytes, sl_blob *data) {
+    sl_err err;
+    while ((err = sl_link_send(remote->link, message, bytes, data)) == SL_ERR_AGAIN &&
+           !remote->closed)
+        pthread_cond_wait(&remote->changed, &remote->lock);
+    return err == SL_OK ? SL_OK : remote->closed ? refuse_closed(remote) : err;
+}
+
+static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
+                         sl_blob *data) {
+    gateway_submit submit = {.tasks = {wishes, (uint32_t)count}};
+    size_t bytes;
+    pthread_mutex_lock(&remote->lock);
+    sl_err err = enter(remote, wishes, futures, count);
+    if (err == SL_OK) {
+        uint8_t *message = sl_gateway_encode(SL_GATEWAY_SUBMIT, &submit, &bytes);
+        err = message ? send_message(remote, message, bytes, data)
+                      : sl_fail(SL_ERR_TOO_LARGE, "%s", sl_err_detail());
+        free(message);
+        if (err != SL_OK)
+            take_back(remote, futures, count);
+    }
+    pthread_mutex_unlock(&remote->lock);
+    return err;
+}
+
+/* ---- the API ---- */
+
+static sl_err no_futures(const sl_args *args) {
+    for (size_t i = 0; i < args->count; i++)
+        if (args->values[i].type == SL_TYPE_FUTURE)
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: a future; over a connection give its result instead", i);
+    return SL_OK;
+}
+
+/* Encodes the values of one call: what is apart into a blob. */
+static sl_err encode(const sl_args *args, uint8_t **out, size_t *bytes, sl_blob **apart) {
+    sl_value_size size;
+    sl_blob *blob = NULL;
+    SL_TRY(no_futures(args));
+    SL_TRY(sl_values_measure(args->values, args->count, &size));
+    if (size.apart_bytes)
+        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
+    uint8_t *wire = malloc(size.bytes);
+    if (!wire) {
+        sl_blob_release(blob);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
+    }
+    sl_values_encode(args->values, args->count, wire, blob ? blob->data : NULL);
+    *out = wire;
+    *bytes = size.bytes;
+    *apart = blob;
+    return SL_OK;
+}
+
+typedef struct batch {
+    gateway_task wishes[BATCH_MOST];
+    uint8_t *wires[BATCH_MOST];
+    size_t count, bytes;
+    sl_blob *apart;
+} batch;
+
+static sl_err flush(sl_remote *remote, batch *b, sl_future **futures) {
+    sl_err err = b->count ? send_tasks(remote, b->wishes, futures, b->count, b->apart) : SL_OK;
+    for (size_t i = 0; i < b->count; i++)
+        free(b->wires[i]);
+    sl_blob_release(b->apart);
+    b->count = b->bytes = 0;
+    b->apart = NULL;
+    return err;
+}
+
+static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *args,
+                  const sl_task_options *options, sl_future **futures, size_t at) {
+    uint8_t *wire;
+    size_t bytes;
+    sl_blob *apart;
+    SL_TRY(encode(args, &wire, &bytes, &apart));
+    if (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || apart || b->apart) {
+        sl_err err = flush(remote, b, futures + at - b->count);
+        if (err != SL_OK) {
+            free(wire);
+            sl_blob_release(apart);
+            return err;
+        }
+    }
+    futures[at] = make_future(remote, task, false);
+    b->wires[b->count] = wire;
+    b->apart = apart;
+    b->wishes[b->count++] = wish_of(task, options, wire, bytes);
+    b->bytes += bytes;
+    return futures[at] ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+}
+
+static const sl_task_options default_options;
+
+int sl_remote_submit_batch(sl_remote *remote, const char *task, const sl_args *args, size_t count,
+                           const sl_task_options *options, sl_future **futures) {
+    batch *b = calloc(1, sizeof *b);
+    size_t made = 0;
+    sl_err err = b ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a batch");
+    options = options ? options : &default_options;
+    if (err == SL_OK)
+        err = check(task, options);
+    for (; err == SL_OK && made < count; made++) {
+        futures[made] = NULL;
+        err = add(remote, b, task, &args[made], options, futures, made);
+    }
+    if (b && err == SL_OK)
+        err = flush(remote, b, futures + made - b->count);
+    char cause[900];
+    snprintf(cause, sizeof cause, "%s", sl_err_detail());
+    for (size_t i = 0; err != SL_OK && i < made; i++) {
+        sl_cancel(futures[i]);
+        sl_release(futures[i]);
+    }
+    for (size_t i = 0; b && i < b->count; i++)
+        free(b->wires[i]);
+    if (b)
+        sl_blob_release(b->apart);
+    free(b);
+    return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
+}
+
+sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
+                            const sl_task_options *options) {
+    sl_future *future = NULL;
+    return sl_remote_submit_batch(remote, task, &args, 1, options, &future) == 0 ? future : NULL;
+}
+
+sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *arguments,
+                          size_t bytes, const sl_task_options *options) {
+    options = options ? options : &default_options;
+    if (check(function, options) != SL_OK)
+        return NULL;
+    if (bytes > 64u << 20) {
+        (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
+        return NULL;
+    }
+    sl_future *future = make_future(remote, function, true);
+    gateway_task wish = wish_of(function, options, arguments, bytes);
+    if (!future || send_tasks(remote, &wish, &future, 1, NULL) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+void sl_remote_cancel(sl_future *future) {
+    sl_remote *remote = future->remote;
+    gateway_cancel cancel = {.number = future->number};
+    size_t bytes;
+    uint8_t *message = sl_gateway_encode(SL_GATEWAY_CANCEL, &cancel, &bytes);
+    pthread_mutex_lock(&remote->lock);
+    if (message && future->number && !remote->closed)
+        (void)send_message(remote, message, bytes, NULL);
+    pthread_mutex_unlock(&remote->lock);
+    free(message);
+}
