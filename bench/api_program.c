@@ -1,9 +1,10 @@
 /* What `starlane-bench api` measures, as a program on the public API: started by mpirun on two
  * ranks, it writes a line for each round to a file: the figure, and its floor where it has one.
  *
- *     starlane-bench-api batch|window|brief|map FILE COUNT ROUNDS */
+ *     starlane-bench-api batch|window|brief|map|remote|remote-one FILE COUNT ROUNDS */
 #include <math.h>
 #include <mpi.h>
+#include <stdbool.h>
 #include <starlane.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -157,7 +158,71 @@ static void compare_maps(FILE *out, size_t count, int rounds) {
     free(numbers), free(gathered);
 }
 
+/* ---- the same from outside: over TLS, through the gateway of the first rank ---- */
+
+static sl_remote *connect_here(const char *directory) {
+    sl_remote *remote;
+    char *key;
+    if (sl_api_key_create(directory, "bench", "submit", 1, &key) != 0 ||
+        sl_connect(sl_listening_at(), key, "bench", NULL, &remote) != 0)
+        die("sl_connect");
+    sl_free(key);
+    return remote;
+}
+
+static double remote_per_s(sl_remote *remote, size_t count) {
+    enum { REMOTE_WINDOW = 1024 };
+    sl_future *futures[REMOTE_WINDOW] = {NULL};
+    double begin_s = now_s();
+    for (size_t i = 0; i < count + REMOTE_WINDOW; i++) {
+        sl_future **at = &futures[i % REMOTE_WINDOW];
+        if (*at && (sl_wait(*at, SL_FOREVER) != 0 ||
+                    sl_result_i64(*at) != (int64_t)(i - REMOTE_WINDOW) + 1))
+            die("a task");
+        sl_release(*at);
+        *at = i < count ? sl_remote_submit(remote, "add_one", SL_ARGS(sl_i64((int64_t)i)), NULL)
+                        : NULL;
+    }
+    return (double)count / (now_s() - begin_s);
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The median of the time from a submit to its result, one after another. */
+static double remote_one_s(sl_remote *remote, size_t count) {
+    double *took = malloc((count + 1) * sizeof *took);
+    if (!took)
+        die("no memory");
+    for (size_t i = 0; i <= count; i++) {
+        double begin_s = now_s();
+        sl_future *future = sl_remote_submit(remote, "add_one", SL_ARGS(sl_i64((int64_t)i)), NULL);
+        if (sl_wait(future, SL_FOREVER) != 0 || sl_result_i64(future) != (int64_t)i + 1)
+            die("a task");
+        took[i] = now_s() - begin_s;
+        sl_release(future);
+    }
+    qsort(took, count + 1, sizeof *took, by_value);
+    double median = took[count / 2];
+    free(took);
+    return median;
+}
+
 /* ---- the program ---- */
+
+static void run_remote(const char *what, FILE *out, const char *directory, size_t count,
+                       int rounds) {
+    sl_remote *remote = connect_here(directory);
+    bool one = strcmp(what, "remote-one") == 0;
+    for (int round = -1; round < rounds; round++) {
+        double value = one ? remote_one_s(remote, count) : remote_per_s(remote, count);
+        if (round >= 0)
+            fprintf(out, "%.9g\n", value);
+    }
+    sl_disconnect(remote);
+}
 
 static void run(const char *what, FILE *out, size_t count, int rounds) {
     for (int round = -1; round < rounds; round++) {
@@ -174,11 +239,16 @@ int main(int argc, char **argv) {
         return 2;
     int map = strcmp(argv[1], "map") == 0, rounds = atoi(argv[4]), level;
     size_t count = strtoull(argv[3], NULL, 10);
+    bool remote = strncmp(argv[1], "remote", 6) == 0;
+    char directory[4200];
     sl_options *options;
+    snprintf(directory, sizeof directory, "%s-gateway", argv[2]);
     if (map)
         MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     if (sl_options_create(&options) != 0 ||
         sl_options_set(options, "cpus", !map && sl_launch_rank() == 0 ? "0" : "1") != 0 ||
+        (remote && (sl_options_set(options, "listen", "127.0.0.1:0") != 0 ||
+                    sl_options_set(options, "gateway", directory) != 0)) ||
         sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = map}) != 0)
         die("sl_init");
     FILE *out = sl_rank() == 0 ? fopen(argv[2], "w") : NULL;
@@ -186,6 +256,8 @@ int main(int argc, char **argv) {
         die(argv[2]);
     if (map)
         compare_maps(out, count, rounds);
+    else if (remote)
+        run_remote(argv[1], out, directory, count, rounds);
     else
         run(argv[1], out, count, rounds);
     int error = sl_shutdown();

@@ -51,6 +51,9 @@ void cli_print_commands(FILE *stream);
 /* The command of this name, or NULL; then *nearest is the one most like it, or NULL. */
 const cli_command *cli_find(const char *name, const char **nearest);
 
+/* The connection that the options of the group `remote` describe; NULL, after saying why. */
+sl_remote *cli_connect(const cli_command *command, const sl_options *options);
+
 /* Prints `text` and frees it; `code`, or 1 when it is NULL or cannot be written. */
 int cli_print(char *text, int code);
 

@@ -1,9 +1,9 @@
-/* starlane submit, starlane status: from outside, over a gateway. */
+/* starlane submit: a function in a network, from outside. */
 #include <string.h>
 
 #include "cli/cli.h"
 
-static sl_remote *connect_to(const cli_command *command, const sl_options *options) {
+sl_remote *cli_connect(const cli_command *command, const sl_options *options) {
     const char *authority = sl_options_get(options, "tls-authority");
     sl_connect_options how = {.authority_file = *authority ? authority : NULL};
     sl_remote *remote = NULL;
@@ -42,30 +42,11 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
     if (argc < 2 || argc > 3) {
         cli_fail(command, 0, "it takes FUNCTION [TEXT]");
     } else {
-        sl_remote *remote = connect_to(command, options);
+        sl_remote *remote = cli_connect(command, options);
         if (remote)
             code = submit(command, remote, argv[1], argc > 2 ? argv[2] : "");
         sl_disconnect(remote);
     }
-    sl_options_destroy(options);
-    return code;
-}
-
-int cli_status(const cli_command *command, int argc, char **argv) {
-    sl_options *options;
-    char *text = NULL;
-    int code = cli_load(command, &argc, argv, &options);
-    if (code != CLI_GO_ON)
-        return code;
-    code = CLI_BAD_USAGE;
-    sl_remote *remote = argc > 1 ? NULL : connect_to(command, options);
-    if (argc > 1)
-        cli_fail(command, 0, "it takes no argument; %s is one", argv[1]);
-    else if (remote && sl_remote_status(remote, sl_options_is_on(options, "json"), &text) == 0)
-        code = cli_print(text, 0);
-    else if (remote)
-        code = cli_fail(command, 1, "%s", sl_error_text());
-    sl_disconnect(remote);
     sl_options_destroy(options);
     return code;
 }

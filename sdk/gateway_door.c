@@ -9,6 +9,7 @@
 
 #include "actors/gateway/gateway.h"
 #include "net/link.h"
+#include "runtime/pool.h"
 #include "runtime/log.h"
 
 enum { WAITING_MOST = 4 << 20, URL_BYTES = SL_ENDPOINT_TEXT + SL_FINGERPRINT_TEXT + 16 };
@@ -34,6 +35,7 @@ struct sl_gateway_place {
     sl_net *net;
     sl_tls *tls;
     sl_key_store *keys;
+    sl_pool *pool; /* a thread for the disk: tasks may hold the others for long */
     sl_node *node;
     sl_addr gateway;
     int audit_fd;
@@ -202,10 +204,12 @@ static sl_err open_audit(const char *directory, int *fd) {
     return *fd >= 0 ? SL_OK : sl_fail(SL_ERR_IO, "%s: cannot be opened to append to it", path);
 }
 
-static sl_err spawn(sl_gateway_place *place, sl_pool *pool, double core_ucu) {
+static sl_err spawn(sl_gateway_place *place, double core_ucu) {
+    sl_pool_options disk = {.threads = 1, .thread_name = "gateway"};
+    SL_TRY(sl_pool_create(place->node, &disk, &place->pool));
     sl_gateway_options options = {.door = &door,
                                   .keys = place->keys,
-                                  .pool = pool,
+                                  .pool = place->pool,
                                   .audit_fd = place->audit_fd,
                                   .core_ucu = core_ucu};
     return sl_node_spawn(place->node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &options,
@@ -234,8 +238,7 @@ static const char *set_text(const sl_config *config, sl_opt option) {
     return text && *text ? text : NULL;
 }
 
-static sl_err open_parts(sl_gateway_place *place, const sl_config *config, sl_pool *pool,
-                         double core_ucu) {
+static sl_err open_parts(sl_gateway_place *place, const sl_config *config, double core_ucu) {
     const char *directory = sl_config_text(config, SL_OPT_GATEWAY);
     sl_tls_server_options tls = {
         .directory = directory,
@@ -245,11 +248,11 @@ static sl_err open_parts(sl_gateway_place *place, const sl_config *config, sl_po
     SL_TRY(sl_key_store_open(directory, &place->keys));
     SL_TRY(sl_tls_server(&tls, &place->tls));
     SL_TRY(open_audit(directory, &place->audit_fd));
-    SL_TRY(spawn(place, pool, core_ucu));
+    SL_TRY(spawn(place, core_ucu));
     return listen_at(place, sl_config_text(config, SL_OPT_LISTEN));
 }
 
-sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_pool *pool, double core_ucu,
+sl_err sl_gateway_open(const sl_config *config, sl_node *node, double core_ucu,
                        sl_gateway_place **out) {
     sl_gateway_place *place = calloc(1, sizeof *place);
     if (!place)
@@ -258,7 +261,7 @@ sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_pool *pool, do
     place->node = node;
     place->audit_fd = -1;
     *out = place; /* what failed half-way is closed like a whole one */
-    return open_parts(place, config, pool, core_ucu);
+    return open_parts(place, config, core_ucu);
 }
 
 const char *sl_gateway_place_url(const sl_gateway_place *place) {
@@ -270,6 +273,9 @@ void sl_gateway_close(sl_gateway_place *place) {
         return;
     sl_net_destroy(place->net);
     place->net = NULL;
+    if (place->pool)
+        sl_pool_destroy(place->pool);
+    place->pool = NULL;
 }
 
 /* What was told and lay in the mailbox of an actor that stopped is dropped here. */

@@ -7,13 +7,12 @@
 
 #include "runtime/config.h"
 #include "runtime/node.h"
-#include "runtime/pool.h"
 
 typedef struct sl_gateway_place sl_gateway_place;
 
 /* Spawns the gateway on `node` and listens where the options say. Before the loop runs. `core_ucu`:
  * what a core counts. */
-sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_pool *pool, double core_ucu,
+sl_err sl_gateway_open(const sl_config *config, sl_node *node, double core_ucu,
                        sl_gateway_place **place) SL_CHECKED;
 
 /* How clients get there: starlane://HOST:PORT#FINGERPRINT. */

@@ -53,7 +53,7 @@ struct sl_visitor {
 typedef struct sl_gateway_options {
     const sl_gateway_door *door;
     sl_key_store *keys; /* borrowed, outlives the actor: nobody else uses it */
-    sl_pool *pool;      /* borrowed, outlives the actor: for the disk */
+    sl_pool *pool;      /* borrowed, outlives the actor; for the disk, not shared with tasks */
     int audit_fd;       /* borrowed; where lines of JSON are appended; -1: nowhere */
     double core_ucu;    /* what an hour of a core counts for a task that asked for no UCU */
     void (*opened)(void *context, sl_addr gateway); /* it is ready for events; may be NULL */

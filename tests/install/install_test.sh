@@ -57,7 +57,21 @@ for example in hello pipeline words; do
             { cat "$work/log"; echo "$example said this on $ranks ranks"; exit 1; }
     done
 done
-unset LD_LIBRARY_PATH
+# A client from outside, and a network that it finds.
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/remote.c" -o "$work/remote" $(pkg-config --cflags --libs starlane)
+STARLANE_API_KEY=$("$prefix/bin/starlane" key create --gateway "$work/gateway" --project demo 2>"$work/log")
+export STARLANE_API_KEY
+"$prefix/bin/starlane" up --gateway "$work/gateway" --listen 127.0.0.1:0 2>"$work/up" &
+up=$!
+for _ in $(seq 200); do
+    url=$(grep '^starlane://' "$work/up") && break
+    sleep 0.1
+done
+"$work/remote" "$url" demo hello world >"$work/log" 2>&1 || { cat "$work/up" "$work/log"; echo "remote failed"; kill "$up"; exit 1; }
+kill "$up" && wait "$up"
+grep -q 'hello 3610a686' "$work/log" || { cat "$work/log"; echo "remote said this"; exit 1; }
+unset LD_LIBRARY_PATH STARLANE_API_KEY
 
 if ! { cmake -S "$source/user" -B "$work/user" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     cmake --build "$work/user"; } >"$work/log" 2>&1; then
