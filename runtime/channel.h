@@ -16,6 +16,7 @@ enum {
     SL_FRAME_MAGIC = 0x4c53, /* "SL" */
     SL_FRAME_VERSION = 1,
     SL_FRAME_GOODBYE = 1,        /* flag: no message follows from this node, only credit */
+    SL_FRAME_ASK = 2,            /* flag: the sender wants any frame in return, at once */
     SL_RECORD_BULK_BODY = 1,     /* flag: the body comes as bulk data */
     SL_MAX_TRANSFERS = 1 << 20,  /* from the oldest that is under way to the newest */
     SL_TRANSFER_WEIGHT = 8192,   /* what a transfer counts in the bulk window beside its bytes */
@@ -113,6 +114,9 @@ typedef struct sl_channel {
     uint8_t dirty; /* in channels->dirty */
     uint8_t goodbye_sent;
     uint8_t awaited; /* an actor waits for room */
+    uint8_t held;    /* what is sent waits here */
+    uint8_t ask;     /* a frame that asks for an answer is to leave */
+    uint8_t answer;  /* the peer asked for a frame */
 } sl_channel;
 
 typedef struct sl_channels {
@@ -157,6 +161,10 @@ bool sl_channels_goodbye(sl_node *node);
 bool sl_channel_ended(const sl_node *node, uint32_t peer);
 
 void sl_channel_lose(sl_node *node, uint32_t peer);
+
+/* As sl_node_peer_hold() and sl_node_peer_ask(). */
+void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
+void sl_channel_ask(sl_node *node, uint32_t peer);
 
 /* channel.c, for channel_in.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);

@@ -139,11 +139,32 @@ void sl_node_watch_peers(sl_node *node, sl_addr actor) {
 }
 
 void sl_node_peer_lost(sl_node *node, uint32_t peer) {
+    sl_node_lose(node, peer, false);
+}
+
+void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold) {
+    if (peer < node->transport->count && peer != node->id)
+        sl_channel_hold(node, peer, hold);
+}
+
+void sl_node_peer_ask(sl_node *node, uint32_t peer) {
+    if (peer < node->transport->count && peer != node->id)
+        sl_channel_ask(node, peer);
+}
+
+uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer) {
+    uint64_t frames = 0;
+    for (int lane = 0; peer < node->transport->count && lane < SL_LANES; lane++)
+        frames += node->channels.peers[peer].in[lane].sequence;
+    return frames;
+}
+
+void sl_node_lose(sl_node *node, uint32_t peer, bool ended) {
     if (peer >= node->transport->count || peer == node->id ||
         node->channels.peers[peer].state == SL_PEER_LOST)
         return;
     sl_channel_lose(node, peer);
-    node_peer_lost body = {peer};
+    node_peer_lost body = {.node = peer, .ended = ended};
     for (uint32_t i = 0; i < node->peer_watcher_count; i++)
         (void)sl_deliver_local(node, SL_NO_ADDR, node->peer_watchers[i], &node_peer_lost_type,
                                &body);

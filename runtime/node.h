@@ -55,6 +55,17 @@ void sl_node_peer_lost(sl_node *node, uint32_t peer);
 void sl_node_watch_peers(sl_node *node, sl_addr actor);
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer);
 
+/* While `peer` is held, what is sent to it waits here, within the windows (then SL_ERR_AGAIN), and
+ * leaves when it is held no more. Loop thread, as the two below. */
+void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold);
+
+/* Asks `peer` for a sign of life, also while it is held: a frame without messages, which its loop
+ * answers at once with another. */
+void sl_node_peer_ask(sl_node *node, uint32_t peer);
+
+/* How many frames have come from `peer`: when that grows, its loop runs. */
+uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer);
+
 /* True when no actor has a message waiting and nothing is queued to leave. Loop thread. */
 bool sl_node_quiet(const sl_node *node);
 

@@ -173,6 +173,9 @@ sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_messag
                         const void *body);
 bool sl_run_actors(sl_node *node);
 
+/* node.c: as sl_node_peer_lost(). `ended`: the transport knows that its process has. */
+void sl_node_lose(sl_node *node, uint32_t peer, bool ended);
+
 /* waiters.c */
 void sl_waiters_tell(sl_node *node, sl_addr at);
 void sl_waiters_tell_node(sl_node *node, uint32_t peer);

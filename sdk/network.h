@@ -13,6 +13,7 @@
 #include "actors/registry/location.h"
 #include "actors/registry/offer.h"
 #include "actors/registry/spec.h"
+#include "actors/registry/timing.h"
 #include "actors/registry/ucu.h"
 #include "actors/scheduler/ledger.h"
 #include "mpi/bootstrap.h"
@@ -71,6 +72,7 @@ struct sl_network {
     sl_ucu ucu;
     sl_spec *spec;              /* or NULL */
     sl_topology_file *topology; /* or NULL */
+    sl_link_timings timings;
     const sl_functions *functions;
     uint64_t seed;
     uint32_t tags; /* of collectives made so far */

@@ -56,6 +56,7 @@ registry_member sl_member_wire(const sl_members *members, uint32_t node) {
         .incarnation = member->incarnation,
         .version = member->version,
         .state = member->state,
+        .silent = member->silent,
         .host = sl_text_of(member->host),
         .region = sl_text_of(location->region),
         .zone = sl_text_of(location->zone),
@@ -120,9 +121,16 @@ static bool location_take(sl_location *to, const registry_member *claim) {
 }
 
 /* Death by hearsay is a suspicion until this node's own ears agree. */
-static void state_take(sl_member *member, uint8_t claimed) {
+static void state_take(sl_member *member, uint8_t claimed, uint64_t now_ns) {
+    bool suspected = member->state == SL_MEMBER_SUSPECTED;
     member->condemned = claimed == SL_MEMBER_DEAD;
     member->state = claimed == SL_MEMBER_DEAD ? (uint8_t)SL_MEMBER_SUSPECTED : claimed;
+    if (member->state != SL_MEMBER_SUSPECTED) {
+        member->silent = 0;
+        member->seconded_ns = 0;
+    } else if (!suspected) {
+        member->suspected_ns = now_ns;
+    }
 }
 
 static sl_merge take_newer(sl_members *members, sl_member *member, const registry_member *claim,
@@ -134,7 +142,7 @@ static sl_merge take_newer(sl_members *members, sl_member *member, const registr
     member->incarnation = claim->incarnation;
     member->version = claim->version;
     member->heard_ns = now_ns;
-    state_take(member, claim->state);
+    state_take(member, claim->state, now_ns);
     changed |= member->state != state;
     changed |= text_take(member->host, claim->host);
     changed |= location_take(&member->location, claim);
@@ -148,14 +156,14 @@ static sl_merge take_newer(sl_members *members, sl_member *member, const registr
 
 /* The same version seen by two nodes: the worse judgement counts. */
 static sl_merge take_judgement(sl_members *members, sl_member *member,
-                               const registry_member *claim) {
+                               const registry_member *claim, uint64_t now_ns) {
     if (claim->state == SL_MEMBER_DEAD && member->state == SL_MEMBER_LEAVING)
         member->condemned = 1;
     if (claim->state <= member->state || member->state == SL_MEMBER_LEAVING)
         return SL_MERGE_STALE;
     uint8_t state = member->state;
     bool condemned = member->condemned;
-    state_take(member, claim->state);
+    state_take(member, claim->state, now_ns);
     member->condemned |= condemned;
     if (member->state == state)
         return SL_MERGE_STALE;
@@ -197,5 +205,5 @@ sl_merge sl_members_merge(sl_members *members, const registry_member *claim, uin
     if (claim->incarnation < member->incarnation || claim->version < member->version)
         return SL_MERGE_STALE;
     return claim->version > member->version ? take_newer(members, member, claim, now_ns)
-                                            : take_judgement(members, member, claim);
+                                            : take_judgement(members, member, claim, now_ns);
 }

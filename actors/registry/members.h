@@ -4,13 +4,11 @@
  *   lower incarnation, or same and lower version   stale
  *   higher incarnation or version                  believed, and proof that the node lived
  *   same version, worse state                      believed: JOINING < ALIVE < SUSPECTED < LEAVING
- *   that it is dead                                makes it suspected; it is dead here when this
- *                                                  node too has heard nothing for the suspect time
+ *   that it is dead                                makes it suspected; what this node's own ears
+ *                                                  have to say to it: judge.c
  *   of a node that is dead here                    stale: within an incarnation death is final
  *   of this node, suspected or worse, or newer     refuted by a higher version
- * A node that others hear of, and that tells this node itself nothing for long, has no link to it
- * and is dead here too: what one of the two has given up the other cannot use. So one node that
- * judges wrongly (its link, its own stall) cannot expel another one alone. */
+ * So one node that judges wrongly (its link, its own stall) cannot expel another one alone. */
 #ifndef SL_REGISTRY_MEMBERS_H
 #define SL_REGISTRY_MEMBERS_H
 
@@ -28,9 +26,20 @@ typedef struct sl_member {
     uint8_t known;     /* its entry, or its death, has been heard of */
     uint8_t condemned; /* somebody else holds it for dead, at this version */
     uint8_t hot;       /* messages that shall carry it before others do */
+    uint8_t owes;      /* it beats for this node, every period */
+    uint8_t mute;      /* it owes, and is silent for the suspect time */
+    uint8_t silent;    /* this node's own ears say so: as registry_member.silent */
+    uint8_t held;      /* nothing is sent to it but questions */
     uint64_t version;
-    uint64_t heard_ns; /* when its version last rose, on this node's clock of waking time */
-    uint64_t spoke_ns; /* when it last told this node something itself, by the same clock */
+    /* By this node's clock of waking time: */
+    uint64_t heard_ns;     /* when its version last rose */
+    uint64_t spoke_ns;     /* when something last came from it itself */
+    uint64_t suspected_ns; /* since when it is suspected here; while it is */
+    uint64_t seconded_ns;  /* when another node last said that it too waits in vain; 0: none */
+    uint64_t gap_ns;       /* the longest silence between two of its beats, slowly forgotten */
+    uint64_t rtt_ns;       /* the way there and back, where it was measured */
+    uint64_t frames;       /* that had come from it when last looked at */
+    uint64_t told_tick;    /* of the registry, when it was last sent gossip */
     uint64_t changed;  /* members->changes when a watcher's view of it last changed; 0: never */
     uint32_t filled;   /* scratch of sl_gossip_fill() */
     registry_offer offer;

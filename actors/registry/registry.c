@@ -1,53 +1,29 @@
 /* Design notes
- * Time: `awake_ns` advances with each tick by what has passed, but by no more than two periods. So
- * a node that was itself stopped or starved does not hold its own absence against the others.
  * The period is the same whether anything changes or not: what it must show is that this node
- * lives, and at 100 ms and three messages that is 0.15 % of a core (4 to 64 nodes, measured). Only
- * while nodes are still missing at the start it is an eighth of that.
- * To a suspected node next to nothing is sent (see PROBE_EVERY): it clears itself by being heard.
+ * lives. Only while nodes are still missing at the start it is an eighth of that. Who is believed
+ * to live is judged in judge.c, by what beats.c and the gossip here bring.
  */
 #include "actors/registry/registry.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/registry/gossip.h"
 #include "actors/registry/hardware.h"
-#include "actors/registry/watchers.h"
+#include "actors/registry/registry_internal.h"
 #include "runtime/log.h"
-#include "runtime/node.h"
-#include "runtime/runtime_msgs.h"
 #include "runtime/plant.h"
+#include "runtime/runtime_msgs.h"
 
-enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW };
+enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW, TIMER_JUDGE };
 
 enum {
     HASTE = 8,          /* part of the period between ticks while nodes are missing at the start */
-    PROBE_EVERY = 4,    /* ticks after which suspected nodes may be told something */
-    REPLY_MESSAGES = 4, /* at most, to a node that asks for our view */
-    ASKERS_MAX = 64     /* waiting for room for a description; more are not answered */
+    REPLY_MESSAGES = 4  /* at most, to a node that asks for our view */
 };
 
 static const uint64_t min_haste_ns = 5 * SL_NS_PER_MS;
 static const uint64_t urgent_gap_ns = 10 * SL_NS_PER_MS; /* between news that cannot wait */
 static const uint64_t view_delay_ns = 10 * SL_NS_PER_MS; /* of mere changes of load */
-
-typedef struct registry {
-    sl_actor *self;
-    sl_registry_options options;
-    sl_members members;
-    sl_gossip gossip;
-    sl_watchers watchers;
-    uint64_t awake_ns;
-    uint64_t last_tick_ns;
-    uint64_t last_gossip_ns;
-    uint64_t ticks;
-    bool urgent_timer;
-    bool view_timer;
-    bool too_large_told;
-    sl_addr askers[ASKERS_MAX];
-    uint32_t asker_count;
-} registry;
 
 static uint64_t divide_up(uint64_t a, uint64_t b) {
     return (a + b - 1) / b;
@@ -67,32 +43,28 @@ uint64_t sl_registry_suspect_ns(uint64_t suspect_ns, uint64_t period_ns, uint32_
     return suspect_ns > least_ns ? suspect_ns : least_ns;
 }
 
-static sl_metrics *metrics(const registry *r) {
-    return sl_node_metrics(sl_actor_node(r->self));
+uint64_t sl_registry_direct_ns(uint64_t period_ns, uint32_t nodes) {
+    return period_ns * direct_periods(nodes);
 }
 
-static sl_rng *rng(const registry *r) {
+static sl_rng *rng(const sl_registry *r) {
     return sl_node_rng(sl_actor_node(r->self));
 }
 
-static sl_member *own(const registry *r) {
-    return &r->members.all[r->members.self];
-}
-
 /* Counts what cannot be true; says so at the 1st, 2nd, 4th, 8th … time. */
-static void refuse(registry *r, const sl_message *message, const char *what) {
-    sl_metric_add(metrics(r), SL_METRIC_gossip_refused, 1);
-    int64_t count = sl_metric_value(metrics(r), SL_METRIC_gossip_refused);
+void sl_registry_refuse(sl_registry *r, const sl_message *message, const char *what) {
+    sl_metric_add(sl_registry_metrics(r), SL_METRIC_gossip_refused, 1);
+    int64_t count = sl_metric_value(sl_registry_metrics(r), SL_METRIC_gossip_refused);
     if ((count & (count - 1)) == 0)
         sl_warn("registry", "%s in %s from node %u was ignored (%lld so far)", what,
                 message->type->record.name, message->from.node, (long long)count);
 }
 
-static void tell_watchers(registry *r) {
+void sl_registry_tell_watchers(sl_registry *r) {
     sl_watchers_tell(&r->watchers, &r->members, r->self);
 }
 
-static void tell_watchers_soon(registry *r) {
+static void tell_watchers_soon(sl_registry *r) {
     if (r->view_timer || !r->watchers.count)
         return;
     r->view_timer = true;
@@ -101,7 +73,7 @@ static void tell_watchers_soon(registry *r) {
 
 /* ---- gossip out ---- */
 
-static sl_err send_entries(registry *r, uint32_t to, const registry_member *entries, uint32_t count,
+static sl_err send_entries(sl_registry *r, uint32_t to, const registry_member *entries, uint32_t count,
                            bool wants_reply) {
     registry_gossip gossip = {.members = {entries, count}, .wants_reply = wants_reply};
     return registry_gossip_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &gossip);
@@ -109,7 +81,7 @@ static sl_err send_entries(registry *r, uint32_t to, const registry_member *entr
 
 /* Tells one node. What a full queue or a closing peer keeps back the next period brings. Returns
  * the number of entries. */
-static uint32_t gossip_to(registry *r, uint32_t to, bool wants_reply) {
+static uint32_t gossip_to(sl_registry *r, uint32_t to, bool wants_reply) {
     registry_member entries[SL_GOSSIP_ENTRIES_MAX];
     for (;;) {
         uint32_t count = sl_gossip_fill(&r->gossip, &r->members, to, entries);
@@ -124,17 +96,18 @@ static uint32_t gossip_to(registry *r, uint32_t to, bool wants_reply) {
     }
 }
 
-static void gossip_round(registry *r, bool probe) {
+static void gossip_round(sl_registry *r) {
     r->last_gossip_ns = sl_now_ns(r->self);
     for (uint32_t i = 0; i < SL_REGISTRY_FANOUT && i < r->gossip.order_count; i++) {
-        uint32_t to = sl_gossip_peer(&r->gossip, &r->members, probe, rng(r));
+        uint32_t to = sl_gossip_peer(&r->gossip, &r->members, rng(r));
         if (to == SL_NO_NODE)
             return;
+        r->members.all[to].told_tick = r->ticks;
         gossip_to(r, to, false);
     }
 }
 
-static void gossip_soon(registry *r) {
+static void gossip_soon(sl_registry *r) {
     if (r->urgent_timer || r->members.count == 1)
         return;
     r->urgent_timer = true;
@@ -144,87 +117,47 @@ static void gossip_soon(registry *r) {
 
 /* Own entry alone, to all of a small network, or to a few of a large one, which are asked for what
  * they know when `join`. */
-static void announce(registry *r, bool join) {
+static void announce(sl_registry *r, bool join) {
     registry_member entry = sl_member_wire(&r->members, r->members.self);
     bool direct = r->members.count <= SL_REGISTRY_DIRECT_NODES;
     uint32_t peers =
         direct ? r->gossip.order_count : sl_members_bits(r->members.count) + SL_REGISTRY_FANOUT;
     for (uint32_t i = 0; i < peers; i++) {
-        uint32_t to = sl_gossip_peer(&r->gossip, &r->members, true, rng(r));
+        uint32_t to = sl_gossip_peer(&r->gossip, &r->members, rng(r));
         if (to == SL_NO_NODE)
             return;
         (void)send_entries(r, to, &entry, 1, join && !direct);
     }
 }
 
-/* ---- silence ---- */
-
-/* Nothing more is sent to the node or taken from it. */
-static void bury(registry *r, uint32_t node, const char *why) {
-    sl_member *member = &r->members.all[node];
-    bool left = member->state == SL_MEMBER_LEAVING;
-    if (!sl_members_set_state(&r->members, node, SL_MEMBER_DEAD))
-        return;
-    sl_metric_add(metrics(r), SL_METRIC_nodes_lost, 1);
-    if (left)
-        sl_info("registry", "node %u (%s) has left", node, member->host);
-    else
-        sl_warn("registry", "node %u (%s) is dead: %s", node, member->host, why);
-    if (!SL_PLANT(loss_untold))
-        sl_node_peer_lost(sl_actor_node(r->self), node);
+void sl_registry_tell(sl_registry *r, uint32_t to, uint32_t about) {
+    registry_member entries[2] = {sl_member_wire(&r->members, r->members.self),
+                                  sl_member_wire(&r->members, about)};
+    (void)send_entries(r, to, entries, about == r->members.self ? 1 : 2, false);
 }
 
-static void suspect(registry *r, uint32_t node) {
-    if (!sl_members_set_state(&r->members, node, SL_MEMBER_SUSPECTED))
-        return;
-    sl_metric_add(metrics(r), SL_METRIC_nodes_suspected, 1);
-    sl_info("registry", "node %u (%s) is silent", node, r->members.all[node].host);
-}
-
-/* Others hear of it and we do not hear from it: it has given us up, or what it sends does not come.
- * Either way the two of us have no link, and both must know. A node tells each other one itself
- * once in direct_periods(); three times that leave no doubt. */
-static bool has_no_link(const registry *r, const sl_member *member, uint64_t dead_ns) {
-    uint64_t silent_ns = r->awake_ns - member->spoke_ns;
-    uint64_t direct_ns = 3 * direct_periods(r->members.count) * r->options.gossip_period_ns;
-    return member->known && silent_ns >= dead_ns && silent_ns >= direct_ns &&
-           !SL_PLANT(link_one_sided);
-}
-
-static void judge(registry *r, uint32_t node, uint64_t suspect_ns, uint64_t dead_ns) {
-    const sl_member *member = &r->members.all[node];
-    uint64_t silent_ns = r->awake_ns - member->heard_ns;
-    if (member->state == SL_MEMBER_DEAD)
-        return;
-    if (silent_ns < suspect_ns) {
-        if (has_no_link(r, member, dead_ns))
-            bury(r, node, "others hear of it, this node does not");
+void sl_registry_tell_all(sl_registry *r, uint32_t about) {
+    uint32_t listeners[SL_REGISTRY_LISTENERS];
+    if (r->members.count > SL_REGISTRY_DIRECT_NODES) {
+        uint32_t count = sl_registry_listeners_of(r, about, listeners);
+        for (uint32_t i = 0; i < count; i++) {
+            if (listeners[i] != r->members.self && !r->members.all[listeners[i]].held)
+                sl_registry_tell(r, listeners[i], about);
+        }
+        gossip_soon(r);
         return;
     }
-    if (silent_ns >= dead_ns)
-        bury(r, node, member->known ? "it was silent for too long" : "it was never heard of");
-    else if (member->condemned || member->state == SL_MEMBER_LEAVING)
-        bury(r, node, "another node says so, and it is silent");
-    else if (member->known)
-        suspect(r, node);
-}
-
-static void judge_all(registry *r) {
-    uint64_t suspect_ns =
-        sl_registry_suspect_ns(r->options.suspect_ns, r->options.gossip_period_ns, r->members.count,
-                               sl_gossip_capacity(&r->gossip, &r->members));
-    uint64_t dead_ns = r->options.dead_ns;
-    if (dead_ns < 2 * suspect_ns)
-        dead_ns = 2 * suspect_ns;
-    for (uint32_t node = 0; node < r->members.count; node++) {
-        if (node != r->members.self)
-            judge(r, node, suspect_ns, dead_ns);
+    for (uint32_t to = 0; to < r->members.count; to++) {
+        const sl_member *member = &r->members.all[to];
+        if (to != r->members.self && to != about && member->known && sl_member_present(member) &&
+            !member->held)
+            sl_registry_tell(r, to, about);
     }
 }
 
 /* ---- the tick ---- */
 
-static uint64_t tick_delay_ns(const registry *r) {
+static uint64_t tick_delay_ns(const sl_registry *r) {
     uint64_t period_ns = r->options.gossip_period_ns;
     if (r->members.known < r->members.count && period_ns / HASTE >= min_haste_ns)
         period_ns /= HASTE;
@@ -232,31 +165,43 @@ static uint64_t tick_delay_ns(const registry *r) {
     return period_ns - period_ns / 10 + sl_rng_below(rng(r), period_ns / 5 + 1);
 }
 
-static void on_tick(registry *r) {
-    uint64_t now_ns = sl_now_ns(r->self), passed_ns = now_ns - r->last_tick_ns;
-    uint64_t most_ns = 2 * r->options.gossip_period_ns;
-    r->awake_ns += passed_ns < most_ns ? passed_ns : most_ns;
-    r->last_tick_ns = now_ns;
-    own(r)->version++;
-    own(r)->heard_ns = r->awake_ns;
-    judge_all(r);
-    gossip_round(r, ++r->ticks % PROBE_EVERY == 0);
-    tell_watchers(r);
+bool sl_registry_judge_in(sl_registry *r, uint64_t delay_ns) {
+    return sl_timer_start(r->self, delay_ns, TIMER_JUDGE) != 0;
+}
+
+static void judge(sl_registry *r) {
+    sl_registry_advance(r);
+    sl_registry_judge(r);
+    sl_registry_tell_watchers(r);
+}
+
+static void on_tick(sl_registry *r) {
+    r->ticks++;
+    sl_registry_own(r)->version++;
+    judge(r);
+    r->stood_still = false;
+    sl_registry_forget_gaps(r);
+    gossip_round(r);
+    sl_registry_beat_all(r);
     sl_timer_start(r->self, tick_delay_ns(r), TIMER_TICK);
 }
 
-static void on_timer(registry *r, const node_timer *timer) {
+static void on_timer(sl_registry *r, const node_timer *timer) {
     switch (timer->cookie) {
     case TIMER_TICK:
         on_tick(r);
         break;
     case TIMER_URGENT:
         r->urgent_timer = false;
-        gossip_round(r, false);
+        gossip_round(r);
+        break;
+    case TIMER_JUDGE:
+        r->judge_timer = false;
+        judge(r);
         break;
     default:
         r->view_timer = false;
-        tell_watchers(r);
+        sl_registry_tell_watchers(r);
         break;
     }
 }
@@ -265,22 +210,56 @@ static void on_timer(registry *r, const node_timer *timer) {
 
 /* The runtime does not open a link again that was given up, so a node buried here stays so, also
  * when somebody speaks of a new life of it. */
-static bool is_cut_off(const registry *r, const registry_member *claim) {
+static bool is_cut_off(const sl_registry *r, const registry_member *claim) {
     return claim->node < r->members.count && !SL_PLANT(death_undone) &&
            r->members.all[claim->node].state == SL_MEMBER_DEAD &&
            !sl_node_peer_alive(sl_actor_node(r->self), claim->node);
 }
 
-static sl_merge merge_one(registry *r, const sl_message *message, const registry_member *claim) {
+static sl_merge merge_one(sl_registry *r, const sl_message *message, const registry_member *claim) {
     if (is_cut_off(r, claim))
         return SL_MERGE_STALE;
     sl_merge merge = sl_members_merge(&r->members, claim, r->awake_ns);
     if (merge == SL_MERGE_REFUSED)
-        refuse(r, message, "an entry that cannot be true");
+        sl_registry_refuse(r, message, "an entry that cannot be true");
     return merge;
 }
 
-static void reply_to(registry *r, uint32_t to) {
+/* Whoever doubts this node is answered; whoever else may have heard of it too. */
+static void hear_of_myself(sl_registry *r, uint32_t from, const registry_member *claim,
+                           sl_merge merge) {
+    if (merge == SL_MERGE_REFUTED)
+        gossip_soon(r);
+    if (merge != SL_MERGE_REFUSED && claim->state >= SL_MEMBER_SUSPECTED &&
+        from != r->members.self && from < r->members.count)
+        sl_registry_tell(r, from, r->members.self);
+}
+
+void sl_registry_take(sl_registry *r, const sl_message *message, const registry_member *claims,
+                      uint32_t count) {
+    uint32_t from = message->from.node;
+    sl_merge most = SL_MERGE_STALE;
+    bool held = from < r->members.count && r->members.all[from].held, doubts = false;
+    for (uint32_t i = 0; i < count; i++) {
+        sl_merge merge = merge_one(r, message, &claims[i]);
+        if (claims[i].node == r->members.self)
+            hear_of_myself(r, from, &claims[i], merge);
+        else
+            doubts |= sl_registry_hear_doubt(r, from, &claims[i], merge);
+        if (merge > most)
+            most = merge;
+    }
+    if (most == SL_MERGE_STATE && r->members.count > SL_REGISTRY_DIRECT_NODES)
+        gossip_soon(r);
+    if (most == SL_MERGE_STATE || held || doubts)
+        sl_registry_judge(r);
+    if (most == SL_MERGE_STATE || held)
+        sl_registry_tell_watchers(r);
+    else if (most == SL_MERGE_LOAD)
+        tell_watchers_soon(r);
+}
+
+static void reply_to(sl_registry *r, uint32_t to) {
     uint32_t told = 0;
     for (int i = 0; i < REPLY_MESSAGES && told + 1 < r->members.known; i++) {
         uint32_t count = gossip_to(r, to, false);
@@ -290,25 +269,14 @@ static void reply_to(registry *r, uint32_t to) {
     }
 }
 
-static void on_gossip(registry *r, const sl_message *message) {
+static void on_gossip(sl_registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
-    sl_merge most = SL_MERGE_STALE;
-    if (message->from.node < r->members.count)
-        r->members.all[message->from.node].spoke_ns = r->awake_ns;
-    for (uint32_t i = 0; i < gossip->members.count; i++) {
-        sl_merge merge = merge_one(r, message, &gossip->members.items[i]);
-        if (merge == SL_MERGE_REFUTED)
-            gossip_soon(r);
-        if (merge > most)
-            most = merge;
-    }
-    if (most == SL_MERGE_STATE)
-        tell_watchers(r);
-    else if (most == SL_MERGE_LOAD)
-        tell_watchers_soon(r);
-    if (gossip->wants_reply && message->from.node != r->members.self &&
-        message->from.node < r->members.count)
-        reply_to(r, message->from.node);
+    uint32_t from = message->from.node;
+    if (from < r->members.count)
+        sl_registry_spoke(r, from);
+    sl_registry_take(r, message, gossip->members.items, gossip->members.count);
+    if (gossip->wants_reply && from != r->members.self && from < r->members.count)
+        reply_to(r, from);
 }
 
 /* ---- this node ---- */
@@ -318,18 +286,18 @@ static bool has_room_again(const registry_offer *before, const registry_offer *n
     return (!before->cores_free && now->cores_free) || (!before->gpus_free && now->gpus_free);
 }
 
-static bool is_local(const registry *r, const sl_message *message) {
+static bool is_local(const sl_registry *r, const sl_message *message) {
     return message->from.node == r->members.self || message->from.node == SL_NO_NODE;
 }
 
-static void on_free(registry *r, const sl_message *message) {
+static void on_free(sl_registry *r, const sl_message *message) {
     const registry_free *report = message->body;
     if (!is_local(r, message) || report->offer.count != 1 ||
         !sl_offer_plausible(report->offer.items)) {
-        refuse(r, message, "an offer that is not this node's");
+        sl_registry_refuse(r, message, "an offer that is not this node's");
         return;
     }
-    sl_member *me = own(r);
+    sl_member *me = sl_registry_own(r);
     registry_offer before = me->offer, now = *report->offer.items;
     bool joined = me->state == SL_MEMBER_JOINING;
     if (!joined && memcmp(&before, &now, sizeof now) == 0)
@@ -340,7 +308,7 @@ static void on_free(registry *r, const sl_message *message) {
     if (joined) {
         sl_members_set_state(&r->members, r->members.self, SL_MEMBER_ALIVE);
         announce(r, false);
-        tell_watchers(r);
+        sl_registry_tell_watchers(r);
         return;
     }
     if (has_room_again(&before, &now))
@@ -348,29 +316,29 @@ static void on_free(registry *r, const sl_message *message) {
     tell_watchers_soon(r);
 }
 
-static void on_watch(registry *r, const sl_message *message) {
+static void on_watch(sl_registry *r, const sl_message *message) {
     if (message->from.node != r->members.self) {
-        refuse(r, message, "a watch by an actor of another node");
+        sl_registry_refuse(r, message, "a watch by an actor of another node");
         return;
     }
     if (sl_watchers_add(&r->watchers, message->from, r->members.count) != SL_OK)
         sl_warn("registry", "an actor cannot watch the network: %s", sl_err_detail());
-    tell_watchers(r);
+    sl_registry_tell_watchers(r);
 }
 
 /* ---- descriptions ---- */
 
-static sl_err describe_to(registry *r, sl_addr asker) {
+static sl_err describe_to(sl_registry *r, sl_addr asker) {
     registry_description description = {
         .node = r->members.self,
         .json = sl_text_of(r->options.description ? r->options.description : "{}")};
     return registry_description_send(r->self, asker, &description);
 }
 
-static void on_describe(registry *r, sl_addr asker) {
+static void on_describe(sl_registry *r, sl_addr asker) {
     if (asker.node == SL_NO_NODE || describe_to(r, asker) != SL_ERR_AGAIN)
         return;
-    if (r->asker_count == ASKERS_MAX) {
+    if (r->asker_count == SL_REGISTRY_ASKERS_MAX) {
         sl_warn("registry", "too many wait for a description: node %u gets none", asker.node);
         return;
     }
@@ -378,8 +346,8 @@ static void on_describe(registry *r, sl_addr asker) {
     sl_await_room(r->self, asker);
 }
 
-static void on_room(registry *r) {
-    tell_watchers(r);
+static void on_room(sl_registry *r) {
+    sl_registry_tell_watchers(r);
     uint32_t count = r->asker_count;
     r->asker_count = 0;
     for (uint32_t i = 0; i < count; i++)
@@ -391,15 +359,15 @@ static void on_room(registry *r) {
 static void apply_defaults(sl_registry_options *options) {
     if (!options->gossip_period_ns)
         options->gossip_period_ns = SL_REGISTRY_PERIOD_NS;
-    if (!options->suspect_ns)
-        options->suspect_ns = SL_REGISTRY_SUSPECT_NS;
-    if (!options->dead_ns)
-        options->dead_ns = SL_REGISTRY_DEAD_NS;
+    if (!options->join_ns)
+        options->join_ns = SL_REGISTRY_JOIN_NS;
+    if (!options->leave_ns)
+        options->leave_ns = SL_REGISTRY_LEAVE_NS;
 }
 
-static sl_err describe_myself(registry *r) {
+static sl_err describe_myself(sl_registry *r) {
     const sl_registry_options *options = &r->options;
-    sl_member *me = own(r);
+    sl_member *me = sl_registry_own(r);
     me->incarnation = options->incarnation;
     me->location = options->location;
     sl_hardware_text(me->host, sizeof me->host, options->hostname ? options->hostname : "");
@@ -424,13 +392,13 @@ static sl_err describe_myself(registry *r) {
     return sl_record_check(&registry_description_type.record, &description);
 }
 
-static void registry_fini(registry *r) {
+static void registry_fini(sl_registry *r) {
     sl_watchers_fini(&r->watchers);
     sl_gossip_fini(&r->gossip);
     sl_members_fini(&r->members);
 }
 
-static sl_err registry_init(registry *r) {
+static sl_err registry_init(sl_registry *r) {
     sl_node *node = sl_actor_node(r->self);
     SL_TRY(sl_members_init(&r->members, sl_node_id(node), sl_node_count(node)));
     SL_TRY(describe_myself(r));
@@ -438,7 +406,7 @@ static sl_err registry_init(registry *r) {
 }
 
 static sl_err registry_start(sl_actor *self, void *state, const void *arguments) {
-    registry *r = state;
+    sl_registry *r = state;
     r->self = self;
     if (arguments)
         r->options = *(const sl_registry_options *)arguments;
@@ -448,7 +416,7 @@ static sl_err registry_start(sl_actor *self, void *state, const void *arguments)
         registry_fini(r);
         return err;
     }
-    r->last_tick_ns = sl_now_ns(self);
+    r->last_ns = sl_now_ns(self);
     if (r->members.count == 1)
         return SL_OK; /* nobody to tell, nobody to miss */
     sl_node_watch_peers(sl_actor_node(self), sl_self(self));
@@ -458,20 +426,43 @@ static sl_err registry_start(sl_actor *self, void *state, const void *arguments)
 }
 
 static void registry_stop(sl_actor *self, void *state) {
-    (void)self;
-    registry *r = state;
-    own(r)->state = SL_MEMBER_LEAVING;
-    own(r)->version++;
+    sl_registry *r = state;
+    sl_registry_own(r)->state = SL_MEMBER_LEAVING;
+    sl_registry_own(r)->version++;
     announce(r, false);
+    for (uint32_t node = 0; node < r->members.count; node++)
+        sl_node_peer_hold(sl_actor_node(self), node, false); /* what waits shall leave */
     registry_fini(r);
+}
+
+static void on_lost(sl_registry *r, const node_peer_lost *lost) {
+    if (lost->ended)
+        sl_registry_witness(r, lost->node);
+    else
+        sl_registry_bury(r, lost->node, "its link is gone");
+    sl_registry_tell_watchers(r);
 }
 
 static sl_err registry_receive(sl_actor *self, void *state, const sl_message *message) {
     (void)self;
-    registry *r = state;
+    sl_registry *r = state;
+    if (message->type->lane != SL_LANE_LOCAL)
+        sl_registry_advance(r);
     switch (message->type->id) {
     case registry_gossip_id:
         on_gossip(r, message);
+        break;
+    case registry_beat_id:
+        sl_registry_on_beat(r, message);
+        break;
+    case registry_died_id:
+        sl_registry_on_died(r, message);
+        break;
+    case registry_ping_id:
+        sl_registry_on_ping(r, message);
+        break;
+    case registry_pong_id:
+        sl_registry_on_pong(r, message);
         break;
     case registry_free_id:
         on_free(r, message);
@@ -489,11 +480,10 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
         on_room(r);
         break;
     case node_peer_lost_id:
-        bury(r, ((const node_peer_lost *)message->body)->node, "its link is gone");
-        tell_watchers(r);
+        on_lost(r, message->body);
         break;
     default:
-        refuse(r, message, "an unwelcome message");
+        sl_registry_refuse(r, message, "an unwelcome message");
         break;
     }
     return SL_OK;
@@ -501,7 +491,7 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
 
 const sl_actor_class sl_registry_class = {
     .name = "registry",
-    .state_bytes = sizeof(registry),
+    .state_bytes = sizeof(sl_registry),
     .start = registry_start,
     .receive = registry_receive,
     .stop = registry_stop,

@@ -43,6 +43,14 @@ sl_err sl_watchers_add(sl_watchers *watchers, sl_addr at, uint32_t nodes) {
     return SL_OK;
 }
 
+/* Whom this node does not hear is no better for it than a suspect, whatever others know. */
+static registry_member seen(const sl_members *members, uint32_t node) {
+    registry_member entry = sl_member_wire(members, node);
+    if (members->all[node].held && entry.state < SL_MEMBER_SUSPECTED)
+        entry.state = SL_MEMBER_SUSPECTED;
+    return entry;
+}
+
 /* Up to VIEW_MEMBERS members not yet told, from *next on, which moves on. */
 static uint32_t collect(const sl_watcher *watcher, const sl_members *members, uint32_t *next,
                         registry_member *entries) {
@@ -50,7 +58,7 @@ static uint32_t collect(const sl_watcher *watcher, const sl_members *members, ui
     for (; *next < members->count && count < VIEW_MEMBERS; ++*next) {
         const sl_member *member = &members->all[*next];
         if (member->known && member->changed > watcher->told[*next])
-            entries[count++] = sl_member_wire(members, *next);
+            entries[count++] = seen(members, *next);
     }
     return count;
 }
