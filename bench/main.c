@@ -24,6 +24,7 @@ static const struct {
     {"idle", bench_idle, "processor use of idle nodes, time to wake (also under mpirun -n 4)"},
     {"simulate", bench_simulate, "the simulator: events, virtual time, seeds"},
     {"scale", bench_scale, "what a large network costs each node, simulated (a minute)"},
+    {"seal", bench_seal, "sealing and opening tasks beside the bare cipher and arithmetic"},
     {"start", bench_start, "a whole `mpirun -n 4 starlane run` beside an empty MPI program"},
 };
 enum { BENCHES = sizeof benches / sizeof *benches };
@@ -37,7 +38,7 @@ static void usage(void) {
          "  --json            one JSON object a row\n"
          "  --markdown        a table for documents\n"
          "  --rounds N        rounds of each measurement (default 5)\n"
-         "  --only TEXT       of message, tasks and command, only the cases whose words hold TEXT\n"
+         "  --only TEXT       of message, tasks, command and seal, only the cases whose words hold TEXT\n"
          "  --quick           a tenth of the work in each\n"
          "  --transport NAME  only what is local, between threads, or over MPI: local|thread|mpi\n"
          "  --directory DIR   where files are written (default: the working directory)\n"

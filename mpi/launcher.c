@@ -140,6 +140,25 @@ static bool crowded(const sl_launch_plan *plan, const sl_env *env) {
     return plan->ranks > plan->cores && !sl_launcher_in_slurm(env);
 }
 
+/* Ranks of a host divide its cores among themselves by what each may use, and bind what they start
+ * (offer.h). A launcher that binds them hides cores: mpirun binds one or two ranks to a core each,
+ * whatever the host has. A binding that the user chose holds; not SLURM_CPU_BIND, which is rather
+ * what Slurm says of how the shell is bound. */
+static bool bound_by_user(const sl_launch_plan *plan, const sl_env *env) {
+    static const char *const words[] = {"bind-to",  "cpu-bind", "cpu_bind", "cpu-set", "cpu-list",
+                                        "rankfile", "-rf",      "PE=",      "pe="};
+    static const char *const names[] = {
+        "OMPI_MCA_hwloc_base_binding_policy", "OMPI_MCA_rmaps_base_mapping_policy",
+        "PRTE_MCA_hwloc_default_binding_policy", "PRTE_MCA_rmaps_default_mapping_policy"};
+    for (size_t i = 0; plan->more && i < sizeof words / sizeof *words; i++)
+        if (strstr(plan->more, words[i]))
+            return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (sl_env_get(env, names[i]))
+            return true;
+    return false;
+}
+
 static void add_open_mpi(sl_words *words, const sl_launch_plan *plan, const sl_env *env) {
     bool five = plan->launcher == SL_LAUNCHER_OPEN_MPI_5;
     sl_words_split(words, five ? "mpirun --with-ft ulfm" : "mpirun --enable-recovery");
@@ -153,6 +172,8 @@ static void add_open_mpi(sl_words *words, const sl_launch_plan *plan, const sl_e
     }
     if (plan->root)
         sl_words_add(words, "--allow-run-as-root");
+    if (!bound_by_user(plan, env))
+        sl_words_split(words, "--bind-to none");
     if (crowded(plan, env))
         sl_words_split(words, five ? "--map-by :OVERSUBSCRIBE" : "--oversubscribe");
     sl_words_split(words, "-x STARLANE_LAUNCH_STATE");
@@ -171,6 +192,8 @@ sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words
         break;
     case SL_LAUNCHER_SRUN:
         sl_words_split(words, "srun --mpi=pmix --no-kill --kill-on-bad-exit=0");
+        if (!bound_by_user(plan, env))
+            sl_words_add(words, "--cpu-bind=none");
         break;
     }
     add_count(words, plan);

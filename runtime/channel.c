@@ -13,18 +13,11 @@
 
 #include <string.h>
 
-enum { FREE_GATHERS = 64, FLAT_MOST = 256 /* bytes; any frame holds such a record */ };
-
-sl_err sl_channels_init(sl_node *node) {
-    sl_channels *channels = &node->channels;
-    uint32_t count = node->transport->count;
-    channels->frame_bytes = (uint32_t)node->transport->frame_bytes & ~7u;
-    channels->peers = calloc(count, sizeof *channels->peers);
-    channels->dirty = calloc(count, sizeof *channels->dirty);
-    if (!channels->peers || !channels->dirty)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the channels to %u nodes", count);
-    return SL_OK;
-}
+enum {
+    FREE_GATHERS = 64,
+    GATHERS_KEPT = 8,
+    FLAT_MOST = 256 /* bytes; any frame holds such a record */
+};
 
 /* ---- gather buffers ---- */
 
@@ -50,6 +43,16 @@ static void gather_give(sl_channels *channels, sl_gather *gather) {
     gather->next = channels->free_gathers;
     channels->free_gathers = gather;
     channels->free_gather_count++;
+}
+
+/* After a burst the buffers go one by one, a turn each: what a turn needs anew every time stays. */
+static void gather_trim(sl_channels *channels) {
+    sl_gather *gather = channels->free_gathers;
+    if (channels->free_gather_count <= GATHERS_KEPT)
+        return;
+    channels->free_gathers = gather->next;
+    channels->free_gather_count--;
+    free(gather);
 }
 
 static uint8_t *gather_data(sl_gather *gather) {
@@ -87,16 +90,16 @@ static void lane_clear(sl_channels *channels, sl_lane_out *out) {
 /* ---- sending ---- */
 
 void sl_channel_mark(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (channel->dirty)
+    sl_channel *channel = sl_channel_of(node, peer);
+    if (channel->peer.dirty)
         return;
-    channel->dirty = 1;
+    channel->peer.dirty = 1;
     node->channels.dirty[node->channels.dirty_count++] = peer;
 }
 
 /* Room for what was refused, and enough that asking was worth it. */
 static bool has_room(const sl_node *node, const sl_channel *channel) {
-    if (channel->state != SL_PEER_LIVE)
+    if (channel->peer.state != SL_PEER_LIVE)
         return true;
     uint64_t under_way = channel->bulk_sent_bytes - channel->bulk_acked_bytes;
     uint64_t window = node->options.blob_window_bytes, wanted = channel->bulk_wanted_bytes;
@@ -109,14 +112,16 @@ static bool has_room(const sl_node *node, const sl_channel *channel) {
 }
 
 bool sl_channel_await_room(sl_node *node, uint32_t peer) {
-    if (peer >= node->transport->count || has_room(node, &node->channels.peers[peer]))
+    if (peer >= node->transport->count || node->channels.peers[peer]->state < SL_PEER_LIVE ||
+        node->channels.peers[peer]->state == SL_PEER_LOST ||
+        has_room(node, sl_channel_of(node, peer)))
         return true;
-    node->channels.peers[peer].awaited = 1;
+    sl_channel_of(node, peer)->awaited = 1;
     return false;
 }
 
 static void tell_awaiting(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     if (!channel->awaited || !has_room(node, channel))
         return;
     channel->awaited = 0;
@@ -178,7 +183,7 @@ static void bulk_add(sl_node *node, sl_channel *channel, sl_blob *blob) {
  * ends no longer agree, and the peer is given up. */
 static sl_err bulk_start_all(sl_node *node, uint32_t peer, const void *body,
                              const sl_blob_parts *parts) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     for (uint32_t i = 0; i < parts->count; i++)
         bulk_add(node, channel, *(sl_blob *const *)((const uint8_t *)body + parts->part[i].offset));
     sl_err err = sl_transfers_start(node, peer, true);
@@ -209,9 +214,9 @@ static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_onl
 
 /* Full frames leave at once; the rest waits for the end of the turn. */
 static inline void queued(sl_node *node, uint32_t peer, sl_lane lane) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     const sl_lane_out *out = &channel->out[lane];
-    if (!channel->dirty)
+    if (!channel->peer.dirty)
         sl_channel_mark(node, peer);
     if (out->head != out->tail)
         (void)flush_lane(node, peer, lane, true);
@@ -229,7 +234,7 @@ static sl_record_head record_head(sl_addr from, sl_addr to, const sl_message_typ
 
 static sl_err send_in_frame(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                             const void *body, size_t body_bytes) {
-    sl_channel *channel = &node->channels.peers[to.node];
+    sl_channel *channel = sl_channel_of(node, to.node);
     sl_lane_out *out = &channel->out[type->lane];
     uint8_t *at = reserve(node, out, sizeof(sl_record_head) + sl_align8(body_bytes));
     if (!at)
@@ -248,7 +253,7 @@ static sl_err send_in_frame(sl_node *node, sl_addr from, sl_addr to, const sl_me
 /* The body is too large for a frame: the record names the transfers that bring it and its blobs. */
 static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                            const void *body, size_t body_bytes) {
-    sl_channel *channel = &node->channels.peers[to.node];
+    sl_channel *channel = sl_channel_of(node, to.node);
     uint64_t id = channel->bulk_out.first_id + channel->bulk_out.count;
     sl_blob_parts parts = {.next_id = id + 1};
     sl_blob *encoded;
@@ -276,16 +281,18 @@ static sl_err send_as_bulk(sl_node *node, sl_addr from, sl_addr to, const sl_mes
 }
 
 static bool takes_messages(const sl_node *node, uint32_t peer) {
-    const sl_channel *channel = &node->channels.peers[peer];
-    return channel->state == SL_PEER_LIVE && !channel->goodbye_sent;
+    const sl_peer *known = node->channels.peers[peer];
+    return known->state == SL_PEER_LIVE && !known->goodbye_sent;
 }
 
-static sl_err sendable(const sl_node *node, sl_addr to, const sl_message_type *type) {
+static sl_err sendable(sl_node *node, sl_addr to, const sl_message_type *type) {
     if (type->lane == SL_LANE_LOCAL)
         return sl_fail(SL_ERR_INTERNAL, "%s carries pointers and cannot leave the node",
                        type->record.name);
     if (to.node >= node->transport->count)
         return sl_fail(SL_ERR_DEAD, "the network has no node %u", to.node);
+    if (!sl_channel_open(node, to.node))
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a channel to node %u", to.node);
     if (!takes_messages(node, to.node))
         return sl_fail(SL_ERR_DEAD, "node %u is gone", to.node);
     return SL_OK;
@@ -295,7 +302,7 @@ static sl_err sendable(const sl_node *node, sl_addr to, const sl_message_type *t
  */
 static sl_err send_flat(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body) {
-    sl_channel *channel = &node->channels.peers[to.node];
+    sl_channel *channel = sl_channel_of(node, to.node);
     sl_lane_out *out = &channel->out[type->lane];
     SL_TRY(admit(node, channel, to.node, type->lane, 0, 0));
     size_t body_bytes = type->record.bytes;
@@ -317,7 +324,7 @@ static bool is_short_flat(const sl_message_type *type) {
 static __attribute__((noinline)) sl_err send_deep(sl_node *node, sl_addr from, sl_addr to,
                                                   const sl_message_type *type, const void *body) {
     SL_TRY(sendable(node, to, type));
-    sl_channel *channel = &node->channels.peers[to.node];
+    sl_channel *channel = sl_channel_of(node, to.node);
     sl_record_size size;
     SL_TRY(sl_record_survey(&type->record, body, &size));
     size_t body_bytes = size.wire_bytes;
@@ -378,7 +385,7 @@ static bool post_bare(sl_node *node, uint32_t peer, uint16_t flags) {
     void *frame = node->transport->ops->acquire(node->transport, peer);
     if (!frame)
         return false;
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     fill_head(node, channel, SL_LANE_CONTROL, frame, sizeof(sl_frame_head), 0, flags);
     node->transport->ops->post(node->transport, peer, frame, sizeof(sl_frame_head));
     account(node, sizeof(sl_frame_head));
@@ -389,7 +396,7 @@ static bool post_gathered(sl_node *node, uint32_t peer, sl_lane lane) {
     void *frame = node->transport->ops->acquire(node->transport, peer);
     if (!frame)
         return false;
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     sl_lane_out *out = &channel->out[lane];
     sl_gather *gather = lane_pop(out);
     uint32_t record_bytes = gather->bytes - (uint32_t)sizeof(sl_frame_head);
@@ -426,9 +433,9 @@ static bool credit_due(const sl_node *node, const sl_channel *channel) {
 
 /* True when anything left. */
 static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_only) {
-    sl_lane_out *out = &node->channels.peers[peer].out[lane];
+    sl_lane_out *out = &sl_channel_of(node, peer)->out[lane];
     bool posted = false;
-    if (node->channels.peers[peer].held)
+    if (sl_channel_of(node, peer)->held)
         return false;
     while (out->head && !(full_only && out->head == out->tail) && window_open(node, out, lane)) {
         if (!post_gathered(node, peer, lane))
@@ -440,7 +447,7 @@ static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_onl
 
 /* After both goodbyes there is nobody to tell. */
 static bool ended_both_ways(const sl_channel *channel) {
-    return channel->state == SL_PEER_SAID_GOODBYE && channel->goodbye_sent;
+    return channel->peer.state == SL_PEER_SAID_GOODBYE && channel->peer.goodbye_sent;
 }
 
 /* Is a frame without messages to leave? */
@@ -449,7 +456,7 @@ static bool bare_due(const sl_node *node, const sl_channel *channel) {
 }
 
 static bool flush_channel(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     bool posted = flush_lane(node, peer, SL_LANE_CONTROL, false);
     posted |= flush_lane(node, peer, SL_LANE_DATA, false);
     if (bare_due(node, channel) && !ended_both_ways(channel) &&
@@ -462,7 +469,7 @@ static bool flush_channel(sl_node *node, uint32_t peer) {
 }
 
 static bool must_flush(const sl_node *node, const sl_channel *channel) {
-    if (channel->state == SL_PEER_LOST || ended_both_ways(channel))
+    if (channel->peer.state == SL_PEER_LOST || ended_both_ways(channel))
         return false;
     bool waiting = channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head;
     return (waiting && !channel->held) || bare_due(node, channel);
@@ -474,18 +481,20 @@ bool sl_channels_flush(sl_node *node) {
     uint32_t kept = 0, count = channels->dirty_count;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t peer = channels->dirty[i];
-        sl_channel *channel = &channels->peers[peer];
-        channel->dirty = 0;
-        if (channel->state != SL_PEER_LOST)
+        sl_channel *channel = sl_channel_of(node, peer);
+        channel->peer.dirty = 0;
+        if (channel->peer.state != SL_PEER_LOST)
             posted |= flush_channel(node, peer);
         if (must_flush(node, channel)) {
-            channel->dirty = 1;
+            channel->peer.dirty = 1;
             channels->dirty[kept++] = peer;
         }
     }
     /* Flushing may have told waiters, whose sends come in a later turn: nothing was added
      * meanwhile. */
     channels->dirty_count = kept;
+    if (!kept)
+        gather_trim(channels);
     return posted;
 }
 
@@ -493,17 +502,23 @@ bool sl_channels_flush(sl_node *node) {
 
 void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t bytes,
                        uint64_t bulk_bytes) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     if (!SL_PLANT(credit_lost) || bytes < 256)
         channel->in[lane].consumed_bytes += bytes;
     channel->bulk_consumed_bytes += bulk_bytes;
-    if (!channel->dirty && credit_due(node, channel))
+    if (!channel->peer.dirty && credit_due(node, channel))
         sl_channel_mark(node, peer);
 }
 
+static bool is_open(const sl_node *node, uint32_t peer) {
+    return node->channels.peers[peer]->state >= SL_PEER_LIVE;
+}
+
 void sl_channel_hold(sl_node *node, uint32_t peer, bool hold) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (channel->held == hold || channel->state == SL_PEER_LOST)
+    if (node->channels.peers[peer]->state == SL_PEER_LOST || !(hold || is_open(node, peer)))
+        return;
+    sl_channel *channel = sl_channel_open(node, peer);
+    if (!channel || channel->held == hold)
         return;
     channel->held = hold;
     if (hold)
@@ -515,8 +530,10 @@ void sl_channel_hold(sl_node *node, uint32_t peer, bool hold) {
 }
 
 void sl_channel_ask(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (channel->state == SL_PEER_LOST)
+    if (node->channels.peers[peer]->state == SL_PEER_LOST)
+        return;
+    sl_channel *channel = sl_channel_open(node, peer);
+    if (!channel)
         return;
     channel->ask = 1;
     sl_channel_mark(node, peer);
@@ -525,44 +542,57 @@ void sl_channel_ask(sl_node *node, uint32_t peer) {
 bool sl_channels_goodbye(sl_node *node) {
     bool all = true;
     for (uint32_t peer = 0; peer < node->transport->count; peer++) {
-        sl_channel *channel = &node->channels.peers[peer];
-        if (peer == node->id || channel->state == SL_PEER_LOST || channel->goodbye_sent)
+        const sl_peer *known = node->channels.peers[peer];
+        if (peer == node->id || known->state == SL_PEER_LOST || known->goodbye_sent)
             continue;
+        sl_channel *channel = sl_channel_open(node, peer);
+        if (!channel) {
+            all = false;
+            continue;
+        }
         bool empty = !channel->out[SL_LANE_CONTROL].head && !channel->out[SL_LANE_DATA].head;
-        channel->goodbye_sent = empty && post_bare(node, peer, SL_FRAME_GOODBYE);
-        all &= channel->goodbye_sent;
+        channel->peer.goodbye_sent = empty && post_bare(node, peer, SL_FRAME_GOODBYE);
+        all &= channel->peer.goodbye_sent;
     }
     return all;
 }
 
 bool sl_channel_ended(const sl_node *node, uint32_t peer) {
-    const sl_channel *channel = &node->channels.peers[peer];
-    return channel->state == SL_PEER_LOST || (channel->state == SL_PEER_SAID_GOODBYE &&
-                                              !channel->bulk_in.count && !channel->bulk_out.count);
+    uint8_t state = node->channels.peers[peer]->state;
+    if (state != SL_PEER_SAID_GOODBYE)
+        return state == SL_PEER_LOST;
+    const sl_channel *channel = sl_channel_of(node, peer);
+    return !channel->bulk_in.count && !channel->bulk_out.count;
 }
 
-void sl_channel_lose(sl_node *node, uint32_t peer) {
-    sl_channel *channel = &node->channels.peers[peer];
-    if (channel->state == SL_PEER_LOST)
-        return;
-    if (channel->state == SL_PEER_LIVE)
-        node->channels.said_goodbye++;
-    channel->state = SL_PEER_LOST;
+/* Drops what waits to leave and what is under way. */
+static void clear(sl_node *node, sl_channel *channel) {
     lane_clear(&node->channels, &channel->out[SL_LANE_CONTROL]);
     lane_clear(&node->channels, &channel->out[SL_LANE_DATA]);
     sl_transfers_clear(node, &channel->bulk_in);
     sl_transfers_clear(node, &channel->bulk_out);
+}
+
+void sl_channel_lose(sl_node *node, uint32_t peer) {
+    uint8_t state = node->channels.peers[peer]->state;
+    if (state == SL_PEER_LOST)
+        return;
+    if (state != SL_PEER_SAID_GOODBYE)
+        node->channels.said_goodbye++;
+    if (!sl_channel_lose_unopened(node, peer)) {
+        sl_channel_of(node, peer)->peer.state = SL_PEER_LOST;
+        clear(node, sl_channel_of(node, peer));
+    }
     node->transport->ops->abandon(node->transport, peer);
     sl_waiters_tell_node(node, peer);
 }
 
 void sl_channels_fini(sl_node *node) {
     sl_channels *channels = &node->channels;
-    for (uint32_t peer = 0; channels->peers && peer < node->transport->count; peer++) {
-        lane_clear(channels, &channels->peers[peer].out[SL_LANE_CONTROL]);
-        lane_clear(channels, &channels->peers[peer].out[SL_LANE_DATA]);
-        sl_transfers_clear(node, &channels->peers[peer].bulk_in);
-        sl_transfers_clear(node, &channels->peers[peer].bulk_out);
+    for (uint32_t i = 0; i < channels->open_count; i++) {
+        sl_channel *channel = sl_channel_of(node, channels->open[i]);
+        clear(node, channel);
+        free(channel);
     }
     while (channels->free_gathers) {
         sl_gather *next = channels->free_gathers->next;
@@ -570,6 +600,7 @@ void sl_channels_fini(sl_node *node) {
         channels->free_gathers = next;
     }
     free(channels->peers);
+    free(channels->open);
     free(channels->dirty);
     memset(channels, 0, sizeof *channels);
 }

@@ -94,9 +94,27 @@ typedef struct sl_transfers {
     uint64_t start_id; /* the first that the transport does not know of yet */
 } sl_transfers;
 
-typedef enum sl_peer_state { SL_PEER_LIVE, SL_PEER_SAID_GOODBYE, SL_PEER_LOST } sl_peer_state;
+/* A peer that nothing was exchanged with, or only little and long ago, has no channel: what remains
+ * of it is little, or nothing. */
+typedef enum sl_peer_state {
+    SL_PEER_UNTOUCHED,
+    SL_PEER_RESTING,
+    SL_PEER_LIVE,
+    SL_PEER_SAID_GOODBYE,
+    SL_PEER_LOST
+} sl_peer_state;
+
+/* What is known of every peer. */
+typedef struct sl_peer {
+    uint32_t incarnation; /* known since its first frame */
+    uint8_t known;
+    uint8_t state;
+    uint8_t goodbye_sent;
+    uint8_t dirty; /* in channels->dirty */
+} sl_peer;
 
 typedef struct sl_channel {
+    sl_peer peer;
     sl_lane_out out[SL_LANES];
     sl_lane_in in[SL_LANES];
     sl_transfers bulk_out;
@@ -108,11 +126,6 @@ typedef struct sl_channel {
     uint64_t bulk_announced_bytes;
     uint64_t bulk_consumed_bytes;
     uint64_t bulk_told_bytes;
-    uint32_t incarnation; /* of the peer; known since its first frame */
-    uint8_t known;
-    uint8_t state;
-    uint8_t dirty; /* in channels->dirty */
-    uint8_t goodbye_sent;
     uint8_t awaited; /* an actor waits for room */
     uint8_t held;    /* what is sent waits here */
     uint8_t ask;     /* a frame that asks for an answer is to leave */
@@ -120,8 +133,12 @@ typedef struct sl_channel {
 } sl_channel;
 
 typedef struct sl_channels {
-    sl_channel *peers;
-    uint32_t *dirty; /* peers with something to flush or to acknowledge */
+    sl_peer **peers; /* those with a channel are its head; see sl_channel_of() */
+    uint32_t *open;  /* peers that have a channel, in any order */
+    uint32_t *dirty; /* of them, those with something to flush or to acknowledge */
+    uint32_t open_count;
+    uint32_t open_capacity; /* of both lists */
+    uint32_t hand;          /* in `open`: which is next asked whether it may rest */
     uint32_t dirty_count;
     uint32_t frame_bytes;
     uint64_t queued_bytes; /* over all peers */
@@ -131,7 +148,14 @@ typedef struct sl_channels {
     uint32_t free_gather_count;
 } sl_channels;
 
+/* The channel of a peer whose state is SL_PEER_LIVE or SL_PEER_SAID_GOODBYE, or of any that was
+ * ever opened and could not rest since. */
+#define sl_channel_of(node, number) ((sl_channel *)(void *)(node)->channels.peers[number])
+
 sl_err sl_channels_init(sl_node *node);
+
+/* channel_rest.c: the channel of a peer that is not lost, made if need be; NULL: no memory. */
+sl_channel *sl_channel_open(sl_node *node, uint32_t peer);
 void sl_channels_fini(sl_node *node);
 
 sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
@@ -165,6 +189,12 @@ void sl_channel_lose(sl_node *node, uint32_t peer);
 /* As sl_node_peer_hold() and sl_node_peer_ask(). */
 void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
 void sl_channel_ask(sl_node *node, uint32_t peer);
+
+/* channel_rest.c, for channel.c */
+bool sl_channel_lose_unopened(sl_node *node, uint32_t peer);
+
+/* As sl_node_peer_frames(). */
+uint64_t sl_channel_frames(const sl_node *node, uint32_t peer);
 
 /* channel.c, for channel_in.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);

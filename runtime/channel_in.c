@@ -140,7 +140,7 @@ static void complete(inbound *in, sl_envelope *envelope, uint64_t first, uint64_
 
 static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob *blob) {
     sl_node *node = context;
-    inbound in = {node, peer, &node->channels.peers[peer], SL_LANE_DATA};
+    inbound in = {node, peer, sl_channel_of(node, peer), SL_LANE_DATA};
     sl_transfers *transfers = &in.channel->bulk_in;
     sl_transfer *transfer = sl_transfers_find(transfers, id);
     if (!transfer || transfer->blob || transfer->done) {
@@ -166,7 +166,7 @@ static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob 
 
 static void on_bulk_sent(void *context, uint32_t peer, uint64_t id) {
     sl_node *node = context;
-    sl_transfers *transfers = &node->channels.peers[peer].bulk_out;
+    sl_transfers *transfers = &sl_channel_of(node, peer)->bulk_out;
     sl_transfer *transfer = sl_transfers_find(transfers, id);
     if (!transfer)
         return;
@@ -318,11 +318,11 @@ static const char *head_fault(const inbound *in, const sl_frame_head *head, size
         return "its version is unknown";
     if (head->bytes != bytes || head->lane >= SL_LANES)
         return "its head does not fit";
-    if (in->channel->known && in->channel->incarnation != head->incarnation)
+    if (in->channel->peer.known && in->channel->peer.incarnation != head->incarnation)
         return "it comes from another life of the node";
     if (head->sequence != in->channel->in[head->lane].sequence)
         return "it is out of order";
-    if (head->records && in->channel->state == SL_PEER_SAID_GOODBYE)
+    if (head->records && in->channel->peer.state == SL_PEER_SAID_GOODBYE)
         return "messages follow its goodbye";
     const sl_lane_in *lane = &in->channel->in[head->lane];
     uint64_t under_way = lane->received_bytes - lane->told_bytes;
@@ -364,9 +364,9 @@ static bool receive_records(inbound *in, const sl_frame_head *frame) {
 }
 
 static void on_goodbye(inbound *in) {
-    if (in->channel->state != SL_PEER_LIVE)
+    if (in->channel->peer.state != SL_PEER_LIVE)
         return;
-    in->channel->state = SL_PEER_SAID_GOODBYE;
+    in->channel->peer.state = SL_PEER_SAID_GOODBYE;
     in->node->channels.said_goodbye++;
     sl_waiters_tell_node(in->node, in->peer);
 }
@@ -374,9 +374,14 @@ static void on_goodbye(inbound *in) {
 static void on_frame(void *context, uint32_t peer, const void *data, size_t bytes) {
     sl_node *node = context;
     if (peer >= node->transport->count || peer == node->id ||
-        node->channels.peers[peer].state == SL_PEER_LOST)
+        node->channels.peers[peer]->state == SL_PEER_LOST)
         return;
-    inbound in = {node, peer, &node->channels.peers[peer], SL_LANE_CONTROL};
+    inbound in = {node, peer, sl_channel_open(node, peer), SL_LANE_CONTROL};
+    if (!in.channel) {
+        sl_error("node", "no memory for a channel to node %u; the node is dropped", peer);
+        sl_node_peer_lost(node, peer);
+        return;
+    }
     const sl_frame_head *head = data;
     const char *fault = head_fault(&in, head, bytes);
     if (!fault && !take_credit(in.channel, head))
@@ -386,8 +391,8 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
         return;
     }
     in.lane = (sl_lane)head->lane;
-    in.channel->known = 1;
-    in.channel->incarnation = head->incarnation;
+    in.channel->peer.known = 1;
+    in.channel->peer.incarnation = head->incarnation;
     in.channel->in[in.lane].sequence++;
     in.channel->in[in.lane].received_bytes += bytes - sizeof *head;
     sl_metric_add(node->metrics, SL_METRIC_frames_received, 1);

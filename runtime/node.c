@@ -126,7 +126,7 @@ sl_metrics *sl_node_metrics(sl_node *node) {
 /* ---- peers ---- */
 
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer) {
-    return peer < node->transport->count && node->channels.peers[peer].state == SL_PEER_LIVE;
+    return peer < node->transport->count && node->channels.peers[peer]->state <= SL_PEER_LIVE;
 }
 
 void sl_node_watch_peers(sl_node *node, sl_addr actor) {
@@ -153,15 +153,12 @@ void sl_node_peer_ask(sl_node *node, uint32_t peer) {
 }
 
 uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer) {
-    uint64_t frames = 0;
-    for (int lane = 0; peer < node->transport->count && lane < SL_LANES; lane++)
-        frames += node->channels.peers[peer].in[lane].sequence;
-    return frames;
+    return peer < node->transport->count ? sl_channel_frames(node, peer) : 0;
 }
 
 void sl_node_lose(sl_node *node, uint32_t peer, bool ended) {
     if (peer >= node->transport->count || peer == node->id ||
-        node->channels.peers[peer].state == SL_PEER_LOST)
+        node->channels.peers[peer]->state == SL_PEER_LOST)
         return;
     sl_channel_lose(node, peer);
     node_peer_lost body = {.node = peer, .ended = ended};

@@ -65,7 +65,7 @@ static sl_err start(sl_node *node, uint32_t peer, bool outward, uint64_t id,
 }
 
 sl_err sl_transfers_start(sl_node *node, uint32_t peer, bool outward) {
-    sl_channel *channel = &node->channels.peers[peer];
+    sl_channel *channel = sl_channel_of(node, peer);
     sl_transfers *transfers = outward ? &channel->bulk_out : &channel->bulk_in;
     sl_transfer *transfer;
     if (outward && channel->held)
@@ -88,8 +88,9 @@ sl_err sl_transfers_start(sl_node *node, uint32_t peer, bool outward) {
 
 void sl_transfers_start_stalled(sl_node *node) {
     node->channels.stalled = false;
-    for (uint32_t peer = 0; peer < node->transport->count; peer++) {
-        if (node->channels.peers[peer].state != SL_PEER_LOST &&
+    for (uint32_t i = 0; i < node->channels.open_count; i++) {
+        uint32_t peer = node->channels.open[i];
+        if (node->channels.peers[peer]->state != SL_PEER_LOST &&
             (sl_transfers_start(node, peer, true) != SL_OK ||
              sl_transfers_start(node, peer, false) != SL_OK))
             sl_node_peer_lost(node, peer);

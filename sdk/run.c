@@ -107,6 +107,7 @@ static sl_err prepare(sl_run_state *run) {
     run->summary.rank_count = ranks;
     run->summary.version = sl_version();
     run->summary.started_s = sl_clock_wall_s();
+    run->started_ns = sl_clock_now_ns();
     if (!run->nodes || !run->summary.ranks)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", ranks);
     SL_TRY(find_end(run));
@@ -206,7 +207,7 @@ static sl_err lead(sl_run_state *run) {
 
 static void say_end(sl_run_state *run) {
     sl_run_summary *summary = &run->summary;
-    double took_s = summary->ended_s - summary->started_s;
+    double took_s = summary->took_s;
     uint64_t *statuses = summary->statuses;
     uint64_t ended = run->counts.finished;
     sl_run_say(run, "starlane: %u task%s: %llu done", run->total, run->total == 1 ? "" : "s",

@@ -57,6 +57,7 @@ typedef struct sl_run_state {
     sl_run_writer *writer; /* while the run is driven, the logs are its */
     sl_strbuf line;        /* scratch */
     sl_run_summary summary;
+    uint64_t started_ns;
     sl_progress progress;
     sl_progress_counts counts;
 

@@ -140,7 +140,7 @@ void sl_run_close_files(sl_run_state *run) {
         warn(sl_line_log_close(&run->joblog));
     run->has_joblog = false;
     if (run->dir.fd >= 0 && run->summary.ranks && run->reason) {
-        run->summary.ended_s = sl_clock_wall_s();
+        run->summary.took_s = (double)(sl_clock_now_ns() - run->started_ns) * 1e-9;
         run->summary.reason = run->reason;
         warn(sl_summary_save(run->dir.fd, &run->summary));
     }

@@ -120,12 +120,8 @@ void sl_summary_attempt(sl_run_summary *summary, int32_t rank, uint32_t cpus, do
         summary->ranks[rank].core_s += cpus * (end_s - start_s);
 }
 
-static double makespan(const sl_run_summary *summary) {
-    return summary->ended_s > summary->started_s ? summary->ended_s - summary->started_s : 0;
-}
-
 double sl_summary_busy_fraction(const sl_run_summary *summary, uint32_t rank) {
-    double offered = summary->ranks[rank].cores * makespan(summary);
+    double offered = summary->ranks[rank].cores * summary->took_s;
     return offered > 0 ? summary->ranks[rank].core_s / offered : 0;
 }
 
@@ -155,7 +151,7 @@ static void write_rank(sl_strbuf *out, const sl_run_summary *summary, uint32_t r
 
 void sl_summary_write(sl_strbuf *out, const sl_run_summary *summary) {
     uint64_t finished = 0;
-    double seconds = makespan(summary);
+    double seconds = summary->took_s;
     for (unsigned i = 0; i < SL_RESULT_STATUSES; i++)
         finished += summary->statuses[i];
     sl_strbuf_append(out, "{\n  \"version\": ");
@@ -169,7 +165,7 @@ void sl_summary_write(sl_strbuf *out, const sl_run_summary *summary) {
     sl_strbuf_append(out, ",\n  \"reason\": ");
     sl_strbuf_json(out, summary->reason);
     write_utc(out, "started", summary->started_s);
-    write_utc(out, "ended", summary->ended_s);
+    write_utc(out, "ended", summary->started_s + summary->took_s);
     sl_strbuf_printf(out, ",\n  \"makespan_s\": %.6f,\n  \"tasks_per_s\": %.3f,\n  \"ranks\": [",
                      seconds, seconds > 0 ? (double)(finished - summary->earlier) / seconds : 0);
     for (uint32_t i = 0; i < summary->rank_count; i++)

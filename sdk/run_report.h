@@ -83,7 +83,7 @@ typedef struct sl_run_summary {
     uint64_t earlier;  /* of these, finished by an earlier session */
     uint64_t attempts; /* of this session */
     double started_s;  /* of this session, seconds since 1970 */
-    double ended_s;
+    double took_s;     /* the session, by the clock that nobody sets */
     const char *version;
     const char *reason; /* how it ended: "finished", "interrupted", "requeue" */
 } sl_run_summary;

@@ -74,7 +74,7 @@ static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {
                                    .ucu_milli = host->ucu_milli,
                                    .incarnation = host->incarnation,
                                    .gossip_period_ns = SL_SIM_PERIOD_NS,
-                                   .timings = timings,
+                                   .timings = &timings,
                                    .join_ns = SL_NS_PER_S,
                                    .leave_ns = SL_NS_PER_S};
     snprintf(options.location.region, sizeof options.location.region, "region-%u",

@@ -262,6 +262,12 @@ static void clean_up(start *s) {
     (void)ignored;
 }
 
+/* The wall clock may be set meanwhile: it says when, not how long. */
+static void ended(const sl_process *process, sl_process_result *result) {
+    result->wall_s = (double)(sl_clock_now_ns() - process->start_ns) * 1e-9;
+    result->end_s = process->start_s + result->wall_s;
+}
+
 sl_err sl_process_start(const sl_process_home *home, const sl_process_spec *spec, int stdin_fd,
                         sl_process *process, sl_process_result *result) {
     sl_process_result failure = {.status = SL_PROCESS_COULD_NOT_START,
@@ -279,8 +285,7 @@ sl_err sl_process_start(const sl_process_home *home, const sl_process_spec *spec
         *process = started;
         return SL_OK;
     }
-    failure.end_s = sl_clock_wall_s();
-    failure.wall_s = (double)(sl_clock_now_ns() - started.start_ns) * 1e-9;
+    ended(&started, &failure);
     *result = failure;
     return SL_ERR_FAILED;
 }
@@ -311,11 +316,10 @@ void sl_process_reap(const sl_process *process, sl_process_result *result) {
                                   .exit_code = exited ? WEXITSTATUS(status) : -1,
                                   .signal = exited ? 0 : WTERMSIG(status),
                                   .start_s = process->start_s,
-                                  .end_s = sl_clock_wall_s(),
                                   .user_s = seconds(usage.ru_utime),
                                   .sys_s = seconds(usage.ru_stime),
                                   .max_rss_bytes = (uint64_t)usage.ru_maxrss * 1024};
-    result->wall_s = (double)(sl_clock_now_ns() - process->start_ns) * 1e-9;
+    ended(process, result);
 }
 
 sl_err sl_process_memory_file(const void *bytes, size_t size, int *fd) {

@@ -67,7 +67,7 @@ typedef struct sl_process_result {
     sl_process_status status;
     int exit_code;          /* -1 when a signal ended it or it was lost */
     int signal;             /* 0 when it exited */
-    double start_s, end_s;  /* seconds since 1970 */
+    double start_s, end_s;  /* seconds since 1970; wall_s apart, whatever becomes of the clock */
     double wall_s;          /* by the monotonic clock */
     double user_s, sys_s;   /* of it and the descendants it waited for */
     uint64_t max_rss_bytes; /* largest resident set of any one of them; never below the spawner's

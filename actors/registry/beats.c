@@ -10,7 +10,6 @@
  * Between regions a listener measures now and then how long the way there and back is. */
 #include "actors/registry/registry_internal.h"
 
-#include <string.h>
 enum { PING_EVERY = 64 }; /* ticks, between regions */
 
 #define RTT_MOST_NS (10 * SL_NS_PER_S) /* more is no way there and back */
@@ -25,18 +24,24 @@ static uint64_t weight_of(uint32_t a, uint32_t b) {
 
 /* The less, the sooner it is chosen: nodes of this host after all others. */
 static uint64_t rank_of(const sl_registry *r, uint32_t node, uint32_t listener) {
-    bool same = sl_link_kind_of(&r->members.all[node], &r->members.all[listener]) ==
-                SL_LINK_SAME_HOST;
+    bool same =
+        sl_link_kind_of(&r->members.all[node], &r->members.all[listener]) == SL_LINK_SAME_HOST;
     return (uint64_t)same << 63 | weight_of(node, listener) >> 1;
 }
 
-/* The listeners of `node`, as far as this one can know: the order is that of every node. */
+static bool may_listen(const sl_registry *r, uint32_t other, uint32_t node) {
+    const sl_member *member = &r->members.all[other];
+    return other != node && member->known && sl_member_present(member);
+}
+
+/* The order is that of every node: so another one's listeners are known, as far as views agree. */
 uint32_t sl_registry_listeners_of(const sl_registry *r, uint32_t node, uint32_t *chosen) {
     uint64_t ranks[SL_REGISTRY_LISTENERS];
     uint32_t count = 0;
     for (uint32_t other = 0; other < r->members.count; other++) {
-        const sl_member *member = &r->members.all[other];
-        if (other == node || !member->known || !sl_member_present(member))
+        bool full = count == SL_REGISTRY_LISTENERS;
+        if (!may_listen(r, other, node) ||
+            (full && weight_of(node, other) >> 1 >= ranks[count - 1]))
             continue;
         uint64_t rank = rank_of(r, node, other);
         uint32_t at = count;
@@ -44,7 +49,7 @@ uint32_t sl_registry_listeners_of(const sl_registry *r, uint32_t node, uint32_t 
             at--;
         if (at == SL_REGISTRY_LISTENERS)
             continue;
-        count += count < SL_REGISTRY_LISTENERS;
+        count += !full;
         for (uint32_t i = count - 1; i > at; i--) {
             ranks[i] = ranks[i - 1];
             chosen[i] = chosen[i - 1];
@@ -59,11 +64,12 @@ uint32_t sl_registry_listeners_of(const sl_registry *r, uint32_t node, uint32_t 
 
 static void beat(sl_registry *r, uint32_t to, bool last) {
     const sl_member *me = sl_registry_own(r);
+    registry_offer offer = sl_member_offer(me);
     registry_beat body = {.incarnation = me->incarnation,
                           .version = me->version,
                           .state = me->state,
                           .last = last,
-                          .offer = {&me->offer, 1}};
+                          .offer = {&offer, 1}};
     (void)registry_beat_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &body);
 }
 
@@ -75,7 +81,8 @@ static bool is_among(uint32_t node, const uint32_t *nodes, uint32_t count) {
     return false;
 }
 
-/* Those that are no listeners any more and those that have just become one are told so. */
+/* Those that are no listeners any more are told so, and those that have just become one: gossip
+ * alone does not tell that. */
 static void choose_again(sl_registry *r) {
     uint32_t chosen[SL_REGISTRY_LISTENERS];
     uint32_t count = sl_registry_listeners_of(r, r->members.self, chosen);
@@ -86,37 +93,49 @@ static void choose_again(sl_registry *r) {
     }
     for (uint32_t i = 0; i < count; i++) {
         if (!is_among(chosen[i], r->listeners, r->listener_count))
-            r->members.all[chosen[i]].told_tick = 0; /* gossip alone does not tell it */
+            beat(r, chosen[i], false);
     }
-    memcpy(r->listeners, chosen, sizeof chosen);
+    for (uint32_t i = 0; i < count; i++)
+        r->listeners[i] = chosen[i];
     r->listener_count = count;
+    r->listeners_stale = false;
 }
 
 void sl_registry_beat_all(sl_registry *r) {
-    choose_again(r);
+    if (r->listeners_stale)
+        choose_again(r);
     for (uint32_t i = 0; i < r->listener_count; i++) {
-        const sl_member *member = &r->members.all[r->listeners[i]];
-        if (!member->held && member->told_tick != r->ticks)
-            beat(r, r->listeners[i], false);
+        uint32_t to = r->listeners[i];
+        if (!sl_node_set_has(&r->members.held, to) && !is_among(to, r->told, r->told_count))
+            beat(r, to, false);
     }
 }
 
 /* ---- in ---- */
-
-void sl_registry_spoke(sl_registry *r, uint32_t node) {
-    sl_member *member = &r->members.all[node];
-    uint64_t gap_ns = r->awake_ns - member->spoke_ns;
-    if (member->owes && gap_ns > member->gap_ns)
-        member->gap_ns = gap_ns;
-    member->spoke_ns = r->awake_ns;
-    member->mute = 0;
-}
 
 static void measure_way(sl_registry *r, uint32_t to) {
     if (sl_link_kind_of(sl_registry_own(r), &r->members.all[to]) != SL_LINK_REGIONS)
         return;
     registry_ping ping = {.stamp = sl_now_ns(r->self)};
     (void)registry_ping_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &ping);
+}
+
+/* It beats for this node from now on, or no more. */
+static void hear_beat(sl_registry *r, uint32_t from, bool last) {
+    sl_ear *ear = sl_registry_ear(r, from);
+    sl_registry_spoke(r, from);
+    if (last) {
+        if (ear)
+            ear->owes = ear->mute = 0;
+        return;
+    }
+    bool first = !ear || !ear->owes;
+    ear = sl_registry_listen(r, from);
+    if (!ear)
+        return;
+    ear->owes = 1;
+    if (first || r->ticks % PING_EVERY == from % PING_EVERY)
+        measure_way(r, from);
 }
 
 void sl_registry_on_beat(sl_registry *r, const sl_message *message) {
@@ -126,16 +145,14 @@ void sl_registry_on_beat(sl_registry *r, const sl_message *message) {
         sl_registry_refuse(r, message, "a beat from nowhere");
         return;
     }
-    sl_member *member = &r->members.all[from];
-    sl_registry_spoke(r, from);
-    if (!member->owes && !body->last)
-        measure_way(r, from);
-    else if (!body->last && r->ticks % PING_EVERY == from % PING_EVERY)
-        measure_way(r, from);
-    member->owes = !body->last;
+    const sl_member *member = &r->members.all[from];
+    if (member->state == SL_MEMBER_DEAD)
+        return;
+    hear_beat(r, from, body->last);
     if (!member->known || member->incarnation != body->incarnation || body->offer.count != 1)
         return; /* gossip brings its entry */
-    registry_member claim = sl_member_wire(&r->members, from);
+    registry_offer unused;
+    registry_member claim = sl_member_wire(&r->members, from, &unused);
     claim.version = body->version;
     claim.state = body->state;
     claim.silent = false;
@@ -148,8 +165,8 @@ void sl_registry_on_beat(sl_registry *r, const sl_message *message) {
 void sl_registry_on_ping(sl_registry *r, const sl_message *message) {
     registry_pong pong = {.stamp = ((const registry_ping *)message->body)->stamp};
     if (message->from.node < r->members.count)
-        (void)registry_pong_send(
-            r->self, sl_addr_well_known(message->from.node, SL_SLOT_REGISTRY), &pong);
+        (void)registry_pong_send(r->self, sl_addr_well_known(message->from.node, SL_SLOT_REGISTRY),
+                                 &pong);
 }
 
 /* The stamp is what this node sent, or a lie: then it is no time that can be. */
@@ -158,5 +175,7 @@ void sl_registry_on_pong(sl_registry *r, const sl_message *message) {
     if (message->from.node >= r->members.count || stamp_ns > now_ns ||
         now_ns - stamp_ns > RTT_MOST_NS)
         return;
-    r->members.all[message->from.node].rtt_ns = now_ns - stamp_ns;
+    sl_ear *ear = sl_registry_ear(r, message->from.node);
+    if (ear)
+        ear->rtt_ns = now_ns - stamp_ns;
 }

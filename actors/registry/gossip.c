@@ -19,8 +19,10 @@ sl_err sl_gossip_init(sl_gossip *gossip, const sl_members *members, size_t budge
     uint32_t *order = calloc(members->count, sizeof *order);
     if (!order)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to talk to %u nodes", members->count);
-    *gossip = (sl_gossip){
-        .order = order, .turn = {members->self, members->self}, .budget_bytes = budget_bytes};
+    *gossip = (sl_gossip){.order = order,
+                          .turn = members->self,
+                          .turn_of_news = members->self,
+                          .budget_bytes = budget_bytes};
     for (uint32_t node = 0; node < members->count; node++) {
         if (node != members->self)
             order[gossip->order_count++] = node;
@@ -40,7 +42,7 @@ uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, sl_rng *rn
             shuffle(gossip, rng);
         uint32_t node = gossip->order[gossip->next++];
         const sl_member *member = &members->all[node];
-        if (sl_member_present(member) && !member->held)
+        if (sl_member_present(member) && !sl_node_set_has(&members->held, node))
             return node;
     }
     return SL_NO_NODE;
@@ -48,56 +50,81 @@ uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, sl_rng *rn
 
 /* ---- entries ---- */
 
-typedef struct page {
-    registry_member *entries;
+typedef struct filling {
+    sl_gossip *gossip;
+    sl_members *members;
+    sl_gossip_page *page;
+    uint32_t to;
     uint32_t count;
+    uint32_t news; /* of them: this node's own entry, and what is told for being new */
     size_t bytes;
-} page;
+} filling;
 
-static bool page_add(page *p, const sl_gossip *gossip, sl_members *members, uint32_t node) {
-    registry_member entry = sl_member_wire(members, node);
-    size_t bytes = sl_record_wire_bytes(&registry_member_record, &entry);
-    if (p->count && p->bytes + bytes > gossip->budget_bytes)
+static bool add(filling *f, uint32_t node) {
+    registry_member *entry = &f->page->entries[f->count];
+    *entry = sl_member_wire(f->members, node, &f->page->offers[f->count]);
+    size_t bytes = sl_record_wire_bytes(&registry_member_record, entry);
+    if (f->count && f->bytes + bytes > f->gossip->budget_bytes)
         return false;
-    sl_member *member = &members->all[node];
-    p->entries[p->count++] = entry;
-    p->bytes += bytes;
-    member->filled = gossip->fill;
-    member->hot -= member->hot > 0;
-    return p->count < SL_GOSSIP_ENTRIES_MAX;
+    f->count++;
+    f->bytes += bytes;
+    sl_members_cool(f->members, node);
+    return f->count < SL_GOSSIP_ENTRIES_MAX;
 }
 
-/* The death of a node is news only once; of itself a node need only hear that it is suspected. */
-static bool worth_telling(const sl_gossip *gossip, const sl_member *member, bool itself, bool hot) {
-    if (!member->version || member->filled == gossip->fill)
-        return false;
-    if (itself && member->state != SL_MEMBER_SUSPECTED)
-        return false;
-    return hot ? member->hot > 0 : member->state != SL_MEMBER_DEAD;
+/* Of itself a node need only hear that it is suspected. */
+static bool may_hear_of(const filling *f, uint32_t node) {
+    const sl_member *member = &f->members->all[node];
+    return member->version && node != f->members->self &&
+           (node != f->to || member->state == SL_MEMBER_SUSPECTED);
 }
 
-/* Adds what is worth telling, beginning with the node whose turn it is. False when full. */
-static bool page_round(page *p, sl_gossip *gossip, sl_members *members, uint32_t to, bool hot) {
-    uint32_t *turn = &gossip->turn[hot], first = *turn;
-    for (uint32_t i = 0; i < members->count; i++) {
-        uint32_t node = (first + i) % members->count;
-        if (!worth_telling(gossip, &members->all[node], node == to, hot))
-            continue;
-        *turn = node;
-        if (!page_add(p, gossip, members, node))
-            return false;
-        *turn = (node + 1) % members->count;
+/* Adds what changed lately, beginning with the node whose turn it is. False when full. */
+static bool add_news(filling *f) {
+    const sl_node_set *hot = &f->members->hot;
+    uint32_t first = f->gossip->turn_of_news, node = first;
+    for (int lap = 0; lap < 2; lap++, node = 0) {
+        while ((node = sl_node_set_next(hot, node)) != UINT32_MAX && (!lap || node < first)) {
+            f->gossip->turn_of_news = node;
+            if (may_hear_of(f, node) && !add(f, node))
+                return false;
+            node++;
+        }
     }
+    f->gossip->turn_of_news = 0;
     return true;
 }
 
-uint32_t sl_gossip_fill(sl_gossip *gossip, sl_members *members, uint32_t to,
-                        registry_member *entries) {
-    page p = {.entries = entries, .bytes = HEAD_BYTES};
-    gossip->fill++;
-    if (page_add(&p, gossip, members, members->self) && page_round(&p, gossip, members, to, true))
-        (void)page_round(&p, gossip, members, to, false);
-    return p.count;
+static bool is_told(const filling *f, uint32_t node) {
+    for (uint32_t i = 0; i < f->news; i++) {
+        if (f->page->entries[i].node == node)
+            return true;
+    }
+    return false;
+}
+
+/* Adds the others in turn. The death of a node is news only once. */
+static void add_others(filling *f) {
+    uint32_t *turn = &f->gossip->turn, first = *turn;
+    for (uint32_t i = 0; i < f->members->count; i++) {
+        uint32_t node = (first + i) % f->members->count;
+        if (!may_hear_of(f, node) || f->members->all[node].state == SL_MEMBER_DEAD ||
+            is_told(f, node))
+            continue;
+        *turn = node;
+        if (!add(f, node))
+            return;
+        *turn = (node + 1) % f->members->count;
+    }
+}
+
+uint32_t sl_gossip_fill(sl_gossip *gossip, sl_members *members, uint32_t to, sl_gossip_page *page) {
+    filling f = {.gossip = gossip, .members = members, .page = page, .to = to, .bytes = HEAD_BYTES};
+    if (!add(&f, members->self) || !add_news(&f))
+        return f.count;
+    f.news = f.count;
+    add_others(&f);
+    return f.count;
 }
 
 bool sl_gossip_shrink(sl_gossip *gossip, uint32_t entries) {
@@ -106,7 +133,8 @@ bool sl_gossip_shrink(sl_gossip *gossip, uint32_t entries) {
 }
 
 uint32_t sl_gossip_capacity(const sl_gossip *gossip, const sl_members *members) {
-    registry_member own = sl_member_wire(members, members->self);
+    registry_offer offer;
+    registry_member own = sl_member_wire(members, members->self, &offer);
     size_t bytes = sl_record_wire_bytes(&registry_member_record, &own);
     size_t fit =
         gossip->budget_bytes > HEAD_BYTES ? (gossip->budget_bytes - HEAD_BYTES) / bytes : 0;

@@ -16,11 +16,17 @@ enum { SL_GOSSIP_ENTRIES_MAX = 64 }; /* the bound of registry_gossip.members */
 typedef struct sl_gossip {
     uint32_t *order; /* the other nodes, shuffled; owned */
     uint32_t order_count;
-    uint32_t next;       /* in order */
-    uint32_t turn[2];    /* node with which the others begin; the same for news */
-    uint32_t fill;       /* messages filled so far */
-    size_t budget_bytes; /* of one message, encoded */
+    uint32_t next;         /* in order */
+    uint32_t turn;         /* node with which the others begin */
+    uint32_t turn_of_news; /* the same for news */
+    size_t budget_bytes;   /* of one message, encoded */
 } sl_gossip;
+
+/* The entries of a message. */
+typedef struct sl_gossip_page {
+    registry_member entries[SL_GOSSIP_ENTRIES_MAX];
+    registry_offer offers[SL_GOSSIP_ENTRIES_MAX]; /* theirs */
+} sl_gossip_page;
 
 /* NO_MEMORY. */
 sl_err sl_gossip_init(sl_gossip *gossip, const sl_members *members, size_t budget_bytes,
@@ -30,10 +36,9 @@ void sl_gossip_fini(sl_gossip *gossip);
 /* The next node to be told, SL_NO_NODE when there is none. To one that is held nothing is sent. */
 uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, sl_rng *rng);
 
-/* Entries for `to`, at most SL_GOSSIP_ENTRIES_MAX, at least this node's own; returns how many. They
- * point into the table: send them before it changes. */
-uint32_t sl_gossip_fill(sl_gossip *gossip, sl_members *members, uint32_t to,
-                        registry_member *entries);
+/* Entries for `to`, at least this node's own; returns how many. They point into the table: send
+ * them before it changes. */
+uint32_t sl_gossip_fill(sl_gossip *gossip, sl_members *members, uint32_t to, sl_gossip_page *page);
 
 /* The message was too large for a frame: the next ones are smaller. False when one entry alone was
  * too large. */

@@ -1,4 +1,6 @@
 #include "actors/registry/members.h"
+#include "actors/registry/location.h"
+#include "runtime/clock.h"
 #include "runtime/plant.h"
 
 #include <math.h>
@@ -11,18 +13,34 @@ uint32_t sl_members_bits(uint32_t count) {
 }
 
 sl_err sl_members_init(sl_members *members, uint32_t self, uint32_t count) {
-    sl_member *all = calloc(count, sizeof *all);
-    if (!all)
+    *members = (sl_members){.all = aligned_alloc(sizeof(sl_member), count * sizeof(sl_member)),
+                            .count = count,
+                            .self = self,
+                            .known = 1};
+    if (!members->all || !sl_node_set_init(&members->hot, count) ||
+        !sl_node_set_init(&members->held, count) || !sl_node_set_init(&members->silent, count) ||
+        !sl_node_set_init(&members->news, count)) {
+        free(members->all);
+        members->all = NULL;
+        sl_members_fini(members);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the entries of %u nodes", count);
-    *members = (sl_members){.all = all, .count = count, .self = self, .known = 1};
+    }
     members->hot_initial = (uint8_t)(sl_members_bits(count) + 2);
-    all[self].known = 1;
-    all[self].version = 1;
+    for (uint32_t node = 0; node < count; node++)
+        members->all[node] = (sl_member){.profile = sl_profile_none()};
+    members->all[self].known = 1;
+    members->all[self].version = 1;
     return SL_OK;
 }
 
 void sl_members_fini(sl_members *members) {
+    for (uint32_t node = 0; members->all && node < members->count; node++)
+        sl_profile_drop(members->all[node].profile);
     free(members->all);
+    sl_node_set_fini(&members->hot);
+    sl_node_set_fini(&members->held);
+    sl_node_set_fini(&members->silent);
+    sl_node_set_fini(&members->news);
     memset(members, 0, sizeof *members);
 }
 
@@ -30,11 +48,22 @@ bool sl_member_present(const sl_member *member) {
     return member->state != SL_MEMBER_LEAVING && member->state != SL_MEMBER_DEAD;
 }
 
-void sl_members_touch(sl_members *members, uint32_t node, bool hot) {
+static void heat(sl_members *members, uint32_t node) {
+    members->all[node].hot = members->hot_initial;
+    sl_node_set_add(&members->hot, node);
+}
+
+void sl_members_cool(sl_members *members, uint32_t node) {
     sl_member *member = &members->all[node];
-    member->changed = ++members->changes;
+    if (member->hot && !--member->hot)
+        sl_node_set_remove(&members->hot, node);
+}
+
+void sl_members_touch(sl_members *members, uint32_t node, bool hot) {
+    members->changes++;
+    sl_node_set_add(&members->news, node);
     if (hot)
-        member->hot = members->hot_initial;
+        heat(members, node);
 }
 
 bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state state) {
@@ -48,22 +77,45 @@ bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state st
     return true;
 }
 
-registry_member sl_member_wire(const sl_members *members, uint32_t node) {
+uint32_t sl_member_ms(uint64_t now_ns) {
+    return (uint32_t)(now_ns / SL_NS_PER_MS);
+}
+
+uint64_t sl_silent_ns(uint32_t since_ms, uint64_t now_ns) {
+    return (uint64_t)(sl_member_ms(now_ns) - since_ms) * SL_NS_PER_MS;
+}
+
+registry_offer sl_member_offer(const sl_member *member) {
+    const sl_profile *profile = member->profile;
+    return (registry_offer){.cores = profile->cores,
+                            .cores_free = member->cores_free,
+                            .gpus = profile->gpus,
+                            .gpus_free = member->gpus_free,
+                            .memory_bytes = profile->memory_bytes,
+                            .memory_free_bytes = member->memory_free_bytes,
+                            .ucu_milli = profile->ucu_milli,
+                            .ucu_free_milli = member->ucu_free_milli,
+                            .running = member->running,
+                            .backlog = member->backlog};
+}
+
+registry_member sl_member_wire(const sl_members *members, uint32_t node, registry_offer *offer) {
     const sl_member *member = &members->all[node];
-    const sl_location *location = &member->location;
+    const sl_profile *profile = member->profile;
+    *offer = sl_member_offer(member);
     return (registry_member){
         .node = node,
         .incarnation = member->incarnation,
         .version = member->version,
         .state = member->state,
-        .silent = member->silent,
-        .host = sl_text_of(member->host),
-        .region = sl_text_of(location->region),
-        .zone = sl_text_of(location->zone),
-        .has_coordinates = location->has_coordinates,
-        .latitude = location->latitude,
-        .longitude = location->longitude,
-        .offer = {&member->offer, 1},
+        .silent = sl_node_set_has(&members->silent, node),
+        .host = profile->host,
+        .region = profile->region,
+        .zone = profile->zone,
+        .has_coordinates = profile->has_coordinates,
+        .latitude = profile->latitude,
+        .longitude = profile->longitude,
+        .offer = {offer, 1},
     };
 }
 
@@ -99,55 +151,55 @@ bool sl_member_plausible(const sl_members *members, const registry_member *claim
 
 /* ---- taking over ---- */
 
-static bool text_take(char *to, sl_text from) {
-    if (strlen(to) == from.bytes && memcmp(to, from.data, from.bytes) == 0)
-        return false;
-    memcpy(to, from.data, from.bytes);
-    to[from.bytes] = '\0';
-    return true;
+/* 1: changed, 0: it was so, -1: no memory. */
+static int profile_take(sl_member *member, const registry_member *entry) {
+    if (sl_profile_says(member->profile, entry))
+        return 0;
+    const sl_profile *profile = sl_profile_take(entry);
+    if (!profile)
+        return -1;
+    sl_profile_drop(member->profile);
+    member->profile = profile;
+    return 1;
 }
 
-static bool location_take(sl_location *to, const registry_member *claim) {
-    bool changed = text_take(to->region, claim->region);
-    changed |= text_take(to->zone, claim->zone);
-    double latitude = claim->has_coordinates ? claim->latitude : 0.0;
-    double longitude = claim->has_coordinates ? claim->longitude : 0.0;
-    changed |= to->has_coordinates != claim->has_coordinates || fabs(to->latitude - latitude) > 0 ||
-               fabs(to->longitude - longitude) > 0;
-    to->has_coordinates = claim->has_coordinates;
-    to->latitude = latitude;
-    to->longitude = longitude;
+/* The amounts that are free, and what runs. */
+static bool load_take(sl_member *member, const registry_offer *offer) {
+    bool changed = member->cores_free != offer->cores_free ||
+                   member->gpus_free != offer->gpus_free ||
+                   member->memory_free_bytes != offer->memory_free_bytes ||
+                   member->ucu_free_milli != offer->ucu_free_milli ||
+                   member->running != offer->running || member->backlog != offer->backlog;
+    member->cores_free = offer->cores_free;
+    member->gpus_free = offer->gpus_free;
+    member->memory_free_bytes = offer->memory_free_bytes;
+    member->ucu_free_milli = offer->ucu_free_milli;
+    member->running = offer->running;
+    member->backlog = offer->backlog;
     return changed;
 }
 
 /* Death by hearsay is a suspicion until this node's own ears agree. */
-static void state_take(sl_member *member, uint8_t claimed, uint64_t now_ns) {
-    bool suspected = member->state == SL_MEMBER_SUSPECTED;
+static void state_take(sl_member *member, uint8_t claimed) {
     member->condemned = claimed == SL_MEMBER_DEAD;
     member->state = claimed == SL_MEMBER_DEAD ? (uint8_t)SL_MEMBER_SUSPECTED : claimed;
-    if (member->state != SL_MEMBER_SUSPECTED) {
-        member->silent = 0;
-        member->seconded_ns = 0;
-    } else if (!suspected) {
-        member->suspected_ns = now_ns;
-    }
 }
 
 static sl_merge take_newer(sl_members *members, sl_member *member, const registry_member *claim,
                            uint64_t now_ns) {
     uint8_t state = member->state;
-    bool changed = !member->known;
+    int profile = profile_take(member, claim);
+    if (profile < 0)
+        return SL_MERGE_STALE;
+    bool changed = !member->known || profile;
     members->known += !member->known;
     member->known = 1;
     member->incarnation = claim->incarnation;
     member->version = claim->version;
-    member->heard_ns = now_ns;
-    state_take(member, claim->state, now_ns);
+    member->heard_ms = sl_member_ms(now_ns);
+    state_take(member, claim->state);
     changed |= member->state != state;
-    changed |= text_take(member->host, claim->host);
-    changed |= location_take(&member->location, claim);
-    bool load = memcmp(&member->offer, claim->offer.items, sizeof member->offer) != 0;
-    member->offer = *claim->offer.items;
+    bool load = load_take(member, claim->offer.items);
     if (!changed && !load)
         return SL_MERGE_HEARD;
     sl_members_touch(members, claim->node, true);
@@ -156,14 +208,14 @@ static sl_merge take_newer(sl_members *members, sl_member *member, const registr
 
 /* The same version seen by two nodes: the worse judgement counts. */
 static sl_merge take_judgement(sl_members *members, sl_member *member,
-                               const registry_member *claim, uint64_t now_ns) {
+                               const registry_member *claim) {
     if (claim->state == SL_MEMBER_DEAD && member->state == SL_MEMBER_LEAVING)
         member->condemned = 1;
     if (claim->state <= member->state || member->state == SL_MEMBER_LEAVING)
         return SL_MERGE_STALE;
     uint8_t state = member->state;
     bool condemned = member->condemned;
-    state_take(member, claim->state, now_ns);
+    state_take(member, claim->state);
     member->condemned |= condemned;
     if (member->state == state)
         return SL_MERGE_STALE;
@@ -187,7 +239,7 @@ static sl_merge merge_about_me(sl_members *members, const registry_member *claim
     if (claim->version == me->version && claim->state <= me->state)
         return SL_MERGE_STALE;
     me->version = claim->version + 1;
-    me->hot = members->hot_initial;
+    heat(members, members->self);
     return SL_MERGE_REFUTED;
 }
 
@@ -205,5 +257,35 @@ sl_merge sl_members_merge(sl_members *members, const registry_member *claim, uin
     if (claim->incarnation < member->incarnation || claim->version < member->version)
         return SL_MERGE_STALE;
     return claim->version > member->version ? take_newer(members, member, claim, now_ns)
-                                            : take_judgement(members, member, claim, now_ns);
+                                            : take_judgement(members, member, claim);
+}
+
+/* ---- this node ---- */
+
+sl_err sl_members_describe(sl_members *members, const registry_member *entry) {
+    sl_member *me = &members->all[members->self];
+    if (!sl_member_plausible(members, entry))
+        return sl_fail(SL_ERR_INVALID,
+                       "region \"%s\", zone \"%s\", latitude %g, longitude %g: the names must be "
+                       "without control characters, the coordinates on the globe",
+                       entry->region.data, entry->zone.data, entry->latitude, entry->longitude);
+    if (profile_take(me, entry) < 0)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for what this node is");
+    me->incarnation = entry->incarnation;
+    me->state = entry->state;
+    (void)load_take(me, entry->offer.items);
+    sl_members_touch(members, members->self, true);
+    return SL_OK;
+}
+
+sl_err sl_members_offer(sl_members *members, const registry_offer *offer) {
+    sl_member *me = &members->all[members->self];
+    registry_offer taken = *offer, before;
+    registry_member entry = sl_member_wire(members, members->self, &before);
+    entry.offer.items = &taken;
+    if (profile_take(me, &entry) < 0)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for what this node offers");
+    (void)load_take(me, offer);
+    sl_members_touch(members, members->self, false);
+    return SL_OK;
 }

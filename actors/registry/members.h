@@ -12,40 +12,35 @@
 #ifndef SL_REGISTRY_MEMBERS_H
 #define SL_REGISTRY_MEMBERS_H
 
-#include "actors/registry/location.h"
-#include "actors/registry/registry_msgs.h"
+#include "actors/registry/node_set.h"
+#include "actors/registry/profile.h"
 #include "runtime/err.h"
 
 #define SL_MEMBER_HOST_MAX    256                 /* bytes with the NUL */
 #define SL_MEMBER_VERSION_MAX (UINT64_C(1) << 62) /* a claim above is refused */
 #define SL_MEMBER_JUMP_MAX    (UINT64_C(1) << 32) /* and one this far ahead of what is known */
 
+/* Ten thousand of them are a megabyte, and gossip goes through them in any order: each is one line
+ * of the cache. Silence is counted in milliseconds that wrap after 49 days: see sl_silent_ns(). */
 typedef struct sl_member {
+    const sl_profile *profile; /* never NULL */
+    uint64_t version;
+    uint64_t memory_free_bytes; /* this and what follows: of registry_offer */
+    uint64_t ucu_free_milli;
+    uint32_t cores_free;
+    uint32_t gpus_free;
+    uint32_t running;
+    uint32_t backlog;
     uint32_t incarnation;
+    uint32_t heard_ms; /* when its version last rose, on this node's clock of waking time */
+    uint32_t spoke_ms; /* when something last came from it itself, by the same clock */
     uint8_t state;     /* sl_member_state */
     uint8_t known;     /* its entry, or its death, has been heard of */
     uint8_t condemned; /* somebody else holds it for dead, at this version */
     uint8_t hot;       /* messages that shall carry it before others do */
-    uint8_t owes;      /* it beats for this node, every period */
-    uint8_t mute;      /* it owes, and is silent for the suspect time */
-    uint8_t silent;    /* this node's own ears say so: as registry_member.silent */
-    uint8_t held;      /* nothing is sent to it but questions */
-    uint64_t version;
-    /* By this node's clock of waking time: */
-    uint64_t heard_ns;     /* when its version last rose */
-    uint64_t spoke_ns;     /* when something last came from it itself */
-    uint64_t suspected_ns; /* since when it is suspected here; while it is */
-    uint64_t seconded_ns;  /* when another node last said that it too waits in vain; 0: none */
-    uint64_t gap_ns;       /* the longest silence between two of its beats, slowly forgotten */
-    uint64_t rtt_ns;       /* the way there and back, where it was measured */
-    uint64_t frames;       /* that had come from it when last looked at */
-    uint64_t told_tick;    /* of the registry, when it was last sent gossip */
-    uint64_t changed;  /* members->changes when a watcher's view of it last changed; 0: never */
-    uint32_t filled;   /* scratch of sl_gossip_fill() */
-    registry_offer offer;
-    sl_location location;
-    char host[SL_MEMBER_HOST_MAX];
 } sl_member;
+
+_Static_assert(sizeof(sl_member) == 64, "an entry is a line of the cache");
 
 typedef struct sl_members {
     sl_member *all; /* by node number; owned */
@@ -53,7 +48,11 @@ typedef struct sl_members {
     uint32_t self;
     uint32_t known;
     uint8_t hot_initial; /* log2(count) + 2 */
-    uint64_t changes;
+    uint64_t changes;    /* that a watcher sees, so far */
+    sl_node_set hot;     /* those with `hot` above 0 */
+    sl_node_set held;    /* those that nothing is sent to but questions */
+    sl_node_set silent;  /* those that this node itself waits for in vain */
+    sl_node_set news;    /* those that changed since the watchers took it; see watchers.h */
 } sl_members;
 
 /* What a claim came to. */
@@ -70,7 +69,8 @@ typedef enum sl_merge {
 sl_err sl_members_init(sl_members *members, uint32_t self, uint32_t count) SL_CHECKED;
 void sl_members_fini(sl_members *members);
 
-/* Weighs one claim from another node (hostile). `now_ns`: waking time. */
+/* Weighs one claim from another node (hostile). `now_ns`: waking time. Without memory for it a
+ * claim is as one that did not come. */
 sl_merge sl_members_merge(sl_members *members, const registry_member *claim, uint64_t now_ns);
 
 /* Is it an entry that some node could send: number, state, version, one offer with free <= offered,
@@ -81,11 +81,26 @@ bool sl_offer_plausible(const registry_offer *offer);
 /* Sets a member's state; SL_MEMBER_DEAD only forward. False when it was that already. */
 bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state state);
 
+/* What this node says of itself, but for the version. It is not told to anyone yet. INVALID (not
+ * plausible), NO_MEMORY. */
+sl_err sl_members_describe(sl_members *members, const registry_member *entry) SL_CHECKED;
+
+/* A plausible offer of this node instead of the one it had. NO_MEMORY: it has that still. */
+sl_err sl_members_offer(sl_members *members, const registry_offer *offer) SL_CHECKED;
+
 /* Notes for gossip and watchers that the entry changed. */
 void sl_members_touch(sl_members *members, uint32_t node, bool hot);
 
-/* The entry as it is sent. It points into the table. */
-registry_member sl_member_wire(const sl_members *members, uint32_t node);
+/* One more message carried the entry. */
+void sl_members_cool(sl_members *members, uint32_t node);
+
+/* The entry as it is sent. It points into the table, and to `offer`, which is filled. */
+registry_member sl_member_wire(const sl_members *members, uint32_t node, registry_offer *offer);
+registry_offer sl_member_offer(const sl_member *member);
+
+/* What has passed from `since_ms` (heard_ms, spoke_ms) to `now_ns`, both of waking time. */
+uint64_t sl_silent_ns(uint32_t since_ms, uint64_t now_ns);
+uint32_t sl_member_ms(uint64_t now_ns);
 
 /* Nodes in a state that can be worked with: neither leaving nor dead. */
 bool sl_member_present(const sl_member *member);

@@ -17,8 +17,8 @@
 enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW, TIMER_JUDGE };
 
 enum {
-    HASTE = 8,          /* part of the period between ticks while nodes are missing at the start */
-    REPLY_MESSAGES = 4  /* at most, to a node that asks for our view */
+    HASTE = 8,         /* part of the period between ticks while nodes are missing at the start */
+    REPLY_MESSAGES = 4 /* at most, to a node that asks for our view */
 };
 
 static const uint64_t min_haste_ns = 5 * SL_NS_PER_MS;
@@ -73,8 +73,8 @@ static void tell_watchers_soon(sl_registry *r) {
 
 /* ---- gossip out ---- */
 
-static sl_err send_entries(sl_registry *r, uint32_t to, const registry_member *entries, uint32_t count,
-                           bool wants_reply) {
+static sl_err send_entries(sl_registry *r, uint32_t to, const registry_member *entries,
+                           uint32_t count, bool wants_reply) {
     registry_gossip gossip = {.members = {entries, count}, .wants_reply = wants_reply};
     return registry_gossip_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &gossip);
 }
@@ -82,10 +82,10 @@ static sl_err send_entries(sl_registry *r, uint32_t to, const registry_member *e
 /* Tells one node. What a full queue or a closing peer keeps back the next period brings. Returns
  * the number of entries. */
 static uint32_t gossip_to(sl_registry *r, uint32_t to, bool wants_reply) {
-    registry_member entries[SL_GOSSIP_ENTRIES_MAX];
+    sl_gossip_page page;
     for (;;) {
-        uint32_t count = sl_gossip_fill(&r->gossip, &r->members, to, entries);
-        if (send_entries(r, to, entries, count, wants_reply) != SL_ERR_TOO_LARGE)
+        uint32_t count = sl_gossip_fill(&r->gossip, &r->members, to, &page);
+        if (send_entries(r, to, page.entries, count, wants_reply) != SL_ERR_TOO_LARGE)
             return count;
         if (sl_gossip_shrink(&r->gossip, count))
             continue;
@@ -98,11 +98,12 @@ static uint32_t gossip_to(sl_registry *r, uint32_t to, bool wants_reply) {
 
 static void gossip_round(sl_registry *r) {
     r->last_gossip_ns = sl_now_ns(r->self);
+    r->told_count = 0;
     for (uint32_t i = 0; i < SL_REGISTRY_FANOUT && i < r->gossip.order_count; i++) {
         uint32_t to = sl_gossip_peer(&r->gossip, &r->members, rng(r));
         if (to == SL_NO_NODE)
             return;
-        r->members.all[to].told_tick = r->ticks;
+        r->told[r->told_count++] = to;
         gossip_to(r, to, false);
     }
 }
@@ -118,7 +119,8 @@ static void gossip_soon(sl_registry *r) {
 /* Own entry alone, to all of a small network, or to a few of a large one, which are asked for what
  * they know when `join`. */
 static void announce(sl_registry *r, bool join) {
-    registry_member entry = sl_member_wire(&r->members, r->members.self);
+    registry_offer offer;
+    registry_member entry = sl_member_wire(&r->members, r->members.self, &offer);
     bool direct = r->members.count <= SL_REGISTRY_DIRECT_NODES;
     uint32_t peers =
         direct ? r->gossip.order_count : sl_members_bits(r->members.count) + SL_REGISTRY_FANOUT;
@@ -131,28 +133,30 @@ static void announce(sl_registry *r, bool join) {
 }
 
 void sl_registry_tell(sl_registry *r, uint32_t to, uint32_t about) {
-    registry_member entries[2] = {sl_member_wire(&r->members, r->members.self),
-                                  sl_member_wire(&r->members, about)};
+    registry_offer offers[2];
+    registry_member entries[2] = {sl_member_wire(&r->members, r->members.self, &offers[0]),
+                                  sl_member_wire(&r->members, about, &offers[1])};
     (void)send_entries(r, to, entries, about == r->members.self ? 1 : 2, false);
+}
+
+static void tell_some(sl_registry *r, const uint32_t *nodes, uint32_t count, uint32_t about) {
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t to = nodes ? nodes[i] : i;
+        const sl_member *member = &r->members.all[to];
+        if (to != r->members.self && to != about && member->known && sl_member_present(member) &&
+            !sl_node_set_has(&r->members.held, to))
+            sl_registry_tell(r, to, about);
+    }
 }
 
 void sl_registry_tell_all(sl_registry *r, uint32_t about) {
     uint32_t listeners[SL_REGISTRY_LISTENERS];
-    if (r->members.count > SL_REGISTRY_DIRECT_NODES) {
-        uint32_t count = sl_registry_listeners_of(r, about, listeners);
-        for (uint32_t i = 0; i < count; i++) {
-            if (listeners[i] != r->members.self && !r->members.all[listeners[i]].held)
-                sl_registry_tell(r, listeners[i], about);
-        }
-        gossip_soon(r);
+    if (r->members.count <= SL_REGISTRY_DIRECT_NODES) {
+        tell_some(r, NULL, r->members.count, about);
         return;
     }
-    for (uint32_t to = 0; to < r->members.count; to++) {
-        const sl_member *member = &r->members.all[to];
-        if (to != r->members.self && to != about && member->known && sl_member_present(member) &&
-            !member->held)
-            sl_registry_tell(r, to, about);
-    }
+    tell_some(r, listeners, sl_registry_listeners_of(r, about, listeners), about);
+    gossip_soon(r);
 }
 
 /* ---- the tick ---- */
@@ -179,10 +183,11 @@ static void on_tick(sl_registry *r) {
     r->ticks++;
     sl_registry_own(r)->version++;
     judge(r);
+    sl_registry_judge_some(r);
     r->stood_still = false;
-    sl_registry_forget_gaps(r);
     gossip_round(r);
     sl_registry_beat_all(r);
+    sl_registry_tell_watchers(r);
     sl_timer_start(r->self, tick_delay_ns(r), TIMER_TICK);
 }
 
@@ -239,16 +244,19 @@ void sl_registry_take(sl_registry *r, const sl_message *message, const registry_
                       uint32_t count) {
     uint32_t from = message->from.node;
     sl_merge most = SL_MERGE_STALE;
-    bool held = from < r->members.count && r->members.all[from].held, doubts = false;
+    bool held = from < r->members.count && sl_node_set_has(&r->members.held, from), doubts = false;
     for (uint32_t i = 0; i < count; i++) {
+        uint32_t node = claims[i].node;
+        uint8_t before = node < r->members.count ? r->members.all[node].state : SL_MEMBER_STATES;
         sl_merge merge = merge_one(r, message, &claims[i]);
-        if (claims[i].node == r->members.self)
+        if (node == r->members.self)
             hear_of_myself(r, from, &claims[i], merge);
         else
-            doubts |= sl_registry_hear_doubt(r, from, &claims[i], merge);
+            doubts |= sl_registry_hear(r, from, &claims[i], merge, before);
         if (merge > most)
             most = merge;
     }
+    r->listeners_stale |= most == SL_MERGE_STATE;
     if (most == SL_MERGE_STATE && r->members.count > SL_REGISTRY_DIRECT_NODES)
         gossip_soon(r);
     if (most == SL_MERGE_STATE || held || doubts)
@@ -298,13 +306,15 @@ static void on_free(sl_registry *r, const sl_message *message) {
         return;
     }
     sl_member *me = sl_registry_own(r);
-    registry_offer before = me->offer, now = *report->offer.items;
+    registry_offer before = sl_member_offer(me), now = *report->offer.items;
     bool joined = me->state == SL_MEMBER_JOINING;
     if (!joined && memcmp(&before, &now, sizeof now) == 0)
         return;
-    me->offer = now;
+    if (sl_members_offer(&r->members, &now) != SL_OK) {
+        sl_warn("registry", "%s", sl_err_detail());
+        return;
+    }
     me->version++;
-    sl_members_touch(&r->members, r->members.self, false);
     if (joined) {
         sl_members_set_state(&r->members, r->members.self, SL_MEMBER_ALIVE);
         announce(r, false);
@@ -367,33 +377,37 @@ static void apply_defaults(sl_registry_options *options) {
 
 static sl_err describe_myself(sl_registry *r) {
     const sl_registry_options *options = &r->options;
-    sl_member *me = sl_registry_own(r);
-    me->incarnation = options->incarnation;
-    me->location = options->location;
-    sl_hardware_text(me->host, sizeof me->host, options->hostname ? options->hostname : "");
-    me->offer = (registry_offer){.cores = options->cores,
-                                 .cores_free = options->cores,
-                                 .gpus = options->gpus,
-                                 .gpus_free = options->gpus,
-                                 .memory_bytes = options->memory_bytes,
-                                 .memory_free_bytes = options->memory_bytes,
-                                 .ucu_milli = options->ucu_milli,
-                                 .ucu_free_milli = options->ucu_milli};
-    me->state = options->await_executor ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE;
-    sl_members_touch(&r->members, r->members.self, true);
-    registry_member entry = sl_member_wire(&r->members, r->members.self);
-    if (!sl_member_plausible(&r->members, &entry))
-        return sl_fail(SL_ERR_INVALID,
-                       "region \"%s\", zone \"%s\", latitude %g, longitude %g: the names must be "
-                       "without control characters, the coordinates on the globe",
-                       me->location.region, me->location.zone, me->location.latitude,
-                       me->location.longitude);
+    const sl_location *location = &options->location;
+    char host[SL_MEMBER_HOST_MAX];
+    sl_hardware_text(host, sizeof host, options->hostname ? options->hostname : "");
+    registry_offer offer = {.cores = options->cores,
+                            .cores_free = options->cores,
+                            .gpus = options->gpus,
+                            .gpus_free = options->gpus,
+                            .memory_bytes = options->memory_bytes,
+                            .memory_free_bytes = options->memory_bytes,
+                            .ucu_milli = options->ucu_milli,
+                            .ucu_free_milli = options->ucu_milli};
+    registry_member entry = {.node = r->members.self,
+                             .incarnation = options->incarnation,
+                             .version = sl_registry_own(r)->version,
+                             .state = options->await_executor ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE,
+                             .host = sl_text_of(host),
+                             .region = sl_text_of(location->region),
+                             .zone = sl_text_of(location->zone),
+                             .has_coordinates = location->has_coordinates,
+                             .latitude = location->latitude,
+                             .longitude = location->longitude,
+                             .offer = {&offer, 1}};
+    SL_TRY(sl_members_describe(&r->members, &entry));
     registry_description description = {.json = sl_text_of(options->description)};
     return sl_record_check(&registry_description_type.record, &description);
 }
 
 static void registry_fini(sl_registry *r) {
     sl_watchers_fini(&r->watchers);
+    sl_node_set_fini(&r->heard);
+    free(r->ears);
     sl_gossip_fini(&r->gossip);
     sl_members_fini(&r->members);
 }
@@ -402,6 +416,8 @@ static sl_err registry_init(sl_registry *r) {
     sl_node *node = sl_actor_node(r->self);
     SL_TRY(sl_members_init(&r->members, sl_node_id(node), sl_node_count(node)));
     SL_TRY(describe_myself(r));
+    if (!sl_node_set_init(&r->heard, r->members.count))
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to listen to %u nodes", r->members.count);
     return sl_gossip_init(&r->gossip, &r->members, SL_REGISTRY_GOSSIP_BYTES, rng(r));
 }
 
@@ -417,6 +433,7 @@ static sl_err registry_start(sl_actor *self, void *state, const void *arguments)
         return err;
     }
     r->last_ns = sl_now_ns(self);
+    r->listeners_stale = true;
     if (r->members.count == 1)
         return SL_OK; /* nobody to tell, nobody to miss */
     sl_node_watch_peers(sl_actor_node(self), sl_self(self));

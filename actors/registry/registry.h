@@ -36,13 +36,13 @@ typedef struct sl_registry_options {
     uint32_t gpus;
     uint64_t memory_bytes;
     uint64_t ucu_milli;
-    const char *description;   /* JSON text that answers registry_describe; NULL: "{}" */
-    uint32_t incarnation;      /* the node's, as in sl_node_options */
-    bool await_executor;       /* joining until the first registry_free; else alive at once */
-    uint64_t gossip_period_ns; /* 0: SL_REGISTRY_PERIOD_NS */
-    sl_link_timings timings;   /* how long others may be silent */
-    uint64_t join_ns;          /* who was never heard of is dead then; 0: SL_REGISTRY_JOIN_NS */
-    uint64_t leave_ns;         /* who said that it leaves is gone then; 0: SL_REGISTRY_LEAVE_NS */
+    const char *description;        /* JSON text that answers registry_describe; NULL: "{}" */
+    uint32_t incarnation;           /* the node's, as in sl_node_options */
+    bool await_executor;            /* joining until the first registry_free; else alive at once */
+    uint64_t gossip_period_ns;      /* 0: SL_REGISTRY_PERIOD_NS */
+    const sl_link_timings *timings; /* how long others may be silent; borrowed; NULL: defaults */
+    uint64_t join_ns;  /* who was never heard of is dead then; 0: SL_REGISTRY_JOIN_NS */
+    uint64_t leave_ns; /* who said that it leaves is gone then; 0: SL_REGISTRY_LEAVE_NS */
 } sl_registry_options;
 
 /* Spawned at SL_SLOT_REGISTRY, before the loop runs (what reaches a slot that is still empty is

@@ -9,6 +9,20 @@
 
 enum { SL_REGISTRY_ASKERS_MAX = 64 }; /* waiting for room for a description; more get none */
 
+/* What this node's own ears know of one that beats for it, or that is doubted. By its clock of
+ * waking time. */
+typedef struct sl_ear {
+    uint32_t node;
+    uint8_t owes;          /* it beats for this node, every period */
+    uint8_t mute;          /* it owes, and is silent for the suspect time */
+    uint64_t spoke_ns;     /* as spoke_ms */
+    uint64_t suspected_ns; /* since when it is suspected here; while it is */
+    uint64_t seconded_ns;  /* when another node last said that it too waits in vain; 0: none */
+    uint64_t gap_ns;       /* the longest silence between two of its beats, slowly forgotten */
+    uint64_t rtt_ns;       /* the way there and back, where it was measured */
+    uint64_t frames;       /* that had come from it when last looked at */
+} sl_ear;
+
 typedef struct sl_registry {
     sl_actor *self;
     sl_registry_options options;
@@ -19,8 +33,16 @@ typedef struct sl_registry {
     uint64_t last_ns;  /* when it was last advanced */
     uint64_t last_gossip_ns;
     uint64_t ticks;
+    uint32_t next_judged;
+    sl_ear *ears; /* in any order; owned */
+    uint32_t ear_count;
+    uint32_t ear_capacity;
+    sl_node_set heard;                         /* those that have one */
     uint32_t listeners[SL_REGISTRY_LISTENERS]; /* whom this node beats for */
     uint32_t listener_count;
+    bool listeners_stale;              /* who is in the network has changed */
+    uint32_t told[SL_REGISTRY_FANOUT]; /* by gossip in this tick */
+    uint32_t told_count;
     bool urgent_timer;
     bool view_timer;
     bool judge_timer;
@@ -57,6 +79,21 @@ void sl_registry_tell_watchers(sl_registry *r);
 /* Has sl_registry_judge() called after so long; false when that cannot be. */
 bool sl_registry_judge_in(sl_registry *r, uint64_t delay_ns);
 
+/* ---- ears.c ---- */
+
+/* NULL: there is none (or, from the second, no memory for one). Pointers hold until the next is
+ * made or dropped. */
+sl_ear *sl_registry_ear(const sl_registry *r, uint32_t node);
+sl_ear *sl_registry_listen(sl_registry *r, uint32_t node);
+void sl_registry_drop_ear(sl_registry *r, uint32_t node);
+
+/* Something came from the node itself. */
+void sl_registry_spoke(sl_registry *r, uint32_t node);
+
+/* So long nothing has come from it itself; so long no sign of its life, by others neither. */
+uint64_t sl_registry_silent_ns(const sl_registry *r, uint32_t node);
+uint64_t sl_registry_unheard_ns(const sl_registry *r, uint32_t node);
+
 /* ---- beats.c ---- */
 
 /* At most SL_REGISTRY_LISTENERS; returns how many. */
@@ -68,9 +105,6 @@ void sl_registry_on_beat(sl_registry *r, const sl_message *message);
 void sl_registry_on_ping(sl_registry *r, const sl_message *message);
 void sl_registry_on_pong(sl_registry *r, const sl_message *message);
 
-/* Something came from the node itself. */
-void sl_registry_spoke(sl_registry *r, uint32_t node);
-
 /* ---- judge.c ---- */
 
 /* Moves this node's clock of waking time on to now. */
@@ -79,13 +113,15 @@ void sl_registry_advance(sl_registry *r);
 /* Once a tick. */
 void sl_registry_forget_gaps(sl_registry *r);
 
-/* Judges everybody, and sees to it that it is done again when that is due. */
+/* Judges those that beat for this node or are doubted, and sees to it that it is done again when
+ * that is due; of the others, once a tick, some in turn. */
 void sl_registry_judge(sl_registry *r);
+void sl_registry_judge_some(sl_registry *r);
 
-/* What `from` says of the life of another, beyond what it came to in the table. True when it wants
- * judging. */
-bool sl_registry_hear_doubt(sl_registry *r, uint32_t from, const registry_member *claim,
-                            sl_merge merge);
+/* After a claim of `from` about another node was merged: whether it began a doubt, ended or shared
+ * one. True when that wants judging. `before`: the node's state until then. */
+bool sl_registry_hear(sl_registry *r, uint32_t from, const registry_member *claim, sl_merge merge,
+                      uint8_t before);
 
 /* Nothing more is sent to the node or taken from it. */
 void sl_registry_bury(sl_registry *r, uint32_t node, const char *why);

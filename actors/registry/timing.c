@@ -160,18 +160,22 @@ sl_err sl_link_timings_check(const sl_link_timings *timings, uint64_t period_ns)
     return SL_OK;
 }
 
+static bool same_text(sl_text a, sl_text b) {
+    return a.bytes == b.bytes && (a.data == b.data || memcmp(a.data, b.data, a.bytes) == 0);
+}
+
 sl_link_kind sl_link_kind_of(const sl_member *a, const sl_member *b) {
-    if (a->host[0] && strcmp(a->host, b->host) == 0)
+    const sl_profile *one = a->profile, *other = b->profile;
+    if (one->host.bytes && same_text(one->host, other->host))
         return SL_LINK_SAME_HOST;
-    return strcmp(a->location.region, b->location.region) == 0 ? SL_LINK_SAME_REGION
-                                                               : SL_LINK_REGIONS;
+    return same_text(one->region, other->region) ? SL_LINK_SAME_REGION : SL_LINK_REGIONS;
 }
 
 /* Is `name` "FIRST-SECOND"? */
-static bool is_pair(const char *name, const char *first, const char *second) {
-    size_t bytes = strlen(first);
-    return strncmp(name, first, bytes) == 0 && name[bytes] == '-' &&
-           strcmp(name + bytes + 1, second) == 0;
+static bool is_pair(const char *name, sl_text first, sl_text second) {
+    return strlen(name) == (size_t)first.bytes + 1 + second.bytes &&
+           memcmp(name, first.data, first.bytes) == 0 && name[first.bytes] == '-' &&
+           memcmp(name + first.bytes + 1, second.data, second.bytes) == 0;
 }
 
 sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member *a,
@@ -180,8 +184,8 @@ sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member
     sl_link_timing timing = {0, 0};
     for (uint32_t i = 0; kind == SL_LINK_REGIONS && i < timings->rule_count; i++) {
         const sl_link_rule *rule = &timings->rules[i];
-        if (is_pair(rule->regions, a->location.region, b->location.region) ||
-            is_pair(rule->regions, b->location.region, a->location.region))
+        if (is_pair(rule->regions, a->profile->region, b->profile->region) ||
+            is_pair(rule->regions, b->profile->region, a->profile->region))
             fill(&timing, rule->timing);
     }
     fill(&timing, of_kind(timings, kind));
@@ -192,13 +196,11 @@ static uint64_t larger(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-sl_link_timing sl_link_timing_now(const sl_link_timings *timings, const sl_member *a,
-                                  const sl_member *b, uint64_t period_ns) {
-    sl_link_timing timing = sl_link_timing_of(timings, a, b);
-    uint64_t gaps_ns = SL_TIMING_GAPS * b->gap_ns, most_ns = SL_TIMING_STRETCH * timing.dead_ns;
+sl_link_timing sl_link_timing_stretch(sl_link_timing timing, uint64_t gap_ns, uint64_t rtt_ns,
+                                      uint64_t period_ns) {
+    uint64_t gaps_ns = SL_TIMING_GAPS * gap_ns, most_ns = SL_TIMING_STRETCH * timing.dead_ns;
     timing.dead_ns = larger(timing.dead_ns, gaps_ns < most_ns ? gaps_ns : most_ns);
-    if (b->rtt_ns)
-        timing.dead_ns =
-            larger(timing.dead_ns, timing.suspect_ns + RTTS * b->rtt_ns + period_ns);
+    if (rtt_ns)
+        timing.dead_ns = larger(timing.dead_ns, timing.suspect_ns + RTTS * rtt_ns + period_ns);
     return timing;
 }

@@ -14,11 +14,12 @@
 #ifndef SL_REGISTRY_TIMING_H
 #define SL_REGISTRY_TIMING_H
 
+#include "actors/registry/location.h"
 #include "actors/registry/members.h"
 
 enum {
     SL_TIMING_RULES_MAX = 32,
-    SL_TIMING_GAPS = 2,  /* dead is at least so many times the longest gap between its beats … */
+    SL_TIMING_GAPS = 2, /* dead is at least so many times the longest gap between its beats … */
     SL_TIMING_STRETCH = 10 /* … but at most so many times what is set */
 };
 
@@ -63,8 +64,9 @@ sl_link_kind sl_link_kind_of(const sl_member *a, const sl_member *b);
 sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member *a,
                                  const sl_member *b);
 
-/* The same, with what was measured on it: `b` is the other node's entry. */
-sl_link_timing sl_link_timing_now(const sl_link_timings *timings, const sl_member *a,
-                                  const sl_member *b, uint64_t period_ns);
+/* The same, with what was measured on it: the longest gap between two beats, and the way there and
+ * back (0: not known). */
+sl_link_timing sl_link_timing_stretch(sl_link_timing timing, uint64_t gap_ns, uint64_t rtt_ns,
+                                      uint64_t period_ns);
 
 #endif

@@ -8,8 +8,8 @@
 
 typedef struct sl_watcher {
     sl_addr at;
-    uint64_t *told; /* by node: members->changes as of when it was told; owned */
-    uint64_t seen;  /* members->changes when all had been told */
+    sl_node_set due; /* the members to be told of */
+    uint64_t seen;   /* members->changes when all had been told */
 } sl_watcher;
 
 typedef struct sl_watchers {
@@ -23,8 +23,8 @@ void sl_watchers_fini(sl_watchers *watchers);
  * NO_MEMORY, TOO_LARGE (SL_REGISTRY_WATCHERS_MAX). */
 sl_err sl_watchers_add(sl_watchers *watchers, sl_addr at, uint32_t nodes) SL_CHECKED;
 
-/* Sends registry_view to all who have not heard of a change. One whose mailbox is full is awaited
- * (sl_await_room); one that is gone is forgotten. */
-void sl_watchers_tell(sl_watchers *watchers, const sl_members *members, sl_actor *self);
+/* Sends registry_view to all who have not heard of a change; members->news is empty then. One whose
+ * mailbox is full is awaited (sl_await_room); one that is gone is forgotten. */
+void sl_watchers_tell(sl_watchers *watchers, sl_members *members, sl_actor *self);
 
 #endif

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""chaos.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND] [--tasks N]
+"""chaos.py STARLANE [--minutes M | --rounds N] [--seed S] [--kind KIND] [--tasks N] [--injury LIBRARY]
 
 Starts a real network with `starlane launch`, gives it tasks with known answers, injures it, and judges
 what is left by the ledger, by results.jsonl and by what each task itself wrote down. A round is drawn
@@ -14,6 +14,7 @@ import shutil
 import signal
 import sqlite3
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -21,10 +22,13 @@ import time
 import uuid
 import zlib
 
+from hosts import alive
+
 RANKS = 4
 IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are not on disk yet
 HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
+PATIENT = ("--suspect-ms", "5s", "--dead-ms", "10s")
 
 figures = collections.defaultdict(list)
 
@@ -49,49 +53,68 @@ def environment(pid):
     return dict(word.decode(errors="replace").split("=", 1) for word in words if b"=" in word)
 
 
-def alive(pid):
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
 class Network:
-    """A directory, a workload in it, and the processes that work on it."""
+    """A directory, a workload in it, and the processes that work on it. Here they are of one host; a network of
+    several says otherwise in what it overrides."""
+
+    parent = None  # of the folders: None is $TMPDIR
+    ranks_started = RANKS
+    output = "out"
+    injury = None  # the library that is preloaded into ranks, see injury.c
+    patience = SILENT
 
     def __init__(self, starlane, folder, rng, tasks):
         self.starlane, self.folder, self.rng, self.tasks = starlane, folder, rng, tasks
         self.mark = uuid.uuid4().hex
-        self.out, self.trail = folder / "out", folder / "trail"
+        self.out, self.trail = folder / self.output, folder / "trail"
         self.trail.mkdir()
         self.injured_at = self.ended_at = None
         self.victims, self.reported, self.starts_then = [], set(), {}
         self.injuries = 0
         script = folder / "task.sh"
-        script.write_text('#!/bin/sh\necho start >>"trail/$1"\nsleep "$3"\necho end >>"trail/$1"\necho "$2"\n')
+        # Moments by the clock that nobody sets: seconds since the machine was started.
+        script.write_text('#!/bin/sh\nread -r now rest </proc/uptime\necho "start $now" >>"trail/$1"\nsleep "$3"\n'
+                          'read -r now rest </proc/uptime\necho "end $now" >>"trail/$1"\necho "$2"\n')
         script.chmod(0o755)
+
+    def own_environment(self):
+        return {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never"}
 
     def start(self, *words):
         environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_"))}
-        environ |= {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never",
-                    "TMPDIR": str(self.folder)}
         self.log = open(self.folder / "log", "ab")
-        self.process = subprocess.Popen(
-            [self.starlane, "launch", "-n", str(RANKS), "--", self.starlane, "run", *SILENT, *words],
-            cwd=self.folder, env=environ, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.process = self.spawn(
+            [self.starlane, "launch", "-n", str(self.ranks_started), *self.launch_words(), "--",
+             self.starlane, "run", *self.patience, *words],
+            env=environ | self.own_environment() | {"TMPDIR": str(self.folder)},
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
 
-    def run(self, times=1):
+    def launch_words(self):
+        return []
+
+    def spawn(self, words, **more):
+        return subprocess.Popen(words, cwd=self.folder, **more)
+
+    def close(self):
+        pass
+
+    def run(self, times=1, seconds=(0.005, 0.08)):
+        """Some tasks come after another one."""
         tasks = self.tasks * times
         self.names = {f"t{i}" for i in range(tasks)}
+        self.after = {}
         with open(self.folder / "tasks.jsonl", "w", encoding="utf-8") as out:
             for i in range(tasks):
-                seconds = f"{self.rng.uniform(0.005, 0.08):.3f}"
-                words = [str(self.folder / "task.sh"), f"t{i}", answer(f"t{i}"), seconds]
-                out.write(json.dumps({"name": f"t{i}", "command": words}) + "\n")
-        self.start("--output", "out", "tasks.jsonl")
+                pause = f"{self.rng.uniform(*seconds):.3f}"
+                task = {"name": f"t{i}", "command": [str(self.folder / "task.sh"), f"t{i}", answer(f"t{i}"), pause]}
+                if i >= 10 and self.rng.random() < 0.2:
+                    self.after[f"t{i}"] = f"t{self.rng.randrange(i)}"
+                    task["after"] = [self.after[f"t{i}"]]
+                out.write(json.dumps(task) + "\n")
+        self.start("--output", self.output, "tasks.jsonl")
 
-    def resume(self):
-        self.start("--resume", "out")
+    def resume(self, *words):
+        self.start("--resume", self.output, *words)
 
     def wait(self, code):
         try:
@@ -118,8 +141,16 @@ class Network:
                 found[int(rank)] = pid
         return found
 
+    def ledger_path(self):
+        return self.out / "ledger.db"
+
     def started(self):
         return {p.name: p.read_text().count("start") for p in self.trail.iterdir()}
+
+    def moments(self, name, what):
+        """When a task started, or ended, each time."""
+        lines = map(str.split, (self.trail / name).read_text().splitlines())
+        return [float(line[1]) for line in lines if len(line) == 2 and line[0] == what]
 
     def results(self):
         try:
@@ -149,6 +180,30 @@ class Network:
         self.starts_then = self.started()
         self.injuries += 1
         self.injured_at = time.time()
+
+
+class PreloadedNetwork(Network):
+    """Its ranks' wall clocks and disks can be tampered with. No rank is silent in that."""
+
+    patience = PATIENT
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.control = self.folder / "injury"
+        self.control.write_bytes(bytes(24 * 64))
+
+    def own_environment(self):
+        return super().own_environment() | {"LD_PRELOAD": self.injury, "CHAOS_INJURY": str(self.control)}
+
+    def tamper(self, rank, clock_off_s=0.0, sync_delay_s=0.0):
+        with open(self.control, "r+b") as out:
+            out.seek(24 * rank)
+            out.write(struct.pack("=qq", int(clock_off_s * 1e9), int(sync_delay_s * 1e9)))
+
+    def check_tampered(self):
+        hits = [struct.unpack_from("=q", self.control.read_bytes(), 24 * rank + 16)[0] for rank in range(RANKS)]
+        require(any(hits), "nothing was tampered with")
+        require("is dead" not in (self.folder / "log").read_text(errors="replace"), "a rank was taken for dead")
 
 
 def answer(name):
@@ -223,14 +278,46 @@ def kill_all(net):
     net.wait(0)
 
 
-KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all]
+def step_clocks(net):
+    """Forwards and backwards, the owner's or others'; some of them twice."""
+    net.run()
+    for latest in (20, None):
+        net.await_moment(latest)
+        for rank in net.rng.sample(range(RANKS), net.rng.randrange(1, RANKS + 1)):
+            net.tamper(rank, clock_off_s=net.rng.choice([-86400, -3600, -5, 5, 3600, 86400]))
+    net.note()
+    net.wait(0)
+    net.check_tampered()
+    for name, wall_s in ledger(net, "select name, wall_s from tasks"):
+        require(0 <= wall_s < HANGS_S, f"{name} took {wall_s} s, they say")
+    makespan_s = json.loads((net.out / "summary.json").read_text())["makespan_s"]
+    require(0 < makespan_s < HANGS_S, f"all took {makespan_s} s, they say")
+
+
+def slow_disk(net):
+    """Of the owner, and of another rank. What waits for the disk is only what must."""
+    net.run()
+    net.await_moment()
+    net.note()
+    for rank in (0, net.rng.randrange(1, RANKS)):
+        net.tamper(rank, sync_delay_s=net.rng.uniform(0.5, 2))
+    time.sleep(2)
+    for rank in range(RANKS):
+        net.tamper(rank)
+    net.wait(0)
+    net.check_tampered()
+
+
+step_clocks.network = slow_disk.network = PreloadedNetwork
+
+KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all, step_clocks, slow_disk]
 
 
 # --- what must hold -------------------------------------------------------------------------------
 
 
 def ledger(net, query, *arguments):
-    connection = sqlite3.connect(f"file:{net.out}/ledger.db?mode=ro", uri=True)
+    connection = sqlite3.connect(f"file:{net.ledger_path()}?mode=ro", uri=True)
     try:
         return connection.execute(query, arguments).fetchall()
     finally:
@@ -256,6 +343,8 @@ def check(net):
     for name in names:
         require((net.out / "stdout" / name).read_text() == answer(name) + "\n", f"{name}: another answer")
         require("end" in (net.trail / name).read_text(), f"{name}: reported, but it never ended")
+    for name, before in net.after.items():
+        require(min(net.moments(name, "start")) >= min(net.moments(before, "end")), f"{name} began before {before} ended")
     started = net.started()
     again = {n: c for n, c in started.items() if c > 1}
     for name in net.reported:
@@ -297,9 +386,10 @@ def say_figures():
 # --- rounds ----------------------------------------------------------------------------------------
 
 
-def one_round(starlane, kind, seed, tasks):
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-"))
-    net = Network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+def one_round(network, starlane, kind, seed, tasks):
+    network = getattr(kind, "network", network)  # some need one of their own
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-", dir=network.parent))
+    net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
     begin = time.time()
     try:
         kind(net)
@@ -310,27 +400,34 @@ def one_round(starlane, kind, seed, tasks):
         for pid in net.pids():
             os.kill(pid, signal.SIGKILL)
         return False
+    finally:
+        net.close()
     print(f"{kind.__name__} --seed {seed}: held ({time.time() - begin:.1f} s)", flush=True)
     shutil.rmtree(folder)
     return True
 
 
-def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+def main(usage=__doc__, kinds=None, network=Network):
+    every = kinds or KINDS
+    parser = argparse.ArgumentParser(usage=usage)
     parser.add_argument("starlane", type=os.path.abspath)
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--rounds", type=int, default=1, help="of every kind")
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
-    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in KINDS])
+    parser.add_argument("--injury", type=os.path.abspath, help="without it, no kinds that need it")
+    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in every])
     arguments = parser.parse_args()
-    kinds = [kind for kind in KINDS if not arguments.kind or kind.__name__ in arguments.kind]
+    Network.injury = arguments.injury
+    kinds = [kind for kind in every if not arguments.kind or kind.__name__ in arguments.kind]
+    if not arguments.injury:
+        kinds = [kind for kind in kinds if getattr(kind, "network", network) is not PreloadedNetwork]
     until = time.time() + arguments.minutes * 60 if arguments.minutes else None
     held = wrong = 0
     while held + wrong < arguments.rounds * len(kinds) if until is None else time.time() < until:
         number = held + wrong
-        passed = one_round(arguments.starlane, kinds[number % len(kinds)], arguments.seed + number // len(kinds),
-                           arguments.tasks)
+        passed = one_round(network, arguments.starlane, kinds[number % len(kinds)],
+                           arguments.seed + number // len(kinds), arguments.tasks)
         held, wrong = held + passed, wrong + (not passed)
     say_figures()
     print(f"chaos: {held} rounds held, {wrong} did not")

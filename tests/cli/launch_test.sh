@@ -2,10 +2,7 @@
 # starlane launch: the words it makes, the codes it ends with, and signals on their way to the ranks.
 # shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
 source "$(dirname "$0")/lib.sh" "$@"
-export TMPDIR=$scratch/t # what other launches leave there is not this test's
-mkdir "$TMPDIR"
-
-export TMPDIR=$scratch/tmp
+export TMPDIR=$scratch/tmp # what other launches leave there is not this test's
 mkdir "$TMPDIR"
 
 # --- what it is asked for ---
@@ -38,6 +35,21 @@ code 2 job run --nosuch && says "unknown flag"
 code 0 job topo --json && shows '"rank": 2'
 code 2 job launch -- true && says "rank of a job already"
 holds "nothing is left" -z "$(ls -d .starlane-launch-* "$TMPDIR"/.starlane-launch-* 2>/dev/null)"
+
+# --- the ranks offer each core of the machine, and none twice ---
+cores() {
+    python3 -c 'import json, sys
+offers = [rank["offer"] for rank in json.load(open(sys.argv[1]))]
+print(sorted(c for o in offers for c in o["core_ids"]), round(sum(o["core_shares"] for o in offers), 3))' "$out"
+}
+code 0 starlane topo --json
+all=$(cores)
+code 0 starlane launch -n 1 -- "$command_path" topo --json && holds "one rank's cores" "$(cores)" = "$all"
+if [ "$(nproc)" -gt 1 ]; then
+    code 0 starlane launch -n 2 -- "$command_path" topo --json && holds "two ranks' cores" "$(cores)" = "$all"
+fi
+code 0 env OMPI_MCA_hwloc_base_binding_policy=core "$command_path" launch -n 1 -- "$command_path" topo --json
+holds "a binding that was chosen" "$(cores | tr -cd , | wc -c)" = 0
 
 # --- a task is no rank of the job, and what it starts tells launch nothing ---
 env="env | grep STARLANE_LAUNCH"

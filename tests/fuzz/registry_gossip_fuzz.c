@@ -20,11 +20,11 @@ static void check(const sl_members *members) {
         const sl_member *member = &members->all[node];
         known += member->known;
         require(member->state < SL_MEMBER_STATES && member->state != SL_MEMBER_DEAD);
-        require(sl_offer_plausible(&member->offer));
-        require(memchr(member->host, '\0', sizeof member->host) != NULL);
+        registry_offer offer;
+        registry_member wire = sl_member_wire(members, node, &offer);
+        require(sl_offer_plausible(&offer));
         if (!member->known)
             continue;
-        registry_member wire = sl_member_wire(members, node);
         require(sl_member_plausible(members, &wire));
     }
     require(known == members->known);
@@ -36,11 +36,11 @@ static void check(const sl_members *members) {
 static void pass_on(sl_members *members) {
     sl_rng rng;
     sl_gossip gossip;
-    registry_member entries[SL_GOSSIP_ENTRIES_MAX];
+    sl_gossip_page page;
     sl_rng_seed(&rng, 1);
     require(sl_gossip_init(&gossip, members, SL_REGISTRY_GOSSIP_BYTES, &rng) == SL_OK);
-    uint32_t count = sl_gossip_fill(&gossip, members, 0, entries);
-    registry_gossip message = {.members = {entries, count}};
+    uint32_t count = sl_gossip_fill(&gossip, members, 0, &page);
+    registry_gossip message = {.members = {page.entries, count}};
     require(sl_record_check(&registry_gossip_type.record, &message) == SL_OK);
     require(sl_record_wire_bytes(&registry_gossip_type.record, &message) <=
             SL_REGISTRY_GOSSIP_BYTES);

@@ -35,6 +35,8 @@ LIBRARIES = [
     (re.compile(r"sqlite3\.h$"), ("actors/scheduler/ledger", "bench/", "tests/"), "go through the ledger"),
     (re.compile(r"hwloc(/.*)?\.h$"), ("actors/registry/", "runtime/", "bench/", "tests/"),
      "ask the registry"),
+    (re.compile(r"(sodium(/.*)?|openssl/.*)\.h$"), ("actors/secure/", "net/", "bench/", "tests/"),
+     "keys and ciphers live in actors/secure/"),
     (re.compile(r"cuda\w*\.h$"), ("kernels/cuda/", "actors/registry/", "tests/"),
      "CUDA is reached through its plug-in"),
 ]

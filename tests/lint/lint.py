@@ -6,10 +6,11 @@ import sys
 import arrows
 import calls
 import documents
+import secrets_told
 import shape
 from source import Tree
 
-CHECKS = (arrows, calls, shape, documents)
+CHECKS = (arrows, calls, shape, documents, secrets_told)
 
 
 def complaints(root):

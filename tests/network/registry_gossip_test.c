@@ -108,9 +108,10 @@ TEST(a_machine_that_stood_still_accuses_nobody) {
 TEST(gossip_is_fresh_enough_for_its_own_suspicion) {
     static const uint32_t counts[] = {2, 5, 16, 64};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        static const sl_link_timings short_ones = {.all = {300 * WORLD_MS, 700 * WORLD_MS}};
         world_options options = {.count = counts[i],
                                  .frame_bytes = FRAME_BYTES,
-                                 .registry = {.timings.all = {300 * WORLD_MS, 700 * WORLD_MS}}};
+                                 .registry = {.timings = &short_ones}};
         world *w = world_create(&options);
         world_run(w, 20 * SL_NS_PER_S, 25 * WORLD_MS);
         CHECK_INT(world_metric(w, SL_METRIC_nodes_suspected), 0);

@@ -3,6 +3,7 @@
 #
 #   cluster.sh up         start it (a leftover in the same directory is removed first)
 #   cluster.sh run CMD…   run CMD where the cluster's commands work (srun, sbatch, squeue, …)
+#   cluster.sh lose NODE  end every process of a node at once, its slurmd too
 #   cluster.sh status     its nodes and jobs
 #   cluster.sh down       stop it and remove everything it made
 #   cluster.sh sweep      remove clusters whose owner (STARLANE_SLURM_OWNER) is gone
@@ -229,6 +230,23 @@ cluster_run() {
         sh -c 'cd "$1" && shift && exec "$@"' run "$PWD" "$@"
 }
 
+# A node is known by its UTS namespace, which all it started is in.
+lose() {
+    local node=$1 slurmd space pid found=yes
+    slurmd=$(cat "$dir/slurmd-$node.pid") && space=$(readlink "/proc/$slurmd/ns/uts") || return 1
+    while [ -n "$found" ]; do
+        found=
+        for pid in /proc/[0-9]*; do
+            [ "$(readlink "$pid/ns/uts" 2>/dev/null)" = "$space" ] || continue
+            kill -KILL "${pid#/proc/}" 2>/dev/null && found=yes
+        done
+    done
+}
+
+cluster_lose() {
+    cluster_run bash "$self" inside "$@" || die "node $1 is not there"
+}
+
 # Takes the cluster down should its owner die without doing so.
 watch() {
     while same_process "$dir/owner.id"; do sleep 1; done
@@ -265,7 +283,8 @@ cluster_sweep() {
 
 case ${1:-} in
 up | down | status | sweep) "cluster_$1" ;;
-run) shift && cluster_run "$@" ;;
+run | lose) "cluster_$1" "${@:2}" ;;
+inside) shift && lose "$@" ;;
 keeper | node | watch) "$@" ;;
 *) sed -n '2,15s/^# \{0,1\}//p' "$self" >&2 && exit 2 ;;
 esac

@@ -314,6 +314,51 @@ check_killed() {
     [ -z "$(ls -d .starlane-launch-* 2>/dev/null)" ]
 }
 
+# A node all of whose processes end at once, and that Slurm then takes for down; at the same moment for
+# a job of mpirun's and one of srun's. What had ended there and was not told yet is done again.
+submit_lost_to_mpirun() {
+    submit_lost lost_to_mpirun mpirun
+}
+submit_lost_to_srun() {
+    submit_lost lost_to_srun srun
+}
+submit_lost() { # NAME LAUNCHER
+    local i
+    printf '#!/bin/sh\necho "$1 $(uname -n)" >>started\nsleep 0.2\necho "$1 $(uname -n)" >>ended\n' >task.sh
+    chmod +x task.sh
+    touch started
+    for i in {1..200}; do
+        task "t$i" "./task.sh $i"
+    done >tasks.jsonl
+    submit "$1" --nodes=4 --ntasks-per-node=1 --no-kill --output="$1.log" --wrap \
+        "exec '$starlane' launch --launcher $2 -- '$starlane' run --cpus 1 --suspect-ms 300 --dead-ms 1500 \
+            --output out tasks.jsonl"
+}
+lose_node() { # NODE, when all jobs whose names follow work there
+    local node=$1 name end=$((SECONDS + 60))
+    shift
+    for name; do
+        until [ "$(grep -c "$node" "$shared/$name/started")" -ge 4 ] || [ $SECONDS -ge $end ]; do
+            sleep 0.1
+        done
+    done
+    cluster lose "$node"
+    sleep 1
+    slurm scontrol update "nodename=$node" state=down reason=lost
+}
+check_lost() {
+    succeeded "$1"
+    grep -q "n4$" started || { echo "nothing ran on the node" && return 1; }
+    results out 'len(tasks) == 200' 'all(t["exit_code"] == 0 for t in tasks.values())' \
+        'summary["reason"] == "finished"'
+    same "$(cut -d' ' -f1 ended | sort -u | wc -l)" 200
+    same "$(cut -d' ' -f1 ended | sort | uniq -d | while read -r i; do grep -q "^$i n4$" ended || echo "$i"; done)" ""
+    [ "$(wc -l <ended)" -le 208 ]
+    [ -z "$(ls -d .starlane-launch-* 2>/dev/null)" ]
+}
+check_lost_to_mpirun() { check_lost lost_to_mpirun; }
+check_lost_to_srun() { check_lost lost_to_srun; }
+
 # 160 s of work for four cores, and a signal within 30 s (100 s before a limit of 2 min is due at
 # once, and Slurm looks every 30 s): saved, queued again, resumed, until all is done.
 submit_requeue() {
@@ -346,13 +391,14 @@ shared=$STARLANE_SLURM_DIR/shared
 cp "$probe" "$shared/probe"
 
 tests=(step_over_nodes step_of_components step_with_gpus)
-alone=() jobs=()
+alone=() jobs=() lost=()
 if [ -n "$starlane" ]; then
     export STARLANE=$starlane
     alone=(many_nodes) # as Slurm counts the questions of all jobs
     jobs=(requeue guard recovery one_node array regions components gpus end_time)
+    lost=(lost_to_mpirun lost_to_srun) # last, as the node stays lost
 fi
-for name in "${tests[@]}" "${alone[@]}" "${jobs[@]}"; do
+for name in "${tests[@]}" "${alone[@]}" "${jobs[@]}" "${lost[@]}"; do
     mkdir "$shared/$name"
 done
 for name in "${tests[@]}"; do
@@ -366,6 +412,13 @@ for name in "${jobs[@]}"; do
     cd "$shared/$name" && "submit_$name"
 done
 for name in "${jobs[@]}"; do
+    judge "$name"
+done
+for name in "${lost[@]}"; do
+    cd "$shared/$name" && "submit_$name"
+done
+[ ${#lost[@]} = 0 ] || lose_node n4 "${lost[@]}"
+for name in "${lost[@]}"; do
     judge "$name"
 done
 cd /

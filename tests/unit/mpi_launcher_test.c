@@ -60,13 +60,13 @@ TEST(mpirun_4) {
                            .cores = 4,
                            .program = program,
                            .program_words = 3};
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--enable-recovery][-x][STARLANE_LAUNCH_STATE][-n][4]"
-                                     "[starlane][run][a b]");
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--enable-recovery][--bind-to][none][-x]"
+                                     "[STARLANE_LAUNCH_STATE][-n][4][starlane][run][a b]");
     plan.cores = 2;
     plan.root = plan.restart = true;
     plan.more = " --hostfile\thosts ";
     CHECK_STR(line_of(&plan, ENV()),
-              "[mpirun][--enable-recovery][--allow-run-as-root][--oversubscribe]"
+              "[mpirun][--enable-recovery][--allow-run-as-root][--bind-to][none][--oversubscribe]"
               "[-x][STARLANE_LAUNCH_STATE][-x][STARLANE_LAUNCH_RESTART][-n][4]"
               "[--hostfile][hosts][starlane][run][a b]");
 }
@@ -78,10 +78,10 @@ TEST(mpirun_4_in_slurm) {
                            .program = program,
                            .program_words = 1};
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
-              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--no-kill]"
+              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--no-kill][--bind-to][none]"
               "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
-              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill]"
+              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
               "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
 }
 
@@ -92,15 +92,33 @@ TEST(others) {
                            .program = program,
                            .program_words = 1,
                            .guard = "/bin/starlane"};
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--with-ft][ulfm][--map-by][:OVERSUBSCRIBE]"
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
                                      "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_HYDRA;
     CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_SRUN;
     plan.ranks = 0;
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
-              "[srun][--mpi=pmix][--no-kill][--kill-on-bad-exit=0][/bin/starlane][guard][--]"
-              "[starlane]");
+              "[srun][--mpi=pmix][--no-kill][--kill-on-bad-exit=0][--cpu-bind=none]"
+              "[/bin/starlane][guard][--][starlane]");
+}
+
+TEST(a_binding_that_was_chosen_holds) {
+    sl_launch_plan plan = {
+        .launcher = SL_LAUNCHER_OPEN_MPI_4, .program = program, .program_words = 1};
+    static const char *const chosen[] = {"--bind-to core", "-rf ranks", "--map-by slot:PE=2",
+                                         "--cpu-set 0,1", "--rankfile ranks"};
+    for (size_t i = 0; i < sizeof chosen / sizeof *chosen; i++) {
+        plan.more = chosen[i];
+        CHECK(!strstr(line_of(&plan, ENV()), "[none]"));
+    }
+    plan.more = "--tag-output";
+    CHECK(strstr(line_of(&plan, ENV()), "[--bind-to][none]"));
+    CHECK(!strstr(line_of(&plan, ENV("OMPI_MCA_hwloc_base_binding_policy", "core")), "[none]"));
+    plan.launcher = SL_LAUNCHER_SRUN;
+    CHECK(strstr(line_of(&plan, ENV("SLURM_CPU_BIND", "quiet,mask_cpu:0x1")), "=none]"));
+    plan.more = "--cpu-bind=cores";
+    CHECK(!strstr(line_of(&plan, ENV()), "=none]"));
 }
 
 TEST(who_ends_the_job) {

@@ -33,7 +33,7 @@ static void members_create(sl_members *members) {
 static void members_with_other(sl_members *members, uint8_t state) {
     members_create(members);
     registry_member claim = claim_of(OTHER, 5, 10, SL_MEMBER_ALIVE);
-    CHECK_INT(sl_members_merge(members, &claim, 100), SL_MERGE_STATE);
+    CHECK_INT(sl_members_merge(members, &claim, 100 * SL_NS_PER_MS), SL_MERGE_STATE);
     if (state != SL_MEMBER_ALIVE)
         sl_members_set_state(members, OTHER, state);
 }
@@ -91,10 +91,10 @@ TEST(claims_about_others) {
         sl_members members;
         members_with_other(&members, r->before);
         registry_member claim = claim_of(OTHER, r->incarnation, r->version, r->claimed);
-        sl_merge merge = sl_members_merge(&members, &claim, 200);
+        sl_merge merge = sl_members_merge(&members, &claim, 200 * SL_NS_PER_MS);
         const sl_member *other = &members.all[OTHER];
         if (merge != r->merge || other->state != r->after || other->version != r->version_after ||
-            other->condemned != r->condemned || (other->heard_ns == 200) != r->heard)
+            other->condemned != r->condemned || (other->heard_ms == 200) != r->heard)
             sl_test_fail(__FILE__, __LINE__, "%s: merge %d state %u version %llu condemned %u",
                          r->name, merge, other->state, (unsigned long long)other->version,
                          other->condemned);
@@ -123,7 +123,7 @@ TEST(claims_about_oneself) {
         members_create(&members);
         registry_member claim =
             claim_of(SELF, table[i].incarnation, table[i].version, table[i].claimed);
-        CHECK_INT(sl_members_merge(&members, &claim, 200), table[i].merge);
+        CHECK_INT(sl_members_merge(&members, &claim, 200 * SL_NS_PER_MS), table[i].merge);
         CHECK_INT(members.all[SELF].version, table[i].version_after);
         CHECK_INT(members.all[SELF].state, ALIVE);
         sl_members_fini(&members);
@@ -137,19 +137,19 @@ TEST(what_changed_is_told_apart) {
     registry_member claim = claim_of(OTHER, 5, 11, ALIVE);
     registry_offer busy = {.cores = 4, .cores_free = 1, .running = 3};
     claim.offer.items = &busy;
-    CHECK_INT(sl_members_merge(&members, &claim, 200), SL_MERGE_LOAD);
-    CHECK_INT(members.all[OTHER].offer.running, 3);
+    CHECK_INT(sl_members_merge(&members, &claim, 200 * SL_NS_PER_MS), SL_MERGE_LOAD);
+    CHECK_INT(members.all[OTHER].running, 3);
     claim.version = 12;
-    CHECK_INT(sl_members_merge(&members, &claim, 200), SL_MERGE_HEARD);
+    CHECK_INT(sl_members_merge(&members, &claim, 200 * SL_NS_PER_MS), SL_MERGE_HEARD);
     claim.version = 13;
     claim.region = sl_text_of("eu-north");
-    CHECK_INT(sl_members_merge(&members, &claim, 200), SL_MERGE_STATE);
-    CHECK_STR(members.all[OTHER].location.region, "eu-north");
+    CHECK_INT(sl_members_merge(&members, &claim, 200 * SL_NS_PER_MS), SL_MERGE_STATE);
+    CHECK_STR(members.all[OTHER].profile->region.data, "eu-north");
     claim.version = 14;
     claim.has_coordinates = true;
     claim.latitude = -33.5;
-    CHECK_INT(sl_members_merge(&members, &claim, 200), SL_MERGE_STATE);
-    CHECK_DOUBLE(members.all[OTHER].location.latitude, -33.5, 0);
+    CHECK_INT(sl_members_merge(&members, &claim, 200 * SL_NS_PER_MS), SL_MERGE_STATE);
+    CHECK_DOUBLE(members.all[OTHER].profile->latitude, -33.5, 0);
     CHECK_INT(members.changes, changes + 3);
     sl_members_fini(&members);
 }
@@ -157,14 +157,62 @@ TEST(what_changed_is_told_apart) {
 TEST(an_entry_survives_being_told) {
     sl_members members;
     members_with_other(&members, ALIVE);
-    registry_member wire = sl_member_wire(&members, OTHER);
+    registry_offer offer, offer_again;
+    registry_member wire = sl_member_wire(&members, OTHER, &offer);
     sl_members second;
     members_create(&second);
     CHECK_INT(sl_members_merge(&second, &wire, 7), SL_MERGE_STATE);
-    registry_member again = sl_member_wire(&second, OTHER);
+    registry_member again = sl_member_wire(&second, OTHER, &offer_again);
     CHECK(sl_record_equal(&registry_member_record, &wire, &again));
     sl_members_fini(&members);
     sl_members_fini(&second);
+}
+
+TEST(tables_of_a_process_share_what_they_say) {
+    sl_members one, two;
+    members_with_other(&one, ALIVE);
+    members_with_other(&two, ALIVE);
+    CHECK(one.all[OTHER].profile == two.all[OTHER].profile);
+    registry_offer larger = {.cores = 8, .cores_free = 4};
+    registry_member claim = claim_of(OTHER, 5, 11, ALIVE);
+    claim.offer.items = &larger;
+    CHECK_INT(sl_members_merge(&one, &claim, 0), SL_MERGE_STATE);
+    CHECK(one.all[OTHER].profile != two.all[OTHER].profile);
+    CHECK_INT(one.all[OTHER].profile->cores, 8);
+    CHECK_INT(two.all[OTHER].profile->cores, 4);
+    CHECK_INT(two.all[2].profile == sl_profile_none(), true);
+    sl_members_fini(&one);
+    CHECK_STR(two.all[OTHER].profile->host.data, "host");
+    sl_members_fini(&two);
+}
+
+TEST(many_profiles_are_found_again) {
+    enum { MANY = 1000 };
+    static const sl_profile *profiles[MANY];
+    char name[16];
+    for (uint32_t round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < MANY; i++) {
+            registry_member claim = claim_of(OTHER, 5, 1, ALIVE);
+            snprintf(name, sizeof name, "host-%u", i);
+            claim.host = sl_text_of(name);
+            const sl_profile *profile = sl_profile_take(&claim);
+            REQUIRE(profile != NULL);
+            CHECK(!round || profile == profiles[i]);
+            CHECK(sl_profile_says(profile, &claim));
+            profiles[i] = profile;
+        }
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        sl_profile_drop(profiles[i]);
+        sl_profile_drop(profiles[i]);
+    }
+}
+
+TEST(silence_is_counted_across_the_wrap) {
+    const uint64_t wrap_ns = (UINT64_C(1) << 32) * SL_NS_PER_MS;
+    uint32_t since_ms = sl_member_ms(wrap_ns - 100 * SL_NS_PER_MS);
+    CHECK_INT(sl_silent_ns(since_ms, wrap_ns + 200 * SL_NS_PER_MS), 300 * SL_NS_PER_MS);
+    CHECK_INT(sl_silent_ns(sl_member_ms(5 * SL_NS_PER_MS), 5 * SL_NS_PER_MS), 0);
 }
 
 /* ---- what cannot be true ---- */
@@ -218,7 +266,7 @@ TEST(every_peer_has_its_turn) {
     members.all[7].state = SL_MEMBER_DEAD;
     members.all[8].state = SL_MEMBER_LEAVING;
     members.all[9].state = SL_MEMBER_SUSPECTED;
-    members.all[9].held = 1;
+    sl_node_set_add(&members.held, 9);
     uint32_t times[50] = {0};
     for (int i = 0; i < 3 * 46; i++)
         times[sl_gossip_peer(&gossip, &members, &rng)]++;
@@ -227,7 +275,7 @@ TEST(every_peer_has_its_turn) {
     for (uint32_t node = 0; node < 50; node++)
         members.all[node].state = node == 9 ? SL_MEMBER_SUSPECTED : SL_MEMBER_DEAD;
     CHECK_INT(sl_gossip_peer(&gossip, &members, &rng), SL_NO_NODE);
-    members.all[9].held = 0; /* it has answered */
+    sl_node_set_remove(&members.held, 9); /* it has answered */
     CHECK_INT(sl_gossip_peer(&gossip, &members, &rng), 9);
     sl_gossip_fini(&gossip);
     sl_members_fini(&members);
@@ -253,15 +301,15 @@ TEST(a_message_begins_with_oneself_then_news_then_the_rest_in_turn) {
     members.all[150].version = 0; /* never heard of */
     members.all[151].state = SL_MEMBER_DEAD;
     sl_members_touch(&members, 120, true);
-    registry_member entries[SL_GOSSIP_ENTRIES_MAX];
+    sl_gossip_page page;
     uint32_t told[200] = {0};
     for (int message = 0; message < 100; message++) {
-        uint32_t count = sl_gossip_fill(&gossip, &members, 160, entries);
-        CHECK(count > 5 && wire_bytes(entries, count) <= SL_REGISTRY_GOSSIP_BYTES);
-        CHECK_INT(entries[0].node, 0);
-        CHECK(message >= members.hot_initial || entries[1].node == 120);
+        uint32_t count = sl_gossip_fill(&gossip, &members, 160, &page);
+        CHECK(count > 5 && wire_bytes(page.entries, count) <= SL_REGISTRY_GOSSIP_BYTES);
+        CHECK_INT(page.entries[0].node, 0);
+        CHECK(message >= members.hot_initial || page.entries[1].node == 120);
         for (uint32_t i = 0; i < count; i++)
-            told[entries[i].node]++;
+            told[page.entries[i].node]++;
     }
     CHECK_INT(told[0], 100);
     uint32_t least = UINT32_MAX, most = 0;
@@ -285,10 +333,10 @@ TEST(a_suspected_node_is_told_so) {
     members_with_other(&members, SUSPECTED);
     sl_rng_seed(&rng, 1);
     REQUIRE(sl_gossip_init(&gossip, &members, SL_REGISTRY_GOSSIP_BYTES, &rng) == SL_OK);
-    registry_member entries[SL_GOSSIP_ENTRIES_MAX];
-    CHECK_INT(sl_gossip_fill(&gossip, &members, OTHER, entries), 2);
-    CHECK_INT(entries[1].node, OTHER);
-    CHECK_INT(entries[1].state, SUSPECTED);
+    sl_gossip_page page;
+    CHECK_INT(sl_gossip_fill(&gossip, &members, OTHER, &page), 2);
+    CHECK_INT(page.entries[1].node, OTHER);
+    CHECK_INT(page.entries[1].state, SUSPECTED);
     sl_gossip_fini(&gossip);
     sl_members_fini(&members);
 }

@@ -141,7 +141,7 @@ TEST(summary_adds_up) {
                               .rank_count = 2,
                               .tasks = 10,
                               .started_s = 1795400000.25,
-                              .ended_s = 1795400010.25,
+                              .took_s = 10,
                               .version = "1.2.3",
                               .reason = "interrupted"};
     for (int i = 0; i < 5; i++)
