@@ -102,8 +102,10 @@ static void choose_again(sl_registry *r) {
 }
 
 void sl_registry_beat_all(sl_registry *r) {
-    if (r->listeners_stale)
+    if (r->listeners_stale) {
         choose_again(r);
+        sl_registry_find_witnesses(r);
+    }
     for (uint32_t i = 0; i < r->listener_count; i++) {
         uint32_t to = r->listeners[i];
         if (!sl_node_set_has(&r->members.held, to) && !is_among(to, r->told, r->told_count))

@@ -24,6 +24,22 @@ static bool grow(sl_registry *r) {
     return true;
 }
 
+/* Does another node that lives share its host? */
+static bool is_witnessed(const sl_registry *r, uint32_t node) {
+    for (uint32_t other = 0; other < r->members.count; other++) {
+        const sl_member *member = &r->members.all[other];
+        if (other != node && member->known && member->state != SL_MEMBER_DEAD &&
+            sl_link_kind_of(member, &r->members.all[node]) == SL_LINK_SAME_HOST)
+            return true;
+    }
+    return false;
+}
+
+void sl_registry_find_witnesses(sl_registry *r) {
+    for (uint32_t i = 0; i < r->ear_count; i++)
+        r->ears[i].witnessed = is_witnessed(r, r->ears[i].node);
+}
+
 sl_ear *sl_registry_listen(sl_registry *r, uint32_t node) {
     sl_ear *ear = sl_registry_ear(r, node);
     if (ear)
@@ -32,6 +48,7 @@ sl_ear *sl_registry_listen(sl_registry *r, uint32_t node) {
         return NULL;
     ear = &r->ears[r->ear_count++];
     *ear = (sl_ear){.node = node,
+                    .witnessed = is_witnessed(r, node),
                     .spoke_ns = r->awake_ns - sl_registry_silent_ns(r, node),
                     .frames = sl_node_peer_frames(sl_actor_node(r->self), node)};
     sl_node_set_add(&r->heard, node);

@@ -46,8 +46,9 @@ void sl_registry_advance(sl_registry *r) {
 
 static sl_link_timing base_timing(const sl_registry *r, uint32_t node) {
     static const sl_link_timings defaults = {.rule_count = 0};
+    const sl_ear *ear = sl_registry_ear(r, node);
     return sl_link_timing_of(r->options.timings ? r->options.timings : &defaults,
-                             sl_registry_own(r), &r->members.all[node]);
+                             sl_registry_own(r), &r->members.all[node], ear && ear->witnessed);
 }
 
 static sl_link_timing timing_of(const sl_registry *r, uint32_t node) {

@@ -15,6 +15,7 @@ typedef struct sl_ear {
     uint32_t node;
     uint8_t owes;          /* it beats for this node, every period */
     uint8_t mute;          /* it owes, and is silent for the suspect time */
+    uint8_t witnessed;     /* others share its host, and would tell of its end */
     uint64_t spoke_ns;     /* as spoke_ms */
     uint64_t suspected_ns; /* since when it is suspected here; while it is */
     uint64_t seconded_ns;  /* when another node last said that it too waits in vain; 0: none */
@@ -86,6 +87,9 @@ bool sl_registry_judge_in(sl_registry *r, uint64_t delay_ns);
 sl_ear *sl_registry_ear(const sl_registry *r, uint32_t node);
 sl_ear *sl_registry_listen(sl_registry *r, uint32_t node);
 void sl_registry_drop_ear(sl_registry *r, uint32_t node);
+
+/* Who is in the network has changed: who shares a host is looked up again. */
+void sl_registry_find_witnesses(sl_registry *r);
 
 /* Something came from the node itself. */
 void sl_registry_spoke(sl_registry *r, uint32_t node);

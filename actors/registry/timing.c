@@ -11,9 +11,11 @@ static const char *const kind_names[SL_LINK_KINDS] = {"same-host", "same-region"
 
 static const sl_link_timing defaults[SL_LINK_KINDS] = {
     {2 * SL_NS_PER_S, 10 * SL_NS_PER_S},
-    {300 * SL_NS_PER_MS, 700 * SL_NS_PER_MS},
+    {300 * SL_NS_PER_MS, 500 * SL_NS_PER_MS},
     {900 * SL_NS_PER_MS, 3 * SL_NS_PER_S},
 };
+
+static const uint64_t witnessed_dead_ns = 1500 * SL_NS_PER_MS; /* instead of same-region's */
 
 static const sl_option time_option = {
     .name = "time", .kind = SL_OPTION_DURATION, .unit = "ms", .min = 20, .max = 3600000};
@@ -179,7 +181,7 @@ static bool is_pair(const char *name, sl_text first, sl_text second) {
 }
 
 sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member *a,
-                                 const sl_member *b) {
+                                 const sl_member *b, bool witnessed) {
     sl_link_kind kind = sl_link_kind_of(a, b);
     sl_link_timing timing = {0, 0};
     for (uint32_t i = 0; kind == SL_LINK_REGIONS && i < timings->rule_count; i++) {
@@ -188,7 +190,11 @@ sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member
             is_pair(rule->regions, b->profile->region, a->profile->region))
             fill(&timing, rule->timing);
     }
-    fill(&timing, of_kind(timings, kind));
+    fill(&timing, timings->kinds[kind]);
+    fill(&timing, timings->all);
+    if (witnessed && kind == SL_LINK_SAME_REGION && !timing.dead_ns)
+        timing.dead_ns = witnessed_dead_ns;
+    fill(&timing, defaults[kind]);
     return timing;
 }
 

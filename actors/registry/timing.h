@@ -4,11 +4,13 @@
  * The defaults, and what they stand up to:
  *   same-host    suspected after 2 s, dead after 10 s. The kernel tells at once of a rank that has
  *                ended; one that is merely silent waits for a core, or is frozen.
- *   same-region  0.3 s and 0.7 s. Between hosts silence is all there is. Of ten beats a second two
- *                may be lost, or late by what the kernel lets a waking thread wait, before anybody
- *                is suspected, and six before it counts. A node that stood still itself does not
- *                count that time, one whose links or peers stutter waits longer (see
- *                SL_TIMING_GAPS), and no node is dead while another one hears it.
+ *   same-region  0.3 s and 0.5 s for a node that is alone on its host: between hosts silence is all
+ *                there is. Of ten beats a second two may be lost, or late by what the kernel lets a
+ *                waking thread wait, before anybody is suspected, and four before it counts. Where
+ *                other nodes share its host, these tell at once when its process ends; so silence
+ *                means a host that stands still or is starved, and that counts after 1.5 s only.
+ *                A node that stood still itself does not count that time, one whose peers stutter
+ *                waits longer (see SL_TIMING_GAPS), and no node is dead while another one hears it.
  *   regions      0.9 s and 3 s, and three times the measured way there and back beyond the
  *                suspicion: a lost packet may cost two or three of these. */
 #ifndef SL_REGISTRY_TIMING_H
@@ -60,9 +62,10 @@ sl_err sl_link_timings_check(const sl_link_timings *timings, uint64_t period_ns)
 
 sl_link_kind sl_link_kind_of(const sl_member *a, const sl_member *b);
 
-/* Of the link between two nodes, as set. */
+/* Of the link between two nodes, as set. `witnessed`: others share the host of the node that is
+ * listened to. */
 sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member *a,
-                                 const sl_member *b);
+                                 const sl_member *b, bool witnessed);
 
 /* The same, with what was measured on it: the longest gap between two beats, and the way there and
  * back (0: not known). */
