@@ -79,6 +79,8 @@ typedef struct sl_sim_transport {
     sl_sim_expected *expected; /* asked for, not there yet */
     sl_sim_queue acquired;     /* buffers handed out, `to` in from */
     bool *abandoned;
+    bool *ended; /* peers whose end is to be told */
+    bool any_ended;
     uint32_t under_way; /* transfers from here */
 } sl_sim_transport;
 
@@ -131,6 +133,8 @@ void sl_sim_wake(sl_simulator *simulator, uint32_t node);
 /* simulator_transport.c */
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node,
                                sl_sim_transport **transport) SL_CHECKED;
+/* Tells those of its machine that a node has ended. */
+void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node);
 /* What is on its way to or from this life is lost (what is going to it: unless ghosts may come). */
 void sl_sim_transport_lose(sl_sim_transport *transport);
 

@@ -167,6 +167,32 @@ static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
         sl_sim_queue_push(&self->unexpected, parcel);
 }
 
+static size_t tell_ends(sl_sim_transport *self, const sl_transport_sink *sink) {
+    size_t events = 0;
+    self->any_ended = false;
+    for (uint32_t peer = 0; peer < self->base.count; peer++) {
+        if (!self->ended[peer])
+            continue;
+        self->ended[peer] = false;
+        events++;
+        if (sink->lost)
+            sink->lost(sink->context, peer);
+    }
+    return events;
+}
+
+void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node) {
+    uint32_t machines = simulator->options.machines;
+    for (uint32_t peer = node % (machines ? machines : 1);
+         machines && peer < simulator->options.nodes; peer += machines) {
+        if (peer == node || !simulator->nodes[peer].node)
+            continue;
+        simulator->nodes[peer].transport->ended[node] = true;
+        simulator->nodes[peer].transport->any_ended = true;
+        sl_sim_wake(simulator, peer);
+    }
+}
+
 static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, size_t budget) {
     sl_sim_transport *self = self_of(transport);
     size_t events = match_unexpected(self, sink);
@@ -182,6 +208,8 @@ static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, s
         else
             take_frame(self, sink, parcel);
     }
+    if (self->any_ended && !self->inbox.head)
+        events += tell_ends(self, sink);
     return events;
 }
 
@@ -275,6 +303,7 @@ static void sim_close(sl_transport *transport) {
     sl_sim_transport *self = self_of(transport);
     self->simulator->nodes[transport->self].transport = NULL;
     free(self->abandoned);
+    free(self->ended);
     free(self);
 }
 
@@ -297,9 +326,11 @@ static const sl_transport_ops sim_ops = {
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_transport **out) {
     sl_sim_transport *self = calloc(1, sizeof *self);
     bool *abandoned = calloc(simulator->options.nodes, sizeof *abandoned);
-    if (!self || !abandoned) {
+    bool *ended = calloc(simulator->options.nodes, sizeof *ended);
+    if (!self || !abandoned || !ended) {
         free(self);
         free(abandoned);
+        free(ended);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
     }
     *self = (sl_sim_transport){.base = {.ops = &sim_ops,
@@ -308,7 +339,8 @@ sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_tr
                                         .frame_bytes = simulator->options.frame_bytes},
                                .simulator = simulator,
                                .life = simulator->nodes[node].life,
-                               .abandoned = abandoned};
+                               .abandoned = abandoned,
+                               .ended = ended};
     *out = self;
     return SL_OK;
 }

@@ -22,7 +22,7 @@ sl_err sl_sim_host_create(sl_simulation *simulation, uint32_t number) {
                           .core_count = 2 + (uint32_t)sl_rng_below(rng, SL_SIM_CORES_MOST - 1),
                           .memory_bytes = (4 + sl_rng_below(rng, 5)) << 28,
                           .ucu_milli = (2 + sl_rng_below(rng, 7)) * 1000};
-    snprintf(host->name, sizeof host->name, "host-%u", number);
+    snprintf(host->name, sizeof host->name, "host-%u", number % simulation->machines);
     for (uint32_t i = 0; i < host->core_count; i++)
         host->cores[i] = (sl_grant_core){.cpu_count = 1, .cpus = {i}};
     host->states = malloc(nodes);
@@ -62,10 +62,11 @@ static sl_err open_ledger(sl_sim_host *host, bool *failed) {
     return SL_OK;
 }
 
-/* Those of a host's own links are shorter than the defaults, which would outlast the faults. */
+/* Shorter than some defaults, which would outlast the faults. */
 static const sl_link_timings timings = {
-    .kinds[SL_LINK_SAME_HOST] = {500 * SL_NS_PER_MS, SL_NS_PER_S},
-    .kinds[SL_LINK_REGIONS] = {500 * SL_NS_PER_MS, 900 * SL_NS_PER_MS}};
+    .kinds[SL_LINK_SAME_HOST] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS},
+    .kinds[SL_LINK_SAME_REGION] = {300 * SL_NS_PER_MS, 500 * SL_NS_PER_MS},
+    .kinds[SL_LINK_REGIONS] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS}};
 
 static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {
     sl_registry_options options = {.hostname = host->name,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/registry/registry.h"
 #include "runtime/blob.h"
 #include "sdk/simulation.h"
 
@@ -146,12 +147,13 @@ static void close_all(sl_simulation *simulation) {
     check_closed(simulation);
 }
 
-/* After the last fault all that live agree who does: at the latest when three rounds in which every
- * node tells every other one are over (see has_no_link() in registry.c), and what was held back has
- * come. */
+/* After the last fault all that live agree who does: at the latest when a node that was given up
+ * has heard nothing for three times the longest dead time, or for three rounds in which every node
+ * tells every other one (see has_no_link() in judge.c), and what was held back has come. */
 static uint64_t agreement_ns(const sl_simulation *simulation) {
-    uint64_t periods = 2 * ((simulation->options.nodes + 1) / 3) + 2;
-    return 2200 * SL_NS_PER_MS + 3 * periods * SL_SIM_PERIOD_NS;
+    uint64_t rounds_ns = 3 * sl_registry_direct_ns(SL_SIM_PERIOD_NS, simulation->options.nodes);
+    uint64_t dead_ns = 3 * SL_SIM_DEAD_NS;
+    return (rounds_ns > dead_ns ? rounds_ns : dead_ns) + 600 * SL_NS_PER_MS;
 }
 
 static void settle(sl_simulation *simulation) {
@@ -206,6 +208,9 @@ static sl_err create(sl_simulation *simulation) {
     uint32_t most = options->nodes < SL_SIM_OWNERS_MOST ? options->nodes : SL_SIM_OWNERS_MOST;
     simulation->loud = options->seed % 3 == 0 || sl_rng_below(&simulation->rng, 4) == 0;
     simulation->owners = 1 + (uint32_t)sl_rng_below(&simulation->rng, most);
+    simulation->machines = options->nodes;
+    if (sl_rng_below(&simulation->rng, 2))
+        simulation->machines = 1 + (uint32_t)sl_rng_below(&simulation->rng, options->nodes);
     sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
     sl_simulator_options simulator = {.nodes = options->nodes,
                                       .seed = options->seed,
@@ -215,6 +220,7 @@ static sl_err create(sl_simulation *simulation) {
                                       .trace = options->trace,
                                       .turned = turned,
                                       .context = simulation};
+    simulator.machines = simulation->machines;
     SL_TRY(sl_simulator_create(&simulator, &simulation->simulator));
     SL_TRY(sl_functions_create(&simulation->functions));
     SL_TRY(sl_functions_register(simulation->functions, "sim.work", sl_sim_function, simulation));

@@ -12,7 +12,7 @@
 
 enum { PING_EVERY = 64 }; /* ticks, between regions */
 
-#define RTT_MOST_NS (10 * SL_NS_PER_S) /* more is no way there and back */
+#define RTT_MOST_NS (2 * SL_NS_PER_S) /* more is no way there and back */
 
 /* A mix of both numbers that differs for each pair (the finalizer of SplitMix64). */
 static uint64_t weight_of(uint32_t a, uint32_t b) {
@@ -118,7 +118,7 @@ void sl_registry_beat_all(sl_registry *r) {
 static void measure_way(sl_registry *r, uint32_t to) {
     if (sl_link_kind_of(sl_registry_own(r), &r->members.all[to]) != SL_LINK_REGIONS)
         return;
-    registry_ping ping = {.stamp = sl_now_ns(r->self)};
+    registry_ping ping = {.stamp = r->awake_ns};
     (void)registry_ping_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &ping);
 }
 
@@ -171,9 +171,9 @@ void sl_registry_on_ping(sl_registry *r, const sl_message *message) {
                                  &pong);
 }
 
-/* The stamp is what this node sent, or a lie: then it is no time that can be. */
+/* The stamp is what this node sent, of its waking time, or a lie: then it is no time that can be. */
 void sl_registry_on_pong(sl_registry *r, const sl_message *message) {
-    uint64_t stamp_ns = ((const registry_pong *)message->body)->stamp, now_ns = sl_now_ns(r->self);
+    uint64_t stamp_ns = ((const registry_pong *)message->body)->stamp, now_ns = r->awake_ns;
     if (message->from.node >= r->members.count || stamp_ns > now_ns ||
         now_ns - stamp_ns > RTT_MOST_NS)
         return;
