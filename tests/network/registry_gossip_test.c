@@ -109,9 +109,8 @@ TEST(gossip_is_fresh_enough_for_its_own_suspicion) {
     static const uint32_t counts[] = {2, 5, 16, 64};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         static const sl_link_timings short_ones = {.all = {300 * WORLD_MS, 700 * WORLD_MS}};
-        world_options options = {.count = counts[i],
-                                 .frame_bytes = FRAME_BYTES,
-                                 .registry = {.timings = &short_ones}};
+        world_options options = {
+            .count = counts[i], .frame_bytes = FRAME_BYTES, .registry = {.timings = &short_ones}};
         world *w = world_create(&options);
         world_run(w, 20 * SL_NS_PER_S, 25 * WORLD_MS);
         CHECK_INT(world_metric(w, SL_METRIC_nodes_suspected), 0);
@@ -225,6 +224,80 @@ TEST(one_node_alone_cannot_declare_another_dead) {
     world_run(w, 20 * SL_NS_PER_S, STEP_NS);
     CHECK(world_all_alive(w));
     CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 0);
+    world_destroy(w);
+}
+
+/* What the registry of `from` tells `to` as a node that shares the host of `dead`, or pretends to.
+ */
+static void tell_of_death(world *w, uint32_t from, uint32_t to, uint32_t dead,
+                          uint32_t incarnation) {
+    registry_died died = {.node = dead, .incarnation = incarnation};
+    world_send(w, from, to, &registry_died_type, &died);
+    world_settle(w);
+}
+
+TEST(the_word_of_a_death_counts_from_its_host_alone) {
+    world_options options = {.count = 6, .frame_bytes = FRAME_BYTES, .hosts = 3};
+    world *w = world_create(&options);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    tell_of_death(w, 1, 0, 5, 1);  /* node 2 shares its host, node 1 does not */
+    tell_of_death(w, 5, 0, 5, 1);  /* nobody tells of his own end */
+    tell_of_death(w, 3, 0, 0, 1);  /* nor is told of it */
+    tell_of_death(w, 2, 0, 99, 1); /* there is no such node */
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
+    CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 4);
+    tell_of_death(w, 2, 0, 5, 7); /* of another life */
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
+    tell_of_death(w, 2, 0, 5, 1);
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_DEAD);
+    CHECK(!sl_node_peer_alive(w->nodes[0], 5));
+    CHECK_INT(w->spies[1].states[5], SL_MEMBER_ALIVE); /* who was not told goes on */
+    world_destroy(w);
+}
+
+/* Of two that hear nothing of it, one alone has not been told so by the other. */
+TEST(a_node_that_hears_nobody_takes_its_time) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    for (uint32_t i = 1; i < 4; i++)
+        w->frozen[i] = true; /* all at once: it may be this node */
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK_INT(w->spies[0].states[1], SL_MEMBER_SUSPECTED);
+    CHECK(sl_node_peer_alive(w->nodes[0], 1));
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK_INT(w->spies[0].states[1], SL_MEMBER_DEAD);
+    world_destroy(w);
+}
+
+TEST(nothing_is_sent_to_a_suspect_but_questions_until_it_answers) {
+    world *w = create(3);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[2] = true;
+    world_run(w, 1500 * WORLD_MS, STEP_NS);
+    CHECK_INT(w->spies[0].states[2], SL_MEMBER_SUSPECTED);
+    uint64_t waiting = sl_node_loads(w->nodes[0]).queued_bytes;
+    registry_describe describe = {};
+    for (int i = 0; i < 5; i++)
+        world_send(w, 0, 2, &registry_describe_type, &describe);
+    world_run(w, 300 * WORLD_MS, STEP_NS);
+    CHECK(sl_node_loads(w->nodes[0]).queued_bytes > waiting); /* it has not left */
+    w->frozen[2] = false;
+    world_run(w, 500 * WORLD_MS, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(sl_node_loads(w->nodes[0]).queued_bytes, 0);
+    world_destroy(w);
+}
+
+TEST(a_large_network_misses_a_node_as_soon) {
+    world_options options = {
+        .count = 96, .frame_bytes = FRAME_BYTES, .registry = {.join_ns = 60 * SL_NS_PER_S}};
+    world *w = world_create(&options);
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    w->frozen[50] = true;
+    world_run(w, 5 * SL_NS_PER_S, STEP_NS); /* between regions: 3 s, and news has to go round */
+    CHECK(world_agrees(w, 50, SL_MEMBER_DEAD));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 95);
     world_destroy(w);
 }
 
