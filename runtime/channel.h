@@ -186,7 +186,7 @@ bool sl_channel_ended(const sl_node *node, uint32_t peer);
 
 void sl_channel_lose(sl_node *node, uint32_t peer);
 
-/* As sl_node_peer_hold() and sl_node_peer_ask(). */
+/* channel_hold.c: as sl_node_peer_hold() and sl_node_peer_ask(). */
 void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
 void sl_channel_ask(sl_node *node, uint32_t peer);
 
