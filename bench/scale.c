@@ -1,7 +1,9 @@
 /* What a large network costs each of its nodes: registries under the simulator, in virtual time.
  *
  * Every node changes, once a second or so, between having all its cores free and none. Some of them
- * look on: a placement by their view is refused when the node they choose has none free by then. */
+ * look on: a placement by their view is refused when the node they choose has none free by then.
+ * They choose among all, among those the view shows free, and of these the one of which the news is
+ * newest, as the scheduler does where others place too; that one not again until there is news. */
 #include <malloc.h>
 
 #include "actors/registry/registry.h"
@@ -12,7 +14,7 @@
 #include "runtime/runtime_msgs.h"
 #include "runtime/simulator.h"
 
-enum { NODES_MOST = 4096, VIEWERS = 8, REGIONS = 3, CORES = 4 };
+enum { NODES_MOST = 10000, VIEWERS = 8, REGIONS = 3, CORES = 4 };
 
 #define FLIP_NS    (500 * SL_NS_PER_MS) /* and up to twice as much more */
 #define SETTLE_NS  (10 * SL_NS_PER_S)
@@ -39,7 +41,11 @@ struct scale {
     uint32_t nodes;
     host hosts[NODES_MOST];
     bool viewed_busy[VIEWERS][NODES_MOST];
+    uint64_t told_ns[VIEWERS]
+                    [NODES_MOST]; /* when what is viewed was so, at least; 0: placed there */
     uint8_t states[VIEWERS][NODES_MOST];
+    bool heard[VIEWERS][NODES_MOST];
+    uint32_t known[VIEWERS];
     uint32_t seen_dead;
     uint32_t victim;
 };
@@ -82,7 +88,12 @@ static void look(const flipper *f, const registry_view *view) {
         const registry_member *member = &view->members.items[i];
         bool dead = member->state == SL_MEMBER_DEAD && member->node == s->victim;
         s->seen_dead += dead && s->states[viewer][member->node] != SL_MEMBER_DEAD;
+        s->known[viewer] += !s->heard[viewer][member->node];
+        s->heard[viewer][member->node] = true;
         s->states[viewer][member->node] = member->state;
+        uint64_t now_ns = sl_simulator_now_ns(s->simulator);
+        uint64_t age_ns = view->ages.items[i].ms * SL_NS_PER_MS;
+        s->told_ns[viewer][member->node] = now_ns > age_ns ? now_ns - age_ns : 1;
         s->viewed_busy[viewer][member->node] = !member->offer.items[0].cores_free;
     }
 }
@@ -120,33 +131,71 @@ static void start_node(scale *s, uint32_t number) {
                   "actor");
 }
 
-/* Chooses as a scheduler would, among the nodes its view shows free; true when that is refused. */
-static bool is_refused(const scale *s, uint32_t viewer, bool *any) {
-    sl_rng *rng = sl_simulator_rng(s->simulator);
-    *any = false;
-    for (int tries = 0; tries < 64; tries++) {
-        uint32_t node = (uint32_t)sl_rng_below(rng, s->nodes);
-        if (s->states[viewer][node] != SL_MEMBER_ALIVE || s->viewed_busy[viewer][node])
-            continue;
-        *any = true;
-        return s->hosts[node].busy;
-    }
-    return false;
+/* ---- placements ---- */
+
+typedef enum way { BLINDLY, BY_VIEW, BY_NEWEST, WAYS } way;
+
+static const char *const way_words[WAYS] = {"chosen blindly", "free by the view",
+                                            "free by the newest of it"};
+
+static bool is_alive(const scale *s, uint32_t viewer, uint32_t node) {
+    return s->states[viewer][node] == SL_MEMBER_ALIVE;
 }
 
-static double refused_share(scale *s) {
-    uint64_t chosen = 0, refused = 0;
+static uint32_t choose_any(const scale *s, uint32_t viewer, bool viewed_free) {
+    sl_rng *rng = sl_simulator_rng(s->simulator);
+    for (int tries = 0; tries < 64; tries++) {
+        uint32_t node = (uint32_t)sl_rng_below(rng, s->nodes);
+        if (is_alive(s, viewer, node) && !(viewed_free && s->viewed_busy[viewer][node]))
+            return node;
+    }
+    return SL_NO_NODE;
+}
+
+static uint32_t choose_newest(scale *s, uint32_t viewer) {
+    uint32_t newest = SL_NO_NODE;
+    uint64_t *told_ns = s->told_ns[viewer];
+    for (uint32_t node = 0; node < s->nodes; node++) {
+        if (is_alive(s, viewer, node) && !s->viewed_busy[viewer][node] && told_ns[node] &&
+            (newest == SL_NO_NODE || told_ns[node] > told_ns[newest]))
+            newest = node;
+    }
+    if (newest != SL_NO_NODE)
+        told_ns[newest] = 0;
+    return newest;
+}
+
+static uint32_t choose(scale *s, uint32_t viewer, way by) {
+    return by == BY_NEWEST ? choose_newest(s, viewer) : choose_any(s, viewer, by == BY_VIEW);
+}
+
+/* In percent. */
+static void measure_refused(scale *s, double refused_share[WAYS]) {
+    uint64_t chosen[WAYS] = {0}, refused[WAYS] = {0};
     uint64_t end_ns = sl_simulator_now_ns(s->simulator) + MEASURE_NS;
     while (sl_simulator_now_ns(s->simulator) < end_ns) {
         sl_simulator_run(s->simulator, sl_simulator_now_ns(s->simulator) + LOOK_NS);
-        for (uint32_t viewer = 0; viewer < VIEWERS && viewer < s->nodes; viewer++) {
-            bool any;
-            bool was = is_refused(s, viewer, &any);
-            chosen += any;
-            refused += was;
+        for (uint32_t i = 0; i < VIEWERS * WAYS; i++) {
+            uint32_t viewer = i / WAYS, by = i % WAYS;
+            uint32_t node = viewer < s->nodes ? choose(s, viewer, (way)by) : SL_NO_NODE;
+            chosen[by] += node != SL_NO_NODE;
+            refused[by] += node != SL_NO_NODE && s->hosts[node].busy;
         }
     }
-    return chosen ? 100.0 * (double)refused / (double)chosen : 0;
+    for (int by = 0; by < WAYS; by++)
+        refused_share[by] = chosen[by] ? 100.0 * (double)refused[by] / (double)chosen[by] : 0;
+}
+
+/* Until all who look on know every node; and for the time that what was posted then takes. */
+static void settle(scale *s) {
+    uint64_t end_ns = SETTLE_NS;
+    for (uint32_t viewer = 0; viewer < VIEWERS && viewer < s->nodes;) {
+        sl_simulator_run(s->simulator, end_ns);
+        if (s->known[viewer] == s->nodes)
+            viewer++;
+        else
+            end_ns = sl_simulator_now_ns(s->simulator) + SL_NS_PER_S;
+    }
 }
 
 /* Until all who look on know that a node that stopped speaking is dead. */
@@ -184,30 +233,40 @@ static void measure(bench *b, uint32_t nodes) {
     s->victim = UINT32_MAX;
     network_check(
         sl_simulator_create(
-            &(sl_simulator_options){.nodes = nodes, .seed = 1, .regions = REGIONS, .links = links},
+            &(sl_simulator_options){
+                .nodes = nodes, .seed = 1, .frame_bytes = 2048, .regions = REGIONS, .links = links},
             &s->simulator),
         "simulator");
     for (uint32_t i = 0; i < nodes; i++)
         start_node(s, i);
-    sl_simulator_run(s->simulator, SETTLE_NS);
+    settle(s);
     double sent_bytes = (double)sl_simulator_traffic_of(s->simulator).bytes;
-    double refused = refused_share(s);
+    double refused[WAYS];
+    measure_refused(s, refused);
     sent_bytes = (double)sl_simulator_traffic_of(s->simulator).bytes - sent_bytes;
     double memory_bytes = ((double)machine_rss_bytes() - before_bytes) / nodes;
     row(b, nodes, "gossip a node sends in a second", REPORT_BYTES,
         sent_bytes / nodes / ((double)MEASURE_NS / 1e9));
     row(b, nodes, "memory of a node", REPORT_BYTES, memory_bytes);
-    row(b, nodes, "placements refused for a stale view", REPORT_PERCENT, refused);
+    for (int by = 0; by < WAYS; by++) {
+        char text[64];
+        snprintf(text, sizeof text, "placements refused, %s", way_words[by]);
+        row(b, nodes, text, REPORT_PERCENT, refused[by]);
+    }
     row(b, nodes, "until a death is known", REPORT_SECONDS, notice_s(s));
     sl_simulator_destroy(s->simulator);
     free(s);
 }
 
 void bench_scale(bench *b) {
-    static const uint32_t sizes[] = {4, 16, 64, 250, 1000};
+    static const uint32_t sizes[] = {4, 16, 64, 250, 1000, 10000};
     uint32_t count = sizeof sizes / sizeof *sizes;
     if (b->ranks > 1)
         return;
-    for (uint32_t i = 0; i < count - (b->quick ? 1 : 0); i++)
-        measure(b, sizes[i]);
+    for (uint32_t i = 0; i < count - (b->quick ? 2 : 0); i++) {
+        char words[32];
+        snprintf(words, sizeof words, "%u nodes", sizes[i]);
+        if (bench_wants(b, words))
+            measure(b, sizes[i]);
+    }
 }

@@ -25,6 +25,7 @@ int cli_topo(const cli_command *command, int argc, char **argv);
 int cli_explain(const cli_command *command, int argc, char **argv);
 int cli_rerun(const cli_command *command, int argc, char **argv);
 int cli_simulate(const cli_command *command, int argc, char **argv);
+int cli_identity(const cli_command *command, int argc, char **argv);
 int cli_config(const cli_command *command, int argc, char **argv);
 int cli_version(const cli_command *command, int argc, char **argv);
 int cli_help(const cli_command *command, int argc, char **argv);

@@ -125,6 +125,7 @@ int cli_leave(sl_network *network, sl_options *options, int code) {
     if (clean)
         return code;
     fflush(NULL);
+    sl_launch_exits(code);
     _exit(code);
 }
 

@@ -34,10 +34,21 @@ const cli_command cli_commands[] = {
      "bad\n"
      "input.\n",
      "simulate", cli_simulate},
-    {"guard", "-- PROGRAM [ARGUMENT...]", "keep srun from ending a job whose rank has died",
+    {"guard", "-- PROGRAM [ARGUMENT...]",
+     "keep srun or hydra from ending a job whose rank has died",
      "What starlane launch puts before PROGRAM under srun: runs it, and holds its connection to\n"
      "Slurm's PMIx server as long as the job may need it. Exit code: PROGRAM's.\n",
      "guard", cli_guard},
+    {"identity",
+     "create DIR ROLE [NAME [PROJECT]] | show DIR | sign DIR REQUEST CERTIFICATE [DAYS]",
+     "make and certify the keys of nodes and clients",
+     "create makes the identity of a node, a client or an authority (ROLE) in DIR, and a request\n"
+     "for a certificate in DIR/certificate. sign has the authority in DIR sign a REQUEST, for "
+     "DAYS\n"
+     "(365): the new file CERTIFICATE then takes the place of the request. show tells what is "
+     "public,\n"
+     "also the fingerprint that others pin.\n",
+     "identity", cli_identity},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",
      "With flags, shows what would be in force with them.\n", "config run network", cli_config},
     {"version", "", "show the version", NULL, "version", cli_version},

@@ -2,6 +2,7 @@
 option(STARLANE_WERROR "Treat compiler warnings as errors" ON)
 option(STARLANE_LTO "Optimise across files when linking" OFF)
 option(STARLANE_FUZZ "Build the fuzz programs (needs clang)" OFF)
+option(STARLANE_COVERAGE "Count which lines and branches run (needs clang)" OFF)
 set(STARLANE_SANITIZE "" CACHE STRING "Sanitizers: address,undefined or thread")
 
 set(CMAKE_C_STANDARD 11)
@@ -63,7 +64,20 @@ if(STARLANE_FUZZ)
   if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
     message(FATAL_ERROR "STARLANE_FUZZ needs clang: cmake --preset fuzz, or -DCMAKE_C_COMPILER=clang")
   endif()
-  target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
+  if(NOT STARLANE_COVERAGE) # there they only go through the seeds
+    target_compile_options(starlane_options INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
+  endif()
+endif()
+
+# Counters live in the mapped profile itself: also a process that is killed, or ends by _exit(), has written them.
+if(STARLANE_COVERAGE)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+    message(FATAL_ERROR "STARLANE_COVERAGE needs clang: cmake --preset coverage, or -DCMAKE_C_COMPILER=clang")
+  endif()
+  target_compile_options(starlane_options INTERFACE
+    $<$<COMPILE_LANGUAGE:C>:-fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation
+    -fcoverage-compilation-dir=${PROJECT_SOURCE_DIR}>)
+  target_link_options(starlane_options INTERFACE -fprofile-instr-generate)
 endif()
 
 if(STARLANE_LTO)

@@ -1,8 +1,24 @@
 /* Starlane: one compute network out of an MPI allocation.
  *
- * This header is all a user of the library sees. A program loads options, opens a network (every
- * rank does; without MPI the nodes are threads of this process), and then serves it, runs a list of
- * tasks on it, or looks at it:
+ * This header is all a user of the library sees. A program defines tasks and submits them:
+ *
+ *     SL_TASK(square) {
+ *         double x = sl_arg_f64(call, 0);
+ *         return sl_return_f64(call, x * x);
+ *     }
+ *     int main(int argc, char **argv) {
+ *         if (sl_init(&argc, &argv, NULL) != 0)
+ *             return 1;
+ *         sl_future *nine = sl_submit(&square, SL_ARGS(sl_f64(3)));
+ *         if (sl_wait(nine, SL_FOREVER) == 0)
+ *             printf("%g\n", sl_result_f64(nine));
+ *         sl_release(nine);
+ *         return sl_shutdown();
+ *     }
+ *
+ * docs/api.md is the guide to that. Or it loads options, opens a network (every rank does; without
+ * MPI the nodes are threads of this process), and then serves it, runs a list of tasks on it, or
+ * looks at it:
  *
  *     sl_options *options;
  *     sl_network *network;
@@ -26,6 +42,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #define SL_API __attribute__((visibility("default")))
 
@@ -48,6 +65,17 @@ SL_API const char *sl_build_info(void);
 /* The name of an error returned by a function of this library ("INVALID"), "OK" for 0. Static
  * storage. Any thread. */
 SL_API const char *sl_error_name(int error);
+
+/* What functions of this library return when they fail; others than these are for people. */
+enum sl_error {
+    SL_ERROR_INVALID = 1,
+    SL_ERROR_TOO_LARGE = 4,
+    SL_ERROR_NO_MEMORY = 5,
+    SL_ERROR_TIMEOUT = 7, /* of a wait: it goes on; whether there will be a result is open */
+    SL_ERROR_CLOSED = 11, /* there is no network (any more) */
+    SL_ERROR_CANCELLED = 12,
+    SL_ERROR_FAILED = 21
+};
 
 /* What went wrong in the last call of this thread that failed: a sentence for the user. Valid until
  * the thread's next call into the library. */
@@ -109,7 +137,296 @@ SL_API char *sl_options_markdown(void);
  * a library that is not told so writes nothing. Before any network is opened. */
 SL_API void sl_options_start_log(const sl_options *options);
 
-/* ---- function tasks ---- */
+/* ---- values: what tasks take and give ---- */
+
+/* A value is bytes, a string, or an array: elements of one type, in the order of C, with a shape; a
+ * scalar is an array without dimensions. */
+typedef enum sl_type {
+    SL_TYPE_NONE, /* a task that returned nothing */
+    SL_TYPE_BYTES,
+    SL_TYPE_STRING,
+    SL_TYPE_ARRAY,
+    SL_TYPE_FUTURE /* in arguments alone: the task runs once there is a result, and gets that */
+} sl_type;
+
+typedef enum sl_dtype {
+    SL_I8,
+    SL_U8,
+    SL_I16,
+    SL_U16,
+    SL_I32,
+    SL_U32,
+    SL_I64,
+    SL_U64,
+    SL_F16,
+    SL_BF16,
+    SL_F32,
+    SL_F64
+} sl_dtype;
+
+enum { SL_DIMENSIONS_MAX = 8, SL_ARGS_MAX = 4096 };
+
+typedef struct sl_future sl_future;
+
+typedef struct sl_value {
+    sl_type type;
+    sl_dtype dtype;      /* of an array */
+    uint32_t dimensions; /* of an array */
+    const size_t *shape; /* `dimensions` of them */
+    const void *data;    /* borrowed; of a scalar to be submitted NULL: it is in `scalar` */
+    size_t bytes;        /* of data; of a string without its terminator */
+    union {
+        int64_t i64;
+        double f64;
+        float f32;
+        unsigned char bytes[8];
+    } scalar;
+    sl_future *future; /* borrowed */
+} sl_value;
+
+/* These make values for arguments. Nothing is copied: what they point to is borrowed until the call
+ * that they are given to returns. */
+static inline sl_value sl_value_bytes(const void *data, size_t bytes) {
+    sl_value value = {.type = SL_TYPE_BYTES, .data = data, .bytes = bytes};
+    return value;
+}
+#define sl_bytes(data, bytes) sl_value_bytes(data, bytes)
+
+static inline sl_value sl_string(const char *string) {
+    sl_value value = {.type = SL_TYPE_STRING, .data = string, .bytes = string ? strlen(string) : 0};
+    return value;
+}
+
+static inline sl_value sl_i64(int64_t number) {
+    sl_value value = {.type = SL_TYPE_ARRAY, .dtype = SL_I64, .bytes = 8};
+    value.scalar.i64 = number;
+    return value;
+}
+
+static inline sl_value sl_f32(float number) {
+    sl_value value = {.type = SL_TYPE_ARRAY, .dtype = SL_F32, .bytes = 4};
+    value.scalar.f32 = number;
+    return value;
+}
+
+static inline sl_value sl_f64(double number) {
+    sl_value value = {.type = SL_TYPE_ARRAY, .dtype = SL_F64, .bytes = 8};
+    value.scalar.f64 = number;
+    return value;
+}
+
+/* An array of shape[0] x … x shape[dimensions - 1] elements. */
+SL_API sl_value sl_array(sl_dtype dtype, const void *data, uint32_t dimensions,
+                         const size_t *shape);
+
+/* An array of `count` elements in one dimension. */
+#define sl_vector(dtype, data, count) sl_array(dtype, data, 1, (const size_t[]){count})
+
+/* The result of another task of this process; the task that gets it waits for that. Is that task
+ * unsuccessful, so is this one. */
+static inline sl_value sl_wait_for(sl_future *future) {
+    sl_value value = {.type = SL_TYPE_FUTURE, .future = future};
+    return value;
+}
+
+/* "f32", …; bytes of an element; elements of an array (1 of a scalar). Any thread. */
+SL_API const char *sl_dtype_name(sl_dtype dtype);
+SL_API size_t sl_dtype_bytes(sl_dtype dtype);
+SL_API size_t sl_value_count(const sl_value *value);
+
+/* Arguments of a task: SL_ARGS(sl_f64(2), sl_string("x")). SL_NO_ARGS for none. */
+typedef struct sl_args {
+    const sl_value *values;
+    size_t count;
+} sl_args;
+#define SL_ARGS(...)                                                                               \
+    ((sl_args){(const sl_value[]){__VA_ARGS__},                                                    \
+               sizeof((const sl_value[]){__VA_ARGS__}) / sizeof(sl_value)})
+#define SL_NO_ARGS ((sl_args){NULL, 0})
+
+/* ---- tasks ---- */
+
+typedef struct sl_call sl_call;
+
+enum { SL_NO_CPUS = -1 };
+
+/* What a task needs, and how it is treated. Zeroed fields are the defaults. */
+typedef struct sl_task_options {
+    int32_t cpus; /* cores; 0: one; SL_NO_CPUS: none, for a task that hardly computes */
+    uint32_t gpus;
+    uint64_t memory_bytes; /* accounted for, not enforced */
+    double ucu;            /* unified compute units */
+    const char *region;    /* the only region it may run in; NULL: any */
+    int32_t priority;      /* higher first */
+    uint32_t retries;      /* attempts after the first, when it fails; one whose rank died is tried
+                              again in any case */
+    double timeout_s;      /* a longer attempt fails; it is not stopped, but can ask
+                              sl_call_cancelled() */
+    int32_t brief;         /* it takes a few microseconds and never waits for a future: may run
+                              where messages are handled, which saves handing it to a thread */
+    int32_t last_;         /* the library's */
+} sl_task_options;
+
+/* A task as SL_TASK() defines it. */
+typedef struct sl_task {
+    const char *name;
+    int (*body)(sl_call *call);
+    sl_task_options options;
+    struct sl_task *next; /* the library's */
+} sl_task;
+
+/* SL_TASK(name, .cpus = 2, .retries = 1) { … } defines the task `name`, with any of the options
+ * above, and makes it known before main(). The body gets `sl_call *call`, runs on a thread of the
+ * node that was chosen, several calls at once, and returns 0 or an error: sl_call_fail(). A name is
+ * used once in a program; every rank runs the same program. SL_TASK_DECLARE(name) makes one known
+ * to another file. */
+#define SL_TASK(...) SL_TASK_(__VA_ARGS__, .last_ = 0)
+#define SL_TASK_(task, ...)                                                                        \
+    extern sl_task task;                                                                           \
+    extern sl_task task;                                                                           \
+    static int task##_body_(sl_call *call);                                                        \
+    sl_task task = {.name = #task, .body = task##_body_, .options = {__VA_ARGS__}};                \
+    __attribute__((constructor)) static void task##_define_(void) {                                \
+        sl_task_define(&task);                                                                     \
+    }                                                                                              \
+    static int task##_body_(__attribute__((unused)) sl_call *call)
+#define SL_TASK_DECLARE(name) extern sl_task name
+SL_API void sl_task_define(sl_task *task);
+
+/* ---- in a task's body: all for the thread that runs it, until it returns ---- */
+
+/* Arguments, from 0. One that is missing or of another type makes the task fail, with a message
+ * that names the argument and both types, whatever the body then returns; the answer is 0, "" or
+ * NULL with a count of 0. What is pointed to is borrowed until the body returns. sl_arg() alone
+ * just answers NULL where there is none. */
+SL_API size_t sl_arg_count(const sl_call *call);
+SL_API const sl_value *sl_arg(const sl_call *call, size_t index);
+SL_API double sl_arg_f64(sl_call *call, size_t index);
+SL_API int64_t sl_arg_i64(sl_call *call, size_t index);
+SL_API const char *sl_arg_string(sl_call *call, size_t index);
+SL_API const void *sl_arg_bytes(sl_call *call, size_t index, size_t *bytes);
+SL_API const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *count);
+
+/* The task's result; what counts is the last. Copied, but for sl_return_array(), which answers with
+ * the place for the elements (not cleared), or NULL when there is no memory. The others return 0
+ * for the body to return, or an error; every error makes the task fail. */
+SL_API int sl_return_f64(sl_call *call, double number);
+SL_API int sl_return_i64(sl_call *call, int64_t number);
+SL_API int sl_return_string(sl_call *call, const char *string);
+SL_API int sl_return_bytes(sl_call *call, const void *data, size_t bytes);
+SL_API void *sl_return_array(sl_call *call, sl_dtype dtype, uint32_t dimensions,
+                             const size_t *shape);
+SL_API int sl_return_value(sl_call *call, const sl_value *value);
+
+/* Says why the task fails (printf style, at most 1023 bytes travel); returns the error for the body
+ * to return. */
+SL_API int sl_call_fail(sl_call *call, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* 1 once nobody wants the result any more: it was cancelled, or takes too long. */
+SL_API int sl_call_cancelled(const sl_call *call);
+
+/* The node it runs on, and which attempt it is, from 1. */
+SL_API uint32_t sl_call_node(const sl_call *call);
+SL_API uint32_t sl_call_attempt(const sl_call *call);
+
+/* ---- joining the network, and leaving it ---- */
+
+typedef struct sl_init_options {
+    sl_options *options; /* every option of the group `network`; borrowed until sl_shutdown(). NULL:
+                            what the command line and the environment say */
+    uint32_t nodes;      /* without MPI: nodes in this process; 0: as the options say */
+    int all_drive;       /* every rank returns from sl_init() and may submit */
+} sl_init_options;
+
+/* Joins the network that this program's ranks form, or without mpirun and the like that of this
+ * process alone. `argc` and `argv` (NULL: none) lose the flags that are Starlane's: --starlane-NAME
+ * for each option of the group `network`. `options` NULL: the defaults. Collective. The first rank
+ * returns and drives; the others run tasks in here until it leaves, and then end the process with
+ * exit code 0, or 1 if the network was lost. A program that starts MPI itself asks for
+ * MPI_THREAD_MULTIPLE. Once in a process. */
+SL_API int sl_init(int *argc, char ***argv, const sl_init_options *options);
+
+/* Leaves: tasks that have not ended are cancelled, and waits for them fail with SL_ERROR_CLOSED.
+ * Collective over the ranks that drive. Results stay valid until they are released. Returns 0, or
+ * an error when the network did not end well (then end the process with _exit()). */
+SL_API int sl_shutdown(void);
+
+/* This process's (first) node, and how many nodes there are; 0 without a network. Any thread. */
+SL_API uint32_t sl_rank(void);
+SL_API uint32_t sl_size(void);
+
+/* ---- futures: any thread, a task's body included; one future from several threads at once ---- */
+
+#define SL_FOREVER (-1.0)
+
+/* Submits one call of `task`. The future is the caller's, and is to be released. NULL: refused, and
+ * sl_error_text() says why; that NULL may be given to sl_wait() as it is. May wait a moment when
+ * very much is on its way to the scheduler. */
+SL_API sl_future *sl_submit(const sl_task *task, sl_args args);
+
+/* The same with other options than the task's own (all of them: start from task->options). */
+SL_API sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options);
+
+/* Submits `count` calls, args[i] each, at once, and sets futures[0] … futures[count - 1]. `options`
+ * NULL: the task's own. All or, on an error, none. */
+SL_API int sl_submit_batch(const sl_task *task, const sl_args *args, size_t count,
+                           const sl_task_options *options, sl_future **futures);
+
+/* Waits up to `timeout_s` seconds (SL_FOREVER; 0 only looks) for the end of a task. 0: it
+ * succeeded; SL_ERROR_TIMEOUT: it has not ended; else sl_error_text() has the message of the task
+ * that failed. In a task's body a wait gives the cores back to other tasks meanwhile. */
+SL_API int sl_wait(sl_future *future, double timeout_s);
+
+/* Waits until one of them has ended, well or not; `*index` is the first such. NULLs are passed
+ * over. */
+SL_API int sl_wait_any(sl_future *const *futures, size_t count, double timeout_s, size_t *index);
+
+/* Waits until all have ended. 0: all succeeded; else what sl_wait() says of the first that did not.
+ */
+SL_API int sl_wait_all(sl_future *const *futures, size_t count, double timeout_s);
+
+typedef enum sl_future_state {
+    SL_FUTURE_PENDING,
+    SL_FUTURE_DONE,
+    SL_FUTURE_FAILED,
+    SL_FUTURE_CANCELLED
+} sl_future_state;
+SL_API sl_future_state sl_state_of(const sl_future *future);
+
+/* Takes a task back: what has not begun never does; what runs can ask sl_call_cancelled(). The
+ * future ends as cancelled, unless its task has ended first. */
+SL_API void sl_cancel(sl_future *future);
+
+/* The result of a task that succeeded, borrowed until the future is released, else NULL. The others
+ * answer as sl_arg_…() do, with sl_error_text() for what is wrong. */
+SL_API const sl_value *sl_result(sl_future *future);
+SL_API double sl_result_f64(sl_future *future);
+SL_API int64_t sl_result_i64(sl_future *future);
+SL_API const char *sl_result_string(sl_future *future);
+SL_API const void *sl_result_bytes(sl_future *future, size_t *bytes);
+SL_API const void *sl_result_array(sl_future *future, sl_dtype dtype, size_t *count);
+
+/* One more owner of a future; and one less. The task of a future without an owner runs all the
+ * same. NULL is fine. */
+SL_API sl_future *sl_retain(sl_future *future);
+SL_API void sl_release(sl_future *future);
+
+/* ---- map ---- */
+
+typedef struct sl_map_options {
+    size_t chunk;                   /* rows of the first dimension in a task; 0: chosen */
+    sl_args args;                   /* further arguments of each task, after its piece */
+    const sl_task_options *options; /* NULL: the task's own */
+} sl_map_options;
+
+/* Cuts `array` along its first dimension, runs `task` on each piece (its argument 0, an array of
+ * the same dimensions), and gathers the arrays that they return, whose first dimensions may be any,
+ * into one. The future has it; a piece that fails makes it fail. The array's data is borrowed until
+ * the map has ended. `options` NULL: the defaults. */
+SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
+
+/* ---- functions of task lists ---- */
 
 /* What a function answers with. */
 typedef struct sl_reply sl_reply;
@@ -209,6 +526,25 @@ SL_API int sl_run(sl_network *network, const sl_run_request *request, int *code)
  * `json` a JSON object; the caller's. */
 SL_API int sl_explain(const char *directory, const char *task, int json, char **text);
 
+/* ---- identities ---- */
+
+/* Makes the identity of a "node", a "client" or an "authority" in `directory` (made if need be, of
+ * mode 0700), unless there is one; and beside it, in the file `certificate`, a request for a
+ * certificate for `name` and `project` (NULL: none), which an authority has no need of. An identity
+ * that has a certificate keeps it: an error. Blocks for the disk. */
+SL_API int sl_keys_create(const char *directory, const char *role, const char *name,
+                          const char *project);
+
+/* What is public of the identity in `directory`, for a person or, with `json`, as a JSON object;
+ * the caller's. */
+SL_API int sl_keys_show(const char *directory, int json, char **text);
+
+/* The authority in `directory` signs the request in the file `request`, for so many days;
+ * `certificate` is the file it goes to, which must not be there yet. The asker puts it in place of
+ * the request. */
+SL_API int sl_keys_sign(const char *directory, const char *request, double days,
+                        const char *certificate);
+
 /* ---- the simulator ---- */
 
 /* What to simulate; zeroed fields mean the default. All are borrowed. */
@@ -235,9 +571,10 @@ SL_API int sl_simulate(const sl_simulate_request *request, int *code);
 typedef struct sl_launch_request {
     const char *const *command; /* the program and its arguments, `command_words` of them */
     int command_words;
-    const char *guard; /* path of the command `starlane`, to guard ranks under srun; NULL: none */
-    FILE *messages;    /* new starts, how to go on; NULL: nothing is said */
-    FILE *results;     /* of a dry run: the command line; NULL: none */
+    const char *
+        guard; /* path of the command `starlane`, to guard ranks under srun and hydra; NULL: none */
+    FILE *messages; /* new starts, how to go on; NULL: nothing is said */
+    FILE *results;  /* of a dry run: the command line; NULL: none */
 } sl_launch_request;
 
 /* Starts the ranks of an MPI job by mpirun or srun so that the death of one does not end the
@@ -247,8 +584,9 @@ typedef struct sl_launch_request {
  * once; a second SIGINT ends them. For a process with one thread and no other children. */
 SL_API int sl_launch(const sl_options *options, const sl_launch_request *request, int *code);
 
-/* Tells sl_launch() of the exit code of this program, from its first rank; needed only where no run
- * was begun, because launchers that let ranks die do not report how they ended. */
+/* Tells sl_launch() of the exit code of this program, from its first rank, at its end; needed only
+ * where no run was begun, because launchers that let ranks die do not report how they ended. The
+ * other ranks have 5 s to end too. */
 SL_API void sl_launch_exits(int code);
 
 /* Runs `command` (ends with NULL) as a rank under srun and keeps its end from ending the job;

@@ -13,6 +13,7 @@
 
 #include "mpi/eager_limit.h"
 #include "mpi/env.h"
+#include "mpi/guard.h"
 #include "mpi/internal.h"
 #include "mpi/one_host.h"
 #include "mpi/watchdog.h"
@@ -92,11 +93,18 @@ static sl_err settings_make(const sl_mpi_options *o, sl_mpi_settings *s) {
 
 /* ---- MPI itself ---- */
 
-static void sigpipe_ignore(void) {
+static void ignore(int number) {
     struct sigaction action;
-    if (sigaction(SIGPIPE, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
+    if (sigaction(number, NULL, &action) == 0 && !(action.sa_flags & SA_SIGINFO) &&
         action.sa_handler == SIG_DFL)
-        signal(SIGPIPE, SIG_IGN);
+        signal(number, SIG_IGN);
+}
+
+/* SIGPIPE comes of a send to a rank that has died. */
+static void signals_ignore(void) {
+    ignore(SIGPIPE);
+    if (sl_env_get(NULL, "PMI_RANK") && !sl_env_get(NULL, "PMIX_RANK"))
+        ignore(SL_MPI_GUARD_NOTICE);
 }
 
 static sl_err thread_level_check(void) {
@@ -207,7 +215,7 @@ static sl_err hello_make(const sl_mpi *mpi, const sl_mpi_options *options, hello
     mine->frame_bytes = or_default(options->frame_bytes, sl_mpi_eager_frame_bytes(mpi->started));
     mine->local_rank = (uint32_t)local_rank;
     mine->local_size = (uint32_t)local_size;
-    mine->incarnation = (uint32_t)sl_rng_u64(&rng);
+    mine->incarnation = (uint32_t)sl_rng_u64(&rng) >> 1; /* it grows: see sl_node_options */
     mine->data_bytes = (uint32_t)options->data_bytes;
     mine->no_sharing = options->no_sharing;
     return SL_OK;
@@ -319,7 +327,7 @@ static void forget(sl_mpi *mpi, bool clean) {
 
 sl_err sl_mpi_open(const sl_mpi_options *options, sl_mpi **out) {
     static const sl_mpi_options defaults;
-    sigpipe_ignore();
+    signals_ignore();
     sl_mpi *mpi = calloc(1, sizeof *mpi);
     if (!mpi)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to join the network");
@@ -343,6 +351,13 @@ uint32_t sl_mpi_count(const sl_mpi *mpi) {
 
 const sl_mpi_facts *sl_mpi_peer(const sl_mpi *mpi, uint32_t rank) {
     return rank < mpi->count ? &mpi->facts[rank] : NULL;
+}
+
+uint32_t sl_mpi_ended(const sl_mpi *mpi) {
+    for (uint32_t i = 0; i < mpi->count; i++)
+        if (sl_mpi_host_ended(&mpi->host, i))
+            return i;
+    return SL_MPI_NONE;
 }
 
 sl_transport *sl_mpi_transport(sl_mpi *mpi) {
@@ -372,6 +387,15 @@ static void communicator_close(MPI_Comm *comm) {
     MPI_Comm_free(comm);
 }
 
+/* All have come to their end, and nobody sends any more: a barrier that the dead do not hold up. */
+static void part(sl_mpi *mpi, int exit_code) {
+    sl_mpi_gathering end = {.patience_ns = mpi->settings.finalize_timeout_s * SL_NS_PER_S / 2};
+    sl_err err = sl_mpi_gather(mpi, &end);
+    if (err == SL_OK && end.whole)
+        return;
+    sl_mpi_watchdog_bite("a rank was lost at the end: leaving MPI as it is", exit_code);
+}
+
 void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
     sl_mpi_watchdog watchdog;
     if (!mpi)
@@ -384,7 +408,7 @@ void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
     if (mpi->transport)
         mpi->transport->ops->close(mpi->transport);
     bool started = mpi->started;
-    MPI_Barrier(mpi->bulk); /* nobody sends any more */
+    part(mpi, exit_code);
     MPI_Comm_free(&mpi->host_comm);
     communicator_close(&mpi->bulk);
     communicator_close(&mpi->frames);

@@ -10,7 +10,8 @@
  * be the process's main thread; a caller that started MPI at SERIALIZED or above may use any one
  * thread).
  *
- * Process-wide effects: SIGPIPE is ignored if its action was the default (programs started later
+ * Process-wide effects: SIGPIPE, and where hydra started the ranks SIGUSR1, are ignored if their
+ * action was the default (programs started later
  * should have it reset: POSIX_SPAWN_SETSIGDEF), and OMPI_MCA_btl_{vader,sm}_eager_limit are set in
  * the environment before MPI starts, unless they are set already. If sl_mpi_open() starts MPI,
  * errors on MPI_COMM_WORLD and MPI_COMM_SELF are returned; a caller that starts MPICH itself should
@@ -27,14 +28,17 @@
 #include "runtime/transport.h"
 
 /* Bounds. Values out of range are refused with SL_ERR_INVALID. */
-#define SL_MPI_DATA_MAX_BYTES  4096 /* of the data a rank tells every other at the start */
-#define SL_MPI_HOST_BYTES      64   /* of a host's name, its end included; longer ones are cut */
-#define SL_MPI_FRAME_MIN_BYTES 512
-#define SL_MPI_FRAME_MAX_BYTES (1024 * 1024)
-#define SL_MPI_WINDOW_MAX      1024  /* frame buffers outstanding to one peer */
-#define SL_MPI_RING_MAX        256   /* receives posted at once */
-#define SL_MPI_BULK_MAX        16384 /* bulk transfers under way at one node; then SL_ERR_AGAIN */
-#define SL_MPI_PAUSE_MAX_NS    60000000000ull
+#define SL_MPI_DATA_MAX_BYTES   4096 /* of the data a rank tells every other at the start */
+#define SL_MPI_HOST_BYTES       64   /* of a host's name, its end included; longer ones are cut */
+#define SL_MPI_FRAME_MIN_BYTES  512
+#define SL_MPI_FRAME_MAX_BYTES  (1024 * 1024)
+#define SL_MPI_WINDOW_MAX       1024  /* frame buffers outstanding to one peer */
+#define SL_MPI_RING_MAX         256   /* receives posted at once */
+#define SL_MPI_BULK_MAX         16384 /* bulk transfers under way at one node; then SL_ERR_AGAIN */
+#define SL_MPI_PAUSE_MAX_NS     60000000000ull
+#define SL_MPI_GATHER_MAX_BYTES (1 << 24) /* of a rank's part */
+
+#define SL_MPI_NONE UINT32_MAX /* no rank */
 
 typedef struct sl_mpi sl_mpi;
 
@@ -109,11 +113,37 @@ sl_transport *sl_mpi_transport(sl_mpi *mpi);
 sl_err sl_mpi_collective(sl_mpi *mpi, const uint32_t *members, uint32_t count, uint32_t tag,
                          sl_collective **collective) SL_CHECKED;
 
+/* Something that every rank has for the first one. */
+typedef struct sl_mpi_gathering {
+    const void *part; /* this rank's; copied */
+    size_t bytes;     /* of each part, the same at all: 0 … SL_MPI_GATHER_MAX_BYTES */
+    /* A rank whose process is known to have ended is not waited for; another no longer than until
+     * nothing came from anybody for so long. */
+    uint64_t patience_ns;
+    const bool *lost; /* by rank: not to be waited for at all; or NULL */
+
+    void *all;  /* of the first rank: place for all parts, by rank */
+    bool *here; /* … and for which of them came; or NULL */
+    bool taken; /* out: this rank's came */
+    bool whole; /* out: all came, and all ranks know */
+} sl_mpi_gathering;
+
+/* Gathers at the end of a network, where any rank may be dead or die just then: the first rank
+ * takes what comes and answers all others, and each goes on when it knows. Every living rank calls
+ * it; errors are for what failed here (SL_ERR_NO_MEMORY, SL_ERR_TRANSPORT, SL_ERR_TOO_LARGE). When
+ * it was not whole the network is not clean. Ranks whose part is missing, and the first for a rank
+ * whose own was not taken, are to count as lost from then on. */
+sl_err sl_mpi_gather(sl_mpi *mpi, sl_mpi_gathering *gathering) SL_CHECKED;
+
+/* A rank of this host whose process has ended, or SL_MPI_NONE: as far as the system tells. */
+uint32_t sl_mpi_ended(const sl_mpi *mpi);
+
 /* Leaves the network and frees `mpi` (NULL is allowed).
- * clean: every peer is alive and calls this too. Communicators are freed and, if sl_mpi_open()
- * started MPI, MPI is finalized. Should that take over finalize_timeout_s, a line is logged and the
- * process ends by _exit(exit_code). Not clean: MPI is not called again, what it may still write to
- * is left allocated, and the caller ends the process by _exit(). */
+ * clean: every peer was alive when last heard of, and calls this too. Communicators are freed and,
+ * if sl_mpi_open() started MPI, MPI is finalized. Should a peer have died meanwhile, or all that
+ * take over finalize_timeout_s, a line is logged and the process ends by _exit(exit_code). Not
+ * clean: MPI is not called again, what it may still write to is left allocated, and the caller ends
+ * the process by _exit(). */
 void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "mpi/ulfm.h"
 #include "runtime/log.h"
 #include "runtime/clock.h"
 
@@ -36,8 +37,8 @@ static void *buffer_create(sl_mpi_far *far) {
     return frame;
 }
 
-void *sl_mpi_far_acquire(sl_mpi_far *far, uint32_t peer) {
-    if (far->outstanding[peer] >= far->window)
+void *sl_mpi_far_acquire(sl_mpi_far *far, uint32_t peer, bool abandoned) {
+    if (far->outstanding[peer] >= (abandoned ? 1 : far->window))
         return NULL;
     sl_mpi_buffer *frame = far->pool;
     if (!frame)
@@ -57,6 +58,7 @@ bool sl_mpi_far_post(sl_mpi_far *far, uint32_t peer, void *frame, size_t bytes) 
     int code = MPI_Isend(frame, (int)bytes, MPI_BYTE, (int)peer, FRAME_TAG, far->comm, &request);
     if (code == MPI_SUCCESS)
         code = MPI_Test(&request, &over, MPI_STATUS_IGNORE);
+    far->deaths |= sl_mpi_ulfm_tells(code);
     if (code != MPI_SUCCESS)
         sl_mpi_far_send_failed(peer, code);
     if (over || code != MPI_SUCCESS) {
@@ -72,6 +74,7 @@ static size_t poll_sends(sl_mpi_far *far) {
     int over = sl_mpi_requests_test(&far->sends);
     for (int i = 0; i < over; i++) {
         const sl_mpi_finished *finished = &far->sends.finished[i];
+        far->deaths |= sl_mpi_ulfm_tells(finished->code);
         if (finished->code != MPI_SUCCESS)
             sl_mpi_far_send_failed(finished->entry.peer, finished->code);
         far->outstanding[finished->entry.peer]--;
@@ -92,8 +95,8 @@ static void receive_failed(sl_mpi_far *far, int code) {
             (unsigned long long)far->receive_errors);
 }
 
-static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                          MPI_Status *status, int code) {
+static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, MPI_Status *status,
+                          int code) {
     int bytes = 0;
     if (code != MPI_SUCCESS) {
         receive_failed(far, code);
@@ -101,21 +104,21 @@ static void frame_deliver(sl_mpi_far *far, const sl_transport_sink *sink, const 
     }
     uint32_t peer = (uint32_t)status->MPI_SOURCE;
     MPI_Get_count(status, MPI_BYTE, &bytes);
-    if (peer < far->count && !abandoned[peer] && bytes > 0)
+    if (peer < far->count && bytes > 0)
         sink->frame(sink->context, peer, far->ring_memory + far->ring_at * far->stride,
                     (size_t)bytes);
 }
 
-static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                          size_t budget) {
+static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, size_t budget) {
     size_t frames = 0;
     for (; frames < budget; frames++) {
         int arrived = 0;
         MPI_Status status;
         int code = MPI_Test(&far->ring[far->ring_at], &arrived, &status);
+        far->deaths |= sl_mpi_ulfm_tells(code);
         if (!arrived)
             return frames;
-        frame_deliver(far, sink, abandoned, &status, code);
+        frame_deliver(far, sink, &status, code);
         code = MPI_Start(&far->ring[far->ring_at]);
         if (code != MPI_SUCCESS)
             receive_failed(far, code);
@@ -124,10 +127,34 @@ static size_t poll_frames(sl_mpi_far *far, const sl_transport_sink *sink, const 
     return frames;
 }
 
-size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, const bool *abandoned,
-                       size_t budget) {
-    size_t events = far->ring ? poll_frames(far, sink, abandoned, budget) : 0;
-    return far->sends.count ? events + poll_sends(far) : events;
+/* ---- deaths that MPI tells of ---- */
+
+typedef struct death_notice {
+    const sl_mpi_far *far;
+    const sl_transport_sink *sink;
+} death_notice;
+
+/* Of ranks that share memory with us the system tells (deaths.h). */
+static void on_death(void *context, uint32_t rank) {
+    const death_notice *to = context;
+    if (rank >= to->far->count || to->far->told[rank] ||
+        to->far->host->local_of[rank] != SL_MPI_FAR)
+        return;
+    to->far->told[rank] = true;
+    if (to->sink->lost)
+        to->sink->lost(to->sink->context, rank);
+}
+
+size_t sl_mpi_far_poll(sl_mpi_far *far, const sl_transport_sink *sink, size_t budget) {
+    size_t events = far->ring ? poll_frames(far, sink, budget) : 0;
+    if (far->sends.count)
+        events += poll_sends(far);
+    if (far->deaths && !events) {
+        death_notice notice = {far, sink};
+        far->deaths = false;
+        sl_mpi_ulfm_look(far->comm, on_death, &notice);
+    }
+    return events;
 }
 
 /* ---- the end ---- */
@@ -136,6 +163,13 @@ void sl_mpi_far_abandon(sl_mpi_far *far, uint32_t peer, sl_mpi_requests *orphans
     far->buffers -= far->outstanding[peer];
     far->outstanding[peer] = 0;
     sl_mpi_requests_move(&far->sends, orphans, peer);
+}
+
+bool sl_mpi_far_drained(const sl_mpi_far *far, const bool *abandoned) {
+    for (int i = 0; i < far->sends.count; i++)
+        if (!abandoned[far->sends.entries[i].peer])
+            return false;
+    return true;
 }
 
 /* Takes back a posted receive; false when MPI does not let go of it in time. */
@@ -169,6 +203,7 @@ void sl_mpi_far_close(sl_mpi_far *far) {
     }
     sl_mpi_requests_fini(&far->sends);
     free(far->outstanding);
+    free(far->told);
 }
 
 /* ---- the beginning ---- */
@@ -196,9 +231,11 @@ sl_err sl_mpi_far_open(sl_mpi_far *far, const sl_mpi *mpi) {
                         .stride = stride,
                         .buffers_max = (uint32_t)(POOL_MAX_BYTES / stride),
                         .window = mpi->settings.window,
+                        .host = &mpi->host,
                         .count = mpi->count};
     far->outstanding = calloc(mpi->count, sizeof *far->outstanding);
-    if (!far->outstanding)
+    far->told = calloc(mpi->count, sizeof *far->told);
+    if (!far->outstanding || !far->told)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u peers", mpi->count);
     return mpi->host.far ? ring_open(far) : SL_OK;
 }

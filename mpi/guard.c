@@ -4,7 +4,11 @@
  * looked at from outside; the child does not know of the guard.
  *
  * After the child's end the duplicate tells whether it took leave: the server closes its side then,
- * and does not when a client vanishes. */
+ * and does not when a client vanishes.
+ *
+ * hydra kills the other ranks of a host when a process it started was ended by a signal, and does
+ * not when one left with whatever exit code: under hydra nothing is held, and the guard turns the
+ * one into the other. To the others hydra then sends SIGUSR1, to their guards too. */
 #include "mpi/guard.h"
 
 #include <ctype.h>
@@ -117,6 +121,8 @@ static void find_address(guard *of) {
             return;
     }
     of->address[0] = '\0';
+    if (sl_env_get(NULL, "PMI_FD")) /* hydra: see the design notes */
+        return;
     fprintf(stderr, "starlane guard: no PMIx server is named here; the rank is not guarded\n");
 }
 
@@ -272,6 +278,7 @@ sl_err sl_mpi_guard(const char *const *command, int *code) {
         close(of.held[i]);
     if (of.pidfd >= 0)
         close(of.pidfd);
+    signal(SIGUSR1, SIG_IGN); /* one may still be pending */
     sigprocmask(SIG_SETMASK, &of.before, NULL);
     if (err == SL_OK)
         *code = WIFSIGNALED(of.status) ? 128 + WTERMSIG(of.status) : WEXITSTATUS(of.status);

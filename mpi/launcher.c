@@ -8,6 +8,7 @@
 
 #include <ctype.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +160,19 @@ static bool bound_by_user(const sl_launch_plan *plan, const sl_env *env) {
     return false;
 }
 
+/* Each launcher in its way of giving ranks a variable. */
+static void add_spares(sl_words *words, const sl_launch_plan *plan) {
+    static const char *const before[] = {[SL_LAUNCHER_OPEN_MPI_4] = "-x STARLANE_SPARES=",
+                                         [SL_LAUNCHER_OPEN_MPI_5] = "-x STARLANE_SPARES=",
+                                         [SL_LAUNCHER_HYDRA] = "-genv STARLANE_SPARES ",
+                                         [SL_LAUNCHER_SRUN] = "--export=ALL,STARLANE_SPARES="};
+    char text[64];
+    if (!plan->spares)
+        return;
+    snprintf(text, sizeof text, "%s%u", before[plan->launcher], plan->spares);
+    sl_words_split(words, text);
+}
+
 static void add_open_mpi(sl_words *words, const sl_launch_plan *plan, const sl_env *env) {
     bool five = plan->launcher == SL_LAUNCHER_OPEN_MPI_5;
     sl_words_split(words, five ? "mpirun --with-ft ulfm" : "mpirun --enable-recovery");
@@ -196,15 +210,23 @@ sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words
             sl_words_add(words, "--cpu-bind=none");
         break;
     }
+    add_spares(words, plan);
     add_count(words, plan);
     sl_words_split(words, plan->more);
-    if (plan->launcher == SL_LAUNCHER_SRUN && plan->guard) {
+    bool guarded = plan->launcher == SL_LAUNCHER_SRUN || plan->launcher == SL_LAUNCHER_HYDRA;
+    if (guarded && plan->guard) {
         sl_words_add(words, plan->guard);
         sl_words_split(words, "guard --");
     }
     for (int i = 0; i < plan->program_words; i++)
         sl_words_add(words, plan->program[i]);
     return sl_words_check(words);
+}
+
+/* Open MPI's mpirun and srun make nothing of SIGTERM but the end of the job, and hand SIGUSR2 on;
+ * hydra hands SIGTERM on, and dies of SIGUSR2. */
+int sl_launcher_drain_signal(sl_launcher launcher) {
+    return launcher == SL_LAUNCHER_HYDRA ? SIGTERM : SIGUSR2;
 }
 
 /* ---- the machine ---- */

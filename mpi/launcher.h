@@ -38,13 +38,14 @@ void sl_words_fini(sl_words *words);
 /* What is to be started, and where. Borrowed. */
 typedef struct sl_launch_plan {
     sl_launcher launcher;
-    uint32_t ranks;   /* 0: as many as the launcher makes of itself */
-    uint32_t cores;   /* of this machine */
-    bool root;        /* for root */
-    bool restart;     /* STARLANE_LAUNCH_RESTART is set too */
-    const char *more; /* words for the launcher; or NULL */
-    const char
-        *guard; /* the program whose subcommand `guard` keeps srun from ending the job; NULL */
+    uint32_t ranks;    /* spares included; 0: as many as the launcher makes of itself */
+    uint32_t spares;   /* of them */
+    uint32_t cores;    /* of this machine */
+    bool root;         /* for root */
+    bool restart;      /* STARLANE_LAUNCH_RESTART is set too */
+    const char *more;  /* words for the launcher; or NULL */
+    const char *guard; /* the program whose subcommand `guard` keeps srun and hydra from ending the
+                           job; NULL */
     const char *const *program;
     int program_words;
 } sl_launch_plan;
@@ -62,6 +63,9 @@ sl_err sl_launcher_of_version(const char *version, sl_launcher *launcher) SL_CHE
 
 /* The whole command line. Pure. */
 sl_err sl_launcher_words(const sl_launch_plan *plan, const sl_env *env, sl_words *words) SL_CHECKED;
+
+/* The signal by which ranks are told to end through their launcher. Pure. */
+int sl_launcher_drain_signal(sl_launcher launcher);
 
 /* Cores of this machine that this process may use: hardware threads of one core count once. */
 uint32_t sl_launcher_cores(void);

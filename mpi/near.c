@@ -10,8 +10,9 @@
  * it is being filled, they wait; posting a frame and every poll send what waits.
  *
  * A blob whose receiver was given up may be freed and its memory used for something else while the
- * receiver, a ghost by then, still reads it. So `revoked` is set first, and a reader believes what
- * it has read only when it finds that unset afterwards. */
+ * receiver, a ghost by then, still reads it. So all ids are revoked first, and a reader believes
+ * what it has read only when it finds its id valid afterwards; in a new life of the link those from
+ * the first of that life on are. */
 #include "mpi/near.h"
 
 #include <stdlib.h>
@@ -67,8 +68,6 @@ static void note_send(sl_mpi_near *near, sl_mpi_near_peer *peer, sl_arrival *abo
 /* ---- frames out ---- */
 
 void *sl_mpi_near_acquire(sl_mpi_near_peer *peer) {
-    if (peer->abandoned)
-        return NULL;
     void *slot = sl_mpi_ring_acquire(&peer->out);
     peer->acquired = slot != NULL;
     return slot;
@@ -76,8 +75,6 @@ void *sl_mpi_near_acquire(sl_mpi_near_peer *peer) {
 
 void sl_mpi_near_post(sl_mpi_near *near, sl_mpi_near_peer *peer, size_t bytes) {
     peer->acquired = false;
-    if (peer->abandoned)
-        return;
     sl_mpi_ring_publish(&peer->out, SL_MPI_SLOT_FRAME, bytes);
     ring_bell(near, peer);
     if (peer->notes.head)
@@ -172,10 +169,10 @@ static void done_arrived(sl_mpi_near *near, sl_mpi_near_peer *peer, const note *
 
 /* ---- fetching ---- */
 
-static bool revoked(const sl_mpi_near *near, const sl_mpi_near_peer *peer) {
+static bool revoked(const sl_mpi_near *near, const sl_mpi_near_peer *peer, uint64_t id) {
     sl_mpi_segment *theirs = near->host->neighbours[peer - near->peers].segment;
     atomic_thread_fence(memory_order_acquire);
-    return atomic_load_explicit(&theirs->revoked[near->host->self], memory_order_relaxed) != 0;
+    return id < atomic_load_explicit(&theirs->valid_from[near->host->self], memory_order_relaxed);
 }
 
 static bool read_from(const sl_mpi_near *near, const sl_mpi_near_peer *peer, void *to,
@@ -192,7 +189,7 @@ static bool read_from(const sl_mpi_near *near, const sl_mpi_near_peer *peer, voi
 static void fetched(sl_mpi_near *near, sl_mpi_near_peer *peer, sl_arrival *arrival, bool whole,
                     const sl_transport_sink *sink) {
     uint64_t id = arrival->id;
-    sl_blob *blob = whole && !revoked(near, peer) ? sl_blob_retain(arrival->blob) : NULL;
+    sl_blob *blob = whole && !revoked(near, peer, id) ? sl_blob_retain(arrival->blob) : NULL;
     sl_blob_release(arrival->blob);
     arrival->blob = NULL;
     near->receives--;
@@ -246,6 +243,8 @@ static void slot_deliver(sl_mpi_near *near, sl_mpi_near_peer *peer, const sl_mpi
         sink->frame(sink->context, peer->rank, slot->data, bytes);
     } else if ((kind == SL_MPI_SLOT_OFFER || kind == SL_MPI_SLOT_DONE) && bytes == sizeof n) {
         memcpy(&n, slot->data, sizeof n);
+        if (peer->abandoned || (kind == SL_MPI_SLOT_OFFER && n.id < peer->first_in))
+            return; /* of a life of the link that is over */
         if (kind == SL_MPI_SLOT_OFFER)
             offer_arrived(near, peer, &n);
         else
@@ -255,15 +254,13 @@ static void slot_deliver(sl_mpi_near *near, sl_mpi_near_peer *peer, const sl_mpi
     }
 }
 
-/* What comes from a peer that was given up is dropped: it may be alive, and waiting for room. */
 static size_t ring_poll(sl_mpi_near *near, sl_mpi_near_peer *peer, const sl_transport_sink *sink,
                         size_t budget) {
     size_t count = 0, bytes;
     sl_mpi_slot_kind kind;
     const sl_mpi_slot *slot;
     for (; count < budget && (slot = sl_mpi_ring_next(&peer->in, &kind, &bytes)); count++) {
-        if (!peer->abandoned)
-            slot_deliver(near, peer, slot, kind, bytes, sink);
+        slot_deliver(near, peer, slot, kind, bytes, sink);
         sl_mpi_ring_take(&peer->in);
     }
     if (count && sl_mpi_ring_relieve(&peer->in))
@@ -335,7 +332,7 @@ void sl_mpi_near_abandon(sl_mpi_near *near, sl_mpi_near_peer *peer) {
         return;
     sl_mpi_segment *own = near->host->neighbours[near->host->self].segment;
     peer->abandoned = true;
-    atomic_store_explicit(&own->revoked[peer - near->peers], 1, memory_order_seq_cst);
+    atomic_store_explicit(&own->valid_from[peer - near->peers], UINT64_MAX, memory_order_seq_cst);
     atomic_thread_fence(memory_order_seq_cst);
     if (near->large.head && near->large.head->peer == peer->rank)
         near->fetched_bytes = 0;
@@ -350,6 +347,15 @@ void sl_mpi_near_abandon(sl_mpi_near *near, sl_mpi_near_peer *peer) {
     sl_arrivals_clear(&peer->wanted);
     sl_arrivals_drop_peer(&near->small, peer->rank);
     sl_arrivals_drop_peer(&near->large, peer->rank);
+}
+
+/* Offers of the new life come after the frame that opened it: the ring keeps their order. */
+void sl_mpi_near_readmit(sl_mpi_near *near, sl_mpi_near_peer *peer, uint64_t first_in,
+                         uint64_t first_out) {
+    sl_mpi_segment *own = near->host->neighbours[near->host->self].segment;
+    peer->abandoned = false;
+    peer->first_in = first_in;
+    atomic_store_explicit(&own->valid_from[peer - near->peers], first_out, memory_order_seq_cst);
 }
 
 static void ring_end_init(sl_mpi_ring_end *end, const sl_mpi_near *near, sl_mpi_segment *segment,

@@ -13,7 +13,8 @@ typedef struct sl_mpi_near_peer {
     sl_mpi_ring_end out, in;
     uint32_t rank;
     bool acquired;       /* a slot of `out` is being filled */
-    bool abandoned;      /* nothing more goes, and what comes is dropped */
+    bool abandoned;      /* no bulk data goes, and what comes of it is dropped */
+    uint64_t first_in;   /* offers with lower ids are of an earlier life of the link */
     bool lost;           /* its process has ended, and this was told */
     sl_arrivals notes;   /* that wait for a slot of `out` */
     sl_arrivals offered; /* by the peer, not asked for yet */
@@ -62,6 +63,8 @@ size_t sl_mpi_near_poll(sl_mpi_near *near, const sl_transport_sink *sink, size_t
 /* Is there anything that poll() would find? */
 bool sl_mpi_near_ready(const sl_mpi_near *near);
 void sl_mpi_near_abandon(sl_mpi_near *near, sl_mpi_near_peer *peer);
+void sl_mpi_near_readmit(sl_mpi_near *near, sl_mpi_near_peer *peer, uint64_t first_in,
+                         uint64_t first_out);
 
 /* Frames lie in their receivers' memory from the beginning: only bulk data can be under way. */
 static inline bool sl_mpi_near_drained(const sl_mpi_near *near) {

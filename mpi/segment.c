@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,7 @@ static size_t whole(size_t bytes, size_t unit) {
 }
 
 static size_t rings_at(uint32_t local_size) {
-    return whole(sizeof(sl_mpi_segment) + local_size * sizeof(uint32_t), 2 * SL_MPI_LINE_BYTES);
+    return whole(sizeof(sl_mpi_segment) + local_size * sizeof(uint64_t), 2 * SL_MPI_LINE_BYTES);
 }
 
 sl_mpi_ring *sl_mpi_segment_ring(sl_mpi_segment *segment, uint32_t from) {
@@ -153,6 +154,14 @@ static void neighbours_unmap(sl_mpi_host *host) {
     }
     free(host->neighbours);
     host->neighbours = NULL;
+}
+
+bool sl_mpi_host_ended(const sl_mpi_host *host, uint32_t rank) {
+    uint32_t local = host->neighbours ? host->local_of[rank] : SL_MPI_FAR;
+    if (local == SL_MPI_FAR || host->neighbours[local].pidfd <= 0)
+        return false;
+    struct pollfd process = {.fd = host->neighbours[local].pidfd, .events = POLLIN};
+    return poll(&process, 1, 0) > 0;
 }
 
 static void all_near(sl_mpi_host *host, uint32_t network) {

@@ -24,9 +24,9 @@ typedef struct sl_mpi_segment {
     uint32_t local_size;
     uint64_t ring_bytes, bytes;
     _Alignas(SL_MPI_LINE_BYTES) sl_doorbell bell;
-    /* Per rank of the host, before the rings: not 0 when that rank has been given up, and what it
-     * reads of our blobs from now on is not to be believed. */
-    _Alignas(SL_MPI_LINE_BYTES) _Atomic uint32_t revoked[];
+    /* Per rank of the host, before the rings: what that rank reads of our blobs with lower ids is
+     * not to be believed. UINT64_MAX when it has been given up. */
+    _Alignas(SL_MPI_LINE_BYTES) _Atomic uint64_t valid_from[];
 } sl_mpi_segment;
 
 /* Where a rank of the host is, as a process and as memory. */
@@ -57,6 +57,9 @@ sl_err sl_mpi_host_open(sl_mpi_host *host, const struct sl_mpi *mpi, bool shared
 
 /* clean: no rank of the host uses them any more. Else all stays mapped. */
 void sl_mpi_host_close(sl_mpi_host *host, bool clean);
+
+/* Whether the process of `rank` has ended, as far as the system tells: never of other hosts'. */
+bool sl_mpi_host_ended(const sl_mpi_host *host, uint32_t rank);
 
 /* What a segment takes, and one made of zeroed memory, on a border of two cache lines. */
 size_t sl_mpi_segment_bytes(uint32_t local_size, uint32_t slots, size_t frame_bytes);

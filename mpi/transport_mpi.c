@@ -10,10 +10,10 @@
  * keep something back that it has called sent.
  *
  * The dead. Of ranks on this host the kernel tells (deaths.h). MPI says nothing, sends to the dead
- * pend for ever, and what it may still read or
- * write must stay: such requests become orphans, looked at only before a sleep. After an idle time
- * MPI is asked for progress before the first send, without which Open MPI's TCP may raise SIGPIPE
- * or spin on a dead peer. */
+ * pend for ever, and what it may still read or write must stay: such requests become orphans,
+ * looked at only before a sleep. Should the peer be no dead one, they reach it, and are refused
+ * there. After an idle time MPI is asked for progress before the first send, without which Open
+ * MPI's TCP may raise SIGPIPE or spin on a dead peer. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -61,10 +61,10 @@ static void ring_bell(const transport *t, uint32_t peer) {
 
 static void *transport_acquire(sl_transport *base, uint32_t peer) {
     transport *t = (transport *)base;
-    if (peer >= base->count || t->abandoned[peer])
+    if (peer >= base->count)
         return NULL;
     sl_mpi_near_peer *near = sl_mpi_near_find(&t->near, peer);
-    return near ? sl_mpi_near_acquire(near) : sl_mpi_far_acquire(&t->far, peer);
+    return near ? sl_mpi_near_acquire(near) : sl_mpi_far_acquire(&t->far, peer, t->abandoned[peer]);
 }
 
 /* Progress before the first send after an idle time, where peers are reached over a network. */
@@ -83,8 +83,6 @@ static void transport_post(sl_transport *base, uint32_t peer, void *frame, size_
     sl_mpi_near_peer *near = sl_mpi_near_find(&t->near, peer);
     if (near) {
         sl_mpi_near_post(&t->near, near, bytes);
-    } else if (t->abandoned[peer]) {
-        sl_mpi_far_give_back(&t->far, frame);
     } else {
         progress_if_idle(t);
         t->active |= sl_mpi_far_post(&t->far, peer, frame, bytes);
@@ -123,7 +121,7 @@ static size_t poll_bulk(transport *t, const sl_transport_sink *sink) {
 }
 
 static size_t poll_mpi(transport *t, const sl_transport_sink *sink, size_t budget) {
-    size_t events = sl_mpi_far_poll(&t->far, sink, t->abandoned, budget);
+    size_t events = sl_mpi_far_poll(&t->far, sink, budget);
     if (t->bulk.under_way.count)
         events += poll_bulk(t, sink);
     t->active |= events != 0;
@@ -269,7 +267,8 @@ static void wake_up(void *context) {
 
 static bool transport_drained(sl_transport *base) {
     const transport *t = (const transport *)base;
-    return t->far.sends.count == 0 && t->bulk.sends == 0 && sl_mpi_near_drained(&t->near);
+    return sl_mpi_far_drained(&t->far, t->abandoned) && t->bulk.sends == 0 &&
+           sl_mpi_near_drained(&t->near);
 }
 
 static void transport_abandon(sl_transport *base, uint32_t peer) {
@@ -289,6 +288,20 @@ static void transport_abandon(sl_transport *base, uint32_t peer) {
         return;
     sl_mpi_far_abandon(&t->far, peer, &t->orphans);
     sl_mpi_bulk_abandon(&t->bulk, peer, &t->orphans);
+}
+
+static void transport_readmit(sl_transport *base, uint32_t peer, uint64_t first_in,
+                              uint64_t first_out) {
+    transport *t = (transport *)base;
+    if (peer >= base->count || !t->abandoned[peer])
+        return;
+    t->abandoned[peer] = false;
+    sl_mpi_near_peer *near = sl_mpi_near_find(&t->near, peer);
+    if (near)
+        sl_mpi_near_readmit(&t->near, near, first_in, first_out);
+    else
+        t->unreached++;
+    /* What MPI still has of the life before was sent under other tags. */
 }
 
 /* Bulk data nobody will ask for any more; what does not end by cancelling keeps its blob. */
@@ -329,12 +342,16 @@ static const sl_transport_ops operations = {
     .wake = transport_wake,
     .drained = transport_drained,
     .abandon = transport_abandon,
+    .readmit = transport_readmit,
     .close = transport_close,
 };
 
 static sl_err transport_init(transport *t, sl_mpi *mpi) {
     const sl_mpi_settings *s = &mpi->settings;
-    t->head = (sl_transport){&operations, mpi->rank, mpi->count, mpi->frame_bytes};
+    t->head = (sl_transport){.ops = &operations,
+                             .self = mpi->rank,
+                             .count = mpi->count,
+                             .frame_bytes = mpi->frame_bytes};
     t->mpi = mpi;
     t->unreached = mpi->host.neighbours ? mpi->host.far : mpi->count - 1;
     t->mpi_bulk = mpi->host.far || !mpi->host.readable;

@@ -1,6 +1,7 @@
 #include "mpi/watchdog.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "runtime/clock.h"
@@ -21,6 +22,12 @@ static void *watch(void *argument) {
         _exit(w->exit_code);
     }
     return NULL;
+}
+
+void sl_mpi_watchdog_bite(const char *why, int exit_code) {
+    sl_warn("mpi", "%s", why);
+    fflush(NULL);
+    _exit(exit_code);
 }
 
 void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s,

@@ -21,6 +21,9 @@ typedef struct sl_mpi_watchdog {
 void sl_mpi_watchdog_start(sl_mpi_watchdog *watchdog, const char *what, uint32_t timeout_s,
                            int exit_code);
 
+/* Ends the process now, after a line in the log. */
+_Noreturn void sl_mpi_watchdog_bite(const char *why, int exit_code);
+
 /* `what` is over. */
 void sl_mpi_watchdog_stop(sl_mpi_watchdog *watchdog);
 

@@ -99,6 +99,7 @@ void sl_timer_cancel(sl_actor *self, uint64_t timer);
 typedef struct sl_event {
     struct sl_event *next;
     sl_addr to;
+    uint32_t kind; /* the receiver's own: which of its events this is */
     /* Called on the loop thread instead of delivery when `to` is gone by then. May be NULL. */
     void (*drop)(struct sl_event *event);
 } sl_event;

@@ -29,11 +29,19 @@ uint64_t sl_thread_ns(const sl_actor *self) {
 
 /* ---- slots ---- */
 
+static bool chunks_grow(sl_node *node) {
+    uint32_t count = node->chunk_count;
+    if (count & (count - 1))
+        return true;
+    sl_actor **chunks = realloc(node->chunks, (count ? 2 * count : 1) * sizeof *chunks);
+    if (chunks)
+        node->chunks = chunks;
+    return chunks != NULL;
+}
+
 static sl_err chunk_add(sl_node *node) {
-    sl_actor **chunks = realloc(node->chunks, (node->chunk_count + 1) * sizeof *chunks);
-    if (!chunks)
+    if (!chunks_grow(node))
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for more actors");
-    node->chunks = chunks;
     sl_actor *chunk = calloc(SL_ACTOR_CHUNK, sizeof *chunk);
     if (!chunk)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for more actors");

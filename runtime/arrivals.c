@@ -1,5 +1,6 @@
 #include "runtime/arrivals.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 sl_arrival *sl_arrival_create(uint32_t peer, uint64_t id, uint64_t bytes, sl_blob *blob) {
@@ -52,13 +53,31 @@ void sl_arrivals_clear(sl_arrivals *list) {
         sl_arrival_free(arrival);
 }
 
-void sl_arrivals_drop_peer(sl_arrivals *list, uint32_t peer) {
+typedef bool gone(const sl_arrival *arrival, uint64_t number);
+
+static bool is_of(const sl_arrival *arrival, uint64_t peer) {
+    return arrival->peer == peer;
+}
+
+static bool is_below(const sl_arrival *arrival, uint64_t id) {
+    return arrival->id < id;
+}
+
+static void drop(sl_arrivals *list, gone *is_gone, uint64_t number) {
     sl_arrivals all = *list;
     *list = (sl_arrivals){NULL, NULL};
     for (sl_arrival *arrival; (arrival = sl_arrivals_pop(&all));) {
-        if (arrival->peer == peer)
+        if (is_gone(arrival, number))
             sl_arrival_free(arrival);
         else
             sl_arrivals_push(list, arrival);
     }
+}
+
+void sl_arrivals_drop_peer(sl_arrivals *list, uint32_t peer) {
+    drop(list, is_of, peer);
+}
+
+void sl_arrivals_drop_below(sl_arrivals *list, uint64_t id) {
+    drop(list, is_below, id);
 }

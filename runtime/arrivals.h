@@ -34,8 +34,9 @@ sl_arrival *sl_arrivals_pop(sl_arrivals *list);
 /* The first entry of transfer `id`, taken out; NULL when there is none. */
 sl_arrival *sl_arrivals_take(sl_arrivals *list, uint64_t id);
 
-/* Frees all entries, or those of one peer. */
+/* Frees all entries, those of one peer, or those with lower ids. */
 void sl_arrivals_clear(sl_arrivals *list);
 void sl_arrivals_drop_peer(sl_arrivals *list, uint32_t peer);
+void sl_arrivals_drop_below(sl_arrivals *list, uint64_t id);
 
 #endif

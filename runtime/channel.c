@@ -357,13 +357,13 @@ sl_err sl_channel_send(sl_node *node, sl_addr from, sl_addr to, const sl_message
 
 /* ---- flushing ---- */
 
-static void fill_head(sl_node *node, sl_channel *channel, sl_lane lane, sl_frame_head *head,
-                      uint32_t bytes, uint16_t records, uint16_t flags) {
+static void fill_head(sl_channel *channel, sl_lane lane, sl_frame_head *head, uint32_t bytes,
+                      uint16_t records, uint16_t flags) {
     *head = (sl_frame_head){.magic = SL_FRAME_MAGIC,
                             .version = SL_FRAME_VERSION,
                             .lane = (uint8_t)lane,
                             .bytes = bytes,
-                            .incarnation = node->options.incarnation,
+                            .incarnation = channel->own,
                             .flags = flags,
                             .records = records,
                             .sequence = channel->out[lane].sequence++,
@@ -380,27 +380,34 @@ static void account(sl_node *node, uint32_t bytes) {
     sl_metric_add(node->metrics, SL_METRIC_bytes_sent, bytes);
 }
 
+/* The HELLO that opens a link goes before all that uses it. */
+static void *acquire(sl_node *node, uint32_t peer) {
+    if (sl_channel_of(node, peer)->hello_due && !sl_link_post_hello(node, peer))
+        return NULL;
+    return node->transport->ops->acquire(node->transport, peer);
+}
+
 /* A frame without messages: credit, and perhaps goodbye. */
 static bool post_bare(sl_node *node, uint32_t peer, uint16_t flags) {
-    void *frame = node->transport->ops->acquire(node->transport, peer);
+    void *frame = acquire(node, peer);
     if (!frame)
         return false;
     sl_channel *channel = sl_channel_of(node, peer);
-    fill_head(node, channel, SL_LANE_CONTROL, frame, sizeof(sl_frame_head), 0, flags);
+    fill_head(channel, SL_LANE_CONTROL, frame, sizeof(sl_frame_head), 0, flags);
     node->transport->ops->post(node->transport, peer, frame, sizeof(sl_frame_head));
     account(node, sizeof(sl_frame_head));
     return true;
 }
 
 static bool post_gathered(sl_node *node, uint32_t peer, sl_lane lane) {
-    void *frame = node->transport->ops->acquire(node->transport, peer);
+    void *frame = acquire(node, peer);
     if (!frame)
         return false;
     sl_channel *channel = sl_channel_of(node, peer);
     sl_lane_out *out = &channel->out[lane];
     sl_gather *gather = lane_pop(out);
     uint32_t record_bytes = gather->bytes - (uint32_t)sizeof(sl_frame_head);
-    fill_head(node, channel, lane, (sl_frame_head *)(void *)gather_data(gather), gather->bytes,
+    fill_head(channel, lane, (sl_frame_head *)(void *)gather_data(gather), gather->bytes,
               gather->records, 0);
     memcpy(frame, gather_data(gather), gather->bytes);
     node->transport->ops->post(node->transport, peer, frame, gather->bytes);
@@ -457,7 +464,10 @@ static bool bare_due(const sl_node *node, const sl_channel *channel) {
 
 static bool flush_channel(sl_node *node, uint32_t peer) {
     sl_channel *channel = sl_channel_of(node, peer);
-    bool posted = flush_lane(node, peer, SL_LANE_CONTROL, false);
+    bool posted = channel->hello_due && sl_link_post_hello(node, peer);
+    if (channel->peer.state == SL_PEER_LOST)
+        return posted;
+    posted |= flush_lane(node, peer, SL_LANE_CONTROL, false);
     posted |= flush_lane(node, peer, SL_LANE_DATA, false);
     if (bare_due(node, channel) && !ended_both_ways(channel) &&
         post_bare(node, peer, channel->ask ? SL_FRAME_ASK : 0)) {
@@ -469,6 +479,8 @@ static bool flush_channel(sl_node *node, uint32_t peer) {
 }
 
 static bool must_flush(const sl_node *node, const sl_channel *channel) {
+    if (channel->hello_due)
+        return true;
     if (channel->peer.state == SL_PEER_LOST || ended_both_ways(channel))
         return false;
     bool waiting = channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head;
@@ -483,8 +495,7 @@ bool sl_channels_flush(sl_node *node) {
         uint32_t peer = channels->dirty[i];
         sl_channel *channel = sl_channel_of(node, peer);
         channel->peer.dirty = 0;
-        if (channel->peer.state != SL_PEER_LOST)
-            posted |= flush_channel(node, peer);
+        posted |= flush_channel(node, peer);
         if (must_flush(node, channel)) {
             channel->peer.dirty = 1;
             channels->dirty[kept++] = peer;
@@ -502,6 +513,8 @@ bool sl_channels_flush(sl_node *node) {
 
 void sl_channel_credit(sl_node *node, uint32_t peer, sl_lane lane, uint64_t bytes,
                        uint64_t bulk_bytes) {
+    if (node->channels.peers[peer]->state == SL_PEER_LOST)
+        return;
     sl_channel *channel = sl_channel_of(node, peer);
     if (!SL_PLANT(credit_lost) || bytes < 256)
         channel->in[lane].consumed_bytes += bytes;
@@ -537,32 +550,18 @@ bool sl_channel_ended(const sl_node *node, uint32_t peer) {
 }
 
 /* Drops what waits to leave and what is under way. */
-static void clear(sl_node *node, sl_channel *channel) {
+void sl_channel_clear(sl_node *node, sl_channel *channel) {
     lane_clear(&node->channels, &channel->out[SL_LANE_CONTROL]);
     lane_clear(&node->channels, &channel->out[SL_LANE_DATA]);
     sl_transfers_clear(node, &channel->bulk_in);
     sl_transfers_clear(node, &channel->bulk_out);
 }
 
-void sl_channel_lose(sl_node *node, uint32_t peer) {
-    uint8_t state = node->channels.peers[peer]->state;
-    if (state == SL_PEER_LOST)
-        return;
-    if (state != SL_PEER_SAID_GOODBYE)
-        node->channels.said_goodbye++;
-    if (!sl_channel_lose_unopened(node, peer)) {
-        sl_channel_of(node, peer)->peer.state = SL_PEER_LOST;
-        clear(node, sl_channel_of(node, peer));
-    }
-    node->transport->ops->abandon(node->transport, peer);
-    sl_waiters_tell_node(node, peer);
-}
-
 void sl_channels_fini(sl_node *node) {
     sl_channels *channels = &node->channels;
     for (uint32_t i = 0; i < channels->open_count; i++) {
         sl_channel *channel = sl_channel_of(node, channels->open[i]);
-        clear(node, channel);
+        sl_channel_clear(node, channel);
         free(channel);
     }
     while (channels->free_gathers) {

@@ -3,7 +3,8 @@
  * Outwards, messages are gathered into frames and the frames leave once a turn, control before
  * data, as far as the peer's window allows. Inwards, frames are decoded with bounds and delivered;
  * what a message weighed is given back to its sender as credit when it has been handled, so that
- * the memory a peer can take here is bounded whatever its actors do. Private to runtime/. */
+ * the memory a peer can take here is bounded whatever its actors do. A link that was lost is opened
+ * again by an exchange of incarnations (link.c). Private to runtime/. */
 #ifndef SL_RUNTIME_CHANNEL_H
 #define SL_RUNTIME_CHANNEL_H
 
@@ -14,9 +15,10 @@ struct sl_envelope;
 
 enum {
     SL_FRAME_MAGIC = 0x4c53, /* "SL" */
-    SL_FRAME_VERSION = 1,
+    SL_FRAME_VERSION = 2,
     SL_FRAME_GOODBYE = 1,        /* flag: no message follows from this node, only credit */
-    SL_FRAME_ASK = 2,            /* flag: the sender wants any frame in return, at once */
+    SL_FRAME_HELLO = 2,          /* flag: no frame of a link; an sl_hello follows the head */
+    SL_FRAME_ASK = 4,            /* flag: the sender wants any frame in return, at once */
     SL_RECORD_BULK_BODY = 1,     /* flag: the body comes as bulk data */
     SL_MAX_TRANSFERS = 1 << 20,  /* from the oldest that is under way to the newest */
     SL_TRANSFER_WEIGHT = 8192,   /* what a transfer counts in the bulk window beside its bytes */
@@ -30,8 +32,8 @@ typedef struct sl_frame_head {
     uint16_t magic;
     uint8_t version;
     uint8_t lane;
-    uint32_t bytes; /* of the whole frame */
-    uint32_t incarnation;
+    uint32_t bytes;       /* of the whole frame */
+    uint32_t incarnation; /* the sender's, on this link */
     uint16_t flags;
     uint16_t records;
     uint64_t sequence;           /* of this lane, from 0 */
@@ -50,7 +52,15 @@ typedef struct sl_record_head {
     uint32_t from_generation;
 } sl_record_head;
 
+/* Offers a link between the sender's incarnation and, once it is known, the receiver's. */
+typedef struct sl_hello {
+    uint32_t answers; /* 1: `yours` is known, 0: it is not */
+    uint32_t yours;
+    uint64_t first_bulk_id; /* of the sender's transfers */
+} sl_hello;
+
 _Static_assert(sizeof(sl_frame_head) == 48, "frame head has no padding");
+_Static_assert(sizeof(sl_hello) == 16, "hello has no padding");
 _Static_assert(sizeof(sl_record_head) == 24, "record head has no padding");
 
 /* A frame being filled, or waiting for the window. */
@@ -107,10 +117,11 @@ typedef enum sl_peer_state {
 /* What is known of every peer. */
 typedef struct sl_peer {
     uint32_t incarnation; /* known since its first frame */
-    uint8_t known;
     uint8_t state;
-    uint8_t goodbye_sent;
-    uint8_t dirty; /* in channels->dirty */
+    uint8_t known : 1;
+    uint8_t goodbye_sent : 1;
+    uint8_t dirty : 1;  /* in channels->dirty */
+    uint8_t barred : 1; /* lost for good; then it may have no channel */
 } sl_peer;
 
 typedef struct sl_channel {
@@ -126,10 +137,14 @@ typedef struct sl_channel {
     uint64_t bulk_announced_bytes;
     uint64_t bulk_consumed_bytes;
     uint64_t bulk_told_bytes;
-    uint8_t awaited; /* an actor waits for room */
-    uint8_t held;    /* what is sent waits here */
-    uint8_t ask;     /* a frame that asks for an answer is to leave */
-    uint8_t answer;  /* the peer asked for a frame */
+    uint32_t own;      /* incarnation of this node, on this link */
+    uint32_t calls;    /* that were asked for since the link was lost */
+    uint8_t awaited;   /* an actor waits for room */
+    uint8_t hello_due; /* a HELLO is to be sent before anything else */
+    uint8_t buried;    /* it was the peer who gave the link up */
+    uint8_t held;      /* what is sent waits here */
+    uint8_t ask;       /* a frame that asks for an answer is to leave */
+    uint8_t answer;    /* the peer asked for a frame */
 } sl_channel;
 
 typedef struct sl_channels {
@@ -148,13 +163,13 @@ typedef struct sl_channels {
     uint32_t free_gather_count;
 } sl_channels;
 
-/* The channel of a peer whose state is SL_PEER_LIVE or SL_PEER_SAID_GOODBYE, or of any that was
- * ever opened and could not rest since. */
+/* The channel of a peer whose state is SL_PEER_LIVE, _SAID_GOODBYE or _LOST and that is not barred,
+ * or of any that was ever opened and could not rest since. */
 #define sl_channel_of(node, number) ((sl_channel *)(void *)(node)->channels.peers[number])
 
 sl_err sl_channels_init(sl_node *node);
 
-/* channel_rest.c: the channel of a peer that is not lost, made if need be; NULL: no memory. */
+/* channel_rest.c: the channel of a peer that is not barred, made if need be; NULL: no memory. */
 sl_channel *sl_channel_open(sl_node *node, uint32_t peer);
 void sl_channels_fini(sl_node *node);
 
@@ -184,20 +199,42 @@ bool sl_channels_goodbye(sl_node *node);
  * both ways has arrived? */
 bool sl_channel_ended(const sl_node *node, uint32_t peer);
 
-void sl_channel_lose(sl_node *node, uint32_t peer);
+/* channel_rest.c, for link.c: true when the peer has no channel; then it is lost for good. */
+bool sl_channel_bar_unopened(sl_node *node, uint32_t peer);
 
 /* channel_hold.c: as sl_node_peer_hold() and sl_node_peer_ask(). */
 void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
 void sl_channel_ask(sl_node *node, uint32_t peer);
 
-/* channel_rest.c, for channel.c */
-bool sl_channel_lose_unopened(sl_node *node, uint32_t peer);
-
 /* As sl_node_peer_frames(). */
 uint64_t sl_channel_frames(const sl_node *node, uint32_t peer);
 
-/* channel.c, for channel_in.c */
+/* channel.c, for channel_in.c and link.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);
+void sl_channel_clear(sl_node *node, sl_channel *channel);
+
+/* ---- link.c ---- */
+
+/* All links are lost from the beginning, and called for: see sl_node_options.rejoins. */
+void sl_links_rejoin(sl_node *node);
+
+/* Of a peer that is not lost. Without memory to note what its next life needs, it is barred. */
+void sl_link_lose(sl_node *node, uint32_t peer);
+
+/* As sl_link_lose(), also of one that is lost already: nothing of it is heard any more. */
+void sl_link_bar(sl_node *node, uint32_t peer);
+
+/* Something came from a peer whose link is lost: it is told, as often as it speaks. */
+void sl_link_answer(sl_node *node, uint32_t peer);
+
+/* Calls a peer whose link is lost, or not: the less often, the longer it has been lost. */
+void sl_link_call(sl_node *node, uint32_t peer);
+
+/* A HELLO frame from `peer`, whose size was checked. */
+void sl_link_hello(sl_node *node, uint32_t peer, const sl_frame_head *head, const sl_hello *hello);
+
+/* Posts the HELLO that is due; false when it cannot be posted yet. */
+bool sl_link_post_hello(sl_node *node, uint32_t peer);
 
 /* transfers.c. The transfers of a peer are added with consecutive ids, started in order, end in any
  * order, and are forgotten in order. Pointers hold until the next is added. */

@@ -2,9 +2,11 @@
  * counts.
  *
  * A frame that is not sound as a frame (head, order, credit) means the peer does not speak our
- * protocol: it is declared lost. A message in it that does not decode is counted, logged and
- * dropped, and costs its sender nothing but the message. */
+ * protocol: it is declared lost, for good. A message in it that does not decode is counted, logged
+ * and dropped, and costs its sender nothing but the message. A frame of another life of its sender
+ * than the link is with is dropped, and answered (link.c). */
 #include "runtime/node_internal.h"
+#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -18,7 +20,7 @@ typedef struct inbound {
 static void protocol_error(inbound *in, const char *what) {
     sl_metric_add(in->node->metrics, SL_METRIC_decode_errors, 1);
     sl_error("node", "what node %u sent is not sound: %s; the node is dropped", in->peer, what);
-    sl_node_peer_lost(in->node, in->peer);
+    sl_node_peer_gone(in->node, in->peer);
 }
 
 static void message_error(inbound *in, const sl_record_head *head) {
@@ -147,8 +149,9 @@ static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob 
         sl_blob_release(blob);
         return;
     }
-    if (!blob) {
-        protocol_error(&in, "bulk data did not arrive");
+    if (!blob) { /* its sender has given us up, or there is no memory for it */
+        sl_warn("node", "bulk data from node %u did not arrive; the link is given up", peer);
+        sl_node_peer_lost(node, peer);
         return;
     }
     sl_metric_add(node->metrics, SL_METRIC_bytes_received, (int64_t)blob->bytes);
@@ -318,8 +321,6 @@ static const char *head_fault(const inbound *in, const sl_frame_head *head, size
         return "its version is unknown";
     if (head->bytes != bytes || head->lane >= SL_LANES)
         return "its head does not fit";
-    if (in->channel->peer.known && in->channel->peer.incarnation != head->incarnation)
-        return "it comes from another life of the node";
     if (head->sequence != in->channel->in[head->lane].sequence)
         return "it is out of order";
     if (head->records && in->channel->peer.state == SL_PEER_SAID_GOODBYE)
@@ -371,10 +372,42 @@ static void on_goodbye(inbound *in) {
     sl_waiters_tell_node(in->node, in->peer);
 }
 
+static bool is_ours(const sl_frame_head *head, size_t bytes) {
+    return bytes >= sizeof *head && head->magic == SL_FRAME_MAGIC &&
+           head->version == SL_FRAME_VERSION && head->bytes == bytes;
+}
+
+/* A HELLO, or a frame that is not of this link: it was given up, or is with another life of the
+ * peer. */
+static bool is_of_no_link(const inbound *in, const sl_frame_head *head) {
+    const sl_channel *channel = in->channel;
+    if (head->flags & SL_FRAME_HELLO)
+        return true;
+    if (channel->peer.state == SL_PEER_LOST)
+        return !SL_PLANT(ghost_heard);
+    return channel->peer.known && channel->peer.incarnation != head->incarnation &&
+           !SL_PLANT(ghost_heard);
+}
+
+static void on_frame_of_no_link(inbound *in, const sl_frame_head *head) {
+    if (!(head->flags & SL_FRAME_HELLO)) {
+        sl_metric_add(in->node->metrics, SL_METRIC_frames_refused, 1);
+        sl_node_peer_lost(in->node, in->peer);
+        sl_link_answer(in->node, in->peer);
+        return;
+    }
+    if (head->bytes != sizeof *head + sizeof(sl_hello)) {
+        protocol_error(in, "its hello is of another length");
+        return;
+    }
+    sl_hello hello;
+    memcpy(&hello, head + 1, sizeof hello);
+    sl_link_hello(in->node, in->peer, head, &hello);
+}
+
 static void on_frame(void *context, uint32_t peer, const void *data, size_t bytes) {
     sl_node *node = context;
-    if (peer >= node->transport->count || peer == node->id ||
-        node->channels.peers[peer]->state == SL_PEER_LOST)
+    if (peer >= node->transport->count || peer == node->id || node->channels.peers[peer]->barred)
         return;
     inbound in = {node, peer, sl_channel_open(node, peer), SL_LANE_CONTROL};
     if (!in.channel) {
@@ -383,6 +416,10 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
         return;
     }
     const sl_frame_head *head = data;
+    if (is_ours(head, bytes) && is_of_no_link(&in, head)) {
+        on_frame_of_no_link(&in, head);
+        return;
+    }
     const char *fault = head_fault(&in, head, bytes);
     if (!fault && !take_credit(in.channel, head))
         fault = "it gives back more than was sent";
@@ -420,8 +457,8 @@ static size_t poll_budget(const sl_node *node) {
 /* A process that ended after its goodbye, and got ours, has left as it should. */
 static void on_lost(void *context, uint32_t peer) {
     sl_node *node = context;
-    if (!sl_channel_ended(node, peer))
-        sl_node_lose(node, peer, true);
+    if (!sl_channel_ended(node, peer) || node->channels.peers[peer]->state == SL_PEER_LOST)
+        sl_node_peer_ended(node, peer);
 }
 
 bool sl_channels_poll(sl_node *node) {

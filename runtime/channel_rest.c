@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { OPEN_MOST = 256, ASKED_MOST = 4 /* channels, before another is made beyond OPEN_MOST */ };
+enum { OPEN_MOST = 128, ASKED_MOST = 4 /* channels, before another is made beyond OPEN_MOST */ };
 
 /* Of the control lane; everything received has been handled. */
 typedef struct resting {
@@ -24,7 +24,8 @@ typedef struct resting {
 
 _Static_assert(sizeof(resting) <= SL_SLAB_GRAIN, "it is what ten thousand of ten thousand are");
 
-static const sl_peer untouched = {.state = SL_PEER_UNTOUCHED}, lost = {.state = SL_PEER_LOST};
+static const sl_peer untouched = {.state = SL_PEER_UNTOUCHED},
+                     gone = {.state = SL_PEER_LOST, .barred = 1};
 
 /* What is shared is never written to: only what has a channel is. */
 static sl_peer *shared(const sl_peer *peer) {
@@ -58,12 +59,13 @@ static void put_to_rest(const sl_channel *channel, resting *rest) {
     rest->peer.state = SL_PEER_RESTING;
 }
 
-static void wake(const resting *rest, sl_channel *channel) {
+static void wake(const sl_node *node, const resting *rest, sl_channel *channel) {
     sl_lane_out *out = &channel->out[SL_LANE_CONTROL];
     sl_lane_in *in = &channel->in[SL_LANE_CONTROL];
     memset(channel, 0, sizeof *channel);
     channel->peer = rest->peer;
     channel->peer.state = SL_PEER_LIVE;
+    channel->own = node->options.incarnation; /* whoever had a loss stays awake */
     out->sequence = rest->out_sequence;
     out->sent_bytes = rest->sent_bytes;
     out->acked_bytes = rest->acked_bytes;
@@ -81,7 +83,7 @@ static sl_channel *let_rest(sl_node *node, uint32_t peer) {
     if (channel->peer.dirty || channel->peer.state != SL_PEER_LIVE)
         return NULL;
     put_to_rest(channel, &rest);
-    wake(&rest, &again);
+    wake(node, &rest, &again);
     if (memcmp(channel, &again, sizeof again) != 0)
         return NULL;
     resting *kept = sl_slab_take(&node->slab, sizeof rest);
@@ -143,7 +145,7 @@ sl_channel *sl_channel_open(sl_node *node, uint32_t peer) {
         return NULL;
     static const resting nothing = {.peer = {.state = SL_PEER_UNTOUCHED}};
     bool rested = known->state == SL_PEER_RESTING;
-    wake(rested ? (const resting *)(const void *)known : &nothing, channel);
+    wake(node, rested ? (const resting *)(const void *)known : &nothing, channel);
     if (rested)
         sl_slab_give(&node->slab, known, sizeof(resting));
     channels->peers[peer] = &channel->peer;
@@ -162,13 +164,12 @@ uint64_t sl_channel_frames(const sl_node *node, uint32_t peer) {
 
 /* ---- ends ---- */
 
-/* True when the peer has no channel: nothing but the word is left to be lost. */
-bool sl_channel_lose_unopened(sl_node *node, uint32_t peer) {
+bool sl_channel_bar_unopened(sl_node *node, uint32_t peer) {
     sl_peer *known = node->channels.peers[peer];
     if (known->state >= SL_PEER_LIVE)
         return false;
     if (known->state == SL_PEER_RESTING)
         sl_slab_give(&node->slab, known, sizeof(resting));
-    node->channels.peers[peer] = shared(&lost);
+    node->channels.peers[peer] = shared(&gone);
     return true;
 }

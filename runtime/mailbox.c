@@ -218,11 +218,20 @@ static void drop_queue(sl_actor *actor, sl_queue *queue) {
     *queue = (sl_queue){NULL, NULL};
 }
 
-void sl_mailbox_drop_behind(sl_envelope *envelope) {
-    for (sl_envelope *each = envelope->next; each; each = each->next) {
-        /* One whose own parts are still to come is given up with them. */
-        if (each->from.node == envelope->from.node && !each->pending)
-            each->dropped = 1;
+static void forget(sl_queue *queue, uint32_t peer) {
+    for (sl_envelope *each = queue->head; each; each = each->next) {
+        if (each->from.node != peer)
+            continue;
+        each->dropped |= !SL_PLANT(old_heard);
+        each->credit = 0;
+    }
+}
+
+void sl_mailboxes_forget(sl_node *node, uint32_t peer) {
+    for (uint32_t i = 0; i < node->chunk_count * SL_ACTOR_CHUNK; i++) {
+        sl_actor *actor = &node->chunks[i / SL_ACTOR_CHUNK][i % SL_ACTOR_CHUNK];
+        forget(&actor->mailbox[SL_LANE_CONTROL], peer);
+        forget(&actor->mailbox[SL_LANE_DATA], peer);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "runtime/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,7 +103,9 @@ static bool blobs_in_lists(const sl_record *record) {
 static void definition_check(const sl_message_type *type) {
     if (registered[type->id] || (type->lane == SL_LANE_CONTROL && type->has_blobs) ||
         blob_fields(&type->record) > SL_MESSAGE_MAX_BLOBS || blobs_in_lists(&type->record)) {
-        (void)sl_fail(SL_ERR_INTERNAL, "message %s", type->record.name);
+        fprintf(stderr,
+                "starlane: the definition of message %s (0x%04x) is wrong, or its id taken\n",
+                type->record.name, type->id);
         abort();
     }
 }

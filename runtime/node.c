@@ -50,6 +50,7 @@ static sl_err node_init(sl_node *node, const sl_node_options *options) {
     node->transport = options->transport;
     node->clock = node->options.clock;
     node->id = options->transport->self;
+    node->incarnation = options->incarnation;
     node->metrics = options->metrics;
     sl_slab_init(&node->slab);
     sl_timers_init(&node->timers);
@@ -62,6 +63,8 @@ static sl_err node_init(sl_node *node, const sl_node_options *options) {
         node->metrics = node->own_metrics;
     }
     SL_TRY(sl_channels_init(node));
+    if (options->rejoins)
+        sl_links_rejoin(node);
     return sl_node_spawn(node, SL_SLOT_NODE, &node_class, NULL, 0, NULL);
 }
 
@@ -138,8 +141,23 @@ void sl_node_watch_peers(sl_node *node, sl_addr actor) {
     watchers[node->peer_watcher_count++] = actor;
 }
 
-void sl_node_peer_lost(sl_node *node, uint32_t peer) {
-    sl_node_lose(node, peer, false);
+static void tell_peer_watchers(sl_node *node, const sl_message_type *type, const void *body) {
+    for (uint32_t i = 0; i < node->peer_watcher_count; i++)
+        (void)sl_node_tell(node, node->peer_watchers[i], type, body);
+}
+
+static void tell_lost(sl_node *node, uint32_t peer, bool calls, bool ended) {
+    node_peer_lost body = {peer, calls, node->channels.peers[peer]->barred, ended};
+    tell_peer_watchers(node, &node_peer_lost_type, &body);
+}
+
+void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
+    tell_lost(node, peer, calls, false);
+}
+
+void sl_node_tell_back(sl_node *node, uint32_t peer, bool buried) {
+    node_peer_back body = {peer, buried};
+    tell_peer_watchers(node, &node_peer_back_type, &body);
 }
 
 void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold) {
@@ -156,15 +174,53 @@ uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer) {
     return peer < node->transport->count ? sl_channel_frames(node, peer) : 0;
 }
 
-void sl_node_lose(sl_node *node, uint32_t peer, bool ended) {
+void sl_node_peer_lost(sl_node *node, uint32_t peer) {
     if (peer >= node->transport->count || peer == node->id ||
         node->channels.peers[peer]->state == SL_PEER_LOST)
         return;
-    sl_channel_lose(node, peer);
-    node_peer_lost body = {.node = peer, .ended = ended};
-    for (uint32_t i = 0; i < node->peer_watcher_count; i++)
-        (void)sl_deliver_local(node, SL_NO_ADDR, node->peer_watchers[i], &node_peer_lost_type,
-                               &body);
+    sl_link_lose(node, peer);
+    sl_node_tell_lost(node, peer, false);
+}
+
+void sl_node_peer_gone(sl_node *node, uint32_t peer) {
+    if (sl_node_peer_is_gone(node, peer) || peer == node->id)
+        return;
+    sl_link_bar(node, peer);
+    sl_node_tell_lost(node, peer, false); /* again, to those who still hoped */
+}
+
+void sl_node_peer_ended(sl_node *node, uint32_t peer) {
+    if (sl_node_peer_is_gone(node, peer) || peer == node->id)
+        return;
+    if (!node->transport->replaces)
+        sl_link_bar(node, peer);
+    else if (node->channels.peers[peer]->state != SL_PEER_LOST)
+        sl_link_lose(node, peer);
+    tell_lost(node, peer, false, true);
+}
+
+bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer) {
+    return peer >= node->transport->count || node->channels.peers[peer]->barred;
+}
+
+void sl_node_call_peer(sl_node *node, uint32_t peer) {
+    if (!sl_node_peer_is_gone(node, peer) && peer != node->id &&
+        node->channels.peers[peer]->state == SL_PEER_LOST && node->phase == SL_NODE_RUNNING)
+        sl_link_call(node, peer);
+}
+
+uint32_t sl_node_incarnation(const sl_node *node) {
+    return node->incarnation;
+}
+
+sl_err sl_node_tell(sl_node *node, sl_addr to, const sl_message_type *type, const void *body) {
+    sl_err err = sl_deliver_local(node, SL_NO_ADDR, to, type, body);
+    if (err == SL_ERR_NO_MEMORY && node->failure == SL_OK) {
+        sl_error("node", "no memory to tell an actor of %s, the node ends", type->record.name);
+        node->failure = err;
+        sl_node_stop(node, 1);
+    }
+    return err;
 }
 
 /* ---- other threads ---- */
@@ -199,8 +255,10 @@ static bool take_events(sl_node *node) {
         sl_event *event = oldest;
         oldest = event->next; /* its owner may free it as soon as it is delivered */
         node_event body = {(uint64_t)(uintptr_t)event};
-        if (sl_deliver_local(node, SL_NO_ADDR, event->to, &node_event_type, &body) != SL_OK &&
-            event->drop)
+        sl_err err = sl_node_tell(node, event->to, &node_event_type, &body);
+        if (err == SL_ERR_NO_MEMORY) /* its actor still counts on it */
+            sl_notify(node, event);
+        else if (err != SL_OK && event->drop)
             event->drop(event);
     }
     return true;
@@ -215,7 +273,7 @@ static bool fire_timers(sl_node *node) {
         node_timer body = {timer.id, timer.cookie};
         sl_metric_add(node->metrics, SL_METRIC_timers_fired, 1);
         if (sl_actor_find(node, timer.owner))
-            (void)sl_deliver_local(node, SL_NO_ADDR, timer.owner, &node_timer_type, &body);
+            (void)sl_node_tell(node, timer.owner, &node_timer_type, &body);
     }
     return fired;
 }
@@ -333,14 +391,22 @@ static void idle(sl_node *node) {
         sleep_until_woken(node);
 }
 
+static _Thread_local bool runs_here;
+
+bool sl_node_runs_here(void) {
+    return runs_here;
+}
+
 sl_err sl_node_run(sl_node *node, uint32_t *code) {
     sl_log_set_node((int)node->id);
+    runs_here = true;
     while (node->phase != SL_NODE_CLOSED) {
         if (sl_node_turn(node))
             node->idle_since_ns = 0;
         else if (node->phase != SL_NODE_CLOSED)
             idle(node);
     }
+    runs_here = false;
     if (code)
         *code = node->code;
     return node->failure;

@@ -10,9 +10,10 @@ typedef struct sl_node_options {
     const sl_clock *clock;   /* borrowed; NULL: the machine's */
     sl_metrics *metrics;     /* borrowed; NULL: the node makes its own */
     uint64_t seed;           /* of sl_node_rng */
-    uint32_t incarnation;    /* tells this life of the node from an earlier one; same value is never
-                                reused */
-    uint32_t mailbox_limit;  /* data messages an actor may have waiting; 0: 65,536 */
+    uint32_t incarnation;    /* tells this life of the node from an earlier one: higher than any it
+                                had. It grows as links are lost: leave room */
+    bool rejoins; /* peers may know an earlier life of this node: its links open by calling them */
+    uint32_t mailbox_limit; /* data messages an actor may have waiting; 0: 65,536 */
     /* The same at all nodes of a network: a peer that goes beyond them is dropped. */
     uint64_t window_bytes; /* unhandled data of one peer, at least 4 frames; 0: 1 MiB */
     uint64_t
@@ -38,6 +39,9 @@ sl_err sl_node_send(sl_node *node, sl_addr to, const sl_message_type *type, cons
  * node_stop carried. */
 sl_err sl_node_run(sl_node *node, uint32_t *code);
 
+/* True on a thread that is inside sl_node_run(): what waits there waits for itself. */
+bool sl_node_runs_here(void);
+
 /* One turn of the loop: true when anything was done. For tests and the simulator. */
 bool sl_node_turn(sl_node *node);
 
@@ -49,21 +53,39 @@ bool sl_node_closed(const sl_node *node, sl_err *err, uint32_t *code);
 /* Tells this node to stop with `code`. Any thread. */
 void sl_node_stop(sl_node *node, uint32_t code);
 
-/* Declares `peer` dead: nothing is sent to it or accepted from it any more, and every actor that
- * asked by sl_node_watch_peers gets node_peer_lost. Loop thread. */
+/* Gives the link to `peer` up: nothing that was sent on it is accepted any more, by either, and
+ * every actor that asked by sl_node_watch_peers gets node_peer_lost. When something is heard from
+ * the peer again the two open a new link, and node_peer_back tells of it. Loop thread. */
 void sl_node_peer_lost(sl_node *node, uint32_t peer);
 void sl_node_watch_peers(sl_node *node, sl_addr actor);
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer);
 
+/* As sl_node_peer_lost(), and for good: nothing of it is heard any more. */
+void sl_node_peer_gone(sl_node *node, uint32_t peer);
+bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer);
+
+/* Its process has ended, for certain: as sl_node_peer_gone(), but where the transport may bring
+ * another process of its number (sl_transport.replaces). */
+void sl_node_peer_ended(sl_node *node, uint32_t peer);
+
+/* Calls a peer whose link is lost, and not for good: should both have given each other up, one must
+ * speak first. Of regular calls fewer and fewer are made. */
+void sl_node_call_peer(sl_node *node, uint32_t peer);
+
+/* The newest incarnation of this node. */
+uint32_t sl_node_incarnation(const sl_node *node);
+
 /* While `peer` is held, what is sent to it waits here, within the windows (then SL_ERR_AGAIN), and
- * leaves when it is held no more. Loop thread, as the two below. */
+ * leaves when it is held no more. With its link all that is dropped. Loop thread, as the two below.
+ */
 void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold);
 
 /* Asks `peer` for a sign of life, also while it is held: a frame without messages, which its loop
  * answers at once with another. */
 void sl_node_peer_ask(sl_node *node, uint32_t peer);
 
-/* How many frames have come from `peer`: when that grows, its loop runs. */
+/* How many frames have come from `peer` in this life of the link: when that grows, its loop runs.
+ */
 uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer);
 
 /* True when no actor has a message waiting and nothing is queued to leave. Loop thread. */

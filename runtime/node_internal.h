@@ -95,7 +95,7 @@ typedef struct sl_waiter {
     sl_addr who;
 } sl_waiter;
 
-enum { SL_ACTOR_CHUNK = 1024, SL_POLL_BUDGET = 64, SL_ENOUGH_MESSAGES = 512 };
+enum { SL_ACTOR_CHUNK = 64, SL_POLL_BUDGET = 64, SL_ENOUGH_MESSAGES = 512 };
 
 typedef enum sl_node_phase { SL_NODE_RUNNING, SL_NODE_CLOSING, SL_NODE_CLOSED } sl_node_phase;
 
@@ -105,8 +105,9 @@ struct sl_node {
     sl_metrics *metrics;
     sl_slab slab;
     uint32_t id;
+    uint32_t incarnation; /* the newest; links keep that of their beginning */
 
-    sl_actor **chunks; /* of SL_ACTOR_CHUNK actors */
+    sl_actor **chunks; /* of SL_ACTOR_CHUNK actors; room for a power of two of them */
     uint32_t chunk_count;
     sl_actor *free_slots;
     uint64_t actors_alive;
@@ -165,16 +166,19 @@ void sl_mailbox_put(sl_actor *actor, sl_envelope *envelope);
 bool sl_mailbox_put_flat(sl_actor *actor, const sl_message_type *type, sl_addr from,
                          uint32_t credit, const void *body);
 void sl_mailbox_drop_all(sl_actor *actor);
-/* An envelope will never be whole: what its sender's node sent after it to this actor is not to be
- * delivered either, or it would arrive as if nothing were missing. */
-void sl_mailbox_drop_behind(sl_envelope *envelope);
+/* The link to a peer is lost: what it has sent and no actor has handled yet is not to be delivered
+ * (some of it may be missing, and all of it is of a life that is over), and its credit is nobody's.
+ */
+void sl_mailboxes_forget(sl_node *node, uint32_t peer);
 void sl_actor_schedule(sl_actor *actor);
+/* The node's own word to an actor: a timer, an event, room, a peer that is lost. An actor that
+ * never hears it may wait for ever: without memory for it the node ends. SL_ERR_DEAD: nobody there.
+ */
+sl_err sl_node_tell(sl_node *node, sl_addr to, const sl_message_type *type, const void *body);
+
 sl_err sl_deliver_local(sl_node *node, sl_addr from, sl_addr to, const sl_message_type *type,
                         const void *body);
 bool sl_run_actors(sl_node *node);
-
-/* node.c: as sl_node_peer_lost(). `ended`: the transport knows that its process has. */
-void sl_node_lose(sl_node *node, uint32_t peer, bool ended);
 
 /* waiters.c */
 void sl_waiters_tell(sl_node *node, sl_addr at);
@@ -190,6 +194,10 @@ void sl_actor_unqueued(sl_actor *actor);
 sl_err sl_actor_start(sl_actor *actor);
 void sl_actor_leave(sl_actor *actor);
 void sl_actors_destroy(sl_node *node);
+
+/* node.c */
+void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls);
+void sl_node_tell_back(sl_node *node, uint32_t peer, bool buried);
 
 /* supervisor.c */
 void sl_supervise(sl_actor *actor, sl_err failure);

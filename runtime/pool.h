@@ -34,6 +34,13 @@ void sl_pool_post(sl_pool *pool, sl_job *job);
 
 uint32_t sl_pool_threads(const sl_pool *pool);
 
+/* For a job that is about to wait for what other jobs do: while it waits it is no longer counted,
+ * and another thread takes its place if none is idle. SL_ERR_TOO_LARGE: so many wait already that
+ * another thread is not to be had, and it must not wait; SL_ERR_UNAVAILABLE. Each success is
+ * followed by sl_pool_wait_end(), on the same thread. Where jobs run without threads: no effect. */
+sl_err sl_pool_wait_begin(sl_pool *pool) SL_CHECKED;
+void sl_pool_wait_end(sl_pool *pool);
+
 /* Waits for the jobs that run; jobs not yet started are dropped through event.drop. */
 void sl_pool_destroy(sl_pool *pool);
 

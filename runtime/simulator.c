@@ -337,8 +337,8 @@ sl_err sl_simulator_create(const sl_simulator_options *options, sl_simulator **o
     simulator->turning = SL_NO_NODE;
     sl_rng_seed(&simulator->rng, options->seed);
     simulator->nodes = calloc(options->nodes, sizeof *simulator->nodes);
-    simulator->ways = calloc((size_t)options->nodes * options->nodes, sizeof(void *));
-    if (!simulator->nodes || !simulator->ways) {
+    simulator->ways = calloc((size_t)options->nodes * options->nodes, sizeof *simulator->ways);
+    if (!simulator->nodes || !simulator->ways || sl_sim_ways_init(simulator) != SL_OK) {
         sl_simulator_destroy(simulator);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u simulated nodes", options->nodes);
     }

@@ -47,6 +47,8 @@ typedef struct sl_sim_queue {
 
 /* From one node to another. Frames wait in `frames`, and the first has an event; bulk data does not
  * wait for frames. */
+enum { SL_SIM_WAY_CHUNK = 256 };
+
 typedef struct sl_sim_way {
     sl_sim_queue frames;
     sl_sim_queue bulk;
@@ -55,6 +57,7 @@ typedef struct sl_sim_way {
     uint64_t extra_ns;
     uint32_t unread; /* frames posted and not taken by the receiver: bounded */
     uint32_t cuts;
+    uint32_t next_free;
     bool refused; /* the sender found it full and wants to be turned */
     bool frame_event;
     bool bulk_event;
@@ -79,9 +82,13 @@ typedef struct sl_sim_transport {
     sl_sim_expected *expected; /* asked for, not there yet */
     sl_sim_queue acquired;     /* buffers handed out, `to` in from */
     bool *abandoned;
-    bool *ended; /* peers whose end is to be told */
-    bool any_ended;
-    uint32_t under_way; /* transfers from here */
+    uint64_t *first_in;  /* per peer: transfers with lower ids are of an earlier life of the link */
+    uint64_t *first_out; /* per peer: nothing is told of transfers with lower ids */
+    uint32_t *to_peer;   /* per peer: transfers from here under way */
+    uint32_t under_way;  /* all of them */
+    uint32_t *ended;     /* per peer: its newest life whose end is known, or to be told; 0: none */
+    bool *end_due;       /* per peer: that is to be told */
+    bool any_end_due;
 } sl_sim_transport;
 
 typedef struct sl_sim_clock {
@@ -117,7 +124,10 @@ struct sl_simulator {
     uint64_t happened;
     uint64_t hash;
     sl_sim_node *nodes;
-    sl_sim_way **ways; /* [from * nodes + to]; NULL: never used */
+    uint32_t *ways; /* [from * nodes + to]: which of the chunks' ways; 0: nothing to know */
+    sl_sim_way **way_chunks; /* of SL_SIM_WAY_CHUNK */
+    uint32_t way_count;      /* in the chunks; the first is none */
+    uint32_t free_way;       /* linked by `next_free`; 0: none */
     sl_sim_parcel *free_parcels;
     uint64_t on_the_way;
     sl_simulator_traffic traffic;
@@ -139,7 +149,13 @@ void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node);
 void sl_sim_transport_lose(sl_sim_transport *transport);
 
 /* simulator_way.c */
+/* Made when it is new; sl_sim_way_known(): NULL then. */
+sl_err sl_sim_ways_init(sl_simulator *simulator) SL_CHECKED;
 sl_sim_way *sl_sim_way_of(sl_simulator *simulator, uint32_t from, uint32_t to);
+const sl_sim_way *sl_sim_way_known(const sl_simulator *simulator, uint32_t from, uint32_t to);
+/* Nothing more of it is needed by the caller: in a large network it is forgotten when there is
+ * nothing to know. */
+void sl_sim_way_leave(sl_simulator *simulator, uint32_t from, uint32_t to);
 sl_sim_parcel *sl_sim_parcel_take(sl_simulator *simulator);
 void sl_sim_parcel_free(sl_simulator *simulator, sl_sim_parcel *parcel);
 void sl_sim_queue_push(sl_sim_queue *queue, sl_sim_parcel *parcel);

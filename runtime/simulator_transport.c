@@ -18,8 +18,6 @@ static sl_sim_transport *self_of(sl_transport *transport) {
 static void *sim_acquire(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
     sl_sim_way *way = sl_sim_way_of(self->simulator, transport->self, peer);
-    if (self->abandoned[peer])
-        return NULL;
     if (way->unread >= UNREAD_MOST) {
         way->refused = true;
         return NULL;
@@ -57,6 +55,7 @@ static sl_err sim_bulk_send(sl_transport *transport, uint32_t peer, uint64_t id,
     parcel->id = id;
     parcel->blob = sl_blob_retain(blob);
     self->under_way++;
+    self->to_peer[peer]++;
     sl_sim_send(self->simulator, peer, parcel);
     return SL_OK;
 }
@@ -98,7 +97,8 @@ static void tell_sender(sl_sim_transport *self, sl_sim_parcel *parcel) {
     bool lives = from->node && from->life == parcel->from_life;
     sl_blob_release(parcel->blob);
     parcel->blob = NULL;
-    if (!lives || from->transport->abandoned[self->base.self]) {
+    if (!lives || from->transport->abandoned[self->base.self] ||
+        parcel->id < from->transport->first_out[self->base.self]) {
         sl_sim_parcel_free(simulator, parcel);
         return;
     }
@@ -140,8 +140,8 @@ static size_t match_unexpected(sl_sim_transport *self, const sl_transport_sink *
 
 /* ---- polling ---- */
 
-static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
-                       sl_sim_parcel *parcel) {
+static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel,
+                       bool lives) {
     uint32_t peer = parcel->from;
     sl_sim_way *way = sl_sim_way_of(self->simulator, peer, self->base.self);
     way->unread--;
@@ -149,14 +149,15 @@ static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
         way->refused = false;
         sl_sim_wake(self->simulator, peer);
     }
-    if (!self->abandoned[peer])
+    sl_sim_way_leave(self->simulator, peer, self->base.self);
+    if (lives)
         sink->frame(sink->context, peer, parcel->data, parcel->bytes);
     sl_sim_parcel_free(self->simulator, parcel);
 }
 
-static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
-                      sl_sim_parcel *parcel) {
-    if (self->abandoned[parcel->from]) {
+static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel,
+                      bool lives) {
+    if (!lives || parcel->id < self->first_in[parcel->from]) {
         sl_sim_parcel_free(self->simulator, parcel);
         return;
     }
@@ -167,16 +168,20 @@ static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
         sl_sim_queue_push(&self->unexpected, parcel);
 }
 
+static void tell_end(sl_sim_transport *self, const sl_transport_sink *sink, uint32_t peer) {
+    self->end_due[peer] = false;
+    if (sink->lost)
+        sink->lost(sink->context, peer);
+}
+
 static size_t tell_ends(sl_sim_transport *self, const sl_transport_sink *sink) {
     size_t events = 0;
-    self->any_ended = false;
+    self->any_end_due = false;
     for (uint32_t peer = 0; peer < self->base.count; peer++) {
-        if (!self->ended[peer])
+        if (!self->end_due[peer])
             continue;
-        self->ended[peer] = false;
         events++;
-        if (sink->lost)
-            sink->lost(sink->context, peer);
+        tell_end(self, sink, peer);
     }
     return events;
 }
@@ -187,10 +192,24 @@ void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node) {
          machines && peer < simulator->options.nodes; peer += machines) {
         if (peer == node || !simulator->nodes[peer].node)
             continue;
-        simulator->nodes[peer].transport->ended[node] = true;
-        simulator->nodes[peer].transport->any_ended = true;
+        sl_sim_transport *at = simulator->nodes[peer].transport;
+        at->ended[node] = simulator->nodes[node].life;
+        at->end_due[node] = at->any_end_due = true;
         sl_sim_wake(simulator, peer);
     }
+}
+
+/* The end of a life is told before anything of the next one, and after it nothing of that life
+ * comes. */
+static void take(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel) {
+    uint32_t peer = parcel->from;
+    bool is_next = parcel->from_life > self->ended[peer];
+    if (is_next && self->end_due[peer])
+        tell_end(self, sink, peer);
+    if (parcel->blob)
+        take_blob(self, sink, parcel, is_next || self->end_due[peer]);
+    else
+        take_frame(self, sink, parcel, is_next || self->end_due[peer]);
 }
 
 static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, size_t budget) {
@@ -198,17 +217,15 @@ static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, s
     size_t events = match_unexpected(self, sink);
     for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(&self->sent)); events++) {
         self->under_way--;
+        self->to_peer[parcel->from]--;
         sink->bulk_sent(sink->context, parcel->from, parcel->id);
         sl_sim_parcel_free(self->simulator, parcel);
     }
     for (sl_sim_parcel *parcel; events < budget && (parcel = sl_sim_queue_pop(&self->inbox));
          events++) {
-        if (parcel->blob)
-            take_blob(self, sink, parcel);
-        else
-            take_frame(self, sink, parcel);
+        take(self, sink, parcel);
     }
-    if (self->any_ended && !self->inbox.head)
+    if (self->any_end_due && !self->inbox.head)
         events += tell_ends(self, sink);
     return events;
 }
@@ -240,46 +257,24 @@ static bool sim_drained(sl_transport *transport) {
     return !self_of(transport)->under_way;
 }
 
-static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t peer, bool sent) {
+/* Blobs from the peer, or word of blobs to it, with ids below `end`. */
+static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t peer, uint64_t end) {
     sl_sim_queue kept = {NULL, NULL, 0};
     for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));) {
-        if (parcel->from != peer) {
+        if (parcel->from == peer && parcel->id < end)
+            sl_sim_parcel_free(self->simulator, parcel);
+        else
             sl_sim_queue_push(&kept, parcel);
-            continue;
-        }
-        self->under_way -= sent;
-        if (!sent && !parcel->blob)
-            sl_sim_way_of(self->simulator, peer, self->base.self)->unread--;
-        sl_sim_parcel_free(self->simulator, parcel);
     }
     *queue = kept;
 }
 
-/* Blobs on their way to the peer are not waited for any more. */
-static uint32_t blobs_to(sl_sim_transport *self, uint32_t peer) {
-    uint32_t count = 0;
-    const sl_sim_way *way = sl_sim_way_of(self->simulator, self->base.self, peer);
-    for (const sl_sim_parcel *each = way->bulk.head; each; each = each->next)
-        count += each->from_life == self->life;
-    const sl_sim_node *node = &self->simulator->nodes[peer];
-    if (!node->node)
-        return count;
-    for (const sl_sim_parcel *each = node->transport->inbox.head; each; each = each->next)
-        count += each->blob && each->from == self->base.self && each->from_life == self->life;
-    for (const sl_sim_parcel *each = node->transport->unexpected.head; each; each = each->next)
-        count += each->from == self->base.self && each->from_life == self->life;
-    return count;
-}
-
 static void sim_abandon(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
-    if (self->abandoned[peer])
-        return;
-    queue_forget(self, &self->sent, peer, true);
-    self->under_way -= blobs_to(self, peer);
     self->abandoned[peer] = true;
-    queue_forget(self, &self->inbox, peer, false);
-    queue_forget(self, &self->unexpected, peer, false);
+    self->under_way -= self->to_peer[peer];
+    self->to_peer[peer] = 0;
+    queue_forget(self, &self->sent, peer, UINT64_MAX);
     for (sl_sim_expected **at = &self->expected; *at;) {
         sl_sim_expected *each = *at;
         if (each->peer != peer) {
@@ -291,20 +286,49 @@ static void sim_abandon(sl_transport *transport, uint32_t peer) {
     }
 }
 
+/* Blobs of the new life may be here already. */
+static void sim_readmit(sl_transport *transport, uint32_t peer, uint64_t first_in,
+                        uint64_t first_out) {
+    sl_sim_transport *self = self_of(transport);
+    self->abandoned[peer] = false;
+    self->first_in[peer] = first_in;
+    self->first_out[peer] = first_out;
+    queue_forget(self, &self->unexpected, peer, first_in);
+}
+
+/* Nothing of this life is taken any more: neither frames nor blobs. */
+static void drop_arrived(sl_sim_transport *self, sl_sim_queue *queue) {
+    for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(queue));) {
+        if (!parcel->blob)
+            sl_sim_way_of(self->simulator, parcel->from, self->base.self)->unread--;
+        sl_sim_parcel_free(self->simulator, parcel);
+    }
+}
+
 void sl_sim_transport_lose(sl_sim_transport *self) {
     for (uint32_t peer = 0; peer < self->base.count; peer++) {
         if (peer != self->base.self)
             sim_abandon(&self->base, peer);
     }
+    drop_arrived(self, &self->inbox);
+    drop_arrived(self, &self->unexpected);
     sl_sim_ways_lose(self->simulator, self->base.self);
+}
+
+static void transport_free(sl_sim_transport *self) {
+    free(self->abandoned);
+    free(self->first_in);
+    free(self->first_out);
+    free(self->to_peer);
+    free(self->ended);
+    free(self->end_due);
+    free(self);
 }
 
 static void sim_close(sl_transport *transport) {
     sl_sim_transport *self = self_of(transport);
     self->simulator->nodes[transport->self].transport = NULL;
-    free(self->abandoned);
-    free(self->ended);
-    free(self);
+    transport_free(self);
 }
 
 static const sl_transport_ops sim_ops = {
@@ -320,27 +344,32 @@ static const sl_transport_ops sim_ops = {
     .wake = sim_wake,
     .drained = sim_drained,
     .abandon = sim_abandon,
+    .readmit = sim_readmit,
     .close = sim_close,
 };
 
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_transport **out) {
+    uint32_t count = simulator->options.nodes;
     sl_sim_transport *self = calloc(1, sizeof *self);
-    bool *abandoned = calloc(simulator->options.nodes, sizeof *abandoned);
-    bool *ended = calloc(simulator->options.nodes, sizeof *ended);
-    if (!self || !abandoned || !ended) {
-        free(self);
-        free(abandoned);
-        free(ended);
+    if (!self)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
-    }
     *self = (sl_sim_transport){.base = {.ops = &sim_ops,
                                         .self = node,
-                                        .count = simulator->options.nodes,
+                                        .count = count,
                                         .frame_bytes = simulator->options.frame_bytes},
                                .simulator = simulator,
                                .life = simulator->nodes[node].life,
-                               .abandoned = abandoned,
-                               .ended = ended};
+                               .abandoned = calloc(count, sizeof(bool)),
+                               .first_in = calloc(count, sizeof(uint64_t)),
+                               .first_out = calloc(count, sizeof(uint64_t)),
+                               .to_peer = calloc(count, sizeof(uint32_t)),
+                               .ended = calloc(count, sizeof(uint32_t)),
+                               .end_due = calloc(count, sizeof(bool))};
+    if (!self->abandoned || !self->first_in || !self->first_out || !self->to_peer || !self->ended ||
+        !self->end_due) {
+        transport_free(self);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
+    }
     *out = self;
     return SL_OK;
 }

@@ -53,11 +53,81 @@ sl_sim_parcel *sl_sim_queue_pop(sl_sim_queue *queue) {
 
 /* ---- ways ---- */
 
+enum { ALL_KEPT = 256 /* nodes: in a network of so many no way is forgotten */ };
+
+static uint32_t *index_of(sl_simulator *simulator, uint32_t from, uint32_t to) {
+    return &simulator->ways[(size_t)from * simulator->options.nodes + to];
+}
+
+static sl_sim_way *way_at(const sl_simulator *simulator, uint32_t index) {
+    return &simulator->way_chunks[index / SL_SIM_WAY_CHUNK][index % SL_SIM_WAY_CHUNK];
+}
+
+/* As the rest of the simulator's own memory: without it there is nothing to simulate. */
+static void *get_or_die(void *memory) {
+    if (!memory)
+        abort();
+    return memory;
+}
+
+/* Those of a small network are all in the first chunk. */
+sl_err sl_sim_ways_init(sl_simulator *simulator) {
+    simulator->way_chunks = calloc(1, sizeof(void *));
+    if (simulator->way_chunks)
+        simulator->way_chunks[0] = calloc(SL_SIM_WAY_CHUNK, sizeof **simulator->way_chunks);
+    if (!simulator->way_chunks || !simulator->way_chunks[0])
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the ways of a simulator");
+    simulator->way_count = 1; /* number 0 is none */
+    return SL_OK;
+}
+
+static uint32_t one_more(sl_simulator *simulator) {
+    if (simulator->way_count % SL_SIM_WAY_CHUNK == 0) {
+        uint32_t chunks = simulator->way_count / SL_SIM_WAY_CHUNK;
+        simulator->way_chunks =
+            get_or_die(realloc(simulator->way_chunks, (chunks + 1) * sizeof(void *)));
+        simulator->way_chunks[chunks] =
+            get_or_die(calloc(SL_SIM_WAY_CHUNK, sizeof **simulator->way_chunks));
+    }
+    return simulator->way_count++;
+}
+
+static sl_sim_way *begin_way(sl_simulator *simulator, uint32_t *index) {
+    *index = simulator->free_way ? simulator->free_way : one_more(simulator);
+    sl_sim_way *way = way_at(simulator, *index);
+    if (*index == simulator->free_way)
+        simulator->free_way = way->next_free;
+    *way = (sl_sim_way){.next_free = 0};
+    return way;
+}
+
 sl_sim_way *sl_sim_way_of(sl_simulator *simulator, uint32_t from, uint32_t to) {
-    sl_sim_way **way = &simulator->ways[(size_t)from * simulator->options.nodes + to];
-    if (!*way)
-        *way = calloc(1, sizeof **way);
-    return *way;
+    uint32_t *index = index_of(simulator, from, to);
+    return *index ? way_at(simulator, *index) : begin_way(simulator, index);
+}
+
+const sl_sim_way *sl_sim_way_known(const sl_simulator *simulator, uint32_t from, uint32_t to) {
+    uint32_t index = simulator->ways[(size_t)from * simulator->options.nodes + to];
+    return index ? way_at(simulator, index) : NULL;
+}
+
+/* Would a new one be the same? */
+static bool is_blank(const sl_simulator *simulator, const sl_sim_way *way) {
+    return !way->frames.head && !way->bulk.head && !way->unread && !way->cuts && !way->extra_ns &&
+           !way->refused && !way->frame_event && !way->bulk_event &&
+           way->arrival_ns <= simulator->now_ns && way->free_ns <= simulator->now_ns;
+}
+
+void sl_sim_way_leave(sl_simulator *simulator, uint32_t from, uint32_t to) {
+    uint32_t *index = index_of(simulator, from, to);
+    if (simulator->options.nodes <= ALL_KEPT || !*index)
+        return;
+    sl_sim_way *way = way_at(simulator, *index);
+    if (!is_blank(simulator, way))
+        return;
+    way->next_free = simulator->free_way;
+    simulator->free_way = *index;
+    *index = 0;
 }
 
 static const sl_simulator_link *link_of(const sl_simulator *simulator, uint32_t from, uint32_t to) {
@@ -87,13 +157,12 @@ static void fold_parcel(sl_simulator *simulator, const sl_sim_parcel *parcel, ui
     }
 }
 
-static void arrive(sl_simulator *simulator, uint32_t from, uint32_t to, sl_sim_way *way,
-                   sl_sim_parcel *parcel) {
+static void arrive(sl_simulator *simulator, uint32_t to, sl_sim_way *way, sl_sim_parcel *parcel) {
     sl_sim_node *node = &simulator->nodes[to];
     simulator->on_the_way--;
     fold_parcel(simulator, parcel, to);
     bool gone = is_from_a_life_gone(simulator, parcel, to) && !simulator->ghosts;
-    if (!node->node || gone || node->transport->abandoned[from]) {
+    if (!node->node || gone) {
         simulator->traffic.lost++;
         if (!parcel->blob)
             way->unread--;
@@ -111,8 +180,9 @@ static void on_frame_event(void *context, uint64_t pair) {
     sl_sim_way *way = sl_sim_way_of(simulator, from, to);
     way->frame_event = false;
     if (!way->cuts && way->frames.head && way->frames.head->arrival_ns <= simulator->now_ns)
-        arrive(simulator, from, to, way, sl_sim_queue_pop(&way->frames));
+        arrive(simulator, to, way, sl_sim_queue_pop(&way->frames));
     arrange(simulator, from, to, way);
+    sl_sim_way_leave(simulator, from, to);
 }
 
 static void on_bulk_event(void *context, uint64_t pair) {
@@ -121,8 +191,9 @@ static void on_bulk_event(void *context, uint64_t pair) {
     sl_sim_way *way = sl_sim_way_of(simulator, from, to);
     way->bulk_event = false;
     if (!way->cuts && way->bulk.head && way->bulk.head->arrival_ns <= simulator->now_ns)
-        arrive(simulator, from, to, way, sl_sim_queue_pop(&way->bulk));
+        arrive(simulator, to, way, sl_sim_queue_pop(&way->bulk));
     arrange(simulator, from, to, way);
+    sl_sim_way_leave(simulator, from, to);
 }
 
 /* Sees to it that the first of each queue has its event, unless the way is cut. */
@@ -227,9 +298,10 @@ void sl_sim_ways_drop_gone(sl_simulator *simulator) {
     uint32_t count = simulator->options.nodes;
     for (uint32_t from = 0; from < count; from++) {
         for (uint32_t to = 0; to < count; to++) {
-            sl_sim_way *way = simulator->ways[(size_t)from * count + to];
-            if (!way)
+            uint32_t index = *index_of(simulator, from, to);
+            if (!index)
                 continue;
+            sl_sim_way *way = way_at(simulator, index);
             drop_gone(simulator, to, way, &way->frames);
             drop_gone(simulator, to, way, &way->bulk);
         }
@@ -240,29 +312,29 @@ void sl_sim_ways_drop_gone(sl_simulator *simulator) {
 void sl_sim_ways_lose(sl_simulator *simulator, uint32_t node) {
     uint32_t count = simulator->options.nodes;
     for (uint32_t peer = 0; peer < count; peer++) {
-        sl_sim_way *both[] = {simulator->ways[(size_t)node * count + peer],
-                              simulator->ways[(size_t)peer * count + node]};
+        uint32_t both[] = {*index_of(simulator, node, peer), *index_of(simulator, peer, node)};
         for (int i = 0; i < 2; i++) {
             if (!both[i])
                 continue;
+            sl_sim_way *way = way_at(simulator, both[i]);
             if (!simulator->ghosts) {
-                drop_all(simulator, both[i], &both[i]->frames);
-                drop_all(simulator, both[i], &both[i]->bulk);
+                drop_all(simulator, way, &way->frames);
+                drop_all(simulator, way, &way->bulk);
             }
-            both[i]->refused = false;
+            way->refused = false;
         }
     }
 }
 
 void sl_sim_ways_destroy(sl_simulator *simulator) {
-    size_t count = (size_t)simulator->options.nodes * simulator->options.nodes;
-    for (size_t i = 0; simulator->ways && i < count; i++) {
-        if (!simulator->ways[i])
-            continue;
-        drop_all(simulator, simulator->ways[i], &simulator->ways[i]->frames);
-        drop_all(simulator, simulator->ways[i], &simulator->ways[i]->bulk);
-        free(simulator->ways[i]);
+    for (uint32_t index = 1; index < simulator->way_count; index++) {
+        sl_sim_way *way = way_at(simulator, index);
+        drop_all(simulator, way, &way->frames);
+        drop_all(simulator, way, &way->bulk);
     }
+    for (uint32_t at = 0; at < simulator->way_count; at += SL_SIM_WAY_CHUNK)
+        free(simulator->way_chunks[at / SL_SIM_WAY_CHUNK]);
+    free(simulator->way_chunks);
     free(simulator->ways);
     for (sl_sim_parcel *parcel = simulator->free_parcels, *next; parcel; parcel = next) {
         next = parcel->next;

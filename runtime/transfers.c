@@ -3,7 +3,6 @@
  * The transport bounds how many are under way at once over all peers; beyond that they wait here.
  */
 #include "runtime/node_internal.h"
-#include "runtime/plant.h"
 
 #include <string.h>
 
@@ -97,8 +96,8 @@ void sl_transfers_start_stalled(sl_node *node) {
     }
 }
 
-/* The last part will never come: the message and those behind it are skipped, or it is freed when
- * its actor is gone. */
+/* The last part will never come: the message is skipped (and with the link those behind it), or it
+ * is freed when its actor is gone. */
 static void give_up(sl_node *node, sl_envelope *envelope) {
     bool orphan = envelope->dropped;
     envelope->dropped = 1;
@@ -107,8 +106,6 @@ static void give_up(sl_node *node, sl_envelope *envelope) {
         sl_envelope_free(node, envelope);
     if (orphan)
         return;
-    if (!SL_PLANT(gap))
-        sl_mailbox_drop_behind(envelope);
     sl_channel_unblock(node, envelope);
 }
 
@@ -122,5 +119,6 @@ void sl_transfers_clear(sl_node *node, sl_transfers *transfers) {
             give_up(node, envelope);
     }
     free(transfers->ring);
-    memset(transfers, 0, sizeof *transfers);
+    uint64_t next_id = transfers->first_id + transfers->count;
+    *transfers = (sl_transfers){.first_id = next_id, .start_id = next_id};
 }

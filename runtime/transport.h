@@ -11,7 +11,11 @@
  * - Nothing blocks. acquire() answers NULL when the peer's window of frame buffers is used up.
  * - All calls are made by the node's loop thread, except wake(), which any thread may make.
  * - A frame handed to the sink is valid until the callback returns; it starts 8-byte aligned. Its
- * content is another process's word: the receiver decodes it with bounds. */
+ * content is another process's word: the receiver decodes it with bounds.
+ * - Between two nodes there may be several lives of their link, one after another: abandon() ends
+ * one, readmit() begins the next. Frames go on through all of them, in order: who reads them tells
+ * the lives apart. Bulk data belongs to the life it was sent in, and is known by its id: ids from
+ * one node to another grow, and each life begins with one that none before had. */
 #ifndef SL_RUNTIME_TRANSPORT_H
 #define SL_RUNTIME_TRANSPORT_H
 
@@ -53,7 +57,7 @@ typedef struct sl_transport_ops {
     /* Sends a blob; retains it until sink.bulk_sent. `id` is chosen by the sender, and unique among
      * the transfers from this node to `peer` that are under way. SL_ERR_AGAIN, here and from
      * bulk_receive: too many are under way at this node; some later poll() makes room. SL_ERR_DEAD,
-     * from both: the peer was abandoned. */
+     * from both: the peer is abandoned. */
     sl_err (*bulk_send)(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob);
 
     /* Expects the blob of `bytes` that `peer` sends as `id` (before or after this call). */
@@ -75,10 +79,17 @@ typedef struct sl_transport_ops {
      * exit). */
     bool (*drained)(sl_transport *transport);
 
-    /* `peer` is gone: forget what is under way to and from it, accept nothing more (acquire()
-     * answers NULL). Blobs it was to receive are released without bulk_sent, what was asked of it
-     * is not reported. May be called again. */
+    /* `peer` is given up: forgets the bulk data under way to and from it. Blobs it was to receive
+     * are released without bulk_sent, what was asked of it is not reported. Frames from it are
+     * still delivered, and a few may be under way to it, by which the two may find each other
+     * again; a transport that would wait for a process that has ended takes no more than one. May
+     * be called again. */
     void (*abandon)(sl_transport *transport, uint32_t peer);
+
+    /* A new life of the link to a peer that was abandoned. Bulk data from it with an id below
+     * `first_in` is of an earlier life and dropped, as is word of what was sent to it below
+     * `first_out`. Once both sides have called this, everything is as it was at the beginning. */
+    void (*readmit)(sl_transport *transport, uint32_t peer, uint64_t first_in, uint64_t first_out);
 
     /* Frees everything, the transport itself included. Frames not yet left are lost: drain first.
      */
@@ -91,6 +102,7 @@ struct sl_transport {
     uint32_t self;      /* this node, 0 … count-1 */
     uint32_t count;     /* nodes of the network */
     size_t frame_bytes; /* size of a frame buffer */
+    bool replaces;      /* after sink.lost() what comes is of another process of that number */
 };
 
 #endif

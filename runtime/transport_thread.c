@@ -37,6 +37,7 @@ typedef struct thread_transport {
     sl_arrivals *expected;  /* per sender, waiting for the blob */
     sl_arrivals sent;       /* to report as bulk_sent */
     bool *abandoned;
+    uint64_t *first_in; /* per sender: blobs with lower ids are of an earlier life of the link */
     pthread_mutex_t inbox_lock;
     sl_arrivals inbox;
     _Atomic bool inbox_full;
@@ -81,7 +82,7 @@ static bool full(ring *r) {
 
 static void *thread_acquire(sl_transport *transport, uint32_t peer) {
     network *net = self_of(transport)->net;
-    if (peer >= net->count || self_of(transport)->abandoned[peer])
+    if (peer >= net->count)
         return NULL;
     ring *r = ring_between(net, transport->self, peer);
     if (!r && !(r = ring_create(net, transport->self, peer)))
@@ -108,8 +109,6 @@ static void announce(thread_transport *to, uint32_t from) {
 static void thread_post(sl_transport *transport, uint32_t peer, void *frame, size_t bytes) {
     (void)frame;
     network *net = self_of(transport)->net;
-    if (self_of(transport)->abandoned[peer])
-        return;
     ring *r = ring_between(net, transport->self, peer);
     uint32_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
     r->bytes[tail % RING_FRAMES] = (uint32_t)bytes;
@@ -126,9 +125,7 @@ static size_t drain_ring(thread_transport *self, uint32_t peer, const sl_transpo
     size_t count = 0;
     while (count < budget && head != atomic_load_explicit(&r->tail, memory_order_acquire)) {
         uint32_t slot = head % RING_FRAMES;
-        if (!self->abandoned[peer])
-            sink->frame(sink->context, peer, r->frames + slot * self->net->frame_bytes,
-                        r->bytes[slot]);
+        sink->frame(sink->context, peer, r->frames + slot * self->net->frame_bytes, r->bytes[slot]);
         atomic_store_explicit(&r->head, ++head, memory_order_release);
         count++;
     }
@@ -244,8 +241,6 @@ static size_t match(thread_transport *self, uint32_t peer, const sl_transport_si
             sl_arrivals_push(arrived, blob);
         }
     }
-    if (self->abandoned[peer])
-        sl_arrivals_clear(arrived);
     return count;
 }
 
@@ -258,6 +253,10 @@ static size_t poll_bulk(thread_transport *self, const sl_transport_sink *sink) {
     sl_arrivals inbox = take_inbox(self);
     for (sl_arrival *entry; (entry = sl_arrivals_pop(&inbox));) {
         uint32_t peer = entry->peer;
+        if (entry->id < self->first_in[peer]) { /* of a life that is over */
+            sl_arrival_free(entry);
+            continue;
+        }
         sl_arrival *want =
             self->abandoned[peer] ? NULL : sl_arrivals_take(&self->expected[peer], entry->id);
         if (want) {
@@ -266,8 +265,6 @@ static size_t poll_bulk(thread_transport *self, const sl_transport_sink *sink) {
         } else {
             sl_arrivals_push(&self->arrived[peer], entry);
         }
-        if (self->abandoned[peer])
-            sl_arrivals_clear(&self->arrived[peer]);
     }
     if (!self->matched)
         return count;
@@ -323,6 +320,19 @@ static void thread_abandon(sl_transport *transport, uint32_t peer) {
     sl_arrivals_drop_peer(&self->sent, peer);
 }
 
+/* What the peer sends in its new life may have come before this call, what it sent in the last one
+ * may come after it. Of what went out nothing is left to be told. */
+static void thread_readmit(sl_transport *transport, uint32_t peer, uint64_t first_in,
+                           uint64_t first_out) {
+    thread_transport *self = self_of(transport);
+    (void)first_out;
+    if (peer >= self->net->count)
+        return;
+    self->abandoned[peer] = false;
+    self->first_in[peer] = first_in;
+    sl_arrivals_drop_below(&self->arrived[peer], first_in);
+}
+
 /* ---- life ---- */
 
 static void node_fini(thread_transport *node) {
@@ -337,6 +347,7 @@ static void node_fini(thread_transport *node) {
     free(node->arrived);
     free(node->expected);
     free(node->abandoned);
+    free(node->first_in);
 }
 
 static void network_destroy(network *net) {
@@ -368,19 +379,22 @@ static const sl_transport_ops thread_ops = {
     .wake = thread_wake,
     .drained = thread_drained,
     .abandon = thread_abandon,
+    .readmit = thread_readmit,
     .close = thread_close,
 };
 
 static bool node_init(network *net, uint32_t i) {
     thread_transport *node = &net->nodes[i];
-    node->base = (sl_transport){&thread_ops, i, net->count, net->frame_bytes};
+    node->base = (sl_transport){
+        .ops = &thread_ops, .self = i, .count = net->count, .frame_bytes = net->frame_bytes};
     node->net = net;
     pthread_mutex_init(&node->inbox_lock, NULL);
     node->news = calloc(net->words, sizeof *node->news);
     node->arrived = calloc(net->count, sizeof *node->arrived);
     node->expected = calloc(net->count, sizeof *node->expected);
     node->abandoned = calloc(net->count, sizeof *node->abandoned);
-    return node->news && node->arrived && node->expected && node->abandoned;
+    node->first_in = calloc(net->count, sizeof *node->first_in);
+    return node->news && node->arrived && node->expected && node->abandoned && node->first_in;
 }
 
 sl_err sl_thread_network_create(uint32_t count, size_t frame_bytes, sl_transport **transports) {

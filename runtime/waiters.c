@@ -36,7 +36,7 @@ static bool must_wait(sl_node *node, sl_addr to) {
 
 static void tell(sl_node *node, sl_waiter waiter) {
     node_room room = {waiter.at};
-    (void)sl_deliver_local(node, SL_NO_ADDR, waiter.who, &node_room_type, &room);
+    (void)sl_node_tell(node, waiter.who, &node_room_type, &room);
 }
 
 /* Without memory to remember the waiter it is told at once: it will be refused and ask again. */

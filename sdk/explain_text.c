@@ -3,7 +3,8 @@
 
 #include "sdk/explain.h"
 
-#define GIB 1073741824.0
+#define GIB           1073741824.0
+#define MOMENT_LAST_S 253402300799.0 /* the end of the year 9999 */
 
 static double number(const json_t *object, const char *key) {
     return json_number_value(json_object_get(object, key));
@@ -18,12 +19,12 @@ static bool has(const json_t *object, const char *key) {
     return json_object_get(object, key) != NULL;
 }
 
-/* A moment as people read it, in their time zone. */
+/* A moment as people read it, in their time zone; a ledger may say any number. */
 static void moment(double at_s, sl_strbuf *out) {
     char shown[48] = "?";
     struct tm parts;
-    time_t seconds = (time_t)at_s;
-    if (localtime_r(&seconds, &parts))
+    time_t seconds = at_s >= 0 && at_s <= MOMENT_LAST_S ? (time_t)at_s : -1;
+    if (seconds >= 0 && localtime_r(&seconds, &parts))
         strftime(shown, sizeof shown, "%Y-%m-%d %H:%M:%S", &parts);
     sl_strbuf_append(out, shown);
 }

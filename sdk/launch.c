@@ -35,25 +35,40 @@ static void say(const launch *of, const char *format, ...) {
 
 /* ---- the plan ---- */
 
-/* Of another host's files we know nothing. */
-static sl_err check_program(const char *program) {
-    char path[PATH_MAX];
+/* Where a shell would find `program` here. */
+static sl_err find_program(const char *program, char path[PATH_MAX]) {
     const char *folders = getenv("PATH");
-    if (sl_launcher_in_slurm(NULL))
-        return SL_OK;
     if (strchr(program, '/')) {
-        if (access(program, X_OK) == 0)
+        snprintf(path, PATH_MAX, "%s", program);
+        if (access(path, X_OK) == 0)
             return SL_OK;
         return sl_fail(SL_ERR_NOT_FOUND, "%s cannot be run: %s", program, strerror(errno));
     }
     for (const char *at = folders; at && *at;) {
         size_t length = strcspn(at, ":");
-        snprintf(path, sizeof path, "%.*s/%s", (int)length, at, program);
+        snprintf(path, PATH_MAX, "%.*s/%s", (int)length, at, program);
         if (length && access(path, X_OK) == 0)
             return SL_OK;
         at += length + (at[length] == ':');
     }
     return sl_fail(SL_ERR_NOT_FOUND, "there is no program %s in PATH", program);
+}
+
+/* Of another host's files we know nothing. */
+static sl_err check_program(const char *program) {
+    char path[PATH_MAX];
+    return sl_launcher_in_slurm(NULL) ? SL_OK : find_program(program, path);
+}
+
+/* Whether the ranks are of a program that tells how it ends, always: the one that has `guard`. */
+static bool program_tells(const sl_launch_request *request) {
+    char path[PATH_MAX];
+    struct stat ranks, own;
+    if (!request->guard || (request->command_words > 1 && !strcmp(request->command[1], "guard")))
+        return false;
+    return find_program(request->command[0], path) == SL_OK && stat(path, &ranks) == 0 &&
+           stat(request->guard, &own) == 0 && ranks.st_ino == own.st_ino &&
+           ranks.st_dev == own.st_dev;
 }
 
 static const char *text_or_null(const sl_config *config, sl_opt id) {
@@ -63,6 +78,7 @@ static const char *text_or_null(const sl_config *config, sl_opt id) {
 static sl_err make_plan(launch *of) {
     const sl_config *config = of->config;
     const sl_launch_request *request = of->request;
+    int64_t spares = sl_config_int(config, SL_OPT_SPARES);
     if (request->command_words <= 0)
         return sl_fail(SL_ERR_INVALID, "no program: give it behind --");
     if (sl_mpi_launched())
@@ -71,8 +87,9 @@ static sl_err make_plan(launch *of) {
     SL_TRY(check_program(request->command[0]));
     of->plan = (sl_launch_plan){
         .ranks = sl_config_is_set(config, SL_OPT_RANKS)
-                     ? (uint32_t)sl_config_int(config, SL_OPT_RANKS)
+                     ? (uint32_t)(sl_config_int(config, SL_OPT_RANKS) + spares)
                      : 0,
+        .spares = (uint32_t)spares,
         .cores = sl_launcher_cores(),
         .root = geteuid() == 0,
         .more = text_or_null(config, SL_OPT_LAUNCHER_ARGS),
@@ -157,6 +174,7 @@ static void remove_folder(const launch *of) {
 static sl_err run_once(launch *of, sl_launch_job *job, const char *restart) {
     sl_words words = {.count = 0};
     of->plan.restart = restart != NULL;
+    job->obeys = of->plan.launcher == SL_LAUNCHER_SRUN;
     sl_err err = sl_launcher_words(&of->plan, NULL, &words);
     if (err == SL_OK)
         err = sl_launch_job_start(job, words.items, restart);
@@ -177,17 +195,25 @@ static int code_of(const launch *of, const sl_launch_job *job) {
         return job->news.code;
     if (of->signals.at_once)
         return SL_RUN_INTERRUPTED;
+    if (job->news.runs == 1 && job->news.closed) /* lost between that and its end */
+        return job->news.code;
     if (job->news.runs && !job->news.closed) {
         say(of, "starlane: to go on: starlane run --resume %s\n", job->news.directory);
         return of->signals.first ? SL_RUN_REQUEUE : SL_RUN_FAILED;
     }
-    return sl_launch_job_code(job);
+    int code = sl_launch_job_code(job);
+    if (code != 0 || !program_tells(of->request))
+        return code;
+    say(of, "starlane: the first rank is lost, or ended without a word\n");
+    return SL_RUN_FAILED;
 }
 
 static sl_err run_all(launch *of, int *code) {
     int64_t restarts = sl_config_int(of->config, SL_OPT_RESTARTS);
     char directory[SL_OUTPUT_PATH_BYTES];
-    sl_launch_job job = {.state = of->state, .signals = &of->signals};
+    sl_launch_job job = {.state = of->state,
+                         .signals = &of->signals,
+                         .drain = sl_launcher_drain_signal(of->plan.launcher)};
     SL_TRY(run_once(of, &job, NULL));
     for (int64_t i = 1; to_go_on(of, &job) && i <= restarts; i++) {
         strcpy(directory, job.news.directory);

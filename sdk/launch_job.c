@@ -26,8 +26,10 @@
 #define LOOK_NS       (20 * SL_NS_PER_MS)
 #define LEAVE_NS      (2 * SL_NS_PER_S)     /* for a launcher whose ranks are all well */
 #define LEAVE_LOST_NS (300 * SL_NS_PER_MS)  /* … some of whose ranks have died */
-#define OWNER_NS      (3 * SL_NS_PER_S)     /* without a sign of life, when others say it is dead */
+#define LEFT_NS       (5 * SL_NS_PER_S)     /* … when the first rank has left without a run */
+#define OWNER_NS      (1 * SL_NS_PER_S)     /* without a sign of life, when others say it is dead */
 #define ASKED_NS      (1500 * SL_NS_PER_MS) /* from SIGTERM to SIGKILL */
+#define ASKED_LOST_NS (300 * SL_NS_PER_MS)  /* … by a launcher that may never leave */
 
 enum { TOLD_NOTHING, ASKED, KILLED };
 
@@ -80,6 +82,8 @@ static sl_err empty_state(const char *path) {
 sl_err sl_launch_job_start(sl_launch_job *job, char *const *words, const char *restart) {
     pid_t parent = getpid();
     job->news = (sl_launch_news){.code = -1};
+    job->told_ns = 0;
+    job->alone = 0;
     job->over = false;
     job->stage = TOLD_NOTHING;
     job->status = 0;
@@ -163,10 +167,11 @@ static void pass_on(sl_launch_job *job, int number) {
     sl_launch_news_read(job->state, &job->news);
     if (job->news.runs && number == SIGINT)
         leave_word(job);
-    kill(job->pid, job->news.runs ? SIGUSR2 : number);
+    kill(job->pid, job->news.runs ? job->drain : number);
 }
 
 static void hasten(sl_launch_job *job, uint64_t now_ns) {
+    bool leaves = job->obeys || (!job->news.lost && !job->news.alone);
     if (now_ns < job->deadline_ns || job->stage == KILLED)
         return;
     if (job->stage == TOLD_NOTHING && job->pid > 0)
@@ -174,21 +179,28 @@ static void hasten(sl_launch_job *job, uint64_t now_ns) {
     else
         kill_all(job);
     job->stage++;
-    job->deadline_ns = now_ns + ASKED_NS;
+    job->deadline_ns = now_ns + (leaves ? ASKED_NS : ASKED_LOST_NS);
+}
+
+static uint64_t time_to_leave(const sl_launch_news *news) {
+    if (news->ended && !news->lost)
+        return LEAVE_NS;
+    return news->left && !news->ended ? LEFT_NS : LEAVE_LOST_NS;
 }
 
 static void look(sl_launch_job *job) {
     uint64_t now_ns = sl_clock_now_ns();
     sl_launch_news_read(job->state, &job->news);
     if (job->news.told_ns != job->told_ns) {
+        if (job->news.alone == job->alone)
+            job->heard_ns = now_ns;
         job->told_ns = job->news.told_ns;
-        job->heard_ns = now_ns;
+        job->alone = job->news.alone;
     }
     bool ownerless = job->news.alone && now_ns - job->heard_ns > OWNER_NS;
-    if (!job->over && (job->news.ended || ownerless)) {
+    if (!job->over && (job->news.ended || job->news.left || ownerless)) {
         job->over = true;
-        bool whole = job->news.ended && !job->news.lost;
-        job->deadline_ns = now_ns + (whole ? LEAVE_NS : LEAVE_LOST_NS);
+        job->deadline_ns = now_ns + time_to_leave(&job->news);
     }
     if (job->over)
         hasten(job, now_ns);

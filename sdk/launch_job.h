@@ -19,14 +19,18 @@ typedef struct sl_launch_signals {
 typedef struct sl_launch_job {
     const char *state; /* path of the state file */
     sl_launch_signals *signals;
+    int drain; /* the signal that the launcher hands on to its ranks */
     sl_launch_news news;
-    pid_t pid;      /* of the launcher */
+    bool
+        obeys; /* asked to end, the launcher does, in its time: srun, and must not be killed then */
+    pid_t pid; /* of the launcher */
     int status;     /* as waitpid() tells it, when it has ended */
     bool over;      /* the run is: the launcher is only waited for */
     uint32_t stage; /* of ending it: told nothing, asked to, killed */
     uint64_t deadline_ns;
     int64_t told_ns;   /* of the news, and … */
-    uint64_t heard_ns; /* … when it was first seen, by our clock */
+    uint64_t heard_ns; /* … when it was last the owner's, by our clock */
+    uint32_t alone;    /* of the news too */
 } sl_launch_job;
 
 /* Takes SIGINT, SIGTERM, SIGUSR2 and SIGHUP, and makes this process the one that orphans of the job

@@ -13,7 +13,7 @@
 #include "runtime/clock.h"
 #include "runtime/log.h"
 
-#define ALIVE_NS (500 * SL_NS_PER_MS)
+#define ALIVE_NS (250 * SL_NS_PER_MS)
 
 enum { STATE_MOST_BYTES = 65536 };
 
@@ -70,8 +70,10 @@ void sl_launch_tell_end(int code, bool lost) {
     tell(line, (size_t)length);
 }
 
-void sl_launch_tell_closed(void) {
-    tell("closed\n", 7);
+void sl_launch_tell_closed(int code) {
+    char line[32];
+    int length = snprintf(line, sizeof line, "closed %d\n", code & 0xff);
+    tell(line, (size_t)length);
 }
 
 void sl_launch_tell_alone(void) {
@@ -99,7 +101,7 @@ const char *sl_launch_restart(void) {
 int sl_launch_signal(int number) {
     char path[SL_OUTPUT_PATH_BYTES];
     const char *state = state_path();
-    if (number != SIGUSR2 || !state)
+    if ((number != SIGUSR2 && number != SIGTERM) || !state)
         return number;
     int length = snprintf(path, sizeof path, "%s" SL_LAUNCH_INTERRUPT, state);
     bool interrupt = length > 0 && (size_t)length < sizeof path && access(path, F_OK) == 0;
@@ -122,7 +124,8 @@ static void parse_line(char *line, sl_launch_news *news) {
     char *rest;
     if (strncmp(line, "run /", 5) == 0 && strlen(line + 4) < sizeof news->directory) {
         news->runs++;
-        news->closed = news->ended = news->lost = news->alone = news->left = false;
+        news->closed = news->ended = news->lost = news->left = false;
+        news->alone = 0;
         strcpy(news->directory, line + 4);
     } else if ((code = code_of(line, "end ", &rest)) >= 0 && *rest == ' ') {
         news->closed = news->ended = true;
@@ -132,10 +135,11 @@ static void parse_line(char *line, sl_launch_news *news) {
         news->left = true;
         if (!news->ended)
             news->code = code;
-    } else if (strcmp(line, "closed") == 0) {
+    } else if ((code = code_of(line, "closed ", &rest)) >= 0) {
         news->closed = true;
+        news->code = code;
     } else if (strcmp(line, "alone") == 0) {
-        news->alone = true;
+        news->alone++;
     }
 }
 

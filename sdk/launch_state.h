@@ -3,13 +3,13 @@
  *
  * Ranks append lines: "run DIRECTORY" when a run can be resumed from there, "end CODE lost|whole"
  * when its files are closed and its process is about to end with CODE (`lost`: some rank has died),
- * "closed" when they are but the process has more to do, "alone" when the rank that owns the run is
- * lost, "exit CODE" when the first rank ends. How the job ended is judged by these, never by the
- * launcher's exit code: Open MPI's mpirun may return 0 for a job that failed or was killed, or not
- * return at all.
+ * "closed CODE" when they are but the process has more to do, "alone" when the rank that owns the
+ * run is lost, "exit CODE" when the first rank ends. How the job ended is judged by these, never by
+ * the launcher's exit code: Open MPI's mpirun may return 0 for a job that failed or was killed, or
+ * not return at all.
  *
- * The other way: a launcher makes nothing of SIGINT but the end of the job, so launch sends SIGUSR2
- * in its place, and leaves word in STATE.interrupt. */
+ * The other way: a launcher makes nothing of SIGINT but the end of the job, so launch sends another
+ * in its place (SIGUSR2; hydra hands on SIGTERM only), and leaves word in STATE.interrupt. */
 #ifndef SL_SDK_LAUNCH_STATE_H
 #define SL_SDK_LAUNCH_STATE_H
 
@@ -35,7 +35,7 @@ bool sl_launch_here(void);
 
 void sl_launch_tell_run(const char *directory);
 void sl_launch_tell_end(int code, bool lost);
-void sl_launch_tell_closed(void);
+void sl_launch_tell_closed(int code);
 void sl_launch_tell_alone(void);
 void sl_launch_tell_exit(int code);
 
@@ -54,12 +54,12 @@ int sl_launch_signal(int number);
 
 typedef struct sl_launch_news {
     uint32_t runs; /* that began */
-    bool closed;   /* the last of them closed its files */
+    bool closed;   /* the last of them closed its files, and ended with `code` */
     bool ended;    /* … and its process ends with `code` */
     bool lost;     /* … and some rank had died */
-    bool alone;    /* the owner of the last of them is lost */
     bool left;     /* the first rank ended by itself, with `code` */
     int code;
+    uint32_t alone;  /* so many ranks say that the owner of the last run is lost */
     int64_t told_ns; /* when the file was written last, by the clock of its file system */
     char directory[SL_OUTPUT_PATH_BYTES]; /* of the last run */
 } sl_launch_news;

@@ -9,6 +9,8 @@
 
 #define FIRST_BYTES ((size_t)64 * 1024)
 
+enum { MARK_BYTES = 3 }; /* of a byte order mark */
+
 static sl_err reader_fd(sl_line_reader *reader, const char *path) {
     if (strcmp(path, "-") == 0) {
         reader->fd = STDIN_FILENO;
@@ -97,14 +99,15 @@ static sl_err skip_line(sl_line_reader *reader) {
     }
 }
 
-/* Finds the end of the next line, reading as needed: `*size` bytes without the LF. */
+/* Finds the end of the next line, reading as needed: `*size` bytes without the LF. Of a line that
+ * is too long, enough to tell, also when a byte order mark and a CR do not count. */
 static sl_err find_line(sl_line_reader *reader, size_t *size, bool *newline_found) {
     size_t searched = 0;
     for (;;) {
         size_t have = reader->end - reader->start;
         char *from = reader->buffer + reader->start;
         char *newline = memchr(from + searched, '\n', have - searched);
-        if (newline || reader->ended || have > reader->limit + 1) {
+        if (newline || reader->ended || have > reader->limit + 1 + MARK_BYTES) {
             *size = newline ? (size_t)(newline - from) : have;
             *newline_found = newline != NULL;
             return SL_OK;
@@ -118,10 +121,10 @@ sl_err sl_line_reader_next(sl_line_reader *reader, char **text, size_t *length) 
     size_t size = 0;
     bool newline_found = false;
     SL_TRY(find_line(reader, &size, &newline_found));
-    if (reader->line == 0 && size >= 3 &&
-        memcmp(reader->buffer + reader->start, "\xef\xbb\xbf", 3) == 0) {
-        reader->start += 3;
-        size -= 3;
+    if (reader->line == 0 && size >= MARK_BYTES &&
+        memcmp(reader->buffer + reader->start, "\xef\xbb\xbf", MARK_BYTES) == 0) {
+        reader->start += MARK_BYTES;
+        size -= MARK_BYTES;
     }
     if (size == 0 && !newline_found)
         return SL_ERR_CLOSED;

@@ -1,6 +1,6 @@
 /* Lines of a text file, a pipe or the standard input, each of bounded length.
  *
- * A line ends with LF, with CR LF, or with the file; its ending is not part of it. A UTF-8 byte
+ * A line ends with LF or with the file; that and a CR before it are not part of it. A UTF-8 byte
  * order mark at the very start is skipped. One thread at a time; reads block. */
 #ifndef SL_SDK_LINE_READER_H
 #define SL_SDK_LINE_READER_H

@@ -32,12 +32,13 @@ static sl_err join_mpi(sl_network *network, const void *communicator, bool disco
     network->count = sl_mpi_count(network->mpi);
     network->local_count = 1;
     network->nodes = calloc(1, sizeof *network->nodes);
-    if (!network->nodes)
+    network->lost = calloc(network->count, sizeof *network->lost);
+    if (!network->nodes || !network->lost)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a node");
     network->nodes[0].rank = sl_mpi_rank(network->mpi);
     network->nodes[0].incarnation = sl_mpi_peer(network->mpi, network->nodes[0].rank)->incarnation;
     network->nodes[0].transport = sl_mpi_transport(network->mpi);
-    return SL_OK;
+    return sl_mpi_collective(network->mpi, NULL, 0, 0, &network->agreeing);
 }
 
 static sl_err join_threads(sl_network *network) {
@@ -52,7 +53,7 @@ static sl_err join_threads(sl_network *network) {
                      : sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", count);
     for (uint32_t i = 0; err == SL_OK && i < count; i++) {
         network->nodes[i].rank = i;
-        network->nodes[i].incarnation = (uint32_t)network->seed + i;
+        network->nodes[i].incarnation = ((uint32_t)network->seed >> 1) + i;
         network->nodes[i].transport = transports[i];
     }
     network->count = network->local_count = count;
@@ -84,9 +85,13 @@ static sl_err open_network(sl_network *network, const void *communicator) {
     for (uint32_t i = 0; i < network->local_count; i++)
         network->nodes[i].network = network;
     if (err == SL_OK)
-        err = sl_network_place(network);
+        err = sl_network_spares(network);
     else
         err = sl_fail(err, "%s", cause);
+    if (err == SL_OK)
+        err = sl_network_place(network);
+    if (err == SL_OK)
+        err = sl_network_keys_open(network);
     return sl_network_agree(network, err);
 }
 
@@ -119,6 +124,17 @@ uint32_t sl_network_size(const sl_network *network) {
 
 bool sl_network_leads(const sl_network *network) {
     return network->nodes[0].rank == 0;
+}
+
+void sl_network_lose(sl_network *network, uint32_t rank) {
+    network->clean = false;
+    if (network->lost && rank < network->count)
+        network->lost[rank] = true;
+}
+
+void sl_network_regain(sl_network *network, uint32_t rank) {
+    if (network->lost && rank < network->count)
+        network->lost[rank] = false;
 }
 
 int sl_network_is_clean(const sl_network *network) {
@@ -229,8 +245,13 @@ void sl_network_close(sl_network *network, int code) {
         sl_offer_fini(&network->nodes[i].offer);
         free(network->nodes[i].description);
     }
+    if (network->clean)
+        sl_collective_close(network->agreeing);
+    sl_network_keys_close(network);
     sl_mpi_close(network->mpi, network->clean, code);
+    free(network->lost);
     free(network->nodes);
+    free(network->is_spare);
     sl_hardware_fini(&network->hardware);
     sl_spec_destroy(network->spec);
     sl_topology_file_destroy(network->topology);

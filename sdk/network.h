@@ -12,6 +12,7 @@
 #include "actors/executor/executor.h"
 #include "actors/registry/location.h"
 #include "actors/registry/offer.h"
+#include "actors/registry/registry_msgs.h"
 #include "actors/registry/spec.h"
 #include "actors/registry/timing.h"
 #include "actors/registry/ucu.h"
@@ -73,9 +74,12 @@ struct sl_network {
     sl_spec *spec;              /* or NULL */
     sl_topology_file *topology; /* or NULL */
     sl_link_timings timings;
+    bool *is_spare; /* by rank; NULL: none is */
     const sl_functions *functions;
+    struct sl_network_keys *keys; /* NULL: no identity */
     uint64_t seed;
-    uint32_t tags; /* of collectives made so far */
+    sl_collective *agreeing; /* of all ranks; NULL without MPI */
+    bool *lost;              /* by rank: those that this one has heard to be */
     sl_network_ending ending;
     bool used;   /* started once */
     bool drives; /* a run, whose end `starlane launch` has not been told */
@@ -92,6 +96,12 @@ typedef struct sl_network_setup {
     double end_s;      /* see sl_scheduler_options */
     double margin_s;
 } sl_network_setup;
+
+/* Node `rank` is lost, says one of ours: the network is not clean any more. */
+void sl_network_lose(sl_network *network, uint32_t rank);
+
+/* … and is back: what it has is worth waiting for again. The network stays as it is. */
+void sl_network_regain(sl_network *network, uint32_t rank);
 
 /* True in the process that has node 0. */
 bool sl_network_leads(const sl_network *network);
@@ -110,24 +120,40 @@ void sl_network_finish(sl_network *network);
 /* network_place.c: what this process may use, and each node's place and share. */
 sl_err sl_network_discover(sl_network *network) SL_CHECKED;
 sl_err sl_network_place(sl_network *network) SL_CHECKED;
+/* What `rank`, one of this host that is no spare, offers. */
+sl_err sl_network_offer(const sl_network *network, uint32_t rank, sl_offer *offer) SL_CHECKED;
+
+/* network_spares.c. Chooses the ranks that stand by: the last of each host, one host after another,
+ * as many as are asked for. INVALID: there are not so many. */
+sl_err sl_network_spares(sl_network *network) SL_CHECKED;
+bool sl_network_is_spare(const sl_network *network, uint32_t rank);
+bool sl_network_same_host(const sl_network *network, uint32_t a, uint32_t b);
+/* The choice itself, by the first rank of each rank's host. Returns how many were marked. Pure. */
+uint32_t sl_spares_mark(const uint32_t *host, uint32_t count, uint32_t spares, bool *is_spare);
+
+/* spare.c: the actor of a rank that stands by; its argument is an sl_network_node *. */
+extern const sl_actor_class sl_spare_class;
+
+/* network_keys.c: the identity of this process's nodes, when the option `keys` names one. One
+ * network of a process may have one at a time. */
+sl_err sl_network_keys_open(sl_network *network) SL_CHECKED;
+void sl_network_keys_close(sl_network *network);
 
 /* network_node.c */
 sl_err sl_network_node_start(sl_network_node *node, const sl_network_setup *setup) SL_CHECKED;
 void sl_network_node_finish(sl_network_node *node);
+/* Its pool and executor, for what of->offer says. On the loop's thread, once it runs. */
+sl_err sl_network_node_serve(sl_network_node *node) SL_CHECKED;
+registry_offer sl_network_node_offer(const sl_network_node *node);
 
-/* network_records.c: traces and metrics, at the end. Collective when the network is clean. */
+/* network_records.c: traces and metrics, at the end, of the ranks that live. */
 void sl_network_write_records(sl_network *network);
 
-/* ---- agreement, between open and start, and after the loop (network_agree.c) ---- */
+/* ---- agreement, between open and start (network_agree.c). SL_ERR_DEAD when a rank of this host
+ * has died: the network is not clean then. ---- */
 
 /* Replaces `bytes` of `data` by the first rank's. `bytes` is the same at all. */
 sl_err sl_network_share(sl_network *network, void *data, size_t bytes) SL_CHECKED;
-
-/* The largest `*value` of all ranks. */
-sl_err sl_network_largest(sl_network *network, int64_t *value) SL_CHECKED;
-
-/* Every rank's `bytes` (a multiple of 8) in order of rank into `all`. */
-sl_err sl_network_gather(sl_network *network, const void *part, void *all, size_t bytes) SL_CHECKED;
 
 /* SL_OK when every rank says so; else this rank's own error, or SL_ERR_FAILED naming the rank. */
 sl_err sl_network_agree(sl_network *network, sl_err mine) SL_CHECKED;

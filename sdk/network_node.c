@@ -146,15 +146,30 @@ static sl_err spawn_executor(sl_network_node *of) {
 
 /* ---- the other actors ---- */
 
+registry_offer sl_network_node_offer(const sl_network_node *of) {
+    uint32_t cores = of->offer.cpus < SL_GRANT_CORES_MAX ? of->offer.cpus : SL_GRANT_CORES_MAX;
+    uint64_t ucu_milli = (uint64_t)llround(of->offer.total_ucu * 1000);
+    return (registry_offer){.cores = cores,
+                            .cores_free = cores,
+                            .gpus = of->offer.gpus,
+                            .gpus_free = of->offer.gpus,
+                            .memory_bytes = of->offer.memory_bytes,
+                            .memory_free_bytes = of->offer.memory_bytes,
+                            .ucu_milli = ucu_milli,
+                            .ucu_free_milli = ucu_milli};
+}
+
 static sl_err spawn_registry(sl_network_node *of) {
     const sl_config *config = of->network->config;
+    registry_offer offer = sl_network_node_offer(of);
     sl_registry_options options = {
         .hostname = of->network->hardware.hostname,
         .location = of->location,
-        .cores = of->offer.cpus < SL_GRANT_CORES_MAX ? of->offer.cpus : SL_GRANT_CORES_MAX,
-        .gpus = of->offer.gpus,
-        .memory_bytes = of->offer.memory_bytes,
-        .ucu_milli = (uint64_t)llround(of->offer.total_ucu * 1000),
+        .cores = offer.cores,
+        .gpus = offer.gpus,
+        .memory_bytes = offer.memory_bytes,
+        .ucu_milli = offer.ucu_milli,
+        .await_executor = sl_network_is_spare(of->network, of->rank),
         .description = of->description,
         .incarnation = of->incarnation,
         .gossip_period_ns = sl_config_duration_ns(config, SL_OPT_HEARTBEAT_MS),
@@ -178,12 +193,23 @@ static sl_err spawn_scheduler(sl_network_node *of, const sl_network_setup *setup
                          NULL);
 }
 
+sl_err sl_network_node_serve(sl_network_node *of) {
+    SL_TRY(make_pool(of));
+    return spawn_executor(of);
+}
+
+/* A spare has no executor before it takes another's place. */
+static sl_err spawn_server(sl_network_node *of) {
+    if (!sl_network_is_spare(of->network, of->rank))
+        return sl_network_node_serve(of);
+    return sl_node_spawn(of->node, SL_SLOT_SPARE, &sl_spare_class, &of, sizeof of, NULL);
+}
+
 static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(make_trace(of));
     SL_TRY(make_node(of));
-    SL_TRY(make_pool(of));
     SL_TRY(spawn_registry(of));
-    SL_TRY(spawn_executor(of));
+    SL_TRY(spawn_server(of));
     SL_TRY(spawn_scheduler(of, setup));
     if (!setup->driver || of != of->network->nodes)
         return SL_OK;

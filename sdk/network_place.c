@@ -135,21 +135,62 @@ static sl_err local_claims(const sl_network *network, uint32_t local_size, sl_cl
     return SL_OK;
 }
 
-static sl_err make_offer(sl_network_node *node) {
-    const sl_network *network = node->network;
+/* Takes the spares of this host out of its ranks: what is divided goes to the others. */
+static sl_err without_spares(const sl_network *network, uint32_t rank, sl_claim *claims,
+                             uint32_t *local_size, uint32_t *local_rank) {
+    uint32_t left = 0, place = 0;
+    if (!claims)
+        return sl_fail(SL_ERR_INVALID, "spares: several hosts here go by one name");
+    for (uint32_t i = 0; i < network->count; i++) {
+        if (!sl_network_same_host(network, i, rank) || sl_network_is_spare(network, i))
+            continue;
+        place +=
+            sl_mpi_peer(network->mpi, i)->local_rank < sl_mpi_peer(network->mpi, rank)->local_rank;
+    }
+    for (uint32_t local = 0; local < *local_size; local++) {
+        for (uint32_t i = 0; i < network->count; i++)
+            if (sl_network_same_host(network, i, rank) && !sl_network_is_spare(network, i) &&
+                sl_mpi_peer(network->mpi, i)->local_rank == local)
+                claims[left++] = claims[local];
+    }
+    *local_size = left;
+    *local_rank = place;
+    return SL_OK;
+}
+
+static sl_err divide(const sl_network *network, uint32_t rank, sl_offer *offer) {
     sl_offer_limits limits = limits_of(network);
-    uint32_t local_size = network->count, local_rank = node->rank;
+    uint32_t local_size = network->count, local_rank = rank;
     sl_claim *claims = NULL;
+    sl_err err = SL_OK;
     if (network->mpi) {
-        const sl_mpi_facts *own = sl_mpi_peer(network->mpi, node->rank);
-        local_size = own->local_size;
-        local_rank = own->local_rank;
+        const sl_mpi_facts *facts = sl_mpi_peer(network->mpi, rank);
+        local_size = facts->local_size;
+        local_rank = facts->local_rank;
         SL_TRY(local_claims(network, local_size, &claims));
     }
-    sl_err err = sl_offer_make(&network->hardware, claims, (int)local_size, (int)local_rank,
-                               &limits, &node->offer);
+    if (network->is_spare)
+        err = without_spares(network, rank, claims, &local_size, &local_rank);
+    if (err == SL_OK)
+        err = sl_offer_make(&network->hardware, claims, (int)local_size, (int)local_rank, &limits,
+                            offer);
     free(claims);
     return err;
+}
+
+sl_err sl_network_offer(const sl_network *network, uint32_t rank, sl_offer *offer) {
+    return divide(network, rank, offer);
+}
+
+/* A spare says what it might offer: what the first rank of its host does. */
+static sl_err make_offer(sl_network_node *node) {
+    const sl_network *network = node->network;
+    uint32_t rank = node->rank;
+    if (sl_network_is_spare(network, rank))
+        for (rank = 0; !sl_network_same_host(network, rank, node->rank) ||
+                       sl_network_is_spare(network, rank);)
+            rank++;
+    return divide(network, rank, &node->offer);
 }
 
 static sl_err describe(sl_network_node *node) {
@@ -160,6 +201,8 @@ static sl_err describe(sl_network_node *node) {
     json_object_set_new(whole, "region", json_string(node->location.region));
     json_object_set_new(whole, "region_source", json_string(node->location_source));
     json_object_set_new(whole, "location", sl_location_to_json(&node->location));
+    if (sl_network_is_spare(network, node->rank))
+        json_object_set_new(whole, "spare", json_true());
     json_object_set_new(whole, "offer", sl_offer_to_json(&node->offer, &network->hardware));
     json_object_set_new(whole, "hardware", sl_hardware_to_json(&network->hardware, &network->ucu));
     node->description = json_dumps(whole, JSON_COMPACT);

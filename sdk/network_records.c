@@ -1,4 +1,5 @@
-/* What a network leaves behind it if asked to: a trace and the metrics of every node. */
+/* What a network leaves behind it if asked to: a trace and the metrics of every node that lives. A
+ * rank may die while this goes on; what it did not give is left out, and said to be. */
 #include "sdk/network.h"
 
 #include <fcntl.h>
@@ -9,6 +10,31 @@
 #include "sdk/atomic_file.h"
 
 #define PAGE_LIMIT_BYTES ((size_t)256 << 20)
+
+/* How long a rank of another host may be silent. Nobody waits for one that is known to have died.
+ */
+#define METRICS_NS (1500 * SL_NS_PER_MS) /* they are in memory */
+#define TRACE_NS   (10 * SL_NS_PER_S)    /* parts are written to files first */
+
+/* ---- what every rank has ---- */
+
+/* The parts of all ranks to the first one; `here`: by rank, whose came. */
+static sl_err gather(sl_network *network, sl_mpi_gathering *parts, const char *what) {
+    parts->lost = network->lost;
+    SL_TRY(sl_mpi_gather(network->mpi, parts));
+    network->clean &= parts->whole;
+    if (!sl_network_leads(network)) {
+        network->lost[0] |= !parts->taken;
+        return SL_OK;
+    }
+    for (uint32_t i = 0; i < network->count; i++) {
+        if (!parts->here[i])
+            sl_warn("network", "no %s of rank %u on %s: it is lost", what, i,
+                    sl_mpi_peer(network->mpi, i)->host);
+        network->lost[i] |= !parts->here[i];
+    }
+    return SL_OK;
+}
 
 /* ---- traces: each node's part is written where it ran, on a file system all see ---- */
 
@@ -21,13 +47,22 @@ static sl_err write_parts(sl_network *network, const char *path) {
     return SL_OK;
 }
 
+/* Parts are there when all have got here. */
+static void await_parts(sl_network *network) {
+    sl_mpi_gathering turn = {.patience_ns = TRACE_NS};
+    turn.here = calloc(network->count, sizeof *turn.here);
+    sl_err err = turn.here ? gather(network, &turn, "trace") : SL_ERR_NO_MEMORY;
+    if (err != SL_OK)
+        sl_warn("network", "the trace may lack nodes: %s", sl_err_detail());
+    free(turn.here);
+}
+
 static void write_trace(sl_network *network, const char *path) {
     sl_trace_summary summary;
     if (write_parts(network, path) != SL_OK)
         sl_warn("network", "no trace of this node: %s", sl_err_detail());
-    int64_t turn = 0; /* parts are there when all have got here */
-    if (network->clean && sl_network_largest(network, &turn) != SL_OK)
-        sl_warn("network", "the trace may lack nodes: %s", sl_err_detail());
+    if (network->mpi)
+        await_parts(network);
     if (!sl_network_leads(network))
         return;
     if (sl_trace_merge(path, network->count, &summary) != SL_OK)
@@ -41,47 +76,66 @@ static void write_trace(sl_network *network, const char *path) {
 
 _Static_assert(sizeof(sl_metrics) % 8 == 0, "metrics travel as 64-bit words");
 
-static sl_err gather_metrics(sl_network *network, sl_metrics *all) {
-    if (!network->mpi || !network->clean) {
-        for (uint32_t i = 0; i < network->local_count; i++)
-            memcpy(&all[network->mpi ? 0 : i], network->nodes[i].metrics, sizeof *all);
-        return SL_OK;
+/* The metrics of all nodes, and whose they are. */
+static sl_err gather_metrics(sl_network *network, sl_metrics *all, bool *here) {
+    if (network->mpi) {
+        sl_mpi_gathering parts = {.part = network->nodes[0].metrics,
+                                  .bytes = sizeof *all,
+                                  .patience_ns = METRICS_NS,
+                                  .all = all,
+                                  .here = here};
+        return gather(network, &parts, "metrics");
     }
-    return sl_network_gather(network, network->nodes[0].metrics, all, sizeof *all);
+    for (uint32_t i = 0; i < network->local_count; i++) {
+        memcpy(&all[i], network->nodes[i].metrics, sizeof *all);
+        here[i] = true;
+    }
+    return SL_OK;
 }
 
 static const char *host_of(const sl_network *network, uint32_t rank) {
     return network->mpi ? sl_mpi_peer(network->mpi, rank)->host : network->hardware.hostname;
 }
 
-static void metrics_page(const sl_network *network, const sl_metrics *all, uint32_t count,
-                         bool json, sl_strbuf *out) {
-    if (!json) {
-        sl_metrics_part *parts = calloc(count, sizeof *parts);
-        for (uint32_t i = 0; parts && i < count; i++)
-            parts[i] = (sl_metrics_part){&all[i], i, host_of(network, i), NULL};
-        if (parts)
-            sl_metrics_prometheus(parts, count, out);
-        free(parts);
-        return;
-    }
-    sl_strbuf_append(out, "[");
-    for (uint32_t i = 0; i < count; i++) {
-        sl_strbuf_printf(out, "%s\n{\"node\": %u, \"host\": ", i ? "," : "", i);
+/* What a page shows: the metrics of `count` nodes, by number. */
+typedef struct page_parts {
+    const sl_metrics *all;
+    const bool *here;
+    uint32_t count;
+} page_parts;
+
+static void prometheus_page(const sl_network *network, const page_parts *of, sl_strbuf *out) {
+    sl_metrics_part *parts = calloc(of->count, sizeof *parts);
+    uint32_t count = 0;
+    for (uint32_t i = 0; parts && i < of->count; i++)
+        if (of->here[i])
+            parts[count++] = (sl_metrics_part){&of->all[i], i, host_of(network, i), NULL};
+    if (parts)
+        sl_metrics_prometheus(parts, count, out);
+    free(parts);
+}
+
+static void json_page(const sl_network *network, const page_parts *of, sl_strbuf *out) {
+    const char *before = "[";
+    for (uint32_t i = 0; i < of->count; i++) {
+        if (!of->here[i])
+            continue;
+        sl_strbuf_printf(out, "%s\n{\"node\": %u, \"host\": ", before, i);
         sl_strbuf_json(out, host_of(network, i));
         sl_strbuf_append(out, ", \"metrics\": ");
-        sl_metrics_json(&all[i], out);
+        sl_metrics_json(&of->all[i], out);
         sl_strbuf_append(out, "}");
+        before = ",";
     }
     sl_strbuf_append(out, "\n]\n");
 }
 
-static sl_err save_metrics(sl_network *network, const sl_metrics *all, const char *path) {
-    uint32_t count = network->mpi && !network->clean ? 1 : network->count;
+static sl_err save_metrics(const sl_network *network, const page_parts *parts, const char *path) {
     size_t length = strlen(path);
+    bool json = length > 5 && strcmp(path + length - 5, ".json") == 0;
     sl_strbuf page;
     sl_strbuf_init(&page, PAGE_LIMIT_BYTES);
-    metrics_page(network, all, count, length > 5 && strcmp(path + length - 5, ".json") == 0, &page);
+    (json ? json_page : prometheus_page)(network, parts, &page);
     sl_err err = sl_strbuf_err(&page);
     if (err == SL_OK)
         err = sl_atomic_write(AT_FDCWD, path, page.data, page.length);
@@ -91,17 +145,19 @@ static sl_err save_metrics(sl_network *network, const sl_metrics *all, const cha
 
 static void write_metrics(sl_network *network, const char *path) {
     sl_metrics *all = calloc(network->count, sizeof *all);
-    sl_err err = all ? gather_metrics(network, all) : SL_ERR_NO_MEMORY;
+    bool *here = calloc(network->count, sizeof *here);
+    sl_err err = all && here ? gather_metrics(network, all, here) : SL_ERR_NO_MEMORY;
     if (err == SL_OK && sl_network_leads(network))
-        err = save_metrics(network, all, path);
+        err = save_metrics(network, &(page_parts){all, here, network->count}, path);
     if (err != SL_OK)
         sl_warn("network", "no metrics: %s", sl_err_detail());
+    free(here);
     free(all);
 }
 
 void sl_network_write_records(sl_network *network) {
-    if (sl_config_is_set(network->config, SL_OPT_TRACE))
-        write_trace(network, sl_config_text(network->config, SL_OPT_TRACE));
     if (sl_config_is_set(network->config, SL_OPT_METRICS))
         write_metrics(network, sl_config_text(network->config, SL_OPT_METRICS));
+    if (sl_config_is_set(network->config, SL_OPT_TRACE))
+        write_trace(network, sl_config_text(network->config, SL_OPT_TRACE));
 }

@@ -197,7 +197,7 @@ static sl_err lead(sl_run_state *run) {
         sl_run_signals_take();
     err = sl_network_agree(run->network, SL_OK); /* the others look for the directory */
     if (err != SL_OK) {
-        run->code = SL_RUN_BAD_INPUT;
+        run->code = err == SL_ERR_DEAD ? SL_RUN_FAILED : SL_RUN_BAD_INPUT;
         return err;
     }
     return drive(run);

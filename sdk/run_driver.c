@@ -1,9 +1,7 @@
-/* The actor that drives a run, on the first node; and the one on every other node, which only
- * passes on that it was sent a signal.
- *
- * The end: the scheduler is stopped, so that nothing is written any more; a thread closes ledger
- * and logs (that waits for the disk); then every node is told to stop. Who hears of the end of the
- * run by its exit code can rely on its files. */
+/* The actor that drives a run, on the first node. The end: the scheduler is stopped, so that
+ * nothing is written any more; a thread closes ledger and logs (that waits for the disk); then
+ * every node is told to stop. Who hears of the end of the run by its exit code can rely on its
+ * files. */
 #include "sdk/run.h"
 
 #include <signal.h>
@@ -97,7 +95,8 @@ static void know(sl_run_state *run, const registry_member *member) {
     snprintf(node->region, sizeof node->region, "%s", member->region.data);
     run->summary.ranks[member->node].host = node->host;
     run->summary.ranks[member->node].region = node->region;
-    if (member->offer.count == 1) {
+    if (member->offer.count == 1 &&
+        member->state != SL_MEMBER_JOINING) { /* a spare offers nothing */
         run->summary.ranks[member->node].cores = member->offer.items[0].cores;
         run->counts.running -= node->running;
         node->running = member->offer.items[0].running;
@@ -155,9 +154,17 @@ static sl_err driver_start(sl_actor *self, void *state, const void *arguments) {
     return registry_watch_send(self, sl_addr_well_known(0, SL_SLOT_REGISTRY), &watch);
 }
 
+/* Two ranks may have lost each other, and found each other again, and nobody else know of it. */
+static void stop_all(sl_run_state *run) {
+    run_lost body = {};
+    for (uint32_t rank = 1; rank < run->network->count && !run->network->clean; rank++)
+        (void)run_lost_send(run->self, sl_addr_well_known(rank, SL_SLOT_DRIVER), &body);
+    sl_network_stop_all(run->self, (uint32_t)run->code);
+}
+
 static void on_event(sl_run_state *run, const sl_event *event) {
     if (event == &run->closed)
-        sl_network_stop_all(run->self, (uint32_t)run->code);
+        stop_all(run);
     else
         on_signal(run, (uint32_t)sl_run_signal());
 }
@@ -193,7 +200,13 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
         sl_run_submit(run);
         break;
     case node_peer_lost_id:
+        sl_network_lose(run->network, ((const node_peer_lost *)message->body)->node);
+        break;
+    case run_lost_id:
         run->network->clean = false;
+        break;
+    case node_peer_back_id:
+        sl_network_regain(run->network, ((const node_peer_back *)message->body)->node);
         break;
     default:
         sl_warn("run", "unwelcome message %s from node %u", message->type->record.name,
@@ -207,32 +220,3 @@ const sl_actor_class sl_run_driver_class = {.name = "driver",
                                             .state_bytes = sizeof(sl_run_argument),
                                             .start = driver_start,
                                             .receive = driver_receive};
-
-/* ---- the other nodes ---- */
-
-static sl_err follower_start(sl_actor *self, void *state, const void *arguments) {
-    *(sl_run_argument *)state = *(const sl_run_argument *)arguments;
-    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
-    return SL_OK;
-}
-
-static sl_err follower_receive(sl_actor *self, void *state, const sl_message *message) {
-    sl_network *network = ((sl_run_argument *)state)->network;
-    if (message->type->id == node_event_id) {
-        run_signal body = {(uint32_t)sl_run_signal()};
-        (void)run_signal_send(self, sl_addr_well_known(0, SL_SLOT_DRIVER), &body);
-    } else if (message->type->id == node_peer_lost_id) {
-        network->clean = false;
-        if (((const node_peer_lost *)message->body)->node == 0) {
-            sl_error("run", "the node that drives the run is lost; this node ends");
-            sl_launch_tell_alone();
-            sl_node_stop(sl_actor_node(self), SL_RUN_FAILED);
-        }
-    }
-    return SL_OK;
-}
-
-const sl_actor_class sl_run_follower_class = {.name = "follower",
-                                              .state_bytes = sizeof(sl_run_argument),
-                                              .start = follower_start,
-                                              .receive = follower_receive};

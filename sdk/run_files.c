@@ -114,13 +114,13 @@ static void warn(sl_err err) {
 /* Traces and metrics are gathered after the files are closed, and worth waiting for. */
 static void tell_launch(sl_run_state *run) {
     sl_network *network = run->network;
-    bool more = network->clean && (sl_config_is_set(run->config, SL_OPT_TRACE) ||
-                                   sl_config_is_set(run->config, SL_OPT_METRICS));
+    bool more = sl_config_is_set(run->config, SL_OPT_TRACE) ||
+                sl_config_is_set(run->config, SL_OPT_METRICS);
     if (run->request->ends_process && !more) {
         sl_launch_tell_end(run->code, !network->clean);
         network->drives = false; /* told all there is */
     } else {
-        sl_launch_tell_closed();
+        sl_launch_tell_closed(run->code);
     }
 }
 

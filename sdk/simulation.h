@@ -34,7 +34,7 @@ typedef struct sl_simulation sl_simulation;
 typedef enum sl_sim_kind {
     SL_SIM_PAUSE, /* a loop stands still for a while */
     SL_SIM_SLOW,  /* a loop takes many times as long */
-    SL_SIM_CRASH, /* a node dies; it may come back as a ghost */
+    SL_SIM_CRASH, /* a node dies; it may come back */
     SL_SIM_CUT,   /* a region is cut off, one way or both */
     SL_SIM_DELAY, /* a way is longer */
     SL_SIM_SKEW,  /* a wall clock jumps */
@@ -146,14 +146,13 @@ typedef struct sl_sim_command {
 typedef struct sl_sim_row {
     uint64_t said;
     uint64_t heard;
-    uint32_t life; /* of the sender that was heard */
 } sl_sim_row;
 
 typedef struct sl_sim_host {
     sl_simulation *simulation;
     uint32_t number;
     uint32_t incarnation;
-    bool ghost; /* came back alone: the others must have nothing to do with it */
+    bool back; /* it died and came back while the others live on */
     char name[24];
     sl_pool *pool;
     sl_grant_core cores[SL_SIM_CORES_MOST];
@@ -168,6 +167,7 @@ typedef struct sl_sim_host {
 
     /* what its actor was told and has said */
     uint8_t *states;  /* of each node; UINT8_MAX: nothing yet */
+    uint8_t *apart;   /* of each node: ticks in which it was alive without a link to it */
     sl_sim_row *rows; /* [lane * nodes + peer] */
     registry_offer own;
     uint32_t known;
@@ -235,6 +235,9 @@ void sl_sim_fault_describe(const sl_sim_fault *fault, char *text, size_t size);
 sl_err sl_sim_work_draw(sl_simulation *simulation) SL_CHECKED;
 void sl_sim_work_free(sl_simulation *simulation);
 
+/* simulation_run.c: after so long without a word from another a node has given it up. */
+uint64_t sl_sim_parted_ns(const sl_simulation *simulation);
+
 /* simulation_fault.c */
 void sl_sim_faults_begin(sl_simulation *simulation);
 void sl_sim_pass(sl_simulation *simulation, sl_sim_point point, uint32_t node);
@@ -261,6 +264,9 @@ sl_err sl_sim_user_resume(sl_sim_host *host) SL_CHECKED;
 
 /* simulation_check.c */
 void sl_sim_check_step(sl_sim_host *host);
+void sl_sim_check_disowned(sl_sim_host *host, uint32_t owner);
+void sl_sim_check_tick(sl_sim_host *host);
+void sl_sim_check_cut(sl_simulation *simulation, uint32_t from, uint32_t to);
 void sl_sim_check_ledger(sl_sim_host *host, bool at_end);
 void sl_sim_check_views(sl_simulation *simulation);
 /* A node that has died is known to be dead by all others. */

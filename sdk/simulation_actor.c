@@ -31,7 +31,7 @@ typedef struct actor {
 } actor;
 
 static sl_sim_user *user_of(const sl_sim_host *host) {
-    bool owner = host->number < host->simulation->owners && !host->ghost;
+    bool owner = host->number < host->simulation->owners;
     return owner ? &host->simulation->users[host->number] : NULL;
 }
 
@@ -87,14 +87,17 @@ static void hear(actor *a, const sl_message *message, sl_lane lane, uint64_t num
     sl_simulation *simulation = a->host->simulation;
     uint32_t peer = message->from.node;
     sl_sim_row *row = row_of(a->host, lane, peer);
-    uint32_t life = sl_simulator_life(simulation->simulator, peer);
-    if (row->life != life && number == 0)
-        *row = (sl_sim_row){.said = row->said, .life = life};
     if (row->heard != number)
         sl_sim_violate(simulation,
                        "node %u heard message %" PRIu64 " of node %u when %" PRIu64 " was due",
                        a->host->number, number, peer, row->heard);
     row->heard = number + 1;
+}
+
+/* With a link all that was said on it is over: what is said on the next is counted from 0. */
+static void on_lost(actor *a, uint32_t peer) {
+    *row_of(a->host, SL_LANE_DATA, peer) = *row_of(a->host, SL_LANE_CONTROL, peer) =
+        (sl_sim_row){.said = 0};
 }
 
 static void check_blob(const actor *a, const simulation_say *said) {
@@ -240,8 +243,8 @@ static void check_outcome(sl_simulation *simulation, const sl_sim_task *task,
                           const scheduler_outcome *outcome) {
     enum { LOSSES_MOST = 3 };
     uint32_t tried = outcome->attempts - task->earlier;
-    bool late =
-        task->kind == SL_TASK_COMMAND && task->timeout_ns && task->timeout_ns < task->duration_ns;
+    uint64_t takes_ns = task->kind == SL_TASK_COMMAND ? task->duration_ns : task->work_ns;
+    bool late = task->timeout_ns && task->timeout_ns < takes_ns;
     bool fails = task->exit_code || late;
     if (!task->submitted || task->ended)
         sl_sim_violate(simulation, "task %u.%u ended %s", task->owner, task->tag,
@@ -393,6 +396,7 @@ static sl_err actor_start(sl_actor *self, void *state, const void *arguments) {
     actor *a = state;
     a->self = self;
     a->host = *(sl_sim_host *const *)arguments;
+    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
     (void)sl_timer_start(self, TICK_NS, COOKIE_TICK);
     (void)sl_timer_start(self, WAIT_NS, COOKIE_WAITED);
     registry_watch watch = {};
@@ -406,6 +410,7 @@ static void on_timer(actor *a, const node_timer *timer) {
     }
     talk(a);
     submit(a);
+    sl_sim_check_tick(a->host);
     (void)sl_timer_start(a->self, TICK_NS, COOKIE_TICK);
 }
 
@@ -431,6 +436,12 @@ static sl_err actor_receive(sl_actor *self, void *state, const sl_message *messa
         break;
     case node_timer_id:
         on_timer(a, message->body);
+        break;
+    case node_peer_lost_id:
+        on_lost(a, ((const node_peer_lost *)message->body)->node);
+        break;
+    case node_peer_back_id:
+        sl_sim_check_disowned(a->host, ((const node_peer_back *)message->body)->node);
         break;
     default:
         break;

@@ -6,7 +6,7 @@
 #include "actors/scheduler/ledger_reader.h"
 #include "sdk/simulation.h"
 
-enum { MESSAGES_MOST = 20000, QUEUED_MOST = 64 << 20 };
+enum { MESSAGES_MOST = 20000, QUEUED_MOST = 64 << 20, APART_MOST = 25 /* ticks */ };
 
 void sl_sim_violate(sl_simulation *simulation, const char *format, ...) {
     if (simulation->failed)
@@ -34,6 +34,41 @@ void sl_sim_check_step(sl_sim_host *host) {
     if (load.queued_bytes > QUEUED_MOST)
         sl_sim_violate(host->simulation, "node %u has %" PRIu64 " bytes waiting to leave",
                        host->number, load.queued_bytes);
+}
+
+/* ---- links ---- */
+
+/* Nobody without a link is held for alive, whatever others say, for longer than it takes to tell.
+ */
+void sl_sim_check_tick(sl_sim_host *host) {
+    const sl_node *node = sl_simulator_node(host->simulation->simulator, host->number);
+    for (uint32_t peer = 0; peer < host->simulation->options.nodes; peer++) {
+        bool apart = peer != host->number && host->states[peer] == SL_MEMBER_ALIVE &&
+                     !sl_node_peer_alive(node, peer);
+        host->apart[peer] = apart ? (uint8_t)(host->apart[peer] + 1) : 0;
+        if (host->apart[peer] > APART_MOST)
+            sl_sim_violate(host->simulation,
+                           "node %u takes node %u for alive, and has no link to it", host->number,
+                           peer);
+    }
+}
+
+/* Nothing came from one of them to the other for long enough: it has given the link up. */
+void sl_sim_check_cut(sl_simulation *simulation, uint32_t from, uint32_t to) {
+    const sl_node *node = sl_simulator_node(simulation->simulator, to);
+    if (node && sl_simulator_node(simulation->simulator, from) && sl_node_peer_alive(node, from))
+        sl_sim_violate(simulation, "node %u keeps its link to node %u, from which nothing comes",
+                       to, from);
+}
+
+/* What the other had assigned before is ended, or has been told to end. */
+void sl_sim_check_disowned(sl_sim_host *host, uint32_t owner) {
+    for (const sl_sim_command *each = host->commands; each; each = each->next) {
+        if (each->task->owner == owner && !each->leaving && each->status != SL_PROCESS_CANCELLED)
+            sl_sim_violate(host->simulation,
+                           "node %u goes on with task %u.%u, whose owner has begun anew",
+                           host->number, owner, each->task->tag);
+    }
 }
 
 /* ---- ledgers ---- */
@@ -91,7 +126,9 @@ void sl_sim_check_ledger(sl_sim_host *host, bool at_end) {
     sl_sim_user *user = &simulation->users[host->number];
     sl_ledger_reader *reader;
     audit a = {simulation, user, calloc(user->count, sizeof(bool)), at_end};
-    sl_err err = sl_ledger_reader_open_on(sl_ledger_simdisk_base(host->disk), "ledger.db", &reader);
+    sl_err err =
+        a.seen ? sl_ledger_reader_open_on(sl_ledger_simdisk_base(host->disk), "ledger.db", &reader)
+               : sl_fail(SL_ERR_NO_MEMORY, "no memory to check it");
     if (err == SL_OK) {
         err = sl_ledger_read_tasks(reader, 0, audit_entry, &a);
         sl_ledger_reader_close(reader);
@@ -123,26 +160,23 @@ static bool lives(const sl_simulation *simulation, uint32_t node) {
     return sl_simulator_node(simulation->simulator, node) != NULL;
 }
 
-/* Two nodes that live agree whether they have anything to do with each other, and what the registry
- * says is so. A ghost is known to nobody, or is gone. */
+/* All that live have found each other, however often they had lost each other, and what the
+ * registry says is so. */
 void sl_sim_check_views(sl_simulation *simulation) {
     uint32_t nodes = simulation->options.nodes;
     for (uint32_t a = 0; a < nodes; a++) {
         const sl_sim_host *host = &simulation->hosts[a];
-        if (!lives(simulation, a) || host->ghost)
+        if (!lives(simulation, a))
             continue;
         for (uint32_t b = 0; b < nodes; b++) {
-            bool there = lives(simulation, b) && !simulation->hosts[b].ghost;
             bool near =
                 b == a || sl_node_peer_alive(sl_simulator_node(simulation->simulator, a), b);
-            bool back =
-                there &&
-                (b == a || sl_node_peer_alive(sl_simulator_node(simulation->simulator, b), a));
-            if (near && !back)
-                sl_sim_violate(simulation, "node %u keeps its link to node %u, which has none", a,
+            if (near && !lives(simulation, b))
+                sl_sim_violate(simulation, "node %u keeps its link to node %u, which is dead", a,
                                b);
-            else if (!near && there && simulation->gentle)
-                sl_sim_violate(simulation, "node %u gave node %u up without a cause", a, b);
+            else if (!near && lives(simulation, b))
+                sl_sim_violate(simulation, "node %u has lost node %u, and not found it again", a,
+                               b);
             else if (near != (host->states[b] == SL_MEMBER_ALIVE))
                 sl_sim_violate(simulation, "node %u sees node %u as %u", a, b, host->states[b]);
         }
@@ -150,8 +184,8 @@ void sl_sim_check_views(sl_simulation *simulation) {
 }
 
 void sl_sim_check_death(sl_simulation *simulation, uint32_t node) {
-    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
-        if (i != node && lives(simulation, i) && !simulation->hosts[i].ghost &&
+    for (uint32_t i = 0; !lives(simulation, node) && i < simulation->options.nodes; i++) {
+        if (i != node && lives(simulation, i) &&
             sl_node_peer_alive(sl_simulator_node(simulation->simulator, i), node))
             sl_sim_violate(simulation, "node %u does not know that node %u has died", i, node);
     }

@@ -51,11 +51,17 @@ static bool on_one_side(const sl_sim_fault *fault, uint32_t node) {
     return fault->amount % 2 ? node == fault->node : node % 2 == fault->node % 2;
 }
 
-/* A node alone, or a region, from all others. */
+/* A node alone, or a region, from all others; or one node from one other. */
+static bool is_of_cut(const sl_sim_fault *fault, uint32_t from, uint32_t to) {
+    if (fault->amount % 4 == 3)
+        return from == fault->node && to == fault->peer;
+    return on_one_side(fault, from) && !on_one_side(fault, to);
+}
+
 static void cut(sl_simulation *simulation, const sl_sim_fault *fault, bool is_cut) {
     for (uint32_t a = 0; a < simulation->options.nodes; a++) {
         for (uint32_t b = 0; b < simulation->options.nodes; b++) {
-            if (!on_one_side(fault, a) || on_one_side(fault, b))
+            if (!is_of_cut(fault, a, b))
                 continue;
             sl_simulator_cut(simulator_of(simulation), a, b, is_cut);
             if (fault->both)
@@ -64,8 +70,28 @@ static void cut(sl_simulation *simulation, const sl_sim_fault *fault, bool is_cu
     }
 }
 
+/* Where nothing else went wrong (who stood still, or has just come, gives nobody up). */
+static void check_cut(sl_simulation *simulation, const sl_sim_fault *fault) {
+    uint32_t nodes = simulation->options.nodes;
+    if (fault->duration_ns < sl_sim_parted_ns(simulation) || simulation->stopping)
+        return;
+    for (uint32_t i = 0; i < simulation->plan.count; i++)
+        if (simulation->plan.faults[i].begun && simulation->plan.faults[i].kind != SL_SIM_CUT)
+            return;
+    for (uint32_t a = 0; a < nodes; a++) {
+        for (uint32_t b = 0; b < nodes; b++) {
+            if (!is_of_cut(fault, a, b) || a == b)
+                continue;
+            sl_sim_check_cut(simulation, a, b);
+            if (fault->both)
+                sl_sim_check_cut(simulation, b, a);
+        }
+    }
+}
+
 static void heal_cut(void *context, uint64_t number) {
     sl_simulation *simulation = context;
+    check_cut(simulation, fault_of(simulation, number));
     cut(simulation, fault_of(simulation, number), false);
 }
 
@@ -77,13 +103,13 @@ static void heal_delay(void *context, uint64_t number) {
 
 /* ---- of lives ---- */
 
-/* It comes back alone, while the others live on: they must have nothing to do with it. */
+/* It comes back alone, while the others live on, and joins them as a new member. */
 static void heal_crash(void *context, uint64_t number) {
     sl_simulation *simulation = context;
     sl_sim_host *host = &simulation->hosts[fault_of(simulation, number)->node];
     if (sl_simulator_node(simulator_of(simulation), host->number) || simulation->stopping)
         return;
-    host->ghost = true;
+    host->back = true;
     if (sl_sim_host_start(host) != SL_OK)
         sl_sim_violate(simulation, "node %u cannot start: %s", host->number, sl_err_detail());
 }

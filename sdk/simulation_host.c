@@ -26,8 +26,9 @@ sl_err sl_sim_host_create(sl_simulation *simulation, uint32_t number) {
     for (uint32_t i = 0; i < host->core_count; i++)
         host->cores[i] = (sl_grant_core){.cpu_count = 1, .cpus = {i}};
     host->states = malloc(nodes);
+    host->apart = malloc(nodes);
     host->rows = calloc((size_t)nodes * SL_LANES, sizeof *host->rows);
-    if (!host->states || !host->rows)
+    if (!host->states || !host->apart || !host->rows)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a simulated host");
     if (number >= simulation->owners)
         return SL_OK;
@@ -37,6 +38,7 @@ sl_err sl_sim_host_create(sl_simulation *simulation, uint32_t number) {
 void sl_sim_host_destroy(sl_sim_host *host) {
     sl_ledger_simdisk_destroy(host->disk);
     free(host->states);
+    free(host->apart);
     free(host->rows);
 }
 
@@ -113,6 +115,7 @@ static sl_err spawn_scheduler(sl_sim_host *host, sl_node *node) {
 static void forget_life(sl_sim_host *host) {
     uint32_t nodes = host->simulation->options.nodes;
     memset(host->states, 0xff, nodes);
+    memset(host->apart, 0, nodes);
     memset(host->rows, 0, (size_t)nodes * SL_LANES * sizeof *host->rows);
     host->known = 0;
     host->own = (registry_offer){.cores = 0};
@@ -122,16 +125,17 @@ static void forget_life(sl_sim_host *host) {
 sl_err sl_sim_host_start(sl_sim_host *host) {
     sl_simulation *simulation = host->simulation;
     bool tight = simulation->options.seed % 3 == 0, failed = false;
-    host->incarnation += simulation->options.nodes;
+    host->incarnation += 1 << 16; /* it grows by one with each link that is lost */
     sl_node_options options = {.seed = simulation->options.seed ^ host->incarnation,
                                .incarnation = host->incarnation,
+                               .rejoins = host->back,
                                .mailbox_limit = tight ? 16 : 0,
                                .window_bytes = tight ? 1 : 0,
                                .blob_window_bytes = tight ? 32 << 10 : 0};
     sl_node *node;
     forget_life(host);
     SL_TRY(sl_simulator_start(simulation->simulator, host->number, &options, &node));
-    if (host->disk && !host->ghost) {
+    if (host->disk) {
         SL_TRY(open_ledger(host, &failed));
         if (failed)
             return SL_OK;
@@ -147,6 +151,8 @@ sl_err sl_sim_host_start(sl_sim_host *host) {
 /* ---- death ---- */
 
 void sl_sim_host_kill(sl_sim_host *host, bool power) {
+    if (!host->simulation) /* it was never made */
+        return;
     sl_simulator *simulator = host->simulation->simulator;
     if (!sl_simulator_node(simulator, host->number))
         return;

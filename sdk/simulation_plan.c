@@ -48,7 +48,7 @@ static void place(sl_sim_fault *fault, sl_rng *rng) {
 
 /* Long enough for some to give others up, and not for all. */
 static uint64_t parting_ns(sl_rng *rng) {
-    return between(rng, 500, 2500) * SL_NS_PER_MS;
+    return between(rng, 500, 4000) * SL_NS_PER_MS;
 }
 
 static sl_sim_fault draw(sl_sim_kind kind, uint32_t nodes, uint32_t owners, sl_rng *rng) {

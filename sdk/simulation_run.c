@@ -35,7 +35,7 @@ static sl_err begin_session(sl_simulation *simulation) {
         return SL_OK;
     }
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
-        simulation->hosts[i].ghost = false;
+        simulation->hosts[i].back = false;
         SL_TRY(sl_sim_host_start(&simulation->hosts[i]));
     }
     return SL_OK;
@@ -147,13 +147,19 @@ static void close_all(sl_simulation *simulation) {
     check_closed(simulation);
 }
 
-/* After the last fault all that live agree who does: at the latest when a node that was given up
- * has heard nothing for three times the longest dead time, or for three rounds in which every node
- * tells every other one (see has_no_link() in judge.c), and what was held back has come. */
-static uint64_t agreement_ns(const sl_simulation *simulation) {
+/* A node gives up another one, of which it hears from others at best, when it has heard nothing of
+ * it for three times the longest dead time, or for three rounds in which every node tells every
+ * other one (see has_no_link() in judge.c). */
+uint64_t sl_sim_parted_ns(const sl_simulation *simulation) {
     uint64_t rounds_ns = 3 * sl_registry_direct_ns(SL_SIM_PERIOD_NS, simulation->options.nodes);
     uint64_t dead_ns = 3 * SL_SIM_DEAD_NS;
-    return (rounds_ns > dead_ns ? rounds_ns : dead_ns) + 600 * SL_NS_PER_MS;
+    return 500 * SL_NS_PER_MS + (rounds_ns > dead_ns ? rounds_ns : dead_ns);
+}
+
+/* After the last fault all that live find each other: when those who cannot hear each other have
+ * given each other up, what was held back has come, and who must call has called. */
+static uint64_t agreement_ns(const sl_simulation *simulation) {
+    return 1700 * SL_NS_PER_MS + sl_sim_parted_ns(simulation);
 }
 
 static void settle(sl_simulation *simulation) {

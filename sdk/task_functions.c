@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/task_call.h"
 #include "starlane.h"
 
 /* A user's function with its context; lives as long as the table. */
@@ -46,6 +47,7 @@ sl_err sl_task_functions_get(sl_functions **functions) {
 sl_err sl_task_functions_freeze(const sl_functions **functions) {
     sl_functions *all = NULL;
     SL_TRY(sl_task_functions_get(&all));
+    SL_TRY(sl_task_calls_register(all));
     sl_functions_freeze(all);
     *functions = all;
     return SL_OK;

@@ -48,9 +48,15 @@ static sl_err crc32(const void *args, size_t bytes, sl_task_output *output, void
     return sl_task_output_write(output, text, (size_t)length);
 }
 
+sl_sealed_place *sl_task_functions_sealed(void) {
+    static sl_sealed_place place;
+    return &place;
+}
+
 sl_err sl_task_functions_own(sl_functions *functions) {
     SL_TRY(sl_functions_register(functions, "starlane.echo", echo, NULL));
     SL_TRY(sl_functions_register(functions, "starlane.fail", fail, NULL));
     SL_TRY(sl_functions_register(functions, "starlane.sleep", pause_for, NULL));
+    SL_TRY(sl_sealed_register(functions, sl_task_functions_sealed()));
     return sl_functions_register(functions, "starlane.crc32", crc32, NULL);
 }

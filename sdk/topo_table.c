@@ -43,9 +43,10 @@ static void table_row(const json_t *node, int host, int region, sl_strbuf *out) 
                      text(node, "region"), number(cpu, "cores"), number(cpu, "clock_ghz"),
                      number(at(node, "hardware", NULL), "memory_bytes") / GIB,
                      number(offer, "gpus"), number(offer, "tpus"), number(offer, "total_ucu"));
-    sl_strbuf_printf(out, "  %.0f cpus, %s GiB%s\n", number(offer, "cpus"), memory,
-                     json_is_true(json_object_get(offer, "oversubscribed")) ? ", cores shared"
-                                                                            : "");
+    sl_strbuf_printf(
+        out, "  %s%.0f cpus, %s GiB%s\n",
+        json_is_true(json_object_get(node, "spare")) ? "spare: " : "", number(offer, "cpus"),
+        memory, json_is_true(json_object_get(offer, "oversubscribed")) ? ", cores shared" : "");
 }
 
 /* ---- a host ---- */
@@ -112,7 +113,8 @@ void sl_topo_table(json_t *const *nodes, uint32_t count, sl_strbuf *out) {
         if (!nodes[i])
             continue;
         table_row(nodes[i], host, region, out);
-        total += number(json_object_get(nodes[i], "offer"), "total_ucu");
+        if (!json_is_true(json_object_get(nodes[i], "spare")))
+            total += number(json_object_get(nodes[i], "offer"), "total_ucu");
     }
     sl_strbuf_printf(out, "%u node%s, %.6g UCU offered\n", count, count == 1 ? "" : "s", total);
     for (uint32_t i = 0; i < count; i++)

@@ -4,6 +4,7 @@
  * end, so what is granted is the sum over runs; one that is ahead (executor_ahead.c) holds none
  * until it inherits one. */
 #include "actors/executor/executor_internal.h"
+#include "runtime/plant.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@ static sl_err executor_start(sl_actor *self, void *state, const void *arguments)
         if (!executor->paces)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an executor");
     }
+    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
     return sl_grant_pool_create(&executor->options.offer, &executor->grants);
 }
 
@@ -35,7 +37,10 @@ static void destroy_list(sl_executor *executor, sl_attempts *list) {
 
 static void cancel_all(sl_executor *executor, sl_run *runs, sl_remains *remains) {
     for (sl_run *run = runs; run; run = run->next) {
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
+            __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_CANCELLED, __ATOMIC_RELAXED);
         sl_executor_cancel_run(executor, run);
+        sl_executor_release_run(run);
         run->executor = NULL;
         run->remains = remains;
         if (remains)
@@ -75,13 +80,14 @@ static bool waits_here(const sl_executor *executor, const executor_task *task) {
     return task->kind == SL_TASK_FUNCTION || (executor->command_mean_s * 1000 < SHORT_COMMAND_MS);
 }
 
-static sl_err admit(sl_executor *executor, sl_addr owner, const executor_task *task) {
+static sl_err admit(sl_executor *executor, sl_addr owner, const executor_task *task,
+                    sl_blob *apart) {
     sl_grant_request request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli};
     SL_TRY(sl_grant_possible(executor->grants, &request));
     if (!waits_here(executor, task))
         return SL_ERR_REFUSED;
     sl_attempt *attempt;
-    SL_TRY(sl_attempt_create(executor, owner, task, &attempt));
+    SL_TRY(sl_attempt_create(executor, owner, task, apart, &attempt));
     if (attempt->kind == SL_TASK_FUNCTION && sl_executor_find_function(executor, attempt) != SL_OK)
         sl_attempt_end(executor, attempt, SL_TASK_NOT_STARTED, sl_err_detail());
     else
@@ -94,7 +100,8 @@ static void on_assign(sl_executor *executor, const sl_message *message) {
     sl_metrics *metrics = sl_node_metrics(sl_actor_node(executor->self));
     for (uint32_t i = 0; i < assign->tasks.count; i++) {
         const executor_task *task = &assign->tasks.items[i];
-        sl_err err = admit(executor, message->from, task);
+        sl_err err =
+            admit(executor, message->from, task, assign->tasks.count == 1 ? assign->apart : NULL);
         if (err == SL_OK)
             continue;
         sl_metric_add(metrics, SL_METRIC_tasks_refused, 1);
@@ -136,8 +143,8 @@ static void cancel_runs(sl_executor *executor, sl_run *runs, const executor_atte
         for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
             if (!is_named(sorted, count, owner, attempt))
                 continue;
-            __atomic_store_n(&attempt->cancelled, 1,
-                             __ATOMIC_RELAXED); /* a row looks at it before each call */
+            /* A row looks at it before each call. */
+            __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_CANCELLED, __ATOMIC_RELAXED);
             sl_executor_cancel_run(executor, run);
         }
     }
@@ -157,7 +164,68 @@ static void on_cancel(sl_executor *executor, const sl_message *message) {
     free(sorted);
 }
 
+/* ---- an owner is lost ---- */
+
+static void drop_waiting(sl_executor *executor, sl_attempts *list, uint32_t node) {
+    sl_attempts all = *list;
+    *list = (sl_attempts){NULL, NULL, 0};
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&all));) {
+        if (attempt->owner.node == node)
+            sl_attempt_destroy(executor, attempt);
+        else
+            sl_attempts_push(list, attempt);
+    }
+}
+
+static void disown(sl_executor *executor, sl_run *runs, uint32_t node) {
+    for (sl_run *run = runs; run; run = run->next) {
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
+            if (attempt->owner.node != node)
+                continue;
+            attempt->owner = SL_NO_ADDR;
+            __atomic_store_n(&attempt->cancelled, 1, __ATOMIC_RELAXED);
+            sl_executor_cancel_run(executor, run);
+        }
+    }
+}
+
+/* The owner takes no result any more, and places its tasks elsewhere: what it had assigned here is
+ * ended, and nothing is said of it, also when its link is open again. */
+static void on_owner_lost(sl_executor *executor, uint32_t node) {
+    if (SL_PLANT(grants_of_old))
+        return;
+    drop_waiting(executor, &executor->backlog, node);
+    drop_waiting(executor, &executor->ended, node);
+    drop_waiting(executor, &executor->refused, node);
+    disown(executor, executor->running, node);
+    disown(executor, executor->ahead, node);
+    executor->free_changed = true;
+}
+
 /* ---- messages ---- */
+
+/* A run's events lie in it. */
+static void on_event(sl_executor *executor, sl_event *event) {
+    switch (event->kind) {
+    case SL_EXECUTOR_WAITS:
+        sl_executor_on_waits(executor, (sl_run *)(void *)((char *)event - offsetof(sl_run, waits)));
+        break;
+    case SL_EXECUTOR_GOES_ON:
+        sl_executor_on_goes_on(executor,
+                               (sl_run *)(void *)((char *)event - offsetof(sl_run, goes_on)));
+        break;
+    default:
+        sl_executor_run_ended(executor, (sl_run *)(void *)event);
+    }
+}
+
+/* The cookie of a function's time limit is its arrival, which is never 0. */
+static void on_timer(sl_executor *executor, const node_timer *timer) {
+    if (timer->cookie)
+        sl_executor_function_late(executor, timer->cookie);
+    else
+        executor->free_timer = 0;
+}
 
 static sl_err executor_receive(sl_actor *self, void *state, const sl_message *message) {
     (void)self;
@@ -170,13 +238,18 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
         on_cancel(executor, message);
         break;
     case node_event_id:
-        sl_executor_run_ended(executor, (sl_run *)node_event_of(message));
+        on_event(executor, node_event_of(message));
+        break;
+    case node_peer_lost_id:
+        on_owner_lost(executor, ((const node_peer_lost *)message->body)->node);
+        break;
+    case node_peer_back_id:
         break;
     case executor_go_id:
         executor->going = false;
         break;
     case node_timer_id:
-        executor->free_timer = 0;
+        on_timer(executor, message->body);
         break;
     case node_room_id:
         break;
@@ -186,10 +259,12 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
         return SL_OK;
     }
     sl_executor_go(executor);
+    sl_executor_tell_waits(executor);
     sl_executor_send_ended(executor);
     sl_executor_send_refused(executor);
     sl_executor_report_free(executor);
-    return SL_OK;
+    return executor->out_of_memory ? sl_fail(SL_ERR_NO_MEMORY, "no memory to answer for an attempt")
+                                   : SL_OK;
 }
 
 const sl_actor_class sl_executor_class = {

@@ -44,8 +44,10 @@ static sl_err hand_over(sl_executor *executor, sl_run *run, sl_process_spec *spe
                         const executor_command *command) {
     const char **arguments = words_of(command->arguments.items, command->arguments.count);
     const char **environment = words_of(command->environment.items, command->environment.count);
-    sl_err err = SL_ERR_NO_MEMORY;
-    if (arguments && environment) {
+    sl_err err = SL_OK;
+    if (!arguments || !environment) {
+        err = sl_fail(SL_ERR_NO_MEMORY, "no memory for the words of a command");
+    } else {
         spec->argv = arguments;
         spec->env = environment;
         const sl_executor_options *options = &executor->options;

@@ -2,6 +2,8 @@
  * short. */
 #include "actors/executor/executor_internal.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -32,19 +34,25 @@ static uint32_t bounded(double count) {
 
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run) {
     const sl_function_pace *pace = &executor->paces[attempt->function];
-    *inline_run = pace->runs >= INLINE_RUNS && pace->longest_ns < INLINE_LONGEST_NS;
+    *inline_run = pace->runs >= INLINE_RUNS && pace->longest_ns < INLINE_LONGEST_NS &&
+                  sl_functions_may_be_inline(executor->options.functions, attempt->function);
     if (*inline_run)
         return bounded(INLINE_ROW_NS / (pace->mean_ns + 1));
     return pace->runs ? bounded(ROW_NS / (pace->mean_ns + 1)) : ROW_UNKNOWN;
 }
 
-static void call_one(sl_executor *executor, sl_attempt *attempt) {
+static void call_one(const sl_run *run, sl_attempt *attempt) {
     const executor_function *call = attempt->record;
+    sl_task_facts facts = {.node = sl_node_id(run->node),
+                           .attempt = attempt->result.attempt,
+                           .apart = attempt->apart,
+                           .cancelled = &attempt->cancelled};
     sl_task_output output;
     sl_task_output_init_in(&output, OUTPUT_MOST, attempt->short_output,
                            sizeof attempt->short_output);
-    sl_err err = sl_functions_call(executor->options.functions, attempt->function,
-                                   call->arguments.data, call->arguments.bytes, &output);
+    output.facts = &facts;
+    sl_err err = sl_functions_call(run->functions, attempt->function, call->arguments.data,
+                                   call->arguments.bytes, &output);
     attempt->result.status = err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED;
     attempt->result.exit_code = (int32_t)err;
     if (err != SL_OK) {
@@ -56,6 +64,11 @@ static void call_one(sl_executor *executor, sl_attempt *attempt) {
     void *data = sl_task_output_take(&output, &bytes);
     attempt->output = data == attempt->short_output ? NULL : data;
     attempt->result.output = (sl_bytes){data, (uint32_t)bytes};
+    sl_attempt_drop_apart(attempt);
+    if (err == SL_OK) {
+        attempt->apart = output.apart;
+        output.apart = NULL;
+    }
     sl_task_output_fini(&output);
 }
 
@@ -70,24 +83,58 @@ static void share_out_cpu(sl_run *run, uint64_t cpu_ns, uint64_t row_ns) {
 /* On a pool thread, or the loop's: touches the run's attempts and the frozen function table only.
  */
 void sl_executor_call_all(sl_run *run) {
-    sl_executor *executor = run->executor;
-    double wall_s = sl_wall_s(executor->self);
-    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(executor->self);
-    uint64_t first_ns = sl_now_ns(executor->self), start_ns = first_ns;
+    double wall_s = sl_wall_s(run->self);
+    uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(run->self);
+    uint64_t first_ns = sl_now_ns(run->self), start_ns = first_ns;
     for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
-        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED))
+        run->current = attempt;
+        __atomic_store_n(&attempt->began_ns, start_ns, __ATOMIC_RELAXED);
+        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED) == SL_ATTEMPT_CANCELLED) {
             attempt->result.status = SL_TASK_CANCELLED;
-        else
-            call_one(executor, attempt);
-        uint64_t end_ns = sl_now_ns(executor->self);
+            sl_attempt_drop_apart(attempt);
+        } else {
+            call_one(run, attempt);
+        }
+        uint64_t end_ns = sl_now_ns(run->self);
         attempt->result.start_s = wall_s + (double)(start_ns - first_ns) / 1e9;
         attempt->result.end_s = wall_s + (double)(end_ns - first_ns) / 1e9;
         attempt->run_ns = end_ns - start_ns;
         start_ns = end_ns;
     }
     /* A row on the loop is over in microseconds and does not wait: all of its time counts. */
-    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_thread_ns(executor->self) - first_cpu_ns,
+    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_thread_ns(run->self) - first_cpu_ns,
                   start_ns - first_ns);
+}
+
+/* A thread cannot be stopped: the function may ask whether it still makes sense. Its time counts
+ * from its call, which may come after it was handed to the pool. */
+static void look_at_time(sl_executor *executor, sl_attempt *attempt) {
+    uint64_t now_ns = sl_now_ns(executor->self);
+    uint64_t began_ns = __atomic_load_n(&attempt->began_ns, __ATOMIC_RELAXED);
+    uint64_t spent_ns = began_ns && now_ns > began_ns ? now_ns - began_ns : 0;
+    if (spent_ns <= attempt->timeout_ns)
+        (void)sl_timer_start(executor->self, attempt->timeout_ns - spent_ns + 1, attempt->arrival);
+    else if (!attempt->cancelled)
+        __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_TOO_LONG, __ATOMIC_RELAXED);
+}
+
+void sl_executor_function_late(sl_executor *executor, uint64_t arrival) {
+    for (sl_run *run = executor->running; run; run = run->next)
+        for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
+            if (attempt->arrival == arrival && attempt->kind == SL_TASK_FUNCTION)
+                look_at_time(executor, attempt);
+}
+
+/* Whatever it returned: it ran longer than it may. */
+static void end_late(sl_attempt *attempt) {
+    char text[64];
+    snprintf(text, sizeof text, "it ran for %.3g s, longer than its %.3g s",
+             (double)attempt->run_ns / 1e9, (double)attempt->timeout_ns / 1e9);
+    attempt->result.status = SL_TASK_TIMED_OUT;
+    free(attempt->message);
+    attempt->message = strdup(text);
+    attempt->result.message = sl_text_of(attempt->message);
+    sl_attempt_drop_apart(attempt);
 }
 
 static void learn(sl_function_pace *pace, double ns) {
@@ -98,10 +145,16 @@ static void learn(sl_function_pace *pace, double ns) {
         ns > pace->longest_ns ? ns : pace->longest_ns + (ns - pace->longest_ns) / 256;
 }
 
-void sl_executor_functions_ended(sl_executor *executor, sl_run *run) {
-    for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
-        if (attempt->result.status != SL_TASK_CANCELLED)
-            learn(&executor->paces[attempt->function], (double)attempt->run_ns);
-        sl_attempts_push(&executor->ended, attempt);
+void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt) {
+    if (attempt->result.status != SL_TASK_CANCELLED) {
+        learn(&executor->paces[attempt->function], (double)attempt->run_ns);
+        if (attempt->timeout_ns &&
+            (attempt->run_ns > attempt->timeout_ns || attempt->cancelled == SL_ATTEMPT_TOO_LONG))
+            end_late(attempt);
     }
+    if (attempt->owner.node == SL_NO_NODE) { /* its owner was lost */
+        sl_attempt_destroy(executor, attempt);
+        return;
+    }
+    sl_attempts_push(&executor->ended, attempt);
 }

@@ -2,6 +2,8 @@
 #ifndef SL_EXECUTOR_INTERNAL_H
 #define SL_EXECUTOR_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "actors/executor/executor.h"
 #include "actors/executor/executor_msgs.h"
 #include "actors/registry/registry_msgs.h"
@@ -12,6 +14,8 @@
 #include "runtime/slab.h"
 
 typedef struct sl_executor sl_executor;
+
+enum sl_attempt_fate { SL_ATTEMPT_WANTED, SL_ATTEMPT_CANCELLED, SL_ATTEMPT_TOO_LONG };
 
 /* One attempt, from assignment until its result has left. */
 typedef struct sl_attempt {
@@ -24,12 +28,14 @@ typedef struct sl_attempt {
     uint32_t function;
     uint64_t arrival; /* the order in which attempts start */
     uint8_t kind;
-    uint8_t cancelled;
+    uint8_t cancelled;       /* sl_attempt_fate; looked at by the thread that calls functions */
     uint32_t refusal;        /* sl_err: why it was refused */
-    uint64_t run_ns;         /* of a function: from its call to its return */
+    uint64_t began_ns;       /* of a function: when it was called; the loop may look meanwhile */
+    uint64_t run_ns;         /* and from then to its return */
     scheduler_result result; /* message and output point to what is below */
     char *message;           /* malloc'ed */
     void *output;            /* malloc'ed, when it is longer than what follows */
+    sl_blob *apart;          /* large data: of its arguments, then of its output */
     uint8_t short_output[48];
 } sl_attempt;
 
@@ -45,15 +51,23 @@ typedef struct sl_remains {
     uint32_t runs;
 } sl_remains;
 
+/* The kinds of the executor's events. */
+enum { SL_EXECUTOR_RUN_ENDED, SL_EXECUTOR_WAITS, SL_EXECUTOR_GOES_ON };
+
+/* Of a run that waited: may it go on? */
+enum { SL_RUN_NOT_YET, SL_RUN_GRANTED, SL_RUN_ABANDONED /* the executor is gone */ };
+
 /* What holds a grant: a command, or functions that run one after another. Or a command that a
  * spawner was given ahead, to start when another run has ended: it holds nothing until that run's
  * end is heard of here, and then has its grant. */
 typedef struct sl_run {
     sl_job job; /* first: its event comes back as this run */
     sl_executor *executor;
-    sl_node *node;       /* for threads that outlive the executor */
-    sl_remains *remains; /* NULL while the executor lives */
-    struct sl_run *next; /* of running, or of ahead; the newest first */
+    sl_node *node;                 /* this and … */
+    sl_actor *self;                /* … this and … */
+    const sl_functions *functions; /* … this are for threads that outlive the executor */
+    sl_remains *remains;           /* NULL while the executor lives */
+    struct sl_run *next;           /* of running, or of ahead; the newest first */
     struct sl_run *previous;
     struct sl_run *before; /* ahead: the run, perhaps ahead itself, whose grant it will have */
     struct sl_run *after;  /* the run that will have this one's grant */
@@ -65,6 +79,17 @@ typedef struct sl_run {
     sl_minder_handle handle;
     sl_process_result process;
     uint64_t trace_start;
+
+    /* of functions that wait for other tasks: executor_wait.c */
+    sl_pool *pool;
+    sl_attempt *current; /* the one that is called */
+    sl_event waits;
+    sl_event goes_on;
+    _Atomic uint32_t again;
+    bool is_waiting;
+    bool owes;             /* the owner has not been told of is_waiting */
+    sl_grant_request lent; /* what it has given back meanwhile */
+    struct sl_run *next_resuming;
 } sl_run;
 
 /* What is known of a function's run time. */
@@ -82,11 +107,14 @@ struct sl_executor {
     sl_attempts backlog;
     uint64_t arrivals;
     sl_attempts ended;   /* results that have not left */
+    bool out_of_memory;  /* an attempt would be lost: the actor fails, and its node with it */
     sl_attempts refused; /* and refusals: of these only owner, task, attempt and refusal count */
     sl_run *running;
     sl_run *ahead;          /* commands that spawners have, and that hold no grant yet */
     uint32_t running_count; /* attempts started and not ended */
     uint32_t ahead_count, recalled_count;
+    sl_run *resuming;          /* have waited, and need their cores again: the oldest first */
+    uint32_t owed;             /* runs whose owner is to be told that they wait, or no longer do */
     sl_grant_request promised; /* kept free for those recalled */
     sl_function_pace *paces;
     uint32_t last_function; /* found last: those of one submit are mostly alike */
@@ -103,7 +131,11 @@ void sl_attempts_push(sl_attempts *list, sl_attempt *attempt);
 void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt);
 sl_attempt *sl_attempts_pop(sl_attempts *list);
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
-                         sl_attempt **attempt);
+                         sl_blob *apart, sl_attempt **attempt);
+/* The large data of its arguments are no output: let go of when it did not run. */
+void sl_attempt_drop_apart(sl_attempt *attempt);
+/* What an attempt holds outside the slab. */
+void sl_attempt_free_parts(sl_attempt *attempt);
 void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt);
 void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
                     const char *message);
@@ -138,7 +170,18 @@ sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt);
 /* How many functions like this one may run in a row; and whether right here, on the loop. */
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run);
 void sl_executor_call_all(sl_run *run);
-void sl_executor_functions_ended(sl_executor *executor, sl_run *run);
+/* The time of a function attempt, named by its arrival, may be over. */
+void sl_executor_function_late(sl_executor *executor, uint64_t arrival);
+void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt);
+
+/* executor_wait.c: the run whose functions this pool thread calls, or NULL. */
+void sl_executor_run_here(sl_run *run);
+/* The executor goes: the run's thread is not to wait for cores any more. */
+void sl_executor_release_run(sl_run *run);
+void sl_executor_on_waits(sl_executor *executor, sl_run *run);
+void sl_executor_on_goes_on(sl_executor *executor, sl_run *run);
+bool sl_executor_resume(sl_executor *executor);
+void sl_executor_tell_waits(sl_executor *executor);
 
 /* executor_report.c */
 void sl_executor_send_ended(sl_executor *executor);

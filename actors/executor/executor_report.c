@@ -12,6 +12,12 @@ enum {
 };
 static const uint64_t free_period_ns = 20 * SL_NS_PER_MS;
 
+/* What finds no memory to leave is said again soon. */
+static void say_later(sl_executor *executor) {
+    if (!executor->free_timer)
+        executor->free_timer = sl_timer_start(executor->self, free_period_ns, 0);
+}
+
 /* ---- refusals ---- */
 
 /* A refusal that were lost would leave the task assigned for ever: it waits for room like a
@@ -23,6 +29,7 @@ void sl_executor_refuse(sl_executor *executor, sl_addr owner, uint64_t task, uin
     sl_attempt *answer = sl_slab_take(&executor->slab, sizeof *answer);
     if (!answer) {
         sl_error("executor", "no memory to refuse an attempt");
+        executor->out_of_memory = true;
         return;
     }
     *answer = (sl_attempt){
@@ -52,6 +59,10 @@ void sl_executor_send_refused(sl_executor *executor) {
             sl_await_room(executor->self, owner);
             return;
         }
+        if (err == SL_ERR_NO_MEMORY) {
+            say_later(executor);
+            return;
+        }
         if (err != SL_OK)
             sl_debug("executor", "%u refusals for an owner that is gone: %s", count,
                      sl_err_detail());
@@ -62,17 +73,20 @@ void sl_executor_send_refused(sl_executor *executor) {
 
 /* ---- results ---- */
 
-/* The results of the longest run of one owner at the head of the list. */
-static uint32_t gather(const sl_attempts *ended, scheduler_result *results) {
+/* The results of the longest run of one owner at the head of the list; one with data apart goes
+ * alone. */
+static uint32_t gather(const sl_attempts *ended, scheduler_result *results, uint32_t most) {
     sl_addr owner = ended->head->owner;
     uint32_t count = 0;
     size_t bytes = 0;
     for (const sl_attempt *attempt = ended->head;
-         attempt && count < RESULTS_MOST && bytes < RESULTS_BYTES &&
-         sl_addr_equal(attempt->owner, owner);
+         attempt && count < most && bytes < RESULTS_BYTES && sl_addr_equal(attempt->owner, owner) &&
+         (!attempt->apart || !count);
          attempt = attempt->next) {
         results[count++] = attempt->result;
         bytes += RESULT_BYTES + attempt->result.message.bytes + attempt->result.output.bytes;
+        if (attempt->apart)
+            break;
     }
     return count;
 }
@@ -80,14 +94,20 @@ static uint32_t gather(const sl_attempts *ended, scheduler_result *results) {
 void sl_executor_send_ended(sl_executor *executor) {
     if (!executor->ended.head)
         return;
-    scheduler_result *results = malloc(RESULTS_MOST * sizeof *results);
-    while (results && executor->ended.head) {
-        uint32_t count = gather(&executor->ended, results);
+    scheduler_result one, *many = malloc(RESULTS_MOST * sizeof *many);
+    scheduler_result *results = many ? many : &one;
+    while (executor->ended.head) {
+        uint32_t count = gather(&executor->ended, results, many ? RESULTS_MOST : 1);
         sl_addr owner = executor->ended.head->owner;
-        scheduler_results body = {.results = {results, count}};
+        scheduler_results body = {.results = {results, count},
+                                  .apart = executor->ended.head->apart};
         sl_err err = scheduler_results_send(executor->self, owner, &body);
         if (err == SL_ERR_AGAIN && !SL_PLANT(result_lost)) {
             sl_await_room(executor->self, owner);
+            break;
+        }
+        if (err == SL_ERR_NO_MEMORY) {
+            say_later(executor);
             break;
         }
         if (err != SL_OK)
@@ -96,7 +116,7 @@ void sl_executor_send_ended(sl_executor *executor) {
         for (uint32_t i = 0; i < count; i++)
             sl_attempt_destroy(executor, sl_attempts_pop(&executor->ended));
     }
-    free(results);
+    free(many);
 }
 
 /* ---- what is free ---- */
@@ -130,7 +150,8 @@ void sl_executor_report_free(sl_executor *executor) {
         return;
     }
     executor->told_free_ns = now_ns;
-    executor->free_changed = tell_registry(executor) == SL_ERR_AGAIN;
+    sl_err err = tell_registry(executor);
+    executor->free_changed = err == SL_ERR_AGAIN || err == SL_ERR_NO_MEMORY;
     if (executor->free_changed) /* others may be waiting for these very cores */
         executor->free_timer = sl_timer_start(executor->self, free_period_ns, 0);
 }

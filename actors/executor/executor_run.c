@@ -55,7 +55,7 @@ static sl_err decode_payload(sl_executor *executor, sl_attempt *attempt, sl_byte
 }
 
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
-                         sl_attempt **out) {
+                         sl_blob *apart, sl_attempt **out) {
     if (task->kind >= SL_TASK_KINDS)
         return sl_fail(SL_ERR_INVALID, "no task is of kind %u", task->kind);
     sl_attempt *attempt = sl_slab_take(&executor->slab, sizeof *attempt);
@@ -67,6 +67,7 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
                      .timeout_ns = task->timeout_ns,
                      .arrival = ++executor->arrivals,
                      .kind = task->kind,
+                     .apart = sl_blob_retain(apart),
                      .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
     if (err != SL_OK) {
@@ -77,17 +78,32 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
     return SL_OK;
 }
 
+void sl_attempt_drop_apart(sl_attempt *attempt) {
+    sl_blob_release(attempt->apart);
+    attempt->apart = NULL;
+}
+
+void sl_attempt_free_parts(sl_attempt *attempt) {
+    free(attempt->message);
+    free(attempt->output);
+    sl_attempt_drop_apart(attempt);
+}
+
 void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt) {
     if (attempt->record)
         sl_slab_give(&executor->slab, attempt->record, attempt->record_bytes);
-    free(attempt->message);
-    free(attempt->output);
+    sl_attempt_free_parts(attempt);
     sl_slab_give(&executor->slab, attempt, sizeof *attempt);
 }
 
 void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status status,
                     const char *message) {
+    if (attempt->owner.node == SL_NO_NODE) { /* its owner was lost: nobody is told */
+        sl_attempt_destroy(executor, attempt);
+        return;
+    }
     attempt->result.status = (uint8_t)status;
+    sl_attempt_drop_apart(attempt);
     if (!attempt->result.start_s)
         attempt->result.start_s = attempt->result.end_s = sl_wall_s(executor->self);
     if (message && *message) {
@@ -104,8 +120,7 @@ void sl_attempt_end(sl_executor *executor, sl_attempt *attempt, sl_task_status s
 static void dropped(sl_event *event) {
     sl_run *run = (sl_run *)(void *)event;
     for (sl_attempt *attempt; (attempt = sl_attempts_pop(&run->attempts));) {
-        free(attempt->message);
-        free(attempt->output);
+        sl_attempt_free_parts(attempt);
         if (!run->remains)
             continue;
         if (attempt->record)
@@ -142,6 +157,9 @@ sl_run *sl_run_create(sl_executor *executor, sl_run *before) {
         return NULL;
     run->executor = executor;
     run->node = sl_actor_node(executor->self);
+    run->self = executor->self;
+    run->functions = executor->options.functions;
+    run->pool = executor->options.pool;
     run->job.event.to = sl_self(executor->self);
     run->job.event.drop = dropped;
     run->since_ns = sl_now_ns(executor->self);
@@ -177,6 +195,7 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
 }
 
 void sl_run_destroy(sl_executor *executor, sl_run *run) {
+    executor->owed -= run->owes;
     if (run->before) {
         leave_ahead(executor, run);
         run->before->after = run->after;
@@ -200,7 +219,10 @@ void sl_executor_cancel_run(sl_executor *executor, sl_run *run) {
 /* ---- going ---- */
 
 static void call_row(sl_job *job) {
-    sl_executor_call_all((sl_run *)(void *)job);
+    sl_run *run = (sl_run *)(void *)job;
+    sl_executor_run_here(run);
+    sl_executor_call_all(run);
+    sl_executor_run_here(NULL);
 }
 
 /* Moves the first attempt, and others like it that may follow in a row, from the backlog to the
@@ -214,11 +236,16 @@ static void fill_row(sl_executor *executor, sl_run *run, uint32_t most) {
         sl_attempts_push(&run->attempts, attempt);
     } while (run->attempts.count < most && executor->backlog.head &&
              executor->backlog.head->kind == SL_TASK_FUNCTION &&
+             !executor->backlog.head->timeout_ns &&
              memcmp(&executor->backlog.head->request, &request, sizeof request) == 0);
 }
 
 static void start_functions(sl_executor *executor, sl_run *run) {
-    fill_row(executor, run, sl_executor_row(executor, executor->backlog.head, &run->on_loop));
+    const sl_attempt *first = executor->backlog.head;
+    uint32_t most = sl_executor_row(executor, first, &run->on_loop);
+    if (first->timeout_ns) /* its time begins now: nothing goes before it in a row */
+        (void)sl_timer_start(executor->self, first->timeout_ns, first->arrival);
+    fill_row(executor, run, first->timeout_ns ? 1 : most);
     executor->running_count += run->attempts.count;
     if (!run->on_loop && executor->options.pool) {
         run->job.run = call_row;
@@ -255,12 +282,23 @@ bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *re
            fits(request->ucu_milli, kept.ucu_milli, now.ucu_milli);
 }
 
+/* The first of the backlog goes back to its owner, who tries again later. */
+static void refuse_first(sl_executor *executor) {
+    sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
+    attempt->refusal = SL_ERR_NO_MEMORY;
+    sl_attempts_push(&executor->refused, attempt);
+}
+
 /* False when the first of the backlog must wait. */
 static bool start_first(sl_executor *executor) {
     const sl_grant_request *request = &executor->backlog.head->request;
-    sl_run *run = sl_executor_is_free(executor, request) ? sl_run_create(executor, NULL) : NULL;
-    if (!run)
+    if (!sl_executor_is_free(executor, request))
         return false;
+    sl_run *run = sl_run_create(executor, NULL);
+    if (!run) {
+        refuse_first(executor);
+        return true;
+    }
     if (sl_grant_take(executor->grants, request, &run->grant) != SL_OK) {
         sl_error("executor", "what is free could not be granted: %s", sl_err_detail());
         sl_run_destroy(executor, run);
@@ -288,7 +326,7 @@ static bool start_some(sl_executor *executor) {
 void sl_executor_go(sl_executor *executor) {
     executor_go body = {};
     sl_executor_recall_ahead(executor);
-    if (!executor->backlog.head)
+    if (!sl_executor_resume(executor) || !executor->backlog.head)
         return;
     if (start_some(executor))
         sl_executor_give_ahead(executor);
@@ -312,6 +350,7 @@ static void trace_run(sl_executor *executor, const sl_run *run) {
 }
 
 void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
+    sl_attempt *attempt;
     bool command = run->attempts.head->kind == SL_TASK_COMMAND;
     if (!run->before) {
         trace_run(executor, run);
@@ -324,6 +363,7 @@ void sl_executor_run_ended(sl_executor *executor, sl_run *run) {
     if (command)
         sl_executor_command_ended(executor, run);
     else
-        sl_executor_functions_ended(executor, run);
+        while ((attempt = sl_attempts_pop(&run->attempts)))
+            sl_executor_function_ended(executor, attempt);
     sl_run_destroy(executor, run);
 }

@@ -6,6 +6,7 @@
 typedef struct entry {
     sl_task_function function;
     void *user;
+    bool slow;
     char name[SL_FUNCTION_NAME_MAX_BYTES + 1];
 } entry;
 
@@ -78,11 +79,10 @@ static size_t place_of(const sl_functions *functions, const char *name, bool *fo
     return low;
 }
 
-sl_err sl_functions_register(sl_functions *functions, const char *name, sl_task_function function,
-                             void *user) {
+static sl_err add(sl_functions *functions, const char *name, const entry *new_entry) {
     bool found;
     SL_TRY(check_name(name));
-    if (!function)
+    if (!new_entry->function)
         return sl_fail(SL_ERR_INVALID, "function \"%s\" is NULL", name);
     if (functions->frozen)
         return sl_fail(SL_ERR_CLOSED, "function \"%s\" comes after the network was started", name);
@@ -92,10 +92,20 @@ sl_err sl_functions_register(sl_functions *functions, const char *name, sl_task_
     SL_TRY(make_room(functions));
     entry *at = functions->entries + place;
     memmove(at + 1, at, (functions->count - place) * sizeof *at);
-    *at = (entry){.function = function, .user = user};
+    *at = *new_entry;
     strcpy(at->name, name);
     functions->count++;
     return SL_OK;
+}
+
+sl_err sl_functions_register(sl_functions *functions, const char *name, sl_task_function function,
+                             void *user) {
+    return add(functions, name, &(entry){.function = function, .user = user});
+}
+
+sl_err sl_functions_register_slow(sl_functions *functions, const char *name,
+                                  sl_task_function function, void *user) {
+    return add(functions, name, &(entry){.function = function, .user = user, .slow = true});
 }
 
 void sl_functions_freeze(sl_functions *functions) {
@@ -127,6 +137,10 @@ sl_err sl_functions_find(const sl_functions *functions, const char *name, uint32
 
 const char *sl_functions_name(const sl_functions *functions, uint32_t id) {
     return functions->frozen && id < functions->count ? functions->entries[id].name : NULL;
+}
+
+bool sl_functions_may_be_inline(const sl_functions *functions, uint32_t id) {
+    return !functions->entries[id].slow;
 }
 
 uint64_t sl_functions_hash(const sl_functions *functions) {

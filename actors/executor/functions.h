@@ -9,18 +9,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/err.h"
+#include "runtime/blob.h"
 
 #define SL_FUNCTION_NAME_MAX_BYTES 127u
 #define SL_FUNCTIONS_MAX           65536u
 
+/* What a function may want to know of its call. */
+typedef struct sl_task_facts {
+    uint32_t node;
+    uint32_t attempt;         /* from 1 */
+    const sl_blob *apart;     /* large data that came with the arguments; NULL: none */
+    const uint8_t *cancelled; /* set to 1, while it runs, when nobody wants its result any more */
+} sl_task_facts;
+
 /* The bytes a function task answers with: grows as they are written, up to a limit. */
 typedef struct sl_task_output {
-    unsigned char *data; /* owned, unless it is `room` */
-    unsigned char *room; /* borrowed, for the first bytes; may be NULL */
+    const sl_task_facts *facts; /* borrowed for the call; NULL: nothing is known */
+    unsigned char *data;        /* owned, unless it is `room` */
+    unsigned char *room;        /* borrowed, for the first bytes; may be NULL */
     size_t size_bytes;
     size_t capacity_bytes;
     size_t limit_bytes;
+    sl_blob *apart; /* owned: large data that goes with what is written; NULL: none */
 } sl_task_output;
 
 /* Empty, at most `limit_bytes` will be accepted. Allocates nothing. */
@@ -31,7 +41,7 @@ void sl_task_output_init(sl_task_output *output, size_t limit_bytes);
 void sl_task_output_init_in(sl_task_output *output, size_t limit_bytes, void *room,
                             size_t room_bytes);
 
-/* Frees what was written and is not taken. */
+/* Frees what was written and is not taken, and lets go of `apart`. */
 void sl_task_output_fini(sl_task_output *output);
 
 /* Appends a copy of `bytes`. SL_ERR_TOO_LARGE over the limit or SL_ERR_NO_MEMORY: nothing added. */
@@ -56,6 +66,10 @@ void sl_functions_destroy(sl_functions *functions); /* NULL is fine */
 sl_err sl_functions_register(sl_functions *functions, const char *name, sl_task_function function,
                              void *user) SL_CHECKED;
 
+/* The same for a function that may wait for others, or take long: it never runs on the loop. */
+sl_err sl_functions_register_slow(sl_functions *functions, const char *name,
+                                  sl_task_function function, void *user) SL_CHECKED;
+
 /* Ends registration and gives the ids. Safe to repeat. */
 void sl_functions_freeze(sl_functions *functions);
 
@@ -68,6 +82,9 @@ sl_err sl_functions_find(const sl_functions *functions, const char *name, uint32
 
 /* Name of `id`, owned by the table, or NULL when there is none. */
 const char *sl_functions_name(const sl_functions *functions, uint32_t id);
+
+/* True when `id`, which exists, may run on the loop. */
+bool sl_functions_may_be_inline(const sl_functions *functions, uint32_t id);
 
 /* FNV-1a (64 bit, Fowler/Noll/Vo) over the names in order, each with its NUL: equal on two ranks
  * when, but for collisions, they registered the same names. */

@@ -201,6 +201,32 @@ sl_err sl_grant_return(sl_grant_pool *pool, sl_grant *grant) {
     return SL_OK;
 }
 
+sl_err sl_grant_lend(sl_grant_pool *pool, sl_grant *grant) {
+    if (!is_out(pool, grant))
+        return sl_fail(SL_ERR_INTERNAL, "a grant was lent that is not out");
+    for (uint32_t w = 0; w < SL_GRANT_CORE_WORDS; w++) {
+        pool->free_cores[w] |= grant->cores[w];
+        grant->cores[w] = 0;
+    }
+    pool->free.cores += grant->amount.cores;
+    pool->free.ucu_milli += grant->amount.ucu_milli;
+    grant->amount.cores = 0;
+    grant->amount.ucu_milli = 0;
+    return SL_OK;
+}
+
+sl_err sl_grant_recover(sl_grant_pool *pool, const sl_grant_request *amount, sl_grant *grant) {
+    sl_grant_request more = {.cores = amount->cores, .ucu_milli = amount->ucu_milli};
+    if (!fits(&more, &pool->free))
+        return fail_short(SL_ERR_REFUSED, "free now", &more, &pool->free);
+    take_cores(pool, more.cores, grant->cores);
+    pool->free.cores -= more.cores;
+    pool->free.ucu_milli -= more.ucu_milli;
+    grant->amount.cores += more.cores;
+    grant->amount.ucu_milli += more.ucu_milli;
+    return SL_OK;
+}
+
 sl_grant_request sl_grant_offered(const sl_grant_pool *pool) {
     return pool->offered;
 }

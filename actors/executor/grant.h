@@ -67,6 +67,12 @@ sl_err sl_grant_take(sl_grant_pool *pool, const sl_grant_request *request,
  * not out: returned before, of another pool, or altered. */
 sl_err sl_grant_return(sl_grant_pool *pool, sl_grant *grant) SL_CHECKED;
 
+/* Gives back the cores and UCU of `grant` alone, for as long as its holder waits for others; and
+ * takes as many again (perhaps other cores): SL_ERR_REFUSED, they are not free now. */
+sl_err sl_grant_lend(sl_grant_pool *pool, sl_grant *grant) SL_CHECKED;
+sl_err sl_grant_recover(sl_grant_pool *pool, const sl_grant_request *amount,
+                        sl_grant *grant) SL_CHECKED;
+
 /* SL_OK when an empty node could grant `request`, else SL_ERR_IMPOSSIBLE (the cause names what). */
 sl_err sl_grant_possible(const sl_grant_pool *pool, const sl_grant_request *request) SL_CHECKED;
 

@@ -423,14 +423,14 @@ static sl_err make_tables(sl_minder *m) {
     m->entries = calloc(m->running_max, sizeof *m->entries);
     m->links = calloc(m->link_count, sizeof *m->links);
     m->fds = calloc(m->link_count + 1, sizeof *m->fds);
+    for (uint32_t i = 0; m->links && i < m->link_count; i++)
+        m->links[i].socket = -1;
     if (!m->entries || !m->links || !m->fds)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to mind %u commands", m->running_max);
     for (uint32_t i = m->running_max; i-- > 0;) {
         m->entries[i].next_free = m->first_free;
         m->first_free = i + 1;
     }
-    for (uint32_t i = 0; i < m->link_count; i++)
-        m->links[i].socket = -1;
     m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     return m->wake < 0 ? sl_fail(SL_ERR_IO, "cannot make an eventfd: %s", strerror(errno)) : SL_OK;
 }

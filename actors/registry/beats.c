@@ -101,6 +101,13 @@ static void choose_again(sl_registry *r) {
     r->listeners_stale = false;
 }
 
+void sl_registry_forget_listener(sl_registry *r, uint32_t node) {
+    for (uint32_t i = 0; i < r->listener_count; i++) {
+        if (r->listeners[i] == node)
+            r->listeners[i--] = r->listeners[--r->listener_count];
+    }
+}
+
 void sl_registry_beat_all(sl_registry *r) {
     if (r->listeners_stale) {
         choose_again(r);
@@ -125,7 +132,7 @@ static void measure_way(sl_registry *r, uint32_t to) {
 /* It beats for this node from now on, or no more. */
 static void hear_beat(sl_registry *r, uint32_t from, bool last) {
     sl_ear *ear = sl_registry_ear(r, from);
-    sl_registry_spoke(r, from);
+    sl_registry_spoke(r, from, true);
     if (last) {
         if (ear)
             ear->owes = ear->mute = 0;
@@ -171,7 +178,8 @@ void sl_registry_on_ping(sl_registry *r, const sl_message *message) {
                                  &pong);
 }
 
-/* The stamp is what this node sent, of its waking time, or a lie: then it is no time that can be. */
+/* The stamp is what this node sent, of its waking time, or a lie: then it is no time that can be.
+ */
 void sl_registry_on_pong(sl_registry *r, const sl_message *message) {
     uint64_t stamp_ns = ((const registry_pong *)message->body)->stamp, now_ns = r->awake_ns;
     if (message->from.node >= r->members.count || stamp_ns > now_ns ||

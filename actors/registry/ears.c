@@ -63,9 +63,12 @@ void sl_registry_drop_ear(sl_registry *r, uint32_t node) {
     sl_node_set_remove(&r->heard, node);
 }
 
-void sl_registry_spoke(sl_registry *r, uint32_t node) {
+void sl_registry_spoke(sl_registry *r, uint32_t node, bool tells) {
     sl_ear *ear = sl_registry_ear(r, node);
-    r->members.all[node].spoke_ms = sl_member_ms(r->awake_ns);
+    if (tells)
+        sl_members_spoke(&r->members, node, r->awake_ns);
+    else
+        r->members.all[node].spoke_ms = sl_member_ms(r->awake_ns);
     if (!ear)
         return;
     uint64_t gap_ns = r->awake_ns - ear->spoke_ns;

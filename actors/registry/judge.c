@@ -67,33 +67,38 @@ static void touch_silent(sl_registry *r, uint32_t node, bool silent) {
 
 /* ---- dead ---- */
 
+static void forget_doubts(sl_registry *r, uint32_t node) {
+    sl_node_set_remove(&r->members.held, node);
+    touch_silent(r, node, false);
+}
+
 void sl_registry_bury(sl_registry *r, uint32_t node, const char *why) {
     sl_member *member = &r->members.all[node];
     bool left = member->state == SL_MEMBER_LEAVING;
     if (!sl_members_set_state(&r->members, node, SL_MEMBER_DEAD))
         return;
     sl_registry_drop_ear(r, node);
-    sl_node_set_remove(&r->members.held, node);
+    sl_registry_forget_listener(r, node);
+    forget_doubts(r, node);
     r->listeners_stale = true;
     sl_metric_add(sl_registry_metrics(r), SL_METRIC_nodes_lost, 1);
     if (left)
         sl_info("registry", "node %u (%s) has left", node, member->profile->host.data);
     else
         sl_warn("registry", "node %u (%s) is dead: %s", node, member->profile->host.data, why);
-    if (!SL_PLANT(loss_untold))
+    if (left)
+        sl_node_peer_gone(sl_actor_node(r->self), node);
+    else if (!SL_PLANT(loss_untold))
         sl_node_peer_lost(sl_actor_node(r->self), node);
 }
 
-void sl_registry_witness(sl_registry *r, uint32_t node) {
-    const sl_member *member = &r->members.all[node];
-    registry_died died = {.node = node, .incarnation = member->incarnation};
-    bool known = member->known && member->state != SL_MEMBER_LEAVING;
-    sl_registry_bury(r, node, "its process has ended");
-    for (uint32_t to = 0; known && to < r->members.count; to++) {
-        if (to != r->members.self && r->members.all[to].known &&
-            sl_member_present(&r->members.all[to]))
-            (void)registry_died_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &died);
-    }
+/* The other has forgotten who beats for it, too. */
+void sl_registry_revive(sl_registry *r, uint32_t node) {
+    sl_registry_drop_ear(r, node);
+    sl_registry_forget_listener(r, node);
+    forget_doubts(r, node);
+    sl_members_revive(&r->members, node, r->awake_ns);
+    r->listeners_stale = true;
 }
 
 /* Only who shares a host with the dead can know. */
@@ -101,6 +106,19 @@ static bool may_witness(const sl_registry *r, uint32_t from, uint32_t node) {
     const sl_member *witness = &r->members.all[from], *dead = &r->members.all[node];
     return witness->known && dead->known && from != node &&
            (sl_link_kind_of(witness, dead) == SL_LINK_SAME_HOST || SL_PLANT(witness_any));
+}
+
+void sl_registry_witness(sl_registry *r, uint32_t node) {
+    const sl_member *member = &r->members.all[node];
+    registry_died died = {.node = node, .incarnation = member->incarnation};
+    bool is_news =
+        member->known && sl_member_present(member) && may_witness(r, r->members.self, node);
+    sl_registry_bury(r, node, "its process has ended");
+    for (uint32_t to = 0; is_news && to < r->members.count; to++) {
+        if (to != r->members.self && r->members.all[to].known &&
+            sl_member_present(&r->members.all[to]))
+            (void)registry_died_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &died);
+    }
 }
 
 void sl_registry_on_died(sl_registry *r, const sl_message *message) {
@@ -111,9 +129,11 @@ void sl_registry_on_died(sl_registry *r, const sl_message *message) {
         sl_registry_refuse(r, message, "the word of a death from who cannot know");
         return;
     }
-    sl_registry_spoke(r, from);
-    if (died->incarnation == r->members.all[died->node].incarnation)
+    sl_registry_spoke(r, from, false);
+    if (died->incarnation == r->members.all[died->node].incarnation) {
         sl_registry_bury(r, died->node, "its process has ended, a node of its host says");
+        sl_node_peer_ended(sl_actor_node(r->self), died->node);
+    }
     sl_registry_tell_watchers(r);
 }
 
@@ -263,7 +283,7 @@ static void look_for_frames(sl_registry *r, sl_ear *ear) {
     if (frames == ear->frames)
         return;
     ear->frames = frames;
-    sl_registry_spoke(r, ear->node);
+    sl_registry_spoke(r, ear->node, false);
 }
 
 /* Judging may make or drop ears, each only that of the node judged. */
@@ -310,21 +330,24 @@ void sl_registry_judge_some(sl_registry *r) {
 
 /* ---- what others say ---- */
 
-/* A suspicion has begun by what another one says, or has ended. */
-static void follow_state(sl_registry *r, uint32_t node, sl_merge merge, uint8_t before) {
-    bool suspected = r->members.all[node].state == SL_MEMBER_SUSPECTED;
+/* A suspicion has begun by what another one says, or has ended; or it is of another life: what was
+ * said of the one before counts no more. */
+static void follow_state(sl_registry *r, uint32_t node, sl_merge merge, sl_registry_life before) {
+    const sl_member *member = &r->members.all[node];
+    bool suspected = member->state == SL_MEMBER_SUSPECTED;
+    bool anew = member->incarnation != before.incarnation;
     sl_ear *ear = suspected ? sl_registry_listen(r, node) : sl_registry_ear(r, node);
-    if (!suspected && merge >= SL_MERGE_HEARD) {
+    if (anew || (!suspected && merge >= SL_MERGE_HEARD)) {
         touch_silent(r, node, false);
         if (ear)
             ear->seconded_ns = 0;
-    } else if (ear && suspected && before != SL_MEMBER_SUSPECTED) {
-        ear->suspected_ns = r->awake_ns;
     }
+    if (ear && suspected && (anew || before.state != SL_MEMBER_SUSPECTED))
+        ear->suspected_ns = r->awake_ns;
 }
 
 bool sl_registry_hear(sl_registry *r, uint32_t from, const registry_member *claim, sl_merge merge,
-                      uint8_t before) {
+                      sl_registry_life before) {
     uint32_t node = claim->node;
     bool doubts = claim->state == SL_MEMBER_SUSPECTED || claim->state == SL_MEMBER_DEAD;
     if (merge == SL_MERGE_REFUSED)

@@ -66,6 +66,12 @@ void sl_members_touch(sl_members *members, uint32_t node, bool hot) {
         heat(members, node);
 }
 
+void sl_members_spoke(sl_members *members, uint32_t node, uint64_t now_ns) {
+    members->all[node].spoke_ms = sl_member_ms(now_ns);
+    if (members->count > SL_MEMBERS_FRESH)
+        sl_members_touch(members, node, false);
+}
+
 bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state state) {
     sl_member *member = &members->all[node];
     if (member->known && member->state == state)
@@ -75,6 +81,16 @@ bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state st
     member->state = (uint8_t)state;
     sl_members_touch(members, node, true);
     return true;
+}
+
+void sl_members_revive(sl_members *members, uint32_t node, uint64_t now_ns) {
+    sl_member *member = &members->all[node];
+    member->heard_ms = member->spoke_ms = sl_member_ms(now_ns);
+    member->condemned = 0;
+    if (member->known && member->state == SL_MEMBER_DEAD) {
+        member->state = SL_MEMBER_JOINING;
+        sl_members_touch(members, node, false);
+    }
 }
 
 uint32_t sl_member_ms(uint64_t now_ns) {

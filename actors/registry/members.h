@@ -6,7 +6,8 @@
  *   same version, worse state                      believed: JOINING < ALIVE < SUSPECTED < LEAVING
  *   that it is dead                                makes it suspected; what this node's own ears
  *                                                  have to say to it: judge.c
- *   of a node that is dead here                    stale: within an incarnation death is final
+ *   of a node that is dead here                    stale: within an incarnation death is final,
+ *                                                  until its link is open again
  *   of this node, suspected or worse, or newer     refuted by a higher version
  * So one node that judges wrongly (its link, its own stall) cannot expel another one alone. */
 #ifndef SL_REGISTRY_MEMBERS_H
@@ -18,6 +19,7 @@
 
 #define SL_MEMBER_HOST_MAX    256                 /* bytes with the NUL */
 #define SL_MEMBER_VERSION_MAX (UINT64_C(1) << 62) /* a claim above is refused */
+#define SL_MEMBERS_FRESH      64
 #define SL_MEMBER_JUMP_MAX    (UINT64_C(1) << 32) /* and one this far ahead of what is known */
 
 /* Ten thousand of them are a megabyte, and gossip goes through them in any order: each is one line
@@ -81,6 +83,8 @@ bool sl_offer_plausible(const registry_offer *offer);
 /* Sets a member's state; SL_MEMBER_DEAD only forward. False when it was that already. */
 bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state state);
 
+/* The link to a node is open again: it is joining until it is heard. `now_ns`: waking time. */
+void sl_members_revive(sl_members *members, uint32_t node, uint64_t now_ns);
 /* What this node says of itself, but for the version. It is not told to anyone yet. INVALID (not
  * plausible), NO_MEMORY. */
 sl_err sl_members_describe(sl_members *members, const registry_member *entry) SL_CHECKED;
@@ -90,6 +94,10 @@ sl_err sl_members_offer(sl_members *members, const registry_offer *offer) SL_CHE
 
 /* Notes for gossip and watchers that the entry changed. */
 void sl_members_touch(sl_members *members, uint32_t node, bool hot);
+
+/* It told this node something itself. In a network of more than SL_MEMBERS_FRESH the watchers will
+ * hear of it, changed or not: what a node itself says is far newer than what is passed on. */
+void sl_members_spoke(sl_members *members, uint32_t node, uint64_t now_ns);
 
 /* One more message carried the entry. */
 void sl_members_cool(sl_members *members, uint32_t node);

@@ -18,6 +18,7 @@ enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW, TIMER_JUDGE };
 
 enum {
     HASTE = 8,         /* part of the period between ticks while nodes are missing at the start */
+    CALL_EVERY = 8,    /* ticks after which dead nodes are called: they may have come back */
     REPLY_MESSAGES = 4 /* at most, to a node that asks for our view */
 };
 
@@ -61,7 +62,7 @@ void sl_registry_refuse(sl_registry *r, const sl_message *message, const char *w
 }
 
 void sl_registry_tell_watchers(sl_registry *r) {
-    sl_watchers_tell(&r->watchers, &r->members, r->self);
+    sl_watchers_tell(&r->watchers, &r->members, r->self, r->awake_ns);
 }
 
 static void tell_watchers_soon(sl_registry *r) {
@@ -179,6 +180,13 @@ static void judge(sl_registry *r) {
     sl_registry_tell_watchers(r);
 }
 
+/* Should two nodes have given each other up, and nothing be on its way between them any more. */
+static void call_dead(sl_registry *r) {
+    for (uint32_t node = 0; node < r->members.count; node++)
+        if (node != r->members.self && r->members.all[node].state == SL_MEMBER_DEAD)
+            sl_node_call_peer(sl_actor_node(r->self), node);
+}
+
 static void on_tick(sl_registry *r) {
     r->ticks++;
     sl_registry_own(r)->version++;
@@ -187,6 +195,8 @@ static void on_tick(sl_registry *r) {
     r->stood_still = false;
     gossip_round(r);
     sl_registry_beat_all(r);
+    if (r->ticks % CALL_EVERY == 0)
+        call_dead(r);
     sl_registry_tell_watchers(r);
     sl_timer_start(r->self, tick_delay_ns(r), TIMER_TICK);
 }
@@ -213,11 +223,13 @@ static void on_timer(sl_registry *r, const node_timer *timer) {
 
 /* ---- gossip in ---- */
 
-/* The runtime does not open a link again that was given up, so a node buried here stays so, also
- * when somebody speaks of a new life of it. */
+/* A node without a link to this one is of no use here, whatever others say of it: one that is
+ * buried stays so until its link is open again, also when somebody speaks of a new life of it. */
 static bool is_cut_off(const sl_registry *r, const registry_member *claim) {
-    return claim->node < r->members.count && !SL_PLANT(death_undone) &&
-           r->members.all[claim->node].state == SL_MEMBER_DEAD &&
+    if (claim->node >= r->members.count || claim->node == r->members.self || SL_PLANT(death_undone))
+        return false;
+    const sl_member *member = &r->members.all[claim->node];
+    return (!member->known || member->state == SL_MEMBER_DEAD) &&
            !sl_node_peer_alive(sl_actor_node(r->self), claim->node);
 }
 
@@ -240,6 +252,12 @@ static void hear_of_myself(sl_registry *r, uint32_t from, const registry_member 
         sl_registry_tell(r, from, r->members.self);
 }
 
+static sl_registry_life life_of(const sl_registry *r, uint32_t node) {
+    if (node >= r->members.count)
+        return (sl_registry_life){.state = SL_MEMBER_STATES};
+    return (sl_registry_life){r->members.all[node].incarnation, r->members.all[node].state};
+}
+
 void sl_registry_take(sl_registry *r, const sl_message *message, const registry_member *claims,
                       uint32_t count) {
     uint32_t from = message->from.node;
@@ -247,7 +265,7 @@ void sl_registry_take(sl_registry *r, const sl_message *message, const registry_
     bool held = from < r->members.count && sl_node_set_has(&r->members.held, from), doubts = false;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t node = claims[i].node;
-        uint8_t before = node < r->members.count ? r->members.all[node].state : SL_MEMBER_STATES;
+        sl_registry_life before = life_of(r, node);
         sl_merge merge = merge_one(r, message, &claims[i]);
         if (node == r->members.self)
             hear_of_myself(r, from, &claims[i], merge);
@@ -281,7 +299,11 @@ static void on_gossip(sl_registry *r, const sl_message *message) {
     const registry_gossip *gossip = message->body;
     uint32_t from = message->from.node;
     if (from < r->members.count)
-        sl_registry_spoke(r, from);
+        sl_registry_spoke(r, from, true);
+    for (uint32_t i = 0; i < gossip->members.count; i++) {
+        if (gossip->members.items[i].node < r->members.count)
+            __builtin_prefetch(&r->members.all[gossip->members.items[i].node]);
+    }
     sl_registry_take(r, message, gossip->members.items, gossip->members.count);
     if (gossip->wants_reply && from != r->members.self && from < r->members.count)
         reply_to(r, from);
@@ -307,7 +329,7 @@ static void on_free(sl_registry *r, const sl_message *message) {
     }
     sl_member *me = sl_registry_own(r);
     registry_offer before = sl_member_offer(me), now = *report->offer.items;
-    bool joined = me->state == SL_MEMBER_JOINING;
+    bool joined = me->state == SL_MEMBER_JOINING && !r->stands_by;
     if (!joined && memcmp(&before, &now, sizeof now) == 0)
         return;
     if (sl_members_offer(&r->members, &now) != SL_OK) {
@@ -326,14 +348,35 @@ static void on_free(sl_registry *r, const sl_message *message) {
     tell_watchers_soon(r);
 }
 
-static void on_watch(sl_registry *r, const sl_message *message) {
-    if (message->from.node != r->members.self) {
-        sl_registry_refuse(r, message, "a watch by an actor of another node");
+static void on_stand(sl_registry *r, const sl_message *message) {
+    bool by = ((const registry_stand *)message->body)->by;
+    if (!is_local(r, message)) {
+        sl_registry_refuse(r, message, "a wish of another node");
         return;
     }
-    if (sl_watchers_add(&r->watchers, message->from, r->members.count) != SL_OK)
+    r->stands_by = by;
+    if (!sl_members_set_state(&r->members, r->members.self,
+                              by ? SL_MEMBER_JOINING : SL_MEMBER_ALIVE))
+        return;
+    sl_registry_own(r)->version++;
+    announce(r, false);
+    sl_registry_tell_watchers(r);
+}
+
+/* An actor that never hears of the network waits for ever: without memory this one fails, and its
+ * node with it. */
+static sl_err on_watch(sl_registry *r, const sl_message *message) {
+    if (message->from.node != r->members.self) {
+        sl_registry_refuse(r, message, "a watch by an actor of another node");
+        return SL_OK;
+    }
+    sl_err err = sl_watchers_add(&r->watchers, message->from, r->members.count);
+    if (err == SL_ERR_NO_MEMORY)
+        return err;
+    if (err != SL_OK)
         sl_warn("registry", "an actor cannot watch the network: %s", sl_err_detail());
     sl_registry_tell_watchers(r);
+    return SL_OK;
 }
 
 /* ---- descriptions ---- */
@@ -452,11 +495,27 @@ static void registry_stop(sl_actor *self, void *state) {
     registry_fini(r);
 }
 
-static void on_lost(sl_registry *r, const node_peer_lost *lost) {
+static void on_peer_lost(sl_registry *r, const node_peer_lost *lost) {
     if (lost->ended)
         sl_registry_witness(r, lost->node);
     else
-        sl_registry_bury(r, lost->node, "its link is gone");
+        sl_registry_bury(r, lost->node,
+                         lost->calls ? "it has given this node up, or begins anew"
+                                     : "its link is gone");
+    sl_registry_tell_watchers(r);
+}
+
+/* The link is open again. Where the other had buried this node, it is this one that comes back, as
+ * a new member: what is said of its earlier life is no longer said of it. */
+static void on_peer_back(sl_registry *r, const node_peer_back *back) {
+    sl_registry_revive(r, back->node);
+    if (back->buried) {
+        sl_registry_own(r)->incarnation = sl_node_incarnation(sl_actor_node(r->self));
+        sl_registry_own(r)->version++;
+        sl_members_touch(&r->members, r->members.self, true);
+    }
+    gossip_to(r, back->node, true);
+    gossip_soon(r);
     sl_registry_tell_watchers(r);
 }
 
@@ -484,9 +543,11 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
     case registry_free_id:
         on_free(r, message);
         break;
-    case registry_watch_id:
-        on_watch(r, message);
+    case registry_stand_id:
+        on_stand(r, message);
         break;
+    case registry_watch_id:
+        return on_watch(r, message);
     case registry_describe_id:
         on_describe(r, message->from);
         break;
@@ -497,7 +558,10 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
         on_room(r);
         break;
     case node_peer_lost_id:
-        on_lost(r, message->body);
+        on_peer_lost(r, message->body);
+        break;
+    case node_peer_back_id:
+        on_peer_back(r, message->body);
         break;
     default:
         sl_registry_refuse(r, message, "an unwelcome message");

@@ -49,7 +49,7 @@ typedef struct sl_registry_options {
  * lost) and before any actor that watches it. Start fails with INVALID (names with control
  * characters, coordinates off the globe), TOO_LARGE (description over 256 KiB), NO_MEMORY.
  *
- * Takes registry_gossip from any node; registry_watch and registry_free from this one;
+ * Takes registry_gossip from any node; registry_watch, _free and _stand from this one;
  * registry_describe from any actor. When a node is dead it calls sl_node_peer_lost(). When it stops
  * (the node closes) it tells the others that the node leaves. */
 extern const sl_actor_class sl_registry_class;

@@ -49,6 +49,7 @@ typedef struct sl_registry {
     bool judge_timer;
     bool stood_still; /* since the last tick: what came meanwhile is looked at before judging */
     bool too_large_told;
+    bool stands_by; /* as asked by registry_stand */
     sl_addr askers[SL_REGISTRY_ASKERS_MAX];
     uint32_t asker_count;
 } sl_registry;
@@ -91,8 +92,8 @@ void sl_registry_drop_ear(sl_registry *r, uint32_t node);
 /* Who is in the network has changed: who shares a host is looked up again. */
 void sl_registry_find_witnesses(sl_registry *r);
 
-/* Something came from the node itself. */
-void sl_registry_spoke(sl_registry *r, uint32_t node);
+/* Something came from the node itself; `tells`: with its entry. */
+void sl_registry_spoke(sl_registry *r, uint32_t node, bool tells);
 
 /* So long nothing has come from it itself; so long no sign of its life, by others neither. */
 uint64_t sl_registry_silent_ns(const sl_registry *r, uint32_t node);
@@ -102,6 +103,9 @@ uint64_t sl_registry_unheard_ns(const sl_registry *r, uint32_t node);
 
 /* At most SL_REGISTRY_LISTENERS; returns how many. */
 uint32_t sl_registry_listeners_of(const sl_registry *r, uint32_t node, uint32_t *chosen);
+
+/* Who listened must be told anew. */
+void sl_registry_forget_listener(sl_registry *r, uint32_t node);
 
 /* Chooses this node's listeners, and beats for them. */
 void sl_registry_beat_all(sl_registry *r);
@@ -122,15 +126,26 @@ void sl_registry_forget_gaps(sl_registry *r);
 void sl_registry_judge(sl_registry *r);
 void sl_registry_judge_some(sl_registry *r);
 
-/* After a claim of `from` about another node was merged: whether it began a doubt, ended or shared
- * one. True when that wants judging. `before`: the node's state until then. */
-bool sl_registry_hear(sl_registry *r, uint32_t from, const registry_member *claim, sl_merge merge,
-                      uint8_t before);
+/* Of a member, before something was said of it. */
+typedef struct sl_registry_life {
+    uint32_t incarnation;
+    uint8_t state;
+} sl_registry_life;
 
-/* Nothing more is sent to the node or taken from it. */
+/* After a claim of `from` about another node was merged: whether it began a doubt, ended or shared
+ * one. True when that wants judging. `before`: what was known
+ * of the node until then. */
+bool sl_registry_hear(sl_registry *r, uint32_t from, const registry_member *claim, sl_merge merge,
+                      sl_registry_life before);
+
+/* Its link is lost, and what waited for it; what was heard of it, and said, is forgotten. */
 void sl_registry_bury(sl_registry *r, uint32_t node, const char *why);
 
-/* The kernel of this host says that the node's process has ended: everybody is told. */
+/* Its link is open again: it is judged afresh. */
+void sl_registry_revive(sl_registry *r, uint32_t node);
+
+/* The transport says that the node's process has ended: where that is the kernel's word, of a node
+ * of this host, everybody is told. */
 void sl_registry_witness(sl_registry *r, uint32_t node);
 void sl_registry_on_died(sl_registry *r, const sl_message *message);
 

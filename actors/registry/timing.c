@@ -162,6 +162,19 @@ sl_err sl_link_timings_check(const sl_link_timings *timings, uint64_t period_ns)
     return SL_OK;
 }
 
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+uint64_t sl_link_timings_longest_ns(const sl_link_timings *timings) {
+    uint64_t longest_ns = 0;
+    for (int kind = 0; kind < SL_LINK_KINDS; kind++)
+        longest_ns = larger(longest_ns, of_kind(timings, (sl_link_kind)kind).dead_ns);
+    for (uint32_t i = 0; i < timings->rule_count; i++)
+        longest_ns = larger(longest_ns, timings->rules[i].timing.dead_ns);
+    return longest_ns;
+}
+
 static bool same_text(sl_text a, sl_text b) {
     return a.bytes == b.bytes && (a.data == b.data || memcmp(a.data, b.data, a.bytes) == 0);
 }
@@ -196,10 +209,6 @@ sl_link_timing sl_link_timing_of(const sl_link_timings *timings, const sl_member
         timing.dead_ns = witnessed_dead_ns;
     fill(&timing, defaults[kind]);
     return timing;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
 }
 
 sl_link_timing sl_link_timing_stretch(sl_link_timing timing, uint64_t gap_ns, uint64_t rtt_ns,

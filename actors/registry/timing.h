@@ -60,6 +60,9 @@ sl_err sl_link_timings_parse(sl_link_timings *timings, const char *text) SL_CHEC
  * beats of `period_ns`. */
 sl_err sl_link_timings_check(const sl_link_timings *timings, uint64_t period_ns) SL_CHECKED;
 
+/* The longest dead time of any link, as set. */
+uint64_t sl_link_timings_longest_ns(const sl_link_timings *timings);
+
 sl_link_kind sl_link_kind_of(const sl_member *a, const sl_member *b);
 
 /* Of the link between two nodes, as set. `witnessed`: others share the host of the node that is

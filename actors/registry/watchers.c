@@ -53,6 +53,7 @@ sl_err sl_watchers_add(sl_watchers *watchers, sl_addr at, uint32_t nodes) {
 typedef struct view_page {
     registry_member entries[VIEW_MEMBERS];
     registry_offer offers[VIEW_MEMBERS];
+    registry_age ages[VIEW_MEMBERS];
 } view_page;
 
 /* Whom this node does not hear is no better for it than a suspect, whatever others know. */
@@ -65,8 +66,8 @@ static registry_member seen(const sl_members *members, uint32_t node, registry_o
 
 /* Up to VIEW_MEMBERS members not yet told, from *next on, which moves on. What is not known is owed
  * when it is. */
-static uint32_t collect(const sl_watcher *watcher, const sl_members *members, uint32_t *next,
-                        view_page *page) {
+static uint32_t collect(const sl_watcher *watcher, const sl_members *members, uint64_t now_ns,
+                        uint32_t *next, view_page *page) {
     uint32_t count = 0;
     while (count < VIEW_MEMBERS && *next < members->count) {
         uint32_t node = sl_node_set_next(&watcher->due, *next);
@@ -76,21 +77,24 @@ static uint32_t collect(const sl_watcher *watcher, const sl_members *members, ui
         if (!members->all[node].known)
             continue;
         page->entries[count] = seen(members, node, &page->offers[count]);
+        page->ages[count].ms =
+            node == members->self ? 0 : sl_member_ms(now_ns) - members->all[node].spoke_ms;
         count++;
     }
     return count;
 }
 
-static sl_err tell(sl_watcher *watcher, const sl_members *members, sl_actor *self) {
+static sl_err tell(sl_watcher *watcher, const sl_members *members, sl_actor *self,
+                   uint64_t now_ns) {
     view_page page;
     uint32_t next = 0;
     while (watcher->seen < members->changes) {
-        uint32_t count = collect(watcher, members, &next, &page);
+        uint32_t count = collect(watcher, members, now_ns, &next, &page);
         if (!count) {
             watcher->seen = members->changes;
             break;
         }
-        registry_view view = {.members = {page.entries, count}};
+        registry_view view = {.members = {page.entries, count}, .ages = {page.ages, count}};
         SL_TRY(registry_view_send(self, watcher->at, &view));
         for (uint32_t i = 0; i < count; i++)
             sl_node_set_remove(&watcher->due, page.entries[i].node);
@@ -109,12 +113,12 @@ static void take_news(sl_watchers *watchers, sl_members *members) {
     }
 }
 
-void sl_watchers_tell(sl_watchers *watchers, sl_members *members, sl_actor *self) {
+void sl_watchers_tell(sl_watchers *watchers, sl_members *members, sl_actor *self, uint64_t now_ns) {
     uint32_t kept = 0;
     take_news(watchers, members);
     for (uint32_t i = 0; i < watchers->count; i++) {
         sl_watcher watcher = watchers->all[i];
-        sl_err err = tell(&watcher, members, self);
+        sl_err err = tell(&watcher, members, self, now_ns);
         if (err == SL_ERR_DEAD) {
             sl_node_set_fini(&watcher.due);
             continue;

@@ -23,8 +23,9 @@ void sl_watchers_fini(sl_watchers *watchers);
  * NO_MEMORY, TOO_LARGE (SL_REGISTRY_WATCHERS_MAX). */
 sl_err sl_watchers_add(sl_watchers *watchers, sl_addr at, uint32_t nodes) SL_CHECKED;
 
-/* Sends registry_view to all who have not heard of a change; members->news is empty then. One whose
+/* Sends registry_view to all who have not heard of a change; members->news is empty then. `now_ns`:
+ * waking time. One whose
  * mailbox is full is awaited (sl_await_room); one that is gone is forgotten. */
-void sl_watchers_tell(sl_watchers *watchers, sl_members *members, sl_actor *self);
+void sl_watchers_tell(sl_watchers *watchers, sl_members *members, sl_actor *self, uint64_t now_ns);
 
 #endif

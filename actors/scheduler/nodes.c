@@ -62,13 +62,14 @@ static sl_amounts taken_by_others(const registry_offer *offer, const sl_amounts 
         excess(excess(offer->ucu_milli, offer->ucu_free_milli), mine->ucu_milli)};
 }
 
-bool sl_node_views_update(sl_node_views *nodes, const registry_member *member) {
+bool sl_node_views_update(sl_node_views *nodes, const registry_member *member, uint64_t told_ns) {
     if (member->node >= nodes->count || member->offer.count != 1)
         return false;
     sl_node_view *view = &nodes->views[member->node];
     const registry_offer *offer = member->offer.items;
     nodes->known += !view->known;
     view->known = 1;
+    view->told_ns = told_ns;
     if (sl_node_views_region(nodes, member->region, &view->region) != SL_OK)
         view->region = 0;
     snprintf(view->host, sizeof view->host, "%s", member->host.data);
@@ -81,6 +82,7 @@ bool sl_node_views_update(sl_node_views *nodes, const registry_member *member) {
     bool usable = member->state == SL_MEMBER_ALIVE;
     bool changed = usable != view->usable;
     view->usable = usable;
+    view->joins = member->state == SL_MEMBER_JOINING;
     return changed;
 }
 
@@ -138,4 +140,18 @@ void sl_node_release(sl_node_view *view, const sl_task *task) {
     view->mine.ucu_milli -= task->ucu_milli;
     view->tasks--;
     view->work_ns -= task->expected_ns * (task->cpus ? task->cpus : 1);
+}
+
+void sl_node_lend(sl_node_view *view, const sl_task *task) {
+    view->mine.cores -= task->cpus;
+    view->mine.ucu_milli -= task->ucu_milli;
+    view->tasks--;
+    view->work_ns -= task->expected_ns * (task->cpus ? task->cpus : 1);
+}
+
+void sl_node_recover(sl_node_view *view, const sl_task *task) {
+    view->mine.cores += task->cpus;
+    view->mine.ucu_milli += task->ucu_milli;
+    view->tasks++;
+    view->work_ns += task->expected_ns * (task->cpus ? task->cpus : 1);
 }

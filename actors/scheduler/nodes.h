@@ -18,6 +18,7 @@ typedef struct sl_node_view {
     uint32_t node;
     uint8_t known;
     uint8_t usable;    /* alive, and not leaving */
+    uint8_t joins;     /* it may become so: it comes back, or stands by for another */
     uint8_t contended; /* it refused us: what others hold there counts, until they hold nothing. Not
                           before: a view that lags behind our own ended tasks would take them for
                           others' */
@@ -32,6 +33,7 @@ typedef struct sl_node_view {
     uint64_t refusals;
     uint64_t attempts;
     uint64_t retry_ns; /* after a refusal: nothing is placed there before */
+    uint64_t told_ns;  /* when what it offers was so, at least: older news is worth less */
 } sl_node_view;
 
 typedef struct sl_node_views {
@@ -41,6 +43,7 @@ typedef struct sl_node_views {
     char **regions; /* names; index 0: any */
     uint32_t region_count;
     uint64_t largest_ucu_milli;
+    bool contended; /* some node has refused us: there are other owners, and news of them counts */
 } sl_node_views;
 
 enum { SL_MAX_REGIONS = 65535 };
@@ -52,9 +55,9 @@ void sl_node_views_fini(sl_node_views *nodes);
  * are too many. */
 sl_err sl_node_views_region(sl_node_views *nodes, sl_text name, uint32_t *region) SL_CHECKED;
 
-/* Takes over what the registry says of a member. True when the node became, or ceased to be,
- * usable. */
-bool sl_node_views_update(sl_node_views *nodes, const registry_member *member);
+/* Takes over what the registry says of a member, which was so at `told_ns` or later. True when the
+ * node became, or ceased to be, usable. */
+bool sl_node_views_update(sl_node_views *nodes, const registry_member *member, uint64_t told_ns);
 
 /* Could the node ever run the task: is the offer large enough, and the region right? */
 bool sl_node_fits_ever(const sl_node_view *view, const sl_task *task);
@@ -68,5 +71,9 @@ uint64_t sl_node_slots(const sl_node_view *view, const sl_task *task);
 /* Accounts a placement, and its end. */
 void sl_node_place(sl_node_view *view, const sl_task *task);
 void sl_node_release(sl_node_view *view, const sl_task *task);
+
+/* A placed task waits for others, and leaves cores and UCU to them; and has them again. */
+void sl_node_lend(sl_node_view *view, const sl_task *task);
+void sl_node_recover(sl_node_view *view, const sl_task *task);
 
 #endif

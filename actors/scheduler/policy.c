@@ -83,13 +83,19 @@ static double scarcest(const sl_task_features *task, const sl_node_features *nod
     return least;
 }
 
+/* Where other owners take and give back too, what is free by old news may be taken since, and
+ * what is taken be free: it tends to what nothing is known of. Loads change in about a second. */
+static double sureness(const sl_node_features *node) {
+    return 1 / (1 + node->view_age_s);
+}
+
 static uint32_t least_loaded_choose(sl_policy *policy, const sl_task_features *task,
                                     const sl_node_features *candidates, uint32_t count,
                                     double *scores) {
     (void)policy;
     for (uint32_t i = 0; i < count; i++) /* where nothing is free, the shorter backlog goes first */
-        scores[i] = scarcest(task, &candidates[i]) - candidates[i].expected_wait_s * 1e-6 +
-                    candidates[i].slots_free * 1e-9;
+        scores[i] = scarcest(task, &candidates[i]) * sureness(&candidates[i]) -
+                    candidates[i].expected_wait_s * 1e-6 + candidates[i].slots_free * 1e-9;
     return best(scores, count);
 }
 
@@ -109,7 +115,7 @@ static uint32_t earliest_choose(sl_policy *policy, const sl_task_features *task,
     (void)policy;
     for (uint32_t i = 0; i < count; i++) /* among equals, the one with most room */
         scores[i] = -(candidates[i].expected_wait_s + candidates[i].expected_run_s) +
-                    1e-9 * scarcest(task, &candidates[i]);
+                    1e-9 * scarcest(task, &candidates[i]) * sureness(&candidates[i]);
     return best(scores, count);
 }
 

@@ -46,6 +46,8 @@ typedef struct sl_node_features {
     double reliability; /* fraction of attempts there that neither were refused nor lost */
     double expected_wait_s;
     double expected_run_s;
+    double
+        view_age_s; /* of what is known of other owners' tasks there, at most; 0 where none are */
     double slots_free; /* tasks of this shape that would still fit, backlog included */
 } sl_node_features;
 

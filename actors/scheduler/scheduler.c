@@ -20,6 +20,11 @@ bool sl_slot_list_push(sl_slot_list *list, uint32_t slot) {
     return true;
 }
 
+void sl_scheduler_fail(sl_scheduler *scheduler, const char *what, uint32_t tag) {
+    sl_error("scheduler", "no memory for %s of task %u", what, tag);
+    scheduler->out_of_memory = true;
+}
+
 /* ---- life ---- */
 
 static sl_err scheduler_start(sl_actor *self, void *state, const void *arguments) {
@@ -78,13 +83,19 @@ static void scheduler_stop(sl_actor *self, void *state) {
 
 /* ---- the network changes ---- */
 
+static uint64_t told_ns(const registry_view *view, uint32_t i, uint64_t now_ns) {
+    uint64_t age_ns = i < view->ages.count ? view->ages.items[i].ms * SL_NS_PER_MS : 0;
+    return now_ns > age_ns ? now_ns - age_ns : 0;
+}
+
 static void on_view(sl_scheduler *scheduler, const registry_view *view) {
+    uint64_t now_ns = sl_now_ns(scheduler->self);
     for (uint32_t i = 0; i < view->members.count; i++) {
         const registry_member *member = &view->members.items[i];
         if (member->node >= scheduler->nodes.count)
             continue;
         bool known = scheduler->nodes.views[member->node].known;
-        if (sl_node_views_update(&scheduler->nodes, member))
+        if (sl_node_views_update(&scheduler->nodes, member, told_ns(view, i, now_ns)))
             scheduler->impossible_checked = false;
         if (member->state == SL_MEMBER_DEAD && scheduler->nodes.views[member->node].tasks)
             sl_scheduler_on_node_gone(scheduler, member->node);
@@ -112,10 +123,12 @@ static void tell_drained(sl_scheduler *scheduler) {
     scheduler->drained_told = true;
     for (uint32_t i = 0; i < scheduler->tasks.submitter_count; i++) {
         scheduler_drained drained = {scheduler->tasks.submitters[i].live};
-        if (scheduler_drained_send(scheduler->self, scheduler->tasks.submitters[i].addr,
-                                   &drained) == SL_ERR_AGAIN) {
+        sl_addr to = scheduler->tasks.submitters[i].addr;
+        sl_err err = scheduler_drained_send(scheduler->self, to, &drained);
+        scheduler->out_of_memory |= err == SL_ERR_NO_MEMORY;
+        if (err == SL_ERR_AGAIN) {
             scheduler->drained_told = false;
-            sl_await_room(scheduler->self, scheduler->tasks.submitters[i].addr);
+            sl_await_room(scheduler->self, to);
         }
     }
 }
@@ -155,6 +168,9 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
     case scheduler_results_id:
         sl_scheduler_on_results(scheduler, message);
         break;
+    case scheduler_waits_id:
+        sl_scheduler_on_waits(scheduler, message);
+        break;
     case scheduler_started_id:
         sl_scheduler_on_started(scheduler, message);
         break;
@@ -179,6 +195,8 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
     case node_peer_lost_id:
         sl_scheduler_on_node_gone(scheduler, ((const node_peer_lost *)message->body)->node);
         break;
+    case node_peer_back_id: /* usable again once the registry has heard it */
+        break;
     case node_timer_id:
         on_timer(scheduler, message->body);
         break;
@@ -188,6 +206,8 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         return SL_OK;
     }
     sl_scheduler_after(scheduler);
+    if (scheduler->out_of_memory)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to keep what the scheduler has promised");
     return err;
 }
 

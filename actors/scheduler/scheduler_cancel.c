@@ -15,7 +15,7 @@ static bool is_out(const sl_task *task) {
 
 static void cancel_attempt(sl_scheduler *scheduler, const sl_task *task) {
     if (!sl_slot_list_push(&scheduler->to_cancel, task->slot))
-        sl_error("scheduler", "task %u cannot be cancelled: out of memory", task->tag);
+        sl_scheduler_fail(scheduler, "the cancellation", task->tag);
 }
 
 static sl_err send_some(sl_scheduler *scheduler, uint32_t node, const uint32_t *slots,
@@ -44,6 +44,9 @@ static void send_node(sl_scheduler *scheduler, uint32_t node) {
         if (err != SL_ERR_AGAIN) {
             sl_warn("scheduler", "cannot cancel %u tasks at node %u: %s", list->count - sent, node,
                     sl_err_detail());
+            if (err == SL_ERR_NO_MEMORY)
+                sl_scheduler_fail(scheduler, "the cancellation",
+                                  sl_task_at(&scheduler->tasks, list->slots[sent])->tag);
             break;
         }
         sl_await_room(scheduler->self, sl_addr_well_known(node, SL_SLOT_EXECUTOR));
@@ -64,7 +67,7 @@ void sl_scheduler_send_cancels(sl_scheduler *scheduler) {
         const sl_task *task = sl_task_at(&scheduler->tasks, waiting.slots[i]);
         if (is_out(task) && (task->cancelled || scheduler->draining) &&
             !sl_slot_list_push(&scheduler->outbox[task->node], task->slot))
-            sl_error("scheduler", "task %u cannot be cancelled: out of memory", task->tag);
+            sl_scheduler_fail(scheduler, "the cancellation", task->tag);
     }
     free(waiting.slots);
     for (uint32_t node = 0; node < scheduler->nodes.count; node++)

@@ -17,6 +17,8 @@ static sl_err send_notice(sl_scheduler *scheduler, const sl_notice *notice) {
     sl_err err = scheduler_accepted_send(scheduler->self, notice->to, &accepted);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, notice->to);
+    else if (err == SL_ERR_NO_MEMORY)
+        sl_scheduler_fail(scheduler, "the acceptance", (uint32_t)notice->first_tag);
     else if (err != SL_OK)
         sl_debug("scheduler", "tasks of a submitter that is gone: %s", sl_err_detail());
     return err;
@@ -26,7 +28,7 @@ void sl_scheduler_tell_accepted(sl_scheduler *scheduler, sl_addr to, uint64_t fi
                                 uint32_t count, sl_err err) {
     sl_notice *notice = calloc(1, sizeof *notice);
     if (!notice) {
-        sl_error("scheduler", "no memory to tell a submitter that its tasks are accepted");
+        sl_scheduler_fail(scheduler, "the acceptance", (uint32_t)first_tag);
         return;
     }
     *notice = (sl_notice){.to = to, .first_tag = first_tag, .count = count, .err = (uint32_t)err};
@@ -86,9 +88,9 @@ static bool outcomes_grow(sl_scheduler *scheduler) {
 
 static void later(sl_scheduler *scheduler, sl_task *task, const scheduler_result *result) {
     if ((!task->end || result != &task->end->result) && sl_task_keep_end(task, result) != SL_OK)
-        sl_error("scheduler", "the result of task %u is lost: %s", task->tag, sl_err_detail());
+        sl_scheduler_fail(scheduler, "the result", task->tag);
     else if (!sl_slot_list_push(&scheduler->undelivered, task->slot))
-        sl_error("scheduler", "the result of task %u is lost: out of memory", task->tag);
+        sl_scheduler_fail(scheduler, "the result", task->tag);
 }
 
 /* `result` must live until sl_scheduler_flush_outcomes(); a task's kept end does. */
@@ -104,9 +106,11 @@ void sl_scheduler_deliver(sl_scheduler *scheduler, sl_task *task, const schedule
 
 static void forget(sl_scheduler *scheduler, sl_task *task) {
     sl_submitter *submitter = &scheduler->tasks.submitters[task->submitter];
+    sl_tag_fate fate = task->forget                   ? SL_TAG_UNKNOWN
+                       : task->status == SL_TASK_DONE ? SL_TAG_DONE
+                                                      : SL_TAG_NOT_DONE;
     submitter->live--;
-    (void)sl_task_tag_set(&scheduler->tasks, task->submitter, task->tag,
-                          task->status == SL_TASK_DONE ? SL_TAG_DONE : SL_TAG_NOT_DONE, 0);
+    (void)sl_task_tag_set(&scheduler->tasks, task->submitter, task->tag, fate, 0);
     sl_task_destroy(&scheduler->tasks, task);
 }
 
@@ -126,10 +130,13 @@ static void forget_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
 static void send_run(sl_scheduler *scheduler, uint32_t first, uint32_t end) {
     sl_task *task = sl_task_at(&scheduler->tasks, scheduler->outcome_slots[first]);
     sl_addr to = scheduler->tasks.submitters[task->submitter].addr;
-    scheduler_done done = {.outcomes = {scheduler->outcomes + first, end - first}};
+    scheduler_done done = {.outcomes = {scheduler->outcomes + first, end - first},
+                           .apart = task->apart};
     sl_err err = scheduler_done_send(scheduler->self, to, &done);
     if (err == SL_ERR_AGAIN)
         sl_await_room(scheduler->self, to);
+    else if (err == SL_ERR_NO_MEMORY)
+        sl_scheduler_fail(scheduler, "the result", task->tag);
     else if (err != SL_OK)
         sl_debug("scheduler", "results for a submitter that is gone: %s", sl_err_detail());
     if (SL_PLANT(result_twice) && err == SL_OK && end - first > 2)
@@ -164,6 +171,12 @@ static void try_again(sl_scheduler *scheduler) {
     free(waiting.slots);
 }
 
+/* An outcome with data apart goes alone. */
+static bool goes_along(const sl_scheduler *scheduler, uint32_t slot, uint32_t submitter) {
+    const sl_task *task = sl_task_at(&scheduler->tasks, slot);
+    return task->submitter == submitter && !task->apart;
+}
+
 void sl_scheduler_flush_outcomes(sl_scheduler *scheduler) {
     if (scheduler->undelivered.count)
         try_again(scheduler);
@@ -174,7 +187,8 @@ void sl_scheduler_flush_outcomes(sl_scheduler *scheduler) {
         uint32_t submitter =
             sl_task_at(&scheduler->tasks, scheduler->outcome_slots[first])->submitter;
         while (end < count && end - first < OUTCOMES_MOST &&
-               sl_task_at(&scheduler->tasks, scheduler->outcome_slots[end])->submitter == submitter)
+               goes_along(scheduler, scheduler->outcome_slots[end - 1], submitter) &&
+               goes_along(scheduler, scheduler->outcome_slots[end], submitter))
             end++;
         send_run(scheduler, first, end);
         first = end;

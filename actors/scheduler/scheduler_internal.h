@@ -82,6 +82,7 @@ struct sl_scheduler {
     uint32_t *outcome_slots;
     uint32_t outcome_count;
     uint32_t outcome_capacity;
+    sl_blob *result_apart;    /* of the result that is handled, borrowed from its message */
     sl_slot_list undelivered; /* recorded, but the submitter's mailbox was full */
 
     uint64_t placed; /* tasks assigned or running */
@@ -92,11 +93,17 @@ struct sl_scheduler {
     uint64_t recorded_ns;  /* when results were posted last */
     bool draining;
     bool drained_told;
+    bool out_of_memory;      /* what was promised cannot be kept: see sl_scheduler_fail() */
     bool impossible_checked; /* since the network's view last changed */
 };
 
 /* scheduler.c */
 bool sl_slot_list_push(sl_slot_list *list, uint32_t slot);
+
+/* For want of memory a task would be lost on its way. Then the actor fails when the message is
+ * handled, and with it its node: a run that ends can be resumed, one that hangs helps nobody. */
+void sl_scheduler_fail(sl_scheduler *scheduler, const char *what, uint32_t tag);
+
 void sl_scheduler_after(sl_scheduler *scheduler);
 
 /* scheduler_submit.c */
@@ -114,6 +121,7 @@ sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const
 
 /* scheduler_result.c */
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message);
+void sl_scheduler_on_waits(sl_scheduler *scheduler, const sl_message *message);
 void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message);
 /* The time of doubt about a task is over; or the job is being ended, which was the signal's
  * meaning. */

@@ -53,6 +53,11 @@ static double nearness(const sl_scheduler *scheduler, const sl_node_view *view) 
     return view->region == here->region ? 0.5 : 0;
 }
 
+static double age_s(const sl_scheduler *scheduler, const sl_node_view *view) {
+    return scheduler->pass_ns > view->told_ns ? (double)(scheduler->pass_ns - view->told_ns) / 1e9
+                                              : 0;
+}
+
 sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const sl_node_view *view,
                                             const sl_task *task, uint64_t slots) {
     const sl_amounts *offer = &view->offer, *others = &view->others, *mine = &view->mine;
@@ -75,6 +80,7 @@ sl_node_features sl_scheduler_node_features(const sl_scheduler *scheduler, const
         .reliability = (double)(view->attempts - view->refusals + 1) / (double)(view->attempts + 1),
         .expected_wait_s = wait_s,
         .expected_run_s = run_s,
+        .view_age_s = scheduler->nodes.contended ? age_s(scheduler, view) : 0,
         .slots_free = (double)slots,
     };
 }
@@ -165,6 +171,11 @@ static void assign(sl_scheduler *scheduler, sl_task *task, uint32_t node) {
     scheduler->placed++;
 }
 
+/* For want of memory, here: there may be some soon, and nobody would say so. */
+static void try_later(sl_scheduler *scheduler, uint32_t node) {
+    scheduler->nodes.views[node].retry_ns = scheduler->pass_ns + RETRY_NS;
+}
+
 /* False when the task fits nowhere now. */
 static bool place_one(sl_scheduler *scheduler, sl_task *task) {
     uint32_t count = candidates_of(scheduler, task);
@@ -174,8 +185,10 @@ static bool place_one(sl_scheduler *scheduler, sl_task *task) {
     uint32_t chosen =
         count > 1 || scheduler->options.explain ? ask_policy(scheduler, task, count) : 0;
     uint32_t node = scheduler->candidates[chosen].node;
-    if (!sl_slot_list_push(&scheduler->outbox[node], task->slot))
+    if (!sl_slot_list_push(&scheduler->outbox[node], task->slot)) {
+        try_later(scheduler, node);
         return false;
+    }
     sl_queue_take(&scheduler->queue, &scheduler->tasks, task);
     assign(scheduler, task, node);
     if (scheduler->options.ledger && scheduler->options.explain)
@@ -220,20 +233,24 @@ static sl_err send_some(sl_scheduler *scheduler, uint32_t node, const uint32_t *
                                    .timeout_ns = task->timeout_ns,
                                    .payload = {task->payload, task->payload_bytes}};
     }
-    executor_assign body = {.tasks = {tasks, count}};
+    executor_assign body = {.tasks = {tasks, count},
+                            .apart = sl_task_at(&scheduler->tasks, slots[0])->apart};
     sl_addr executor = sl_addr_well_known(node, SL_SLOT_EXECUTOR);
     sl_err err = executor_assign_send(scheduler->self, executor, &body);
     free(tasks);
     return err;
 }
 
-/* How many of the outbox, from `first` on, go in one message. */
+/* How many of the outbox, from `first` on, go in one message: one with data apart goes alone. */
 static uint32_t message_tasks(const sl_scheduler *scheduler, const sl_slot_list *list,
                               uint32_t first) {
     uint32_t count = 0, left = list->count - first;
-    for (size_t bytes = 0; count < left && count < ASSIGN_MOST && bytes < ASSIGN_BYTES; count++)
-        bytes += ASSIGN_TASK_BYTES +
-                 sl_task_at(&scheduler->tasks, list->slots[first + count])->payload_bytes;
+    for (size_t bytes = 0; count < left && count < ASSIGN_MOST && bytes < ASSIGN_BYTES; count++) {
+        const sl_task *task = sl_task_at(&scheduler->tasks, list->slots[first + count]);
+        if (task->apart)
+            return count ? count : 1;
+        bytes += ASSIGN_TASK_BYTES + task->payload_bytes;
+    }
     return count;
 }
 
@@ -250,6 +267,8 @@ static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
                 sl_await_room(scheduler->self, sl_addr_well_known(node, SL_SLOT_EXECUTOR));
             else
                 sl_warn("scheduler", "cannot assign to node %u: %s", node, sl_err_detail());
+            if (err == SL_ERR_NO_MEMORY)
+                try_later(scheduler, node);
             break;
         }
         sent += count;
@@ -262,7 +281,7 @@ static void send_outbox(sl_scheduler *scheduler, uint32_t node) {
 static bool any_node_ever(const sl_scheduler *scheduler, const sl_task *task) {
     for (uint32_t node = 0; node < scheduler->nodes.count; node++) {
         const sl_node_view *view = &scheduler->nodes.views[node];
-        if (view->usable && sl_node_fits_ever(view, task))
+        if ((view->usable || view->joins) && sl_node_fits_ever(view, task))
             return true;
     }
     return false;

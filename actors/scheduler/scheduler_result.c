@@ -29,7 +29,15 @@ static sl_task *attempt_of(sl_scheduler *scheduler, uint32_t node, uint64_t numb
     return NULL;
 }
 
+static void set_waits(sl_scheduler *scheduler, sl_task *task, bool waits) {
+    if (task->waits == waits)
+        return;
+    task->waits = waits;
+    (waits ? sl_node_lend : sl_node_recover)(&scheduler->nodes.views[task->node], task);
+}
+
 static void unplace(sl_scheduler *scheduler, sl_task *task) {
+    set_waits(scheduler, task, false);
     sl_node_release(&scheduler->nodes.views[task->node], task);
     scheduler->placed--;
 }
@@ -51,8 +59,7 @@ static void conclude(sl_scheduler *scheduler, sl_task *task, sl_task_status stat
     task->state = SL_TASK_RECORDING;
     if (sl_task_keep_end(task, result) != SL_OK ||
         !sl_slot_list_push(&scheduler->to_record, task->slot))
-        sl_error("scheduler", "the result of task %u cannot be kept: %s", task->tag,
-                 sl_err_detail());
+        sl_scheduler_fail(scheduler, "the result", task->tag);
 }
 
 /* A task that waited for `first` waits for one less, or never runs. Edges may lead to slots whose
@@ -69,7 +76,7 @@ static void unblock(sl_scheduler *scheduler, const sl_task *first, uint64_t numb
     if (task->status == SL_TASK_SKIPPED) {
         task->state = SL_TASK_RECORDING; /* only once */
         if (!sl_slot_list_push(&end->skipped, task->slot))
-            sl_error("scheduler", "task %u cannot be skipped: out of memory", task->tag);
+            sl_scheduler_fail(scheduler, "the end", task->tag);
     } else if (!task->pending) {
         sl_scheduler_ready(scheduler, task, false);
     }
@@ -91,11 +98,14 @@ static void finish(sl_scheduler *scheduler, sl_task *task, sl_task_status status
     static const scheduler_result skipped = {.exit_code = -1,
                                              .message = {skipped_why, sizeof skipped_why - 1}};
     ending end = {{NULL, 0, 0}};
+    sl_task_set_apart(task, scheduler->result_apart);
+    scheduler->result_apart = NULL;
     conclude(scheduler, task, status, result);
     unblock_all(scheduler, task, &end);
     for (uint32_t i = 0; i < end.skipped.count; i++) {
         sl_task *next = sl_task_at(&scheduler->tasks, end.skipped.slots[i]);
         next->node = SL_NO_NODE;
+        sl_task_set_apart(next, NULL);
         conclude(scheduler, next, SL_TASK_SKIPPED, &skipped);
         unblock_all(scheduler, next, &end);
     }
@@ -226,10 +236,19 @@ void sl_scheduler_on_results(sl_scheduler *scheduler, const sl_message *message)
             continue;
         }
         learn(scheduler, task, result);
+        scheduler->result_apart = results->results.count == 1 ? results->apart : NULL;
         attempt_ended(scheduler, task, result);
+        scheduler->result_apart = NULL;
     }
     /* Delivered outcomes point into this message. */
     sl_scheduler_flush_outcomes(scheduler);
+}
+
+void sl_scheduler_on_waits(sl_scheduler *scheduler, const sl_message *message) {
+    const scheduler_waits *body = message->body;
+    sl_task *task = attempt_of(scheduler, message->from.node, body->task, body->attempt);
+    if (task)
+        set_waits(scheduler, task, body->waits);
 }
 
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message) {
@@ -257,6 +276,7 @@ static void refused(sl_scheduler *scheduler, sl_task *task, sl_err why) {
     unplace(scheduler, task);
     view->refusals++;
     view->contended = 1;
+    scheduler->nodes.contended = true;
     view->retry_ns = sl_now_ns(scheduler->self) + REFUSAL_PAUSE_NS;
     task->attempts--; /* it never began */
     sl_metric_add(sl_node_metrics(sl_actor_node(scheduler->self)), SL_METRIC_tasks_retried, 1);

@@ -33,6 +33,7 @@ static void fill(sl_scheduler *scheduler, sl_task *task, const scheduler_task *f
     task->tag = (uint32_t)from->tag;
     task->submitter = submitter;
     task->kind = from->kind;
+    task->forget = from->forget;
     task->cpus = from->cpus;
     task->gpus = from->gpus;
     task->memory_bytes = from->memory_bytes;
@@ -106,8 +107,13 @@ static void undo(sl_scheduler *scheduler, const sl_slot_list *taken) {
 
 static sl_err take_all(sl_scheduler *scheduler, const scheduler_submit *submit, uint32_t submitter,
                        sl_slot_list *taken) {
+    if (submit->apart && submit->tasks.count != 1)
+        return sl_fail(SL_ERR_INVALID, "data apart come with one task, not with %u",
+                       submit->tasks.count);
     for (uint32_t i = 0; i < submit->tasks.count; i++)
         SL_TRY(take_task(scheduler, &submit->tasks.items[i], submitter, taken));
+    if (submit->apart)
+        sl_task_set_apart(sl_task_at(&scheduler->tasks, taken->slots[0]), submit->apart);
     return SL_OK;
 }
 

@@ -23,6 +23,7 @@ void sl_task_table_init(sl_task_table *table) {
 static void free_owned(sl_task_table *table, sl_task *task) {
     if (task->payload)
         sl_slab_give(&table->slab, task->payload, task->payload_bytes);
+    sl_blob_release(task->apart);
     free(task->texts);
     free(task->end);
     free(task->after);
@@ -83,6 +84,7 @@ sl_task *sl_task_create(sl_task_table *table) {
 void sl_task_destroy(sl_task_table *table, sl_task *task) {
     free_owned(table, task);
     task->payload = NULL;
+    task->apart = NULL;
     task->texts = NULL;
     task->end = NULL;
     task->after = NULL;
@@ -204,6 +206,12 @@ sl_err sl_task_own(sl_task_table *table, sl_task *task, const scheduler_task *fr
     if (keep_texts && !(task->texts = texts_create(from)))
         return no_memory();
     return SL_OK;
+}
+
+void sl_task_set_apart(sl_task *task, sl_blob *apart) {
+    sl_blob *before = task->apart;
+    task->apart = sl_blob_retain(apart);
+    sl_blob_release(before);
 }
 
 void sl_task_drop_texts(sl_task *task) {

@@ -41,6 +41,8 @@ typedef struct sl_task {
     uint8_t state;
     uint8_t cancelled;   /* taken back by its submitter */
     uint8_t status;      /* sl_task_status once it has ended */
+    uint8_t waits;       /* placed, but its cores are free for others meanwhile */
+    uint8_t forget;      /* its tag may be used again when it has ended */
     uint32_t generation; /* of the slot */
     uint32_t slot;
     uint32_t next;     /* in its queue, or of free slots */
@@ -59,6 +61,7 @@ typedef struct sl_task {
     /* owned copies */
     uint8_t *payload;
     uint32_t payload_bytes;
+    sl_blob *apart;              /* large data of the payload; once it has ended, of its output */
     struct sl_task_texts *texts; /* name and ledger record; NULL without a ledger */
     struct sl_task_end *end;     /* the result while it is recorded */
 } sl_task;
@@ -144,6 +147,9 @@ sl_tag_fate sl_task_by_tag(const sl_task_table *table, uint32_t submitter, uint6
                            sl_task **task);
 sl_err sl_task_tag_set(sl_task_table *table, uint32_t submitter, uint32_t tag, sl_tag_fate fate,
                        uint32_t slot);
+
+/* Large data of another kind take the place of those there were; a reference is kept. */
+void sl_task_set_apart(sl_task *task, sl_blob *apart);
 
 /* Copies the payload, and with `keep_texts` name, record and tags of `after`. */
 sl_err sl_task_own(sl_task_table *table, sl_task *task, const scheduler_task *from,

@@ -43,7 +43,7 @@ void sl_body_commit(const uint8_t data_key[SL_DATA_KEY_BYTES], uint8_t commitmen
     sl_hkdf_expand(data_key, &info, 1, commitment, 32);
 }
 
-sl_err sl_body_begin(sl_body *body, const sl_envelope *envelope, bool sealing) {
+sl_err sl_body_begin(sl_body *body, const sl_seal_head *envelope, bool sealing) {
     uint8_t derived[SL_CHUNK_KEY_BYTES + SL_CHUNK_PREFIX_BYTES];
     const sl_part info[] = {{BODY_LABEL, sizeof BODY_LABEL},
                             {envelope->hash, sizeof envelope->hash}};
@@ -105,7 +105,7 @@ sl_err sl_body_wrap(const uint8_t data_key[SL_DATA_KEY_BYTES],
                         enc + SL_HPKE_ENC_BYTES);
 }
 
-sl_err sl_body_unwrap(const sl_envelope *envelope, const sl_identity *recipient,
+sl_err sl_body_unwrap(const sl_seal_head *envelope, const sl_identity *recipient,
                       const uint8_t stanza[SL_STANZA_BYTES], uint8_t data_key[SL_DATA_KEY_BYTES]) {
     const sl_hpke_keys *keys = stanza ? sl_identity_keys(recipient, stanza) : NULL;
     if (!keys)

@@ -17,8 +17,8 @@ typedef struct sl_body {
     sl_chunks *chunks;
     EVP_MD *md;
     EVP_MD_CTX *digest;
-    sl_envelope envelope; /* what it points to is gone */
-    uint64_t bytes;       /* of plain body so far */
+    sl_seal_head envelope; /* what it points to is gone */
+    uint64_t bytes;        /* of plain body so far */
     bool under_way;
 } sl_body;
 
@@ -29,7 +29,7 @@ void sl_body_destroy(sl_body *body);
 void sl_body_commit(const uint8_t data_key[SL_DATA_KEY_BYTES], uint8_t commitment[32]);
 
 /* Begins with body->data_key and the head `envelope`. */
-sl_err sl_body_begin(sl_body *body, const sl_envelope *envelope, bool sealing) SL_CHECKED;
+sl_err sl_body_begin(sl_body *body, const sl_seal_head *envelope, bool sealing) SL_CHECKED;
 
 /* Wipes keys. */
 void sl_body_end(sl_body *body);
@@ -46,7 +46,7 @@ sl_err sl_body_wrap(const uint8_t data_key[SL_DATA_KEY_BYTES],
                     uint8_t stanza[SL_STANZA_BYTES]) SL_CHECKED;
 
 /* Opens a wrapped key, and holds it against the commitment. */
-sl_err sl_body_unwrap(const sl_envelope *envelope, const sl_identity *recipient,
+sl_err sl_body_unwrap(const sl_seal_head *envelope, const sl_identity *recipient,
                       const uint8_t stanza[SL_STANZA_BYTES],
                       uint8_t data_key[SL_DATA_KEY_BYTES]) SL_CHECKED;
 

@@ -36,8 +36,8 @@ static void hash_head(const void *head, size_t bytes, uint8_t hash[SL_ENVELOPE_H
     crypto_hash_sha256_final(&state, hash);
 }
 
-size_t sl_envelope_encode(sl_envelope *envelope, uint8_t *out) {
-    const sl_envelope *e = envelope;
+size_t sl_seal_head_encode(sl_seal_head *envelope, uint8_t *out) {
+    const sl_seal_head *e = envelope;
     size_t unsigned_bytes = SL_ENVELOPE_FIXED_BYTES + e->credential.bytes + e->open_part.bytes;
     uint8_t *at = sl_write_bytes(out, MAGIC, MAGIC_BYTES);
     at = sl_write_number(at, VERSION, 1);
@@ -61,7 +61,7 @@ size_t sl_envelope_encode(sl_envelope *envelope, uint8_t *out) {
     return unsigned_bytes;
 }
 
-void sl_envelope_signed_parts(const sl_envelope *envelope, sl_part parts[2]) {
+void sl_seal_head_signed_parts(const sl_seal_head *envelope, sl_part parts[2]) {
     parts[0] = (sl_part){SIGN_DOMAIN, sizeof SIGN_DOMAIN};
     parts[1] = (sl_part){envelope->hash, sizeof envelope->hash};
 }
@@ -78,7 +78,7 @@ static sl_err check_prefix(const uint8_t *bytes, size_t size) {
     return SL_OK;
 }
 
-sl_err sl_envelope_measure(const void *bytes, size_t size, size_t *needed) {
+sl_err sl_seal_head_measure(const void *bytes, size_t size, size_t *needed) {
     SL_TRY(check_prefix(bytes, size));
     if (size < PREFIX_BYTES) {
         *needed = PREFIX_BYTES;
@@ -103,7 +103,7 @@ sl_err sl_envelope_measure(const void *bytes, size_t size, size_t *needed) {
 }
 
 /* The fields as far as the credential. */
-static const char *read_fixed(sl_reader *reader, sl_envelope *e) {
+static const char *read_fixed(sl_reader *reader, sl_seal_head *e) {
     e->kind = sl_read_u8(reader);
     uint8_t flags = sl_read_u8(reader);
     e->shared = flags & FLAG_SHARED;
@@ -129,7 +129,7 @@ static const char *read_fixed(sl_reader *reader, sl_envelope *e) {
     return NULL;
 }
 
-static const char *read_head(sl_reader *reader, sl_envelope *e) {
+static const char *read_head(sl_reader *reader, sl_seal_head *e) {
     sl_read_bytes(reader, MAGIC_BYTES + 1);
     e->suite = sl_read_u8(reader);
     size_t head = sl_read_u32(reader);
@@ -156,12 +156,12 @@ static const char *read_head(sl_reader *reader, sl_envelope *e) {
     return NULL;
 }
 
-sl_err sl_envelope_read(const void *bytes, size_t size, sl_envelope *envelope) {
+sl_err sl_seal_head_read(const void *bytes, size_t size, sl_seal_head *envelope) {
     size_t needed;
-    SL_TRY(sl_envelope_measure(bytes, size, &needed));
+    SL_TRY(sl_seal_head_measure(bytes, size, &needed));
     if (size < needed)
         return sl_fail(SL_ERR_DECODE, "an envelope's head ends too early");
-    sl_envelope read = {0};
+    sl_seal_head read = {0};
     sl_reader reader = {bytes, (const uint8_t *)bytes + needed, false};
     const char *fault = read_head(&reader, &read);
     if (fault)
@@ -172,13 +172,13 @@ sl_err sl_envelope_read(const void *bytes, size_t size, sl_envelope *envelope) {
 
 /* ---- checking ---- */
 
-sl_err sl_envelope_check(const sl_envelope *envelope, sl_trust *trust, uint64_t now_s,
-                         sl_peer *sender) {
+sl_err sl_seal_head_check(const sl_seal_head *envelope, sl_trust *trust, uint64_t now_s,
+                          sl_peer *sender) {
     sl_peer peer;
     sl_part parts[2];
     SL_TRY(
         sl_trust_check(trust, envelope->credential.data, envelope->credential.bytes, now_s, &peer));
-    sl_envelope_signed_parts(envelope, parts);
+    sl_seal_head_signed_parts(envelope, parts);
     if (!sl_verify_parts(peer.certificate.identity, parts, 2, envelope->signature))
         return sl_fail(SL_ERR_SEAL, "an envelope is not signed by %s, its sender",
                        peer.certificate.name);
@@ -190,7 +190,7 @@ sl_err sl_envelope_check(const sl_envelope *envelope, sl_trust *trust, uint64_t 
     return SL_OK;
 }
 
-const uint8_t *sl_envelope_stanza(const sl_envelope *envelope, const sl_identity *identity) {
+const uint8_t *sl_seal_head_stanza(const sl_seal_head *envelope, const sl_identity *identity) {
     for (uint32_t i = 0; i < envelope->stanza_count; i++) {
         const uint8_t *stanza = envelope->stanzas + (size_t)i * SL_STANZA_BYTES;
         if (sl_identity_keys(identity, stanza))

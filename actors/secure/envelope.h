@@ -38,7 +38,7 @@ enum {
 typedef enum sl_seal_kind { SL_SEAL_TASK = 1, SL_SEAL_RESULT = 2, SL_SEAL_DATA = 3 } sl_seal_kind;
 
 /* What a head says. Pointers lead into the bytes that it was read from. */
-typedef struct sl_envelope {
+typedef struct sl_seal_head {
     sl_seal_kind kind;
     sl_suite suite;
     bool shared;                         /* several can open it: the body is signed too */
@@ -57,30 +57,30 @@ typedef struct sl_envelope {
     uint32_t stanza_count;
     size_t bytes; /* all of this: where the body begins */
     uint8_t hash[SL_ENVELOPE_HASH_BYTES];
-} sl_envelope;
+} sl_seal_head;
 
 /* How many bytes the head at `bytes` has, as far as can be told from the `size` that are there: at
  * most `size` when it is all there, else more, and then worth another look when so many are there.
  * SL_ERR_DECODE: this is no head, whatever follows. */
-sl_err sl_envelope_measure(const void *bytes, size_t size, size_t *needed) SL_CHECKED;
+sl_err sl_seal_head_measure(const void *bytes, size_t size, size_t *needed) SL_CHECKED;
 
 /* Reads the head at `bytes`, which is all there; more may follow. No signature is checked.
  * SL_ERR_DECODE. */
-sl_err sl_envelope_read(const void *bytes, size_t size, sl_envelope *envelope) SL_CHECKED;
+sl_err sl_seal_head_read(const void *bytes, size_t size, sl_seal_head *envelope) SL_CHECKED;
 
 /* Checks what everybody can: that the sender is somebody trusted, signed this head, and that it is
  * in force at `now_s`. For recipients, and for whoever lets envelopes in. SL_ERR_SEAL. */
-sl_err sl_envelope_check(const sl_envelope *envelope, sl_trust *trust, uint64_t now_s,
-                         sl_peer *sender) SL_CHECKED;
+sl_err sl_seal_head_check(const sl_seal_head *envelope, sl_trust *trust, uint64_t now_s,
+                          sl_peer *sender) SL_CHECKED;
 
 /* The wrapped key (SL_STANZA_BYTES) for one of the keys of `identity`, or NULL. */
-const uint8_t *sl_envelope_stanza(const sl_envelope *envelope, const sl_identity *identity);
+const uint8_t *sl_seal_head_stanza(const sl_seal_head *envelope, const sl_identity *identity);
 
 /* The head without signature and wrapped keys, `out` has room for SL_HEAD_MOST_BYTES; fills in the
  * hash. Returns its bytes. For the sealer. */
-size_t sl_envelope_encode(sl_envelope *envelope, uint8_t *out);
+size_t sl_seal_head_encode(sl_seal_head *envelope, uint8_t *out);
 
 /* What is signed: SL_PART_COUNT(parts) parts. */
-void sl_envelope_signed_parts(const sl_envelope *envelope, sl_part parts[2]);
+void sl_seal_head_signed_parts(const sl_seal_head *envelope, sl_part parts[2]);
 
 #endif

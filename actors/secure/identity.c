@@ -95,6 +95,10 @@ const sl_hpke_keys *sl_identity_keys(const sl_identity *identity,
     return NULL;
 }
 
+const sl_box_key *sl_identity_box(const sl_identity *identity) {
+    return identity->boxes[0].present ? &identity->boxes[0].signed_key : NULL;
+}
+
 /* ---- certificates ---- */
 
 static void sign_certificate(const sl_identity *authority, sl_certificate *certificate) {

@@ -52,6 +52,9 @@ sl_err sl_identity_adopt(sl_identity *identity, const sl_certificate *certificat
 /* Its certificate; NULL before one was adopted. */
 const sl_certificate *sl_identity_certificate(const sl_identity *identity);
 
+/* Its newest encryption key; NULL before one was made. */
+const sl_box_key *sl_identity_box(const sl_identity *identity);
+
 /* Writes its credential, with the newest encryption key, to `out`, which has room for
  * SL_CREDENTIAL_MOST_BYTES. SL_ERR_NOT_FOUND when it lacks a certificate or an encryption key. */
 sl_err sl_identity_credential(const sl_identity *identity, uint8_t *out, size_t *bytes) SL_CHECKED;

@@ -47,7 +47,7 @@ void sl_opener_end(sl_opener *opener) {
 
 /* ---- the head ---- */
 
-static sl_err check_expected(const sl_envelope *envelope, const sl_open_request *request,
+static sl_err check_expected(const sl_seal_head *envelope, const sl_open_request *request,
                              const sl_peer *sender) {
     const sl_certificate *c = &sender->certificate;
     if (envelope->kind != request->kind)
@@ -64,14 +64,14 @@ static sl_err check_expected(const sl_envelope *envelope, const sl_open_request 
     return SL_OK;
 }
 
-static sl_err begin(sl_opener *opener, const sl_envelope *envelope, const sl_open_request *request,
+static sl_err begin(sl_opener *opener, const sl_seal_head *envelope, const sl_open_request *request,
                     sl_peer *sender) {
-    SL_TRY(sl_envelope_check(envelope, request->trust, request->now_s, sender));
+    SL_TRY(sl_seal_head_check(envelope, request->trust, request->now_s, sender));
     SL_TRY(check_expected(envelope, request, sender));
     if (request->replay)
         SL_TRY(sl_replay_check(request->replay, envelope, sender->certificate.identity));
     const uint8_t *stanza =
-        request->stanza ? request->stanza : sl_envelope_stanza(envelope, request->recipient);
+        request->stanza ? request->stanza : sl_seal_head_stanza(envelope, request->recipient);
     SL_TRY(sl_body_unwrap(envelope, request->recipient, stanza, opener->body.data_key));
     memcpy(opener->sender, sender->certificate.identity, sizeof opener->sender);
     opener->request = *request;
@@ -80,11 +80,11 @@ static sl_err begin(sl_opener *opener, const sl_envelope *envelope, const sl_ope
 }
 
 sl_err sl_opener_begin(sl_opener *opener, const void *head, size_t size,
-                       const sl_open_request *request, sl_envelope *envelope, sl_peer *sender) {
-    sl_envelope read;
+                       const sl_open_request *request, sl_seal_head *envelope, sl_peer *sender) {
+    sl_seal_head read;
     sl_peer peer;
     sl_opener_end(opener);
-    SL_TRY(sl_envelope_read(head, size, &read));
+    SL_TRY(sl_seal_head_read(head, size, &read));
     sl_err err = begin(opener, &read, request, &peer);
     if (err != SL_OK) {
         sl_opener_end(opener);
@@ -107,7 +107,7 @@ typedef struct record {
 
 static sl_err read_record(const sl_opener *opener, const uint8_t *bytes, record *r) {
     const sl_body *body = &opener->body;
-    const sl_envelope *e = &body->envelope;
+    const sl_seal_head *e = &body->envelope;
     sl_reader reader = {bytes, bytes + RECORD_HEAD_BYTES, false};
     uint32_t length = sl_read_u32(&reader);
     if (!body->under_way || opener->finished)
@@ -285,7 +285,7 @@ static sl_err open_body(sl_opener *opener, uint8_t *at, uint8_t *end, uint8_t *t
 sl_err sl_open_whole(sl_opener *opener, uint8_t *envelope, size_t size,
                      const sl_open_request *request, sl_peer *sender, uint8_t **body,
                      size_t *body_bytes) {
-    sl_envelope read;
+    sl_seal_head read;
     size_t made = 0;
     SL_TRY(sl_opener_begin(opener, envelope, size, request, &read, sender));
     uint8_t *at = envelope + read.bytes;

@@ -29,11 +29,11 @@ typedef struct sl_open_request {
 sl_err sl_opener_create(sl_opener **opener) SL_CHECKED;
 void sl_opener_destroy(sl_opener *opener); /* wipes; NULL is fine */
 
-/* Begins with a whole head (sl_envelope_measure()); the body follows `envelope->bytes` behind it.
+/* Begins with a whole head (sl_seal_head_measure()); the body follows `envelope->bytes` behind it.
  * Checks sender, signature, times, replay and `request`, then opens the wrapped key. `envelope` and
  * `sender` may be NULL. SL_ERR_DECODE; SL_ERR_SEAL says what does not hold. */
 sl_err sl_opener_begin(sl_opener *opener, const void *head, size_t size,
-                       const sl_open_request *request, sl_envelope *envelope,
+                       const sl_open_request *request, sl_seal_head *envelope,
                        sl_peer *sender) SL_CHECKED;
 
 /* How many bytes the next chunk takes, as far as can be told from `size` bytes of it; at least as

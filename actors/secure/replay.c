@@ -123,14 +123,14 @@ static sl_err make_room(sl_replay *replay, uint64_t sender, uint64_t now_s) {
     return SL_OK;
 }
 
-static sl_err refuse_again(const sl_envelope *envelope) {
+static sl_err refuse_again(const sl_seal_head *envelope) {
     return sl_fail(SL_ERR_SEAL,
                    "a replay: this envelope was opened %u times here, as often as its "
                    "sender allowed",
                    envelope->runs);
 }
 
-sl_err sl_replay_check(sl_replay *replay, const sl_envelope *envelope,
+sl_err sl_replay_check(sl_replay *replay, const sl_seal_head *envelope,
                        const uint8_t sender[SL_PUBLIC_KEY_BYTES]) {
     uint64_t who = hash(replay, sender, SL_PUBLIC_KEY_BYTES);
     pthread_mutex_lock(&replay->lock);
@@ -139,7 +139,7 @@ sl_err sl_replay_check(sl_replay *replay, const sl_envelope *envelope,
     return runs >= envelope->runs ? refuse_again(envelope) : SL_OK;
 }
 
-static sl_err take(sl_replay *replay, const sl_envelope *envelope, uint64_t who, uint64_t now_s) {
+static sl_err take(sl_replay *replay, const sl_seal_head *envelope, uint64_t who, uint64_t now_s) {
     entry *e = place_of(replay, replay->entries, envelope->id, who);
     if (e->runs >= envelope->runs)
         return refuse_again(envelope);
@@ -158,7 +158,7 @@ static sl_err take(sl_replay *replay, const sl_envelope *envelope, uint64_t who,
     return SL_OK;
 }
 
-sl_err sl_replay_take(sl_replay *replay, const sl_envelope *envelope,
+sl_err sl_replay_take(sl_replay *replay, const sl_seal_head *envelope,
                       const uint8_t sender[SL_PUBLIC_KEY_BYTES], uint64_t now_s) {
     uint64_t who = hash(replay, sender, SL_PUBLIC_KEY_BYTES);
     pthread_mutex_lock(&replay->lock);

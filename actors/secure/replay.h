@@ -16,12 +16,12 @@ void sl_replay_destroy(sl_replay *replay); /* NULL is fine */
 
 /* SL_ERR_SEAL when `envelope` of the sender with this public key was opened as often as it may be.
  * Changes nothing. */
-sl_err sl_replay_check(sl_replay *replay, const sl_envelope *envelope,
+sl_err sl_replay_check(sl_replay *replay, const sl_seal_head *envelope,
                        const uint8_t sender[SL_PUBLIC_KEY_BYTES]) SL_CHECKED;
 
 /* The same, and counts it as opened once more. `now_s` tells what has expired. SL_ERR_AGAIN when
  * there is no room. */
-sl_err sl_replay_take(sl_replay *replay, const sl_envelope *envelope,
+sl_err sl_replay_take(sl_replay *replay, const sl_seal_head *envelope,
                       const uint8_t sender[SL_PUBLIC_KEY_BYTES], uint64_t now_s) SL_CHECKED;
 
 #endif

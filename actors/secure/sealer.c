@@ -70,7 +70,8 @@ static const char *request_fault(const sl_seal_request *r, uint32_t chunk_bytes)
     return NULL;
 }
 
-static sl_err describe(const sl_seal_request *request, uint8_t *credential, sl_envelope *envelope) {
+static sl_err describe(const sl_seal_request *request, uint8_t *credential,
+                       sl_seal_head *envelope) {
     const sl_seal_request *r = request;
     uint32_t chunk_bytes = r->chunk_bytes ? r->chunk_bytes : SL_CHUNK_LEAST_BYTES;
     const char *fault = request_fault(r, chunk_bytes);
@@ -82,16 +83,16 @@ static sl_err describe(const sl_seal_request *request, uint8_t *credential, sl_e
     if (r->recipient_count > SL_STANZAS_MOST)
         return sl_fail(SL_ERR_TOO_LARGE, "an envelope for %u recipients: at most %d",
                        r->recipient_count, SL_STANZAS_MOST);
-    *envelope = (sl_envelope){.kind = r->kind,
-                              .suite = r->suite ? r->suite : sl_suite_best(),
-                              .shared = r->shared || count_others(r) > 1,
-                              .runs = r->runs ? r->runs : 1,
-                              .chunk_bytes = chunk_bytes,
-                              .body_bytes = r->body_bytes,
-                              .created_s = r->now_s,
-                              .expires_s = r->now_s + r->lifetime_s,
-                              .open_part = r->open_part,
-                              .stanza_count = r->recipient_count};
+    *envelope = (sl_seal_head){.kind = r->kind,
+                               .suite = r->suite ? r->suite : sl_suite_best(),
+                               .shared = r->shared || count_others(r) > 1,
+                               .runs = r->runs ? r->runs : 1,
+                               .chunk_bytes = chunk_bytes,
+                               .body_bytes = r->body_bytes,
+                               .created_s = r->now_s,
+                               .expires_s = r->now_s + r->lifetime_s,
+                               .open_part = r->open_part,
+                               .stanza_count = r->recipient_count};
     if (r->about)
         memcpy(envelope->about, r->about, sizeof envelope->about);
     SL_TRY(sl_identity_credential(r->sender, credential, &envelope->credential.bytes));
@@ -103,20 +104,20 @@ static sl_err describe(const sl_seal_request *request, uint8_t *credential, sl_e
 
 sl_err sl_seal_head_bytes(const sl_seal_request *request, size_t *bytes) {
     uint8_t credential[SL_CREDENTIAL_MOST_BYTES];
-    sl_envelope envelope;
+    sl_seal_head envelope;
     SL_TRY(describe(request, credential, &envelope));
     *bytes = envelope.bytes;
     return SL_OK;
 }
 
-static sl_err write_head(sl_sealer *sealer, const sl_seal_request *request, sl_envelope *envelope,
+static sl_err write_head(sl_sealer *sealer, const sl_seal_request *request, sl_seal_head *envelope,
                          uint8_t *head) {
     sl_part parts[2];
     randombytes_buf(sealer->body.data_key, sizeof sealer->body.data_key);
     randombytes_buf(envelope->id, sizeof envelope->id);
     sl_body_commit(sealer->body.data_key, envelope->commitment);
-    uint8_t *at = head + sl_envelope_encode(envelope, head);
-    sl_envelope_signed_parts(envelope, parts);
+    uint8_t *at = head + sl_seal_head_encode(envelope, head);
+    sl_seal_head_signed_parts(envelope, parts);
     sl_identity_sign(request->sender, parts, SL_PART_COUNT(parts), at);
     at = sl_write_number(at + SL_SIGNATURE_BYTES, request->recipient_count, 2);
     for (uint32_t i = 0; i < request->recipient_count; i++, at += SL_STANZA_BYTES)
@@ -127,7 +128,7 @@ static sl_err write_head(sl_sealer *sealer, const sl_seal_request *request, sl_e
 
 sl_err sl_sealer_begin(sl_sealer *sealer, const sl_seal_request *request, uint8_t *head) {
     uint8_t credential[SL_CREDENTIAL_MOST_BYTES];
-    sl_envelope envelope;
+    sl_seal_head envelope;
     sl_sealer_end(sealer);
     SL_TRY(describe(request, credential, &envelope));
     sl_err err = write_head(sealer, request, &envelope, head);
@@ -155,7 +156,7 @@ size_t sl_sealer_chunk_bytes(const sl_sealer *sealer, size_t bytes, bool last) {
 
 static sl_err check_chunk(const sl_sealer *sealer, size_t bytes, bool last) {
     const sl_body *body = &sealer->body;
-    const sl_envelope *e = &body->envelope;
+    const sl_seal_head *e = &body->envelope;
     if (!body->under_way || sealer->finished)
         return sl_fail(SL_ERR_INVALID, "no envelope waits for a chunk");
     if (last ? bytes > e->chunk_bytes || (!bytes && body->bytes) : bytes != e->chunk_bytes)
@@ -265,7 +266,7 @@ sl_err sl_sealer_feed(sl_sealer *sealer, const void *in, size_t in_bytes, bool e
 
 /* ---- whole ---- */
 
-static size_t chunk_count(const sl_envelope *envelope) {
+static size_t chunk_count(const sl_seal_head *envelope) {
     return envelope->body_bytes ? (size_t)((envelope->body_bytes + envelope->chunk_bytes - 1) /
                                            envelope->chunk_bytes)
                                 : 1;
@@ -275,7 +276,7 @@ static size_t chunk_count(const sl_envelope *envelope) {
  * place by what the records after it add, so the last one is where it belongs. */
 sl_err sl_seal_layout(const sl_seal_request *request, size_t *bytes, size_t *body_at) {
     uint8_t credential[SL_CREDENTIAL_MOST_BYTES];
-    sl_envelope envelope;
+    sl_seal_head envelope;
     SL_TRY(describe(request, credential, &envelope));
     if (envelope.body_bytes > SIZE_MAX / 4)
         return sl_fail(SL_ERR_TOO_LARGE, "a body of %llu bytes cannot be sealed whole",
@@ -325,23 +326,23 @@ sl_err sl_sealer_wrap(sl_sealer *sealer, const sl_peer *recipient,
 
 sl_err sl_seal_add_recipient(const void *head, size_t size, const sl_identity *owner,
                              const sl_peer *recipient, uint8_t stanza[SL_STANZA_BYTES]) {
-    sl_envelope envelope;
+    sl_seal_head envelope;
     void *data_key;
-    SL_TRY(sl_envelope_read(head, size, &envelope));
+    SL_TRY(sl_seal_head_read(head, size, &envelope));
     if (!envelope.shared)
         return refuse_more();
     SL_TRY(sl_secret_create(SL_DATA_KEY_BYTES, &data_key));
-    sl_err err = sl_body_unwrap(&envelope, owner, sl_envelope_stanza(&envelope, owner), data_key);
+    sl_err err = sl_body_unwrap(&envelope, owner, sl_seal_head_stanza(&envelope, owner), data_key);
     if (err == SL_OK)
         err = sl_body_wrap(data_key, envelope.hash, recipient, stanza);
     sl_secret_destroy(data_key);
     return err;
 }
 
-sl_err sl_envelope_append(const void *head, size_t size, const uint8_t stanza[SL_STANZA_BYTES],
-                          uint8_t *out) {
-    sl_envelope envelope;
-    SL_TRY(sl_envelope_read(head, size, &envelope));
+sl_err sl_seal_head_append(const void *head, size_t size, const uint8_t stanza[SL_STANZA_BYTES],
+                           uint8_t *out) {
+    sl_seal_head envelope;
+    SL_TRY(sl_seal_head_read(head, size, &envelope));
     if (envelope.stanza_count == SL_STANZAS_MOST)
         return sl_fail(SL_ERR_TOO_LARGE, "an envelope has at most %d recipients", SL_STANZAS_MOST);
     size_t count_at = (size_t)(envelope.stanzas - (const uint8_t *)head) - 2;

@@ -54,7 +54,7 @@ sl_err sl_sealer_chunk(sl_sealer *sealer, const void *from, size_t bytes, bool l
                        uint8_t *to) SL_CHECKED;
 
 /* Wraps the data key for one more recipient (SL_STANZA_BYTES), who gets it apart from the envelope,
- * or within it (sl_envelope_append()). Also after the last chunk, until the next begin or end.
+ * or within it (sl_seal_head_append()). Also after the last chunk, until the next begin or end.
  * SL_ERR_REFUSED when the envelope is not shared and has a recipient. */
 sl_err sl_sealer_wrap(sl_sealer *sealer, const sl_peer *recipient,
                       uint8_t stanza[SL_STANZA_BYTES]) SL_CHECKED;
@@ -92,7 +92,7 @@ sl_err sl_seal_add_recipient(const void *head, size_t size, const sl_identity *o
                              const sl_peer *recipient, uint8_t stanza[SL_STANZA_BYTES]) SL_CHECKED;
 
 /* Writes the head with a wrapped key more, envelope.bytes + SL_STANZA_BYTES, to `out`. */
-sl_err sl_envelope_append(const void *head, size_t size, const uint8_t stanza[SL_STANZA_BYTES],
-                          uint8_t *out) SL_CHECKED;
+sl_err sl_seal_head_append(const void *head, size_t size, const uint8_t stanza[SL_STANZA_BYTES],
+                           uint8_t *out) SL_CHECKED;
 
 #endif

@@ -30,7 +30,8 @@ HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
 PATIENT = ("--suspect-ms", "5s", "--dead-ms", "10s")
 
-figures = collections.defaultdict(list)
+figures = collections.defaultdict(list)  # in seconds
+rates = collections.defaultdict(list)  # of 1
 
 
 class Wrong(Exception):
@@ -81,7 +82,7 @@ class Network:
         return {"CHAOS": self.mark, "STARLANE_CPUS": "1", "STARLANE_PROGRESS": "never"}
 
     def start(self, *words):
-        environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_"))}
+        environ = {k: v for k, v in os.environ.items() if not k.startswith(("STARLANE_", "OMPI_", "PMIX_", "PMI_"))}
         self.log = open(self.folder / "log", "ab")
         self.process = self.spawn(
             [self.starlane, "launch", "-n", str(self.ranks_started), *self.launch_words(), "--",
@@ -98,7 +99,7 @@ class Network:
     def close(self):
         pass
 
-    def run(self, times=1, seconds=(0.005, 0.08)):
+    def run(self, times=1, seconds=(0.005, 0.08), records=()):
         """Some tasks come after another one."""
         tasks = self.tasks * times
         self.names = {f"t{i}" for i in range(tasks)}
@@ -111,7 +112,7 @@ class Network:
                     self.after[f"t{i}"] = f"t{self.rng.randrange(i)}"
                     task["after"] = [self.after[f"t{i}"]]
                 out.write(json.dumps(task) + "\n")
-        self.start("--output", self.output, "tasks.jsonl")
+        self.start("--output", self.output, *records, "tasks.jsonl")
 
     def resume(self, *words):
         self.start("--resume", self.output, *words)
@@ -136,7 +137,8 @@ class Network:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            rank = environment(pid).get("OMPI_COMM_WORLD_RANK")
+            environ = environment(pid)
+            rank = environ.get("OMPI_COMM_WORLD_RANK", environ.get("PMI_RANK"))
             if rank is not None and words[:2] == [self.starlane.encode(), b"run"]:
                 found[int(rank)] = pid
         return found
@@ -214,10 +216,12 @@ def answer(name):
 
 
 def kill_one(net):
-    net.run()
+    net.run(records=("--metrics", "metrics.json"))
     net.await_moment()
     net.injure([net.rng.randrange(1, RANKS)], signal.SIGKILL)
     net.wait(0)
+    told = {node["node"] for node in json.loads((net.folder / "metrics.json").read_text())}
+    require(told == set(range(RANKS)) - set(net.victims), f"metrics of {told}, lost {net.victims}")
     measure_elsewhere(net)
     measure_exit(net)
 
@@ -231,17 +235,22 @@ def kill_two(net):
 
 
 def freeze(net):
-    """Long enough to be taken for dead, or not; then it goes on, and nobody believes it. There is work
-    for longer than it takes until it knows that it was cut off."""
-    net.run(3)
+    """Long enough to be taken for dead, or not; then it goes on, comes back as a new member, and takes up
+    work again. There is enough of that left."""
+    net.run(4)
     net.await_moment(20)
     rank = net.rng.randrange(1, RANKS)
     pid = net.ranks().get(rank)
     net.injure([rank], signal.SIGSTOP)
     time.sleep(net.rng.choice([0.2, 1.6, 2.5]))
-    if net.process.poll() is None and alive(pid):
-        os.kill(pid, signal.SIGCONT)
+    require(net.process.poll() is None and alive(pid), "the run ended before its frozen rank went on")
+    thawed_at = time.time()
+    os.kill(pid, signal.SIGCONT)
     net.wait(0)
+    rows = ledger(net, "select min(start_s) from attempt where rank = ? and state = 'done' and start_s > ?",
+                  rank, thawed_at)
+    require(rows[0][0] is not None, f"rank {rank} went on and ran nothing any more")
+    figures["frozen rank goes on to its next task"].append(rows[0][0] - thawed_at)
 
 
 def kill_owner(net):
@@ -250,6 +259,25 @@ def kill_owner(net):
     net.injure([0], signal.SIGKILL)
     net.wait(0)
     measure_recovery(net)
+
+
+def kill_at_end(net):
+    """As traces and metrics are gathered: the rank hangs while it opens its part of the trace."""
+    net.run(records=("--trace", "trace", "--metrics", "metrics"))
+    rank = net.rng.randrange(RANKS)
+    os.mkfifo(net.folder / f"trace.part-{rank}")
+    others = [net.folder / f"trace.part-{other}" for other in range(RANKS) if other != rank]
+    give_up = time.time() + HANGS_S
+    while not all(part.exists() for part in others):
+        require(time.time() < give_up and net.process.poll() is None, "the run did not come to its end")
+        time.sleep(0.005)
+    os.unlink(net.folder / f"trace.part-{rank}")  # it hangs all the same; who merges parts shall not
+    net.injure([rank], signal.SIGKILL)
+    net.wait(0)
+    figures["killed at the end to exit"].append(net.ended_at - net.injured_at)
+    require((net.folder / "metrics").exists(), "no metrics, which come first")
+    log = (net.folder / "log").read_text()
+    require(rank == 0 or f"no trace of rank {rank} on" in log, "the log does not say whose trace is missing")
 
 
 def drain(net):
@@ -310,7 +338,20 @@ def slow_disk(net):
 
 step_clocks.network = slow_disk.network = PreloadedNetwork
 
-KINDS = [kill_one, kill_two, freeze, kill_owner, drain, kill_all, step_clocks, slow_disk]
+KINDS = [kill_one, kill_two, freeze, kill_owner, kill_at_end, drain, kill_all, step_clocks, slow_disk]
+
+
+def throughput(net):
+    """For a figure, not among the kinds: what the others achieve when a rank dies. Tasks only wait, so that on a
+    machine with time to spare each rank ends as many as the next."""
+    net.tasks = 100 * net.ranks_started
+    net.run(seconds=(0.1, 0.1))
+    net.await_moment(net.tasks // 2)
+    while len(net.results()) < net.tasks * 2 // 5:
+        time.sleep(0.01)
+    net.injure([net.rng.randrange(1, net.ranks_started)], signal.SIGKILL)
+    net.wait(0)
+    measure_throughput(net)
 
 
 # --- what must hold -------------------------------------------------------------------------------
@@ -375,7 +416,23 @@ def measure_recovery(net):
         figures["owner killed to first new result"].append(rows[0][0] - net.injured_at)
 
 
+def measure_throughput(net):
+    ends = [row[0] - net.injured_at for row in ledger(
+        net, "select end_s from attempt where state = 'done' and rank <> ?", net.victims[0])]
+
+    def rate(since_s, until_s):
+        return sum(since_s <= end < until_s for end in ends) / (until_s - since_s)
+
+    before = rate(-2, 0)
+    rates["others' throughput in the first second after a death, of that before"].append(rate(0, 1) / before)
+    rates["... in the second and third"].append(rate(1, 3) / before)
+    rates["... in the worst half second of these three"].append(min(rate(i / 2, i / 2 + 0.5) for i in range(6)) / before)
+    rates["... in the worst half second of the two before"].append(min(rate(i / 2, i / 2 + 0.5) for i in range(-4, 0)) / before)
+
+
 def say_figures():
+    for what, values in rates.items():
+        print(f"{what}: n {len(values)}, median {statistics.median(values):.1%}, least {min(values):.1%}")
     for what, values in figures.items():
         values.sort()
         p99 = values[min(len(values) - 1, int(len(values) * 0.99))]
@@ -389,7 +446,11 @@ def say_figures():
 def one_round(network, starlane, kind, seed, tasks):
     network = getattr(kind, "network", network)  # some need one of their own
     folder = pathlib.Path(tempfile.mkdtemp(prefix="starlane-chaos-", dir=network.parent))
-    net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    try:
+        net = network(starlane, folder, random.Random(f"{kind.__name__} {seed}"), tasks)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
     begin = time.time()
     try:
         kind(net)
@@ -416,10 +477,12 @@ def main(usage=__doc__, kinds=None, network=Network):
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     parser.add_argument("--tasks", type=int, default=160, help="of a round, at least 20")
     parser.add_argument("--injury", type=os.path.abspath, help="without it, no kinds that need it")
-    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in every])
+    parser.add_argument("--kind", action="append", choices=[kind.__name__ for kind in [*every, throughput]])
     arguments = parser.parse_args()
     Network.injury = arguments.injury
     kinds = [kind for kind in every if not arguments.kind or kind.__name__ in arguments.kind]
+    if "throughput" in (arguments.kind or ()):
+        kinds.append(throughput)
     if not arguments.injury:
         kinds = [kind for kind in kinds if getattr(kind, "network", network) is not PreloadedNetwork]
     until = time.time() + arguments.minutes * 60 if arguments.minutes else None

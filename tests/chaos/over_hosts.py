@@ -122,6 +122,14 @@ def lose_owner_host(net):
     net.wait(0)
 
 
+def measure_return(net, host, since):
+    """From its being whole again to the next task of a host."""
+    rows = chaos.ledger(net, "select min(start_s) from attempt where host = ? and start_s > ? and state = 'done'",
+                        host.name, since)
+    if rows[0][0] is not None:
+        chaos.figures["host whole again to its next task"].append(rows[0][0] - since)
+
+
 def cut_host(net):
     """Its cable is pulled out, and put in again. What it worked at is done again elsewhere if that took long."""
     net.run(2)
@@ -131,7 +139,9 @@ def cut_host(net):
     host.link(False)
     time.sleep(net.gone_for())
     host.link(True)
+    whole_at = time.time()
     net.wait(0)
+    measure_return(net, host, whole_at)
 
 
 def cut_one_way(net):
@@ -154,7 +164,9 @@ def freeze_host(net):
     host.freeze()
     time.sleep(net.gone_for())
     host.thaw()
+    whole_at = time.time()
     net.wait(0)
+    measure_return(net, host, whole_at)
 
 
 def full_disk(net):

@@ -8,6 +8,7 @@ mkdir "$TMPDIR"
 # --- what it is asked for ---
 code 0 starlane launch -n 3 --dry-run -- true "two words" && shows "mpirun " && shows " -n 3 " && shows "'two words'"
 code 0 starlane launch --ranks 3 --launcher-args "--tag-output" --dry-run -- true && shows " --tag-output true"
+code 0 starlane launch -n 3 --spares 2 --dry-run -- true && shows " -x STARLANE_SPARES=2 -n 5 "
 code 0 starlane launch --help && shows "--restarts"
 code 2 starlane launch -n 0 -- true && says "--ranks"
 code 2 starlane launch -n many -- true && says "--ranks"
@@ -31,6 +32,8 @@ holds "it says nothing of dying ranks" -z "$(grep 'should a rank die' "$err")"
 code 0 ranks 2 run --shell --output plain.out good && says "should a rank die"
 code 1 job run --output bad.out -- false && says "1 failed"
 code 2 job run nosuch && says "nosuch"
+code 2 ranks 2 run --spares 2 -- true && says "only 1 can stand by"
+code 0 "$command_path" launch -n 2 --spares 1 -- "$command_path" topo && shows "spare: "
 code 2 job run --nosuch && says "unknown flag"
 code 0 job topo --json && shows '"rank": 2'
 code 2 job launch -- true && says "rank of a job already"
@@ -86,3 +89,30 @@ await grep -q "interrupted" "$err"
 kill -INT "$process"
 ended_with 130
 holds "no rank is left" -z "$(pgrep -f "^$command_path run --shell --output stays")"
+
+# --- a rank that dies before all have begun: nobody waits for it ---
+mkfifo early
+rank() { # N of the job that was launched
+    local pid
+    for pid in $(pgrep -f "^$command_path run --shell --output early.out"); do
+        tr '\0' '\n' <"/proc/$pid/environ" | grep -q "^OMPI_COMM_WORLD_RANK=$1$" && echo "$pid" && return
+    done
+    return 1
+}
+joined() { # they have found each other, and wait for the first one's word
+    local pid
+    pid=$(rank 1) && [ "$(find "/proc/$pid/fd" -lname '*pidfd*' | wc -l)" -ge 2 ]
+}
+for victim in 1 0; do
+    launch run --shell --output early.out early
+    exec 7>early
+    await joined
+    kill -KILL "$(rank $victim)"
+    await grep -q "rank $victim on .* was lost before all had begun" "$err"
+    exec 7>&-
+    ended_with 1
+done
+says "the first rank is lost"
+
+# --- what the launcher says of programs that do not tell ---
+code 0 starlane launch -n 2 -- true

@@ -83,19 +83,19 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 
 static void check_head(const uint8_t *data, size_t size) {
     static uint8_t again[SL_HEAD_MOST_BYTES];
-    sl_envelope e;
+    sl_seal_head e;
     sl_peer sender;
     size_t needed;
-    if (sl_envelope_measure(data, size, &needed) != SL_OK)
+    if (sl_seal_head_measure(data, size, &needed) != SL_OK)
         return;
     require(needed > 0);
-    if (sl_envelope_read(data, size, &e) != SL_OK)
+    if (sl_seal_head_read(data, size, &e) != SL_OK)
         return;
     require(e.bytes == needed && e.bytes <= size);
-    size_t bytes = sl_envelope_encode(&e, again);
+    size_t bytes = sl_seal_head_encode(&e, again);
     require(memcmp(again, data, bytes) == 0 && e.signature == data + bytes);
-    (void)sl_envelope_check(&e, trust, NOW_S, &sender);
-    (void)sl_envelope_stanza(&e, node);
+    (void)sl_seal_head_check(&e, trust, NOW_S, &sender);
+    (void)sl_seal_head_stanza(&e, node);
 }
 
 /* In pieces whose size the data chooses. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum what { FRAME, BULK_RECEIVED, BULK_SENT } what;
+typedef enum what { FRAME, BULK_RECEIVED, BULK_SENT, LOST } what;
 
 typedef struct entry {
     struct entry *next;
@@ -124,12 +124,14 @@ static size_t fake_poll(sl_transport *transport, const sl_transport_sink *sink, 
     fake_transport *fake = self_of(transport);
     size_t count = 0;
     for (entry e; count < budget && pop(&fake->events, &e); count++) {
-        if (fake->peers[e.peer].abandoned)
-            sl_blob_release(e.blob);
-        else if (e.what == FRAME)
+        if (e.what == FRAME)
             sink->frame(sink->context, e.peer, e.frame, e.bytes);
+        else if (fake->peers[e.peer].abandoned)
+            sl_blob_release(e.blob);
         else if (e.what == BULK_SENT)
             sink->bulk_sent(sink->context, e.peer, e.id);
+        else if (e.what == LOST)
+            sink->lost(sink->context, e.peer);
         else if (was_expected(fake, e.peer, e.id))
             sink->bulk_received(sink->context, e.peer, e.id, e.blob);
         else
@@ -164,6 +166,12 @@ static void fake_abandon(sl_transport *transport, uint32_t peer) {
     fake->under_way -= clear(&p->expected) + clear(&p->sent);
 }
 
+static void fake_readmit(sl_transport *transport, uint32_t peer, uint64_t first_in,
+                         uint64_t first_out) {
+    (void)first_in, (void)first_out;
+    self_of(transport)->peers[peer].abandoned = false;
+}
+
 static void fake_close(sl_transport *transport) {
     fake_transport *fake = self_of(transport);
     for (uint32_t peer = 0; peer < fake->base.count; peer++) {
@@ -188,6 +196,7 @@ static const sl_transport_ops fake_ops = {
     .wake = fake_nothing,
     .drained = fake_drained,
     .abandon = fake_abandon,
+    .readmit = fake_readmit,
     .close = fake_close,
 };
 
@@ -195,7 +204,7 @@ static const sl_transport_ops fake_ops = {
 
 fake_transport *fake_transport_create(uint32_t count) {
     fake_transport *fake = calloc(1, sizeof *fake);
-    fake->base = (sl_transport){&fake_ops, 0, count, FAKE_FRAME_BYTES};
+    fake->base = (sl_transport){.ops = &fake_ops, .count = count, .frame_bytes = FAKE_FRAME_BYTES};
     fake->peers = calloc(count, sizeof *fake->peers);
     return fake;
 }
@@ -222,6 +231,10 @@ bool fake_expected(const fake_transport *fake, uint32_t peer, uint64_t *id, uint
 
 void fake_bulk(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob) {
     push(&fake->events, (entry){.what = BULK_RECEIVED, .peer = peer, .id = id, .blob = blob});
+}
+
+void fake_lost(fake_transport *fake, uint32_t peer) {
+    push(&fake->events, (entry){.what = LOST, .peer = peer});
 }
 
 void fake_bulk_sent(fake_transport *fake) {

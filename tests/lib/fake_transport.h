@@ -26,6 +26,9 @@ void fake_bulk(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob);
 /* Queues bulk_sent for every transfer the node has under way. */
 void fake_bulk_sent(fake_transport *fake);
 
+/* Tells that `peer` is gone, as a transport does that has seen its process end. */
+void fake_lost(fake_transport *fake, uint32_t peer);
+
 /* What the node has posted to `peer`: how many frames, and the last. */
 uint64_t fake_posted(const fake_transport *fake, uint32_t peer);
 const sl_frame_head *fake_last(const fake_transport *fake, uint32_t peer);

@@ -202,13 +202,18 @@ static bool all_met(const player *p) {
     return true;
 }
 
-static void meet(player *p) {
+/* Nobody returns before all have called; what is under way stays so. */
+static void assemble(player *p) {
     p->meetings++;
     for (uint32_t i = 0; i < p->t->count; i++)
         if (i != p->t->self)
             frame_send(p, i, (header){.kind = MEET, .number = p->meetings}, sizeof(header));
     while (!all_met(p) && patient(p, "all nodes to meet"))
         turn(p, 10 * SL_NS_PER_MS);
+}
+
+static void meet(player *p) {
+    assemble(p);
     drain(p);
 }
 
@@ -420,15 +425,105 @@ void transport_conformance_abandon(sl_transport *t) {
         CHECK(t->ops->bulk_receive(t, next, id, 300000) == SL_OK);
     t->ops->abandon(t, next);
     t->ops->abandon(t, next);
-    CHECK(t->ops->acquire(t, next) == NULL);
     CHECK(t->ops->bulk_send(t, next, 3, blob) == SL_ERR_DEAD);
     CHECK(t->ops->bulk_receive(t, next, 4, 10) == SL_ERR_DEAD);
-    uint64_t before = p->pings; /* of what came in time */
-    shout_back(p, previous);
-    drain(p);
-    CHECK_INT(p->pings, before);
+    shout_back(p, previous); /* frames go on: each player checks their order */
+    meet(p);
+    CHECK(p->pings > 0);
     CHECK_INT(p->bulks_sent + p->bulks_received, 0);
     sl_blob_release(blob);
+    free(p);
+}
+
+/* ---- readmission ---- */
+
+enum { LIFE_IDS = 1000, FIRST_LIFE = 10, LIVES = 4, LIFE_BULKS = 6 };
+
+typedef struct lives {
+    player *p;
+    uint64_t first; /* of the present life */
+    uint32_t sent, received;
+} lives;
+
+static uint8_t life_byte(uint32_t from, uint64_t id) {
+    return (uint8_t)(from * 31 + id);
+}
+
+static void life_frame(void *context, uint32_t peer, const void *frame, size_t bytes) {
+    frame_arrived(((lives *)context)->p, peer, frame, bytes);
+}
+
+static void life_left(void *context, uint32_t peer, uint64_t id) {
+    lives *l = context;
+    (void)peer;
+    CHECK(id >= l->first);
+    l->sent++;
+}
+
+static void life_arrived(void *context, uint32_t peer, uint64_t id, sl_blob *blob) {
+    lives *l = context;
+    REQUIRE(blob != NULL);
+    CHECK(id >= l->first);
+    CHECK_INT(blob->data[0], life_byte(peer, id));
+    CHECK_INT(blob->data[blob->bytes - 1], life_byte(peer, id));
+    l->received++;
+    sl_blob_release(blob);
+}
+
+static void life_send(lives *l, uint32_t to, uint64_t id, uint64_t bytes) {
+    sl_blob *blob;
+    REQUIRE(sl_blob_create(bytes, &blob) == SL_OK);
+    memset(blob->data, life_byte(l->p->t->self, id), bytes);
+    CHECK(l->p->t->ops->bulk_send(l->p->t, to, id, blob) == SL_OK);
+    sl_blob_release(blob);
+}
+
+/* In each life some blobs are exchanged, some are sent and never asked for, and some are asked for
+ * and never sent; then both sides give each other up and open a new life, in which only what
+ * belongs to it arrives. */
+static void live(lives *l, uint32_t next, uint32_t previous) {
+    sl_transport *t = l->p->t;
+    const sl_transport_sink sink = {l, life_frame, life_left, life_arrived, NULL};
+    uint64_t bytes = 3000 + 70000 * (l->first % 7);
+    l->sent = l->received = 0;
+    for (uint64_t id = l->first; id < l->first + LIFE_BULKS; id++) {
+        life_send(l, next, id, bytes);
+        CHECK(t->ops->bulk_receive(t, previous, id, bytes) == SL_OK);
+    }
+    while ((l->sent < LIFE_BULKS || l->received < LIFE_BULKS) &&
+           patient(l->p, "bulk data of this life"))
+        t->ops->poll(t, &sink, BUDGET);
+    for (uint64_t id = l->first + LIFE_BULKS; id < l->first + 2 * LIFE_BULKS; id++) {
+        life_send(l, next, id, bytes);
+        CHECK(t->ops->bulk_receive(t, previous, id + LIFE_BULKS, bytes) == SL_OK);
+    }
+}
+
+void transport_conformance_readmit(sl_transport *t) {
+    player *p = player_create(t, 14);
+    lives l = {.p = p, .first = FIRST_LIFE};
+    uint32_t next = (t->self + 1) % t->count, previous = (t->self + t->count - 1) % t->count;
+    if (!p)
+        return;
+    p->sink = (sl_transport_sink){&l, life_frame, life_left, life_arrived, NULL};
+    for (int life = 0; life < LIVES && t->count > 1; life++) {
+        live(&l, next, previous);
+        assemble(p);
+        t->ops->abandon(t, next);
+        t->ops->abandon(t, previous);
+        CHECK(t->ops->bulk_send(t, next, l.first, NULL) == SL_ERR_DEAD);
+        CHECK(t->ops->bulk_receive(t, previous, l.first, 10) == SL_ERR_DEAD);
+        meet(p); /* frames go on, also between those who have given each other up */
+        l.first += LIFE_IDS;
+        t->ops->readmit(t, next, l.first, l.first);
+        t->ops->readmit(t, previous, l.first, l.first);
+        meet(p);
+    }
+    live(&l, next, previous);
+    t->ops->abandon(t, next);
+    t->ops->abandon(t, previous);
+    drain(p);
+    meet(p);
     free(p);
 }
 

@@ -19,9 +19,14 @@ typedef struct transport_conformance_options {
 void transport_conformance_run(sl_transport *transport,
                                const transport_conformance_options *options);
 
-/* Every node gives up its next neighbour, to and from which nothing must come or go any more.
- * Afterwards the transport can only be closed. */
+/* Every node gives up its next neighbour, to and from which no bulk data must come or go any more,
+ * and frames must. Afterwards the transport can only be closed. */
 void transport_conformance_abandon(sl_transport *transport);
+
+/* Neighbours give each other up and open new lives of their links, several times: bulk data of the
+ * lives before never arrives, that of the present one does, frames go on in order. Afterwards the
+ * transport can only be closed. */
+void transport_conformance_readmit(sl_transport *transport);
 
 /* One node's meeting with all others: nobody returns before all have called. */
 void transport_conformance_meet(sl_transport *transport);

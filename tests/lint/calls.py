@@ -38,7 +38,7 @@ RULES = [
     ("fork", r"v?fork|clone|clone3|system|popen",
      ("mpi/guard", "mpi/launcher", "sdk/launch_job", "tests/slurm/", "tests/unit/mpi_guard"), "use posix_spawn"),
     ("ending the process", r"exit|_exit|_Exit|quick_exit|abort|raise", ("cli/", "bench/", "tests/", "examples/",
-     "mpi/guard", "mpi/watchdog", "sdk/launch_job", "runtime/message", "actors/executor/spawner/main"), "return an sl_err"),
+     "mpi/guard", "mpi/watchdog", "sdk/launch_job", "sdk/session", "runtime/message", "actors/executor/spawner/main"), "return an sl_err"),
     ("standard output", r"printf|puts|putchar|perror|vprintf", ("cli/", "bench/", "tests/", "examples/"),
      "a library is silent: log, or return text"),
 ]

@@ -149,6 +149,28 @@ TEST(abandons) {
     sl_mpi_close(mpi, true, 1);
 }
 
+static void readmit_with(sl_mpi_options options) {
+    sl_mpi *mpi;
+    REQUIRE(sl_mpi_open(&options, &mpi) == SL_OK);
+    sl_transport *t = sl_mpi_transport(mpi);
+    transport_conformance_readmit(t);
+    t->ops->close(t);
+    MPI_Barrier(MPI_COMM_WORLD);
+    sl_mpi_close(mpi, true, 1);
+}
+
+TEST(readmits) {
+    readmit_with((sl_mpi_options){0});
+}
+
+TEST(readmits_on_several_hosts) {
+    readmit_with((sl_mpi_options){.sharing_ranks = 2});
+}
+
+TEST(readmits_without_sharing) {
+    readmit_with((sl_mpi_options){.no_sharing = true, .window = 1});
+}
+
 TEST(tells_of_bulk_data_of_another_length) {
     sl_mpi *mpi;
     sl_log_configure(&(sl_log_options){.stream = stderr, .level = SL_LOG_ERROR});
@@ -224,6 +246,59 @@ TEST(collectives_of_some) {
     CHECK(sl_mpi_collective(network, other, 1, 4, &collective) == SL_ERR_INVALID);
     CHECK(sl_mpi_collective(network, other, 2, 4, &collective) == SL_ERR_INVALID);
     CHECK(sl_mpi_collective(network, NULL, 0, 40000, &collective) == SL_ERR_INVALID);
+}
+
+/* Large parts and empty ones; the first rank has them all, and everybody knows. */
+TEST(gathers_what_all_have) {
+    enum { BYTES = 100000 };
+    REQUIRE(network);
+    uint32_t self = sl_mpi_rank(network), count = sl_mpi_count(network);
+    uint8_t *part = malloc(BYTES), *all = malloc((size_t)BYTES * count);
+    bool *here = calloc(count, sizeof *here);
+    memset(part, (int)self + 1, BYTES);
+    sl_mpi_gathering parts = {
+        .part = part, .bytes = BYTES, .patience_ns = 60 * SL_NS_PER_S, .all = all, .here = here};
+    CHECK(sl_mpi_gather(network, &parts) == SL_OK && parts.whole && parts.taken);
+    for (uint32_t i = 0; self == 0 && i < count; i++)
+        CHECK(here[i] && all[(size_t)BYTES * i] == i + 1 &&
+              all[(size_t)BYTES * (i + 1) - 1] == i + 1);
+    sl_mpi_gathering nothing = {.patience_ns = 60 * SL_NS_PER_S};
+    CHECK(sl_mpi_gather(network, &nothing) == SL_OK && nothing.whole);
+    parts.bytes = SL_MPI_GATHER_MAX_BYTES + 1;
+    CHECK(sl_mpi_gather(network, &parts) == SL_ERR_TOO_LARGE);
+    free(part);
+    free(all);
+    free(here);
+}
+
+/* The last rank comes when the others have given it up: it is missing, and hears so. Where the
+ * first counts it as lost it is not waited for at all. */
+TEST(gathers_without_a_rank) {
+    REQUIRE(network);
+    uint32_t self = sl_mpi_rank(network), count = sl_mpi_count(network), last = count - 1;
+    bool *here = calloc(count, sizeof *here), *lost = calloc(count, sizeof *lost);
+    int turn = 0;
+    if (count > 1) {
+        MPI_Barrier(MPI_COMM_WORLD);
+        sl_mpi_gathering parts = {.part = "word", .bytes = 4, .patience_ns = SL_NS_PER_S};
+        parts.all = calloc(count, 4);
+        parts.here = here;
+        if (self == last)
+            MPI_Recv(&turn, 1, MPI_INT, 0, 99, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        CHECK(sl_mpi_gather(network, &parts) == SL_OK && !parts.whole);
+        CHECK(parts.taken == (self != last));
+        CHECK(self != 0 || !here[last]);
+        if (self == 0)
+            MPI_Send(&turn, 1, MPI_INT, (int)last, 99, MPI_COMM_WORLD);
+        lost[last] = true;
+        sl_mpi_gathering living = {.patience_ns = 60 * SL_NS_PER_S, .lost = lost, .here = here};
+        if (self != last)
+            CHECK(sl_mpi_gather(network, &living) == SL_OK && !living.whole && living.taken);
+        free(parts.all);
+    }
+    CHECK(sl_mpi_ended(network) == SL_MPI_NONE);
+    free(here);
+    free(lost);
 }
 
 TEST(closes) {

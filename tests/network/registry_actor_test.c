@@ -154,6 +154,34 @@ TEST(an_offer_comes_from_this_node_and_adds_up) {
 }
 
 /* A new life of a node that was given up: there is no way to it, so it stays dead here. */
+/* What runs there goes on, and what is free is told; but nobody is to place anything. */
+TEST(a_node_stands_by_and_comes_forward) {
+    world *w = create(3, false);
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    registry_stand stand = {.by = true};
+    world_send(w, 1, 1, &registry_stand_type, &stand);
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    CHECK(world_agrees(w, 1, SL_MEMBER_JOINING));
+    registry_offer offer = w->spies[1].offers[1];
+    registry_free report = {.offer = {&offer, 1}};
+    offer.running++;
+    world_send(w, 1, 1, &registry_free_type, &report);
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    CHECK(world_agrees(w, 1, SL_MEMBER_JOINING));
+    CHECK_INT(w->spies[0].offers[1].running, offer.running);
+    stand.by = false;
+    world_send(w, 1, 1, &registry_stand_type, &stand);
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 0);
+    stand.by = true;
+    world_send(w, 0, 1, &registry_stand_type, &stand); /* of no concern to another node */
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(refused(w, 1), 1);
+    world_destroy(w);
+}
+
 TEST(hearsay_raises_no_dead) {
     world *w = create(3, false);
     world_settle(w);

@@ -20,6 +20,11 @@ static void *run_abandoning_node(void *argument) {
     return NULL;
 }
 
+static void *run_readmitting_node(void *argument) {
+    transport_conformance_readmit(argument);
+    return NULL;
+}
+
 static void *run_misfit_node(void *argument) {
     sl_transport *t = argument;
     transport_conformance_misfit(t);
@@ -55,6 +60,11 @@ TEST(seven_nodes_with_small_frames) {
 
 TEST(abandons) {
     run(4, 0, run_abandoning_node, true);
+}
+
+TEST(readmits) {
+    run(2, 0, run_readmitting_node, true);
+    run(5, 0, run_readmitting_node, true);
 }
 
 TEST(tells_of_bulk_data_of_another_length) {

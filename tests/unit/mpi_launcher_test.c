@@ -1,5 +1,7 @@
 #include "mpi/launcher.h"
 
+#include <signal.h>
+
 #include "tests/lib/test.h"
 
 /* An environment of name, value pairs, NULL at the end. */
@@ -62,6 +64,11 @@ TEST(mpirun_4) {
                            .program_words = 3};
     CHECK_STR(line_of(&plan, ENV()), "[mpirun][--enable-recovery][--bind-to][none][-x]"
                                      "[STARLANE_LAUNCH_STATE][-n][4][starlane][run][a b]");
+    plan.spares = 2;
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--enable-recovery][--bind-to][none][-x]"
+                                     "[STARLANE_LAUNCH_STATE][-x][STARLANE_SPARES=2][-n][4]"
+                                     "[starlane][run][a b]");
+    plan.spares = 0;
     plan.cores = 2;
     plan.root = plan.restart = true;
     plan.more = " --hostfile\thosts ";
@@ -80,9 +87,10 @@ TEST(mpirun_4_in_slurm) {
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
               "[mpirun][--enable-recovery][--mca][plm_slurm_args][--no-kill][--bind-to][none]"
               "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
-    CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
-              "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
-              "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
+    CHECK_STR(
+        line_of(&plan, ENV("SLURM_JOB_ID", "7", "OMPI_MCA_plm_slurm_args", "--mem=0")),
+        "[mpirun][--enable-recovery][--mca][plm_slurm_args][--mem=0 --no-kill][--bind-to][none]"
+        "[-x][STARLANE_LAUNCH_STATE][-n][8][starlane]");
 }
 
 TEST(others) {
@@ -92,12 +100,22 @@ TEST(others) {
                            .program = program,
                            .program_words = 1,
                            .guard = "/bin/starlane"};
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
-                                     "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
+    CHECK_STR(line_of(&plan, ENV()),
+              "[mpirun][--with-ft][ulfm][--bind-to][none][--map-by][:OVERSUBSCRIBE]"
+              "[-x][STARLANE_LAUNCH_STATE][-n][4][starlane]");
     plan.launcher = SL_LAUNCHER_HYDRA;
-    CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][starlane]");
+    CHECK_STR(line_of(&plan, ENV()), "[mpirun][-disable-auto-cleanup][-n][4][/bin/starlane]"
+                                     "[guard][--][starlane]");
+    plan.spares = 1;
+    CHECK_STR(line_of(&plan, ENV()),
+              "[mpirun][-disable-auto-cleanup][-genv][STARLANE_SPARES][1][-n][4][/bin/starlane]"
+              "[guard][--][starlane]");
     plan.launcher = SL_LAUNCHER_SRUN;
     plan.ranks = 0;
+    CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
+              "[srun][--mpi=pmix][--no-kill][--kill-on-bad-exit=0][--cpu-bind=none]"
+              "[--export=ALL,STARLANE_SPARES=1][/bin/starlane][guard][--][starlane]");
+    plan.spares = 0;
     CHECK_STR(line_of(&plan, ENV("SLURM_JOB_ID", "7")),
               "[srun][--mpi=pmix][--no-kill][--kill-on-bad-exit=0][--cpu-bind=none]"
               "[/bin/starlane][guard][--][starlane]");
@@ -119,6 +137,12 @@ TEST(a_binding_that_was_chosen_holds) {
     CHECK(strstr(line_of(&plan, ENV("SLURM_CPU_BIND", "quiet,mask_cpu:0x1")), "=none]"));
     plan.more = "--cpu-bind=cores";
     CHECK(!strstr(line_of(&plan, ENV()), "=none]"));
+}
+
+TEST(signals) {
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_OPEN_MPI_4), SIGUSR2);
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_SRUN), SIGUSR2);
+    CHECK_INT(sl_launcher_drain_signal(SL_LAUNCHER_HYDRA), SIGTERM);
 }
 
 TEST(who_ends_the_job) {

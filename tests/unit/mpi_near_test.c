@@ -300,14 +300,40 @@ TEST(abandoned_peers_leave_nothing) {
     sl_mpi_near_abandon(near, other(p, 1));
     CHECK(!near->sends && !near->receives && !near->notes && !near->offers && !near->large.head);
     CHECK(near->fetched_bytes == 0);
-    CHECK(sl_mpi_near_acquire(other(p, 1)) == NULL);
-    for (uint32_t i = 0; i < 10 * SLOTS; i++) {
+    for (uint32_t i = 0; i < 10 * SLOTS; i++) { /* frames go on */
         CHECK(post(p, 0, i));
         poll_with(&p->ends[1], 16);
     }
-    CHECK_INT(p->ends[1].frames, 0);
+    CHECK_INT(p->ends[1].frames, 10 * SLOTS);
+    offer(p, 0, 300, 100, 1);
+    poll_with(&p->ends[1], 16);
+    CHECK(!near->offers);
     sl_mpi_near_abandon(&p->ends[0].near, other(p, 0));
     CHECK_INT(sl_blob_alive_bytes(), alive);
+    pair_close(p);
+}
+
+/* In a new life of a link what was offered in the one before is neither fetched nor believed. */
+TEST(readmitted_peers_begin_anew) {
+    pair *p = pair_open();
+    quiet_logs();
+    ask(p, 1, 1, 4 << 20);
+    offer(p, 0, 1, 4 << 20, 1);
+    offer(p, 0, 2, 100, 1);
+    poll_with(&p->ends[1], 16); /* a first piece */
+    sl_mpi_near_abandon(&p->ends[0].near, other(p, 0));
+    sl_mpi_near_readmit(&p->ends[0].near, other(p, 0), 500, 500);
+    poll_until_quiet(p);
+    CHECK_INT(p->ends[1].received, 0);
+    CHECK_INT(p->ends[1].failed, 1);
+    sl_mpi_near_abandon(&p->ends[1].near, other(p, 1));
+    offer(p, 0, 499, 100, 1); /* nobody sends that: an offer that is old */
+    sl_mpi_near_readmit(&p->ends[1].near, other(p, 1), 500, 500);
+    ask(p, 1, 500, 1000);
+    offer(p, 0, 500, 1000, 1);
+    poll_until_quiet(p);
+    CHECK_INT(p->ends[1].received, 1);
+    CHECK(!p->ends[1].near.offers);
     pair_close(p);
 }
 

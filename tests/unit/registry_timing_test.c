@@ -53,6 +53,7 @@ TEST(what_is_set_for_all_holds_for_all_and_a_link_of_its_own_before_it) {
     check_link(&timings, "b", "eu", false, 700, 2000);
     check_link(&timings, "b", "asia", false, 400, 900);
     CHECK_INT(sl_link_timings_check(&timings, 100 * MS), SL_OK);
+    CHECK_INT(sl_link_timings_longest_ns(&timings), 10000 * MS);
 }
 
 TEST(what_is_no_timing_is_refused_with_the_reason) {

@@ -132,12 +132,12 @@ TEST(views_account_what_is_placed) {
                     nobody = alive;
     suspected.state = SL_MEMBER_SUSPECTED;
     nobody.node = 7;
-    CHECK(sl_node_views_update(&nodes, &alive));
-    CHECK(!sl_node_views_update(&nodes, &alive));
-    CHECK(!sl_node_views_update(&nodes, &nobody));
-    CHECK(sl_node_views_update(&nodes, &suspected));
+    CHECK(sl_node_views_update(&nodes, &alive, 0));
+    CHECK(!sl_node_views_update(&nodes, &alive, 0));
+    CHECK(!sl_node_views_update(&nodes, &nobody, 0));
+    CHECK(sl_node_views_update(&nodes, &suspected, 0));
     CHECK(!nodes.views[1].usable);
-    sl_node_views_update(&nodes, &alive);
+    sl_node_views_update(&nodes, &alive, 0);
     CHECK_INT(nodes.known, 1);
 
     sl_task task = {.cpus = 2, .memory_bytes = 30};
@@ -189,15 +189,15 @@ TEST(others_count_only_while_a_node_refuses_us) {
     CHECK_INT(sl_node_views_init(&nodes, 1), SL_OK);
     registry_offer offer = {.cores = 4, .cores_free = 1, .ucu_milli = 1, .ucu_free_milli = 1};
     registry_member busy = member(&offer, 0, SL_MEMBER_ALIVE, "");
-    sl_node_views_update(&nodes, &busy);
+    sl_node_views_update(&nodes, &busy, 0);
     sl_task task = {.cpus = 1};
     CHECK_INT(sl_node_slots(&nodes.views[0], &task),
               4); /* what we hear may be our own, ended since */
     nodes.views[0].contended = 1;
-    sl_node_views_update(&nodes, &busy);
+    sl_node_views_update(&nodes, &busy, 0);
     CHECK_INT(sl_node_slots(&nodes.views[0], &task), 1);
     offer.cores_free = 4;
-    sl_node_views_update(&nodes, &busy);
+    sl_node_views_update(&nodes, &busy, 0);
     CHECK(!nodes.views[0].contended);
     CHECK_INT(sl_node_slots(&nodes.views[0], &task), 4);
     sl_node_views_fini(&nodes);

@@ -30,8 +30,8 @@ TEST(a_run) {
     CHECK(news.ended && news.lost && news.left);
     CHECK_INT(news.code, 0);
     news = parse("run /a\nalone\nalone\n");
-    CHECK(news.alone && !news.closed);
-    news = parse("run /a\nclosed\nrun /b\n");
+    CHECK(news.alone == 2 && !news.closed);
+    news = parse("run /a\nclosed 0\nrun /b\n");
     CHECK_INT(news.runs, 2);
     CHECK(!news.closed);
     CHECK_STR(news.directory, "/b");
@@ -54,9 +54,10 @@ TEST(other_lines) {
     REQUIRE(longest != NULL);
     memset(longest, 'x', 9000);
     memcpy(longest, "run /", 5);
-    strcpy(longest + 8990, "\nclosed\n");
+    strcpy(longest + 8980, "\nclosed 3\n");
     CHECK_INT(parse(longest).runs, 0);
     CHECK(parse(longest).closed);
+    CHECK_INT(parse(longest).code, 3);
     free(longest);
 }
 
@@ -86,7 +87,7 @@ TEST(told_and_read) {
     CHECK_INT(sl_launch_signal(SIGUSR2), SIGUSR2);
     fclose(fopen(word, "w"));
     CHECK_INT(sl_launch_signal(SIGUSR2), SIGINT);
-    CHECK_INT(sl_launch_signal(SIGTERM), SIGTERM);
+    CHECK_INT(sl_launch_signal(SIGTERM), SIGINT);
     unlink(word);
     unlink(path);
     rmdir(folder);

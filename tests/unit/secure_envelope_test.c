@@ -38,13 +38,13 @@ TEST(every_chunk_size_opens) {
 TEST(the_head_says_what_everybody_may_know) {
     world *w = the_world();
     size_t size, needed = 0;
-    sl_envelope e;
+    sl_seal_head e;
     sl_peer sender;
     sl_seal_request request = seal_to(w, &w->to_node, 1, 1000);
     request.runs = 3;
     uint8_t *sealed = seal(&request, &size);
-    CHECK_INT(sl_envelope_measure(sealed, size, &needed), SL_OK);
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    CHECK_INT(sl_seal_head_measure(sealed, size, &needed), SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     CHECK_INT(e.bytes, needed);
     CHECK_INT(e.kind, SL_SEAL_TASK);
     CHECK_INT(e.suite, sl_suite_best());
@@ -56,21 +56,21 @@ TEST(the_head_says_what_everybody_may_know) {
     CHECK_INT(e.open_part.bytes, 6);
     CHECK(memcmp(e.open_part.data, "gpus 1", 6) == 0);
     CHECK(memcmp(e.id, sl_sealer_id(w->sealer), sizeof e.id) == 0);
-    CHECK_INT(sl_envelope_check(&e, w->trust, SL_TEST_NOW_S, &sender), SL_OK);
+    CHECK_INT(sl_seal_head_check(&e, w->trust, SL_TEST_NOW_S, &sender), SL_OK);
     CHECK_STR(sender.certificate.name, "alice");
     CHECK_STR(sender.certificate.project, "physics");
-    CHECK(sl_envelope_stanza(&e, w->node) != NULL);
-    CHECK(sl_envelope_stanza(&e, w->other) == NULL);
+    CHECK(sl_seal_head_stanza(&e, w->node) != NULL);
+    CHECK(sl_seal_head_stanza(&e, w->other) == NULL);
     free(sealed);
 }
 
 TEST(two_envelopes_have_nothing_in_common) {
     world *w = the_world();
     size_t size;
-    sl_envelope a, b;
+    sl_seal_head a, b;
     sl_seal_request request = seal_to(w, &w->to_node, 1, 64);
     uint8_t *one = seal(&request, &size), *two = seal(&request, &size);
-    REQUIRE(sl_envelope_read(one, size, &a) == SL_OK && sl_envelope_read(two, size, &b) == SL_OK);
+    REQUIRE(sl_seal_head_read(one, size, &a) == SL_OK && sl_seal_head_read(two, size, &b) == SL_OK);
     CHECK(memcmp(a.id, b.id, sizeof a.id) != 0);
     CHECK(memcmp(a.commitment, b.commitment, sizeof a.commitment) != 0);
     CHECK(memcmp(one + a.bytes + 4, two + b.bytes + 4, 64) != 0);
@@ -121,8 +121,8 @@ TEST(only_recipients_open) {
     CHECK_CONTAINS(sl_err_detail(), "not sealed to this identity");
     CHECK_INT(open_copy(sealed, size, &as_sender, 40), SL_ERR_SEAL);
     /* Nor by calling a wrapped key one's own. */
-    sl_envelope e;
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    sl_seal_head e;
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     memcpy((uint8_t *)e.stanzas, w->to_other.key_id, SL_KEY_ID_BYTES);
     CHECK_INT(open_copy(sealed, size, &as_other, 40), SL_ERR_SEAL);
     free(sealed);
@@ -164,13 +164,13 @@ TEST(what_is_expected_must_be_so) {
 TEST(a_head_cannot_be_given_another_body) {
     world *w = the_world();
     size_t size, mine_size;
-    sl_envelope e, mine_e;
+    sl_seal_head e, mine_e;
     sl_seal_request request = seal_to(w, &w->to_node, 1, 40), mine = request;
     sl_open_request as = open_as(w, w->node);
     mine.sender = w->other;
     uint8_t *sealed = seal(&request, &size), *own = seal(&mine, &mine_size);
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
-    REQUIRE(sl_envelope_read(own, mine_size, &mine_e) == SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
+    REQUIRE(sl_seal_head_read(own, mine_size, &mine_e) == SL_OK);
     CHECK_INT(size - e.bytes, mine_size - mine_e.bytes);
     memcpy(sealed + e.bytes, own + mine_e.bytes, size - e.bytes);
     CHECK_INT(open_copy(sealed, size, &as, 40), SL_ERR_SEAL);
@@ -190,8 +190,8 @@ TEST(a_group_opens_each_for_itself) {
     sl_open_request as_node = open_as(w, w->node), as_other = open_as(w, w->other);
     sl_open_request as_sender = open_as(w, w->client);
     uint8_t *sealed = seal(&request, &size);
-    sl_envelope e;
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    sl_seal_head e;
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     CHECK_INT(e.shared, true);
     CHECK_INT(open_copy(sealed, size, &as_node, CHUNK + 5), SL_OK);
     CHECK_INT(open_copy(sealed, size, &as_other, CHUNK + 5), SL_OK);
@@ -204,7 +204,7 @@ TEST(the_owner_adds_a_recipient_later) {
     world *w = the_world();
     size_t size;
     uint8_t stanza[SL_STANZA_BYTES];
-    sl_envelope e;
+    sl_seal_head e;
     sl_seal_request request = seal_to(w, &w->to_client, 1, 40);
     sl_open_request as_node = open_as(w, w->node);
     request.shared = true;
@@ -219,9 +219,9 @@ TEST(the_owner_adds_a_recipient_later) {
     stanza[SL_KEY_ID_BYTES + 3] ^= 1;
     as_node.stanza = NULL;
     /* … or within it. */
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     uint8_t *added = malloc(size + SL_STANZA_BYTES);
-    CHECK_INT(sl_envelope_append(sealed, size, stanza, added), SL_OK);
+    CHECK_INT(sl_seal_head_append(sealed, size, stanza, added), SL_OK);
     memcpy(added + e.bytes + SL_STANZA_BYTES, sealed + e.bytes, size - e.bytes);
     CHECK_INT(open_copy(added, size + SL_STANZA_BYTES, &as_node, 40), SL_OK);
     /* Who cannot open cannot add. */
@@ -254,12 +254,12 @@ TEST(a_key_is_wrapped_later_by_who_still_has_it) {
 TEST(a_data_key_of_somebody_else_is_refused) {
     world *w = the_world();
     size_t size;
-    sl_envelope e;
+    sl_seal_head e;
     uint8_t own_key[SL_DATA_KEY_BYTES] = {1}, stanza[SL_STANZA_BYTES];
     sl_seal_request request = seal_to(w, &w->to_node, 1, 40);
     sl_open_request as = open_as(w, w->node);
     uint8_t *sealed = seal(&request, &size);
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     REQUIRE(sl_body_wrap(own_key, e.hash, &w->to_node, stanza) == SL_OK);
     as.stanza = stanza;
     CHECK_INT(open_copy(sealed, size, &as, 40), SL_ERR_SEAL);
@@ -268,12 +268,12 @@ TEST(a_data_key_of_somebody_else_is_refused) {
 }
 
 /* Puts another body of `bytes` into `sealed`, as one who has the data key can. */
-static void forge_body(uint8_t *sealed, const sl_envelope *e, const sl_identity *insider,
+static void forge_body(uint8_t *sealed, const sl_seal_head *e, const sl_identity *insider,
                        size_t bytes) {
     sl_body forger = {0};
     uint8_t *at = sealed + e->bytes + 4;
     sl_test_need(sl_body_create(&forger), "forger");
-    sl_test_need(sl_body_unwrap(e, insider, sl_envelope_stanza(e, insider), forger.data_key),
+    sl_test_need(sl_body_unwrap(e, insider, sl_seal_head_stanza(e, insider), forger.data_key),
                  "unwrap");
     sl_test_need(sl_body_begin(&forger, e, true), "begin");
     fill(at, bytes);
@@ -286,14 +286,14 @@ static void forge_body(uint8_t *sealed, const sl_envelope *e, const sl_identity 
 TEST(a_recipient_cannot_seal_another_body_for_the_rest) {
     world *w = the_world();
     size_t size, body_at;
-    sl_envelope e;
+    sl_seal_head e;
     const sl_peer group[] = {w->to_node, w->to_other};
     sl_seal_request request = seal_to(w, group, 2, 40);
     sl_open_request as = open_as(w, w->node);
     sl_test_need(sl_seal_layout(&request, &size, &body_at), "layout");
     uint8_t *sealed = calloc(1, size); /* a body of zeros */
     sl_test_need(sl_seal_whole(w->sealer, &request, sealed), "seal");
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     forge_body(sealed, &e, w->other, 40);
     CHECK_INT(open_copy(sealed, size, &as, 40), SL_ERR_SEAL);
     CHECK_CONTAINS(sl_err_detail(), "not the one its sender signed");
@@ -303,12 +303,12 @@ TEST(a_recipient_cannot_seal_another_body_for_the_rest) {
 TEST(results_go_back_sealed) {
     world *w = the_world();
     size_t size;
-    sl_envelope task;
+    sl_seal_head task;
     sl_seal_request request = seal_to(w, &w->to_node, 1, 40);
     uint8_t *sealed = seal(&request, &size);
     sl_peer sender;
-    REQUIRE(sl_envelope_read(sealed, size, &task) == SL_OK);
-    REQUIRE(sl_envelope_check(&task, w->trust, SL_TEST_NOW_S, &sender) == SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &task) == SL_OK);
+    REQUIRE(sl_seal_head_check(&task, w->trust, SL_TEST_NOW_S, &sender) == SL_OK);
     /* The node knows from the task alone to whom the result goes. */
     sl_seal_request answer = seal_to(w, &sender, 1, 5000);
     answer.sender = w->node, answer.kind = SL_SEAL_RESULT, answer.about = task.id;

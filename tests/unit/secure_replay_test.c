@@ -5,8 +5,8 @@
 
 static const uint8_t alice[SL_PUBLIC_KEY_BYTES] = {1}, bob[SL_PUBLIC_KEY_BYTES] = {2};
 
-static sl_envelope envelope(uint32_t number, uint8_t runs, uint64_t expires_s) {
-    sl_envelope e = {.runs = runs, .expires_s = expires_s};
+static sl_seal_head envelope(uint32_t number, uint8_t runs, uint64_t expires_s) {
+    sl_seal_head e = {.runs = runs, .expires_s = expires_s};
     memcpy(e.id, &number, sizeof number);
     return e;
 }
@@ -14,7 +14,7 @@ static sl_envelope envelope(uint32_t number, uint8_t runs, uint64_t expires_s) {
 TEST(an_envelope_is_taken_as_often_as_it_may_be) {
     sl_replay *replay;
     REQUIRE(sl_replay_create(100, &replay) == SL_OK);
-    sl_envelope once = envelope(1, 1, 100), thrice = envelope(2, 3, 100);
+    sl_seal_head once = envelope(1, 1, 100), thrice = envelope(2, 3, 100);
     CHECK_INT(sl_replay_check(replay, &once, alice), SL_OK);
     CHECK_INT(sl_replay_take(replay, &once, alice, 0), SL_OK);
     CHECK_INT(sl_replay_check(replay, &once, alice), SL_ERR_SEAL);
@@ -32,7 +32,7 @@ TEST(a_full_window_refuses_for_now_and_forgets_what_expired) {
     REQUIRE(sl_replay_create(90, &replay) == SL_OK);
     uint32_t taken = 0;
     for (;; taken++) {
-        sl_envelope e = envelope(taken, 1, 100 + taken);
+        sl_seal_head e = envelope(taken, 1, 100 + taken);
         uint8_t sender[SL_PUBLIC_KEY_BYTES] = {(uint8_t)(taken % 4)};
         if (sl_replay_take(replay, &e, sender, 0) != SL_OK)
             break;
@@ -40,13 +40,13 @@ TEST(a_full_window_refuses_for_now_and_forgets_what_expired) {
     }
     CHECK(taken >= 90);
     /* What is in it is still known. */
-    sl_envelope first = envelope(0, 1, 100), more = envelope(70000, 1, 1000);
+    sl_seal_head first = envelope(0, 1, 100), more = envelope(70000, 1, 1000);
     uint8_t zero[SL_PUBLIC_KEY_BYTES] = {0};
     CHECK_INT(sl_replay_take(replay, &first, zero, 0), SL_ERR_SEAL);
     CHECK_INT(sl_replay_take(replay, &more, bob, 99), SL_ERR_AGAIN);
     CHECK_INT(sl_replay_take(replay, &more, bob, 100), SL_OK); /* the first has expired */
     for (uint32_t i = 1; i < taken; i++) {
-        sl_envelope e = envelope(i, 1, 100 + i);
+        sl_seal_head e = envelope(i, 1, 100 + i);
         uint8_t sender[SL_PUBLIC_KEY_BYTES] = {(uint8_t)(i % 4)};
         if (sl_replay_check(replay, &e, sender) != SL_ERR_SEAL)
             sl_test_fail(__FILE__, __LINE__, "envelope %u was forgotten", i);
@@ -59,14 +59,14 @@ TEST(one_sender_cannot_fill_the_window) {
     REQUIRE(sl_replay_create(90, &replay) == SL_OK);
     uint32_t taken = 0;
     for (;; taken++) {
-        sl_envelope e = envelope(taken, 1, 100);
+        sl_seal_head e = envelope(taken, 1, 100);
         if (sl_replay_take(replay, &e, alice, 0) != SL_OK)
             break;
         REQUIRE(taken < 10000);
     }
     CHECK_CONTAINS(sl_err_detail(), "one sender");
     for (uint32_t i = 0; i < taken / 2; i++) {
-        sl_envelope e = envelope(i, 1, 100);
+        sl_seal_head e = envelope(i, 1, 100);
         CHECK_INT(sl_replay_take(replay, &e, bob, 0), SL_OK);
     }
     sl_replay_destroy(replay);

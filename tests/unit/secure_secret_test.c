@@ -162,7 +162,7 @@ static __attribute__((noinline)) void live(pattern patterns[4]) {
         .recipient = copy, .trust = trust, .kind = SL_SEAL_TASK, .now_s = SL_TEST_NOW_S};
     uint8_t head[2048], text[PATTERN], sealed[512], opened[512];
     sl_flow flow;
-    sl_envelope envelope;
+    sl_seal_head envelope;
     memset(text, 0x5c, sizeof text);
     for (int suite = SL_SUITE_XCHACHA20_POLY1305; suite <= SL_SUITE_AES256_GCM; suite++) {
         request.suite = suite;

@@ -71,12 +71,12 @@ TEST(streams_of_every_size_and_step) {
 TEST(a_cut_or_longer_stream_fails) {
     world *w = the_world();
     size_t size, made;
-    sl_envelope e;
+    sl_seal_head e;
     sl_seal_request request = seal_to(w, &w->to_node, 1, CHUNK + 100);
     sl_open_request as = open_as(w, w->node);
     request.shared = true;
     uint8_t *sealed = seal(&request, &size), *opened = malloc(4 * CHUNK);
-    REQUIRE(sl_envelope_read(sealed, size, &e) == SL_OK);
+    REQUIRE(sl_seal_head_read(sealed, size, &e) == SL_OK);
     uint8_t *longer = malloc(size + 1);
     memcpy(longer, sealed, size), longer[size] = 0;
     for (size_t cut = 1; cut < size - e.bytes; cut += cut < 300 ? 1 : 1777) {
@@ -98,7 +98,7 @@ TEST(after_a_failure_nothing_more_opens) {
     world *w = the_world();
     size_t size, bytes;
     bool last;
-    sl_envelope e;
+    sl_seal_head e;
     sl_flow flow;
     sl_seal_request request = seal_to(w, &w->to_node, 1, 3 * CHUNK);
     sl_open_request as = open_as(w, w->node);
@@ -131,10 +131,10 @@ static const size_t record_bytes[] = {CHUNK + EXTRA, CHUNK + EXTRA, 7 + EXTRA};
 
 static body sealed_body(world *w) {
     body b;
-    sl_envelope e;
+    sl_seal_head e;
     sl_seal_request request = seal_to(w, &w->to_node, 1, 2 * CHUNK + 7);
     b.bytes = seal(&request, &b.size);
-    sl_test_need(sl_envelope_read(b.bytes, b.size, &e), "read");
+    sl_test_need(sl_seal_head_read(b.bytes, b.size, &e), "read");
     b.records[0] = b.bytes + e.bytes;
     b.records[1] = b.records[0] + record_bytes[0];
     b.records[2] = b.records[1] + record_bytes[1];

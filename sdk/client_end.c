@@ -1,0 +1,324 @@
+/* Futures that end, and those that waited for them. All on the loop's thread.
+ *
+ * A chain of tasks that fails may be a million long: what ends because of another is listed and
+ * ended after it, not by a call within a call. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/futex.h"
+#include "runtime/log.h"
+#include "sdk/client.h"
+
+/* ---- dependencies ---- */
+
+sl_err sl_client_depend(sl_future *future, sl_future *need) {
+    sl_future_state state = sl_state_of(need);
+    if (state != SL_FUTURE_PENDING)
+        return state == SL_FUTURE_DONE ? SL_OK : SL_ERR_FAILED;
+    sl_dependents *list = need->dependents;
+    if (!list || list->count == list->capacity) {
+        uint32_t capacity = list ? 2 * list->capacity : 2;
+        sl_dependents *grown = realloc(list, sizeof *grown + capacity * sizeof(sl_future *));
+        if (!grown)
+            return SL_ERR_NO_MEMORY;
+        grown->count = list ? grown->count : 0;
+        grown->capacity = capacity;
+        need->dependents = list = grown;
+    }
+    list->futures[list->count++] = sl_retain(future);
+    future->pending++;
+    return SL_OK;
+}
+
+static void drop_needs(sl_future *future) {
+    for (uint32_t i = 0; i < future->need_count; i++)
+        sl_future_drop(future->needs[i]);
+    future->need_count = 0;
+}
+
+/* ---- arguments from results ---- */
+
+/* The blob that the data of the only value apart fill, so that they need not be copied. */
+static sl_blob *whole_blob(const sl_future *future, const sl_value *values, size_t count) {
+    const sl_value *only = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].bytes + (values[i].type == SL_TYPE_STRING) < SL_VALUE_APART_BYTES)
+            continue;
+        if (only)
+            return NULL;
+        only = &values[i];
+    }
+    if (!only)
+        return NULL;
+    if (future->apart && future->apart->data == only->data)
+        return future->apart;
+    for (uint32_t i = 0; i < future->need_count; i++) {
+        sl_blob *blob = future->needs[i]->result_apart;
+        if (blob && blob->data == only->data)
+            return blob;
+    }
+    return NULL;
+}
+
+static sl_err encode(sl_future *future, const sl_value *values, size_t count) {
+    sl_value_size size;
+    SL_TRY(sl_values_measure(values, count, &size));
+    size_t bytes = sl_client_payload_bytes(future->task, size.bytes);
+    if (bytes > UINT32_MAX / 2)
+        return sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes", bytes);
+    sl_blob *apart = sl_blob_retain(whole_blob(future, values, count));
+    bool copy = !apart && size.apart_bytes;
+    if (copy)
+        SL_TRY(sl_blob_create(size.apart_bytes, &apart));
+    uint8_t *payload = malloc(bytes);
+    if (!payload) {
+        sl_blob_release(apart);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments of %zu bytes", bytes);
+    }
+    uint8_t *at = sl_client_payload_head(payload, future->task, size.bytes);
+    sl_values_encode(values, count, at, copy ? apart->data : NULL);
+    sl_blob_release(future->apart);
+    future->apart = apart;
+    future->payload = payload;
+    future->payload_bytes = (uint32_t)bytes;
+    return SL_OK;
+}
+
+static sl_err fill_in(sl_future *future) {
+    size_t count;
+    uint32_t next = 0;
+    SL_TRY(sl_values_count(future->payload, future->payload_bytes, &count));
+    sl_value *values = malloc((count + 1) * sizeof *values);
+    if (!values)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", count);
+    sl_err err =
+        sl_values_decode(future->payload, future->payload_bytes, future->apart, true, values);
+    for (size_t i = 0; err == SL_OK && i < count; i++)
+        if (values[i].type == SL_TYPE_FUTURE) {
+            sl_future *need = future->needs[next++];
+            err = sl_gather_result(need);
+            values[i] = need->value;
+        }
+    if (err == SL_OK)
+        err = encode(future, values, count);
+    free(values);
+    return err;
+}
+
+void sl_client_go_on(sl_client *client, sl_future *future) {
+    sl_err err = future->need_count ? fill_in(future) : SL_OK;
+    if (err != SL_OK) {
+        char cause[512];
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        sl_client_end(client, future, SL_FUTURE_FAILED, err, cause);
+        return;
+    }
+    drop_needs(future);
+    sl_client_queue(client, future);
+}
+
+/* ---- the end ---- */
+
+static void publish(sl_client *client, sl_future *future, sl_future_state state) {
+    future->stage = SL_STAGE_ENDED;
+    if (atomic_exchange(&future->state, state) & SL_FUTURE_AWAITED)
+        sl_futex_wake(&future->state);
+    atomic_store_explicit(&client->ended_some, 1, memory_order_relaxed);
+}
+
+static void say_cause(sl_future *future, const sl_future *cause) {
+    char text[1024];
+    const char *what = sl_state_of(cause) == SL_FUTURE_CANCELLED ? "was cancelled" : "failed";
+    snprintf(text, sizeof text, "it needs the result of task %.100s, which %s%s%.800s",
+             cause->task->name, what, cause->message ? ": " : "",
+             cause->message ? cause->message : "");
+    future->message = strdup(text);
+    future->error = cause->error;
+}
+
+/* ---- maps ---- */
+
+/* While it does this the map cannot end: its pieces are gone through. */
+static void cancel_pieces(sl_client *client, sl_future *map) {
+    map->pending++;
+    for (uint32_t i = 0; i < map->need_count; i++)
+        sl_client_cancel(client, map->needs[i]);
+    map->pending--;
+}
+
+static void finish_all(sl_client *client, sl_future *future, sl_future_state state);
+
+/* All its pieces have ended. */
+static void end_map(sl_client *client, sl_future *map) {
+    sl_err err = map->error ? SL_OK : sl_gather_check(map);
+    if (err != SL_OK) {
+        map->error = (int32_t)err;
+        map->message = strdup(sl_err_detail());
+    }
+    if (map->error) {
+        finish_all(client, map,
+                   map->error == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
+        return;
+    }
+    map->gather->pieces = map->needs;
+    map->gather->count = map->need_count;
+    map->need_count = 0;
+    finish_all(client, map, SL_FUTURE_DONE);
+}
+
+static void note_failure(sl_client *client, sl_future *map, const sl_future *piece) {
+    char text[1024];
+    uint32_t index = 0;
+    if (map->error)
+        return;
+    while (map->needs[index] != piece)
+        index++;
+    snprintf(text, sizeof text, "piece %u: %.960s", index,
+             piece->message ? piece->message : sl_err_text((sl_err)piece->error));
+    map->error = piece->error;
+    map->message = strdup(text);
+    cancel_pieces(client, map);
+}
+
+static void piece_ended(sl_client *client, sl_future *map, const sl_future *piece) {
+    if (sl_state_of(piece) != SL_FUTURE_DONE)
+        note_failure(client, map, piece);
+    if (!map->pending)
+        end_map(client, map);
+}
+
+void sl_client_cancel_map(sl_client *client, sl_future *map) {
+    if (!map->error)
+        map->error = SL_ERR_CANCELLED;
+    cancel_pieces(client, map);
+    if (!map->pending)
+        end_map(client, map);
+}
+
+void sl_client_take_map(sl_client *client, sl_future *map) {
+    map->stage = SL_STAGE_BLOCKED;
+    map->pending = 1; /* until all have been looked at */
+    for (uint32_t i = 0; i < map->need_count; i++) {
+        sl_err err = sl_client_depend(map, map->needs[i]);
+        if (err == SL_ERR_FAILED)
+            note_failure(client, map, map->needs[i]);
+        else if (err != SL_OK && !map->error)
+            map->error = (int32_t)err;
+    }
+    if (!--map->pending)
+        end_map(client, map);
+}
+
+/* Goes through those that waited for `future`: ready ones go on, lost ones are added to `doomed`.
+ */
+static void tell_dependents(sl_client *client, sl_future *future, sl_future **doomed) {
+    sl_dependents *list = future->dependents;
+    bool done = sl_state_of(future) == SL_FUTURE_DONE;
+    future->dependents = NULL;
+    for (uint32_t i = 0; list && i < list->count; i++) {
+        sl_future *next = list->futures[i];
+        next->pending--;
+        if (next->gather)
+            piece_ended(client, next, future);
+        else if (next->stage == SL_STAGE_BLOCKED && !done) {
+            say_cause(next, future);
+            next->stage = SL_STAGE_ENDED;
+            next->item.next = (sl_item *)*doomed;
+            *doomed = next;
+        } else if (next->stage == SL_STAGE_BLOCKED && !next->pending) {
+            sl_client_go_on(client, next);
+        }
+        sl_future_drop(next);
+    }
+    free(list);
+}
+
+/* The actor's reference goes once the scheduler speaks of the task no more. */
+static void finish(sl_client *client, sl_future *future, sl_future_state state,
+                   sl_future **doomed) {
+    bool sent = future->stage == SL_STAGE_SENT;
+    publish(client, future, state);
+    tell_dependents(client, future, doomed);
+    drop_needs(future);
+    if (!sent || future->accepted)
+        sl_future_drop(future);
+}
+
+static void finish_all(sl_client *client, sl_future *future, sl_future_state state) {
+    sl_future *doomed = NULL;
+    finish(client, future, state, &doomed);
+    while (doomed) {
+        sl_future *next = doomed;
+        doomed = (sl_future *)(void *)next->item.next;
+        finish(client, next,
+               next->error == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED, &doomed);
+    }
+}
+
+void sl_client_end(sl_client *client, sl_future *future, sl_future_state state, sl_err error,
+                   const char *message) {
+    future->error = (int32_t)error;
+    if (message && *message)
+        future->message = strdup(message);
+    finish_all(client, future, state);
+}
+
+void sl_client_end_for(sl_client *client, sl_future *future, const sl_future *cause) {
+    say_cause(future, cause);
+    finish_all(client, future, sl_state_of(cause));
+}
+
+/* ---- results ---- */
+
+static sl_err keep_result(sl_future *future, const scheduler_outcome *outcome, sl_blob *apart) {
+    size_t bytes = outcome->output.bytes, count = 0;
+    if (!bytes)
+        return SL_OK; /* it returned nothing */
+    future->wire = bytes <= future->room_bytes ? future->room : malloc(bytes);
+    if (!future->wire)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %zu bytes", bytes);
+    memcpy(future->wire, outcome->output.data, bytes);
+    future->result_apart = sl_blob_retain(apart);
+    SL_TRY(sl_values_count(future->wire, bytes, &count));
+    if (count != 1)
+        return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
+    return sl_values_decode(future->wire, bytes, apart, false, &future->value);
+}
+
+static void end_with(sl_client *client, sl_future *future, const scheduler_outcome *outcome,
+                     sl_blob *apart) {
+    const char *message = outcome->message.bytes ? outcome->message.data : NULL;
+    if (future->cancelled) { /* however it ended: nobody counts on it */
+        sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, NULL);
+    } else if (outcome->status == SL_TASK_DONE) {
+        sl_err err = keep_result(future, outcome, apart);
+        if (err == SL_OK) {
+            finish_all(client, future, SL_FUTURE_DONE);
+            return;
+        }
+        char cause[512];
+        snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
+        future->value = (sl_value){.type = SL_TYPE_NONE};
+        sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, cause);
+    } else if (outcome->status == SL_TASK_CANCELLED) {
+        sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, message);
+    } else {
+        sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, message);
+    }
+}
+
+void sl_client_on_done(sl_client *client, const scheduler_done *done) {
+    for (uint32_t i = 0; i < done->outcomes.count; i++) {
+        const scheduler_outcome *outcome = &done->outcomes.items[i];
+        sl_future *future = outcome->tag < client->slot_count ? client->slots[outcome->tag] : NULL;
+        if (!future) {
+            sl_warn("client", "a result for task %llu, which has one",
+                    (unsigned long long)outcome->tag);
+            continue;
+        }
+        client->slots[outcome->tag] = NULL;
+        client->free_slots[client->free_count++] = (uint32_t)outcome->tag;
+        end_with(client, future, outcome, i == 0 && done->outcomes.count == 1 ? done->apart : NULL);
+    }
+}

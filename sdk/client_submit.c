@@ -1,0 +1,237 @@
+/* From a call of the API to a future in the client's inbox: on the thread that submits, which
+ * encodes, so that the loop does not have to. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/client.h"
+#include "sdk/task_call.h"
+
+enum {
+    PUSH_MOST = 256 /* futures of a batch pushed at once: the loop sends while more are made */
+};
+
+/* ---- checks ---- */
+
+static sl_err check_options(const sl_task *task, const sl_task_options *options) {
+    if (options->cpus < SL_NO_CPUS)
+        return sl_fail(SL_ERR_INVALID, "task %s: %d cpus", task->name, options->cpus);
+    if (!(options->ucu >= 0 && options->ucu < 1e12) ||
+        !(options->timeout_s >= 0 && options->timeout_s < 1e9))
+        return sl_fail(SL_ERR_INVALID, "task %s: ucu and timeout_s are 0 or more", task->name);
+    if (options->region && strlen(options->region) > 63)
+        return sl_fail(SL_ERR_INVALID, "task %s: a region's name has at most 63 bytes", task->name);
+    return SL_OK;
+}
+
+sl_err sl_client_check(const sl_task *task, const sl_task_options *options) {
+    if (!task || !task->name)
+        return sl_fail(SL_ERR_INVALID, "there is no task to submit");
+    if (sl_size() && !sl_task_is_registered(task))
+        return sl_fail(SL_ERR_INVALID, "task %.80s was not defined by SL_TASK()", task->name);
+    return check_options(task, options);
+}
+
+/* ---- one request ---- */
+
+static void leave_alone(void *context, void *data) {
+    (void)context, (void)data;
+}
+
+static uint32_t futures_in(const sl_args *args) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < args->count; i++)
+        count += args->values[i].type == SL_TYPE_FUTURE;
+    return count;
+}
+
+/* A payload is an executor_function as it travels: two lengths, each before its bytes. A task that
+ * waits for others has its arguments alone, until they are complete. */
+size_t sl_client_payload_bytes(const sl_task *task, size_t arguments) {
+    return 2 * sizeof(uint32_t) + strlen(task->name) + arguments;
+}
+
+uint8_t *sl_client_payload_head(uint8_t *out, const sl_task *task, size_t arguments) {
+    uint32_t name_bytes = (uint32_t)strlen(task->name), argument_bytes = (uint32_t)arguments;
+    memcpy(out, &name_bytes, sizeof name_bytes);
+    memcpy(out + sizeof name_bytes, task->name, name_bytes);
+    out += sizeof name_bytes + name_bytes;
+    memcpy(out, &argument_bytes, sizeof argument_bytes);
+    return out + sizeof argument_bytes;
+}
+
+static size_t align8(size_t bytes) {
+    return (bytes + 7) & ~(size_t)7;
+}
+
+static void take_needs(sl_future *future, const sl_args *args) {
+    uint32_t next = 0;
+    for (size_t i = 0; i < args->count; i++)
+        if (args->values[i].type == SL_TYPE_FUTURE)
+            future->needs[next++] = sl_retain(args->values[i].future);
+    future->need_count = next;
+}
+
+/* Options that are not the task's own are copied: a caller's may be gone by then. */
+static void take_options(sl_future *future, const sl_task_options *options, uint8_t *at) {
+    if (options == &future->task->options) {
+        future->options = options;
+        return;
+    }
+    sl_task_options *copy = (sl_task_options *)(void *)at;
+    *copy = *options;
+    if (options->region)
+        copy->region = strcpy((char *)(at + sizeof *copy), options->region);
+    future->options = copy;
+}
+
+static size_t options_bytes(const sl_task *task, const sl_task_options *options) {
+    if (options == &task->options)
+        return 0;
+    return align8(sizeof *options + (options->region ? strlen(options->region) + 1 : 0));
+}
+
+/* What the data apart of a call lie in. */
+static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy, sl_blob **blob) {
+    const sl_value *large = NULL;
+    uint32_t count = 0;
+    for (size_t i = 0; i < args->count && borrow; i++)
+        if (args->values[i].bytes >= SL_VALUE_APART_BYTES) {
+            large = &args->values[i];
+            count++;
+        }
+    *copy = count != 1 || large->type == SL_TYPE_STRING || large->bytes != bytes;
+    if (*copy)
+        return sl_blob_create(bytes, blob);
+    return sl_blob_wrap((void *)(uintptr_t)large->data, bytes, leave_alone, NULL, blob);
+}
+
+sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                      bool borrow, sl_future **out) {
+    bool copy = false;
+    sl_value_size size;
+    SL_TRY(sl_values_measure(args->values, args->count, &size));
+    uint32_t needs = futures_in(args);
+    size_t payload = needs ? size.bytes : sl_client_payload_bytes(task, size.bytes);
+    size_t own = options_bytes(task, options), needs_bytes = needs * sizeof(sl_future *);
+    size_t room = align8(payload);
+    if (payload > UINT32_MAX / 2)
+        return sl_fail(SL_ERR_TOO_LARGE, "task %s: arguments of %zu bytes", task->name, payload);
+    sl_blob *apart = NULL;
+    if (size.apart_bytes)
+        SL_TRY(blob_of(args, size.apart_bytes, borrow, &copy, &apart));
+    sl_future *future = sl_future_create(own + needs_bytes + room);
+    if (!future) {
+        sl_blob_release(apart);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+    }
+    uint8_t *tail = (uint8_t *)(future + 1);
+    future->task = task;
+    take_options(future, options, tail);
+    future->needs = (sl_future **)(void *)(tail + own);
+    take_needs(future, args);
+    future->room = future->payload = tail + own + needs_bytes;
+    future->room_bytes = (uint32_t)room;
+    future->payload_bytes = (uint32_t)payload;
+    future->apart = apart;
+    uint8_t *at =
+        needs ? future->payload : sl_client_payload_head(future->payload, task, size.bytes);
+    sl_values_encode(args->values, args->count, at, copy ? apart->data : NULL);
+    *out = future;
+    return SL_OK;
+}
+
+/* ---- the API ---- */
+
+void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        atomic_fetch_add_explicit(&futures[i]->references, 1, memory_order_relaxed);
+        futures[i]->item.kind = SL_ITEM_TASK;
+        futures[i]->item.next = i ? &futures[i - 1]->item : NULL;
+    }
+    sl_client_push(client, &futures[count - 1]->item, &futures[0]->item, (uint32_t)count);
+}
+
+sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options) {
+    sl_future *future = NULL;
+    if (sl_client_check(task, options) != SL_OK)
+        return NULL;
+    sl_client *client = sl_client_enter();
+    if (!client)
+        return NULL;
+    if (sl_client_make(task, &args, options, false, &future) == SL_OK) {
+        sl_client_await_room(client);
+        sl_client_push_futures(client, &future, 1);
+    }
+    sl_client_leave(client);
+    return future;
+}
+
+sl_future *sl_submit(const sl_task *task, sl_args args) {
+    return sl_submit_with(task, args, task ? &task->options : NULL);
+}
+
+static sl_err check_all(const sl_args *args, size_t count) {
+    sl_value_size size;
+    for (size_t i = 0; i < count; i++) {
+        if (sl_values_measure(args[i].values, args[i].count, &size) == SL_OK)
+            continue;
+        char cause[512];
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        return sl_fail(SL_ERR_INVALID, "call %zu of the batch: %s", i, cause);
+    }
+    return SL_OK;
+}
+
+static sl_err submit_all(sl_client *client, const sl_task *task, const sl_args *args, size_t count,
+                         const sl_task_options *options, sl_future **futures) {
+    size_t made = 0, pushed = 0;
+    sl_err err = SL_OK;
+    while (err == SL_OK && made < count) {
+        err = sl_client_make(task, &args[made], options, false, &futures[made]);
+        made += err == SL_OK;
+        if (made > pushed && (made == count || made - pushed == PUSH_MOST)) {
+            sl_client_await_room(client);
+            sl_client_push_futures(client, futures + pushed, made - pushed);
+            pushed = made;
+        }
+    }
+    if (err == SL_OK)
+        return SL_OK;
+    char cause[512];
+    snprintf(cause, sizeof cause, "%s", sl_err_detail());
+    for (size_t i = 0; i < made; i++) {
+        if (i < pushed)
+            sl_cancel(futures[i]);
+        sl_release(futures[i]);
+    }
+    return sl_fail(err, "%s", cause);
+}
+
+int sl_submit_batch(const sl_task *task, const sl_args *args, size_t count,
+                    const sl_task_options *options, sl_future **futures) {
+    if (task && !options)
+        options = &task->options;
+    SL_TRY(sl_client_check(task, options));
+    SL_TRY(check_all(args, count));
+    sl_client *client = sl_client_enter();
+    if (!client)
+        return SL_ERR_CLOSED;
+    sl_err err = submit_all(client, task, args, count, options, futures);
+    sl_client_leave(client);
+    return err;
+}
+
+void sl_cancel(sl_future *future) {
+    if (!future || sl_future_ended(future))
+        return;
+    sl_client *client = sl_client_enter();
+    if (!client) /* it has ended by now */
+        return;
+    sl_cancel_item *cancel = malloc(sizeof *cancel);
+    if (cancel) {
+        *cancel = (sl_cancel_item){.item = {.kind = SL_ITEM_CANCEL}, .future = sl_retain(future)};
+        sl_client_push(client, &cancel->item, &cancel->item, 0);
+    }
+    sl_client_leave(client);
+}

@@ -1,0 +1,268 @@
+/* Design notes
+ * A body's access functions answer with a zero where the argument is not what it takes it to be;
+ * the first such error is kept, and the task fails with it when the body has returned. So a body
+ * need not look at every access, and its fault is reported in its own terms. */
+#include "sdk/task_call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/value.h"
+
+enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
+
+struct sl_call {
+    const sl_task *task;
+    const sl_task_facts *facts;
+    sl_task_output *output;
+    const sl_value *values;
+    size_t count;
+    sl_err failed; /* the first error of the library's in this call */
+    char message[MESSAGE_BYTES];
+};
+
+static _Thread_local sl_call *here;
+
+bool sl_call_is_brief(void) {
+    return here && here->task->options.brief;
+}
+
+/* ---- definition ---- */
+
+static sl_task *defined; /* before main(): one thread */
+
+void sl_task_define(sl_task *task) {
+    task->next = defined;
+    defined = task;
+}
+
+bool sl_task_is_registered(const sl_task *task) {
+    return task->options.last_ != 0;
+}
+
+/* ---- a call ---- */
+
+static sl_err keep(sl_call *call, sl_err err) {
+    if (err != SL_OK && call->failed == SL_OK) {
+        call->failed = err;
+        snprintf(call->message, sizeof call->message, "%s", sl_err_detail());
+    }
+    return err;
+}
+
+static sl_err judge(sl_call *call, int returned) {
+    if (call->failed != SL_OK)
+        return sl_fail(call->failed, "%s", call->message);
+    if (returned == 0)
+        return SL_OK;
+    if (returned > 0 && returned < SL_ERR_COUNT && sl_err_detail()[0])
+        return (sl_err)returned;
+    return sl_fail(SL_ERR_FAILED, "task %s returned %d", call->task->name, returned);
+}
+
+static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value *values) {
+    SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
+    call->values = values;
+    sl_call *outer = here;
+    here = call;
+    int returned = call->task->body(call);
+    here = outer;
+    return judge(call, returned);
+}
+
+static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *user) {
+    sl_call call;
+    sl_value few[FEW], *values = few;
+    call.task = user;
+    call.facts = output->facts;
+    call.output = output;
+    call.failed = SL_OK;
+    SL_TRY(sl_values_count(args, bytes, &call.count));
+    if (call.count > FEW)
+        values = malloc(call.count * sizeof *values);
+    if (!values)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", call.count);
+    sl_err err = call_body(&call, args, bytes, values);
+    if (values != few)
+        free(values);
+    return err;
+}
+
+sl_err sl_task_calls_register(sl_functions *functions) {
+    for (sl_task *task = defined; task; task = task->next) {
+        if (sl_task_is_registered(task))
+            continue;
+        SL_TRY(task->options.brief ? sl_functions_register(functions, task->name, run, task)
+                                   : sl_functions_register_slow(functions, task->name, run, task));
+        task->options.last_ = 1;
+    }
+    return SL_OK;
+}
+
+/* ---- arguments ---- */
+
+size_t sl_arg_count(const sl_call *call) {
+    return call->count;
+}
+
+const sl_value *sl_arg(const sl_call *call, size_t index) {
+    return index < call->count ? &call->values[index] : NULL;
+}
+
+/* The argument, or NULL with the error kept; `whose` names it in errors of its type. */
+static const sl_value *wanted(sl_call *call, size_t index, char *whose, size_t size) {
+    snprintf(whose, size, "argument %zu of task %.80s", index, call->task->name);
+    if (index < call->count)
+        return &call->values[index];
+    (void)keep(call,
+               sl_fail(SL_ERR_INVALID, "%s is missing: it was given %zu", whose, call->count));
+    return NULL;
+}
+
+static const void *kept(sl_call *call, const void *data) {
+    if (!data)
+        (void)keep(call, SL_ERR_INVALID);
+    return data;
+}
+
+static const void *scalar(sl_call *call, size_t index, sl_dtype dtype) {
+    char whose[128];
+    const sl_value *value = sl_arg(call, index);
+    if (value && value->type == SL_TYPE_ARRAY && value->dtype == dtype &&
+        value->bytes == sl_dtype_bytes(dtype))
+        return value->data;
+    value = wanted(call, index, whose, sizeof whose);
+    return value ? kept(call, sl_value_as_scalar(value, dtype, whose)) : NULL;
+}
+
+double sl_arg_f64(sl_call *call, size_t index) {
+    double number = 0;
+    const void *data = scalar(call, index, SL_F64);
+    if (data)
+        memcpy(&number, data, sizeof number);
+    return number;
+}
+
+int64_t sl_arg_i64(sl_call *call, size_t index) {
+    int64_t number = 0;
+    const void *data = scalar(call, index, SL_I64);
+    if (data)
+        memcpy(&number, data, sizeof number);
+    return number;
+}
+
+const char *sl_arg_string(sl_call *call, size_t index) {
+    char whose[128];
+    const sl_value *value = wanted(call, index, whose, sizeof whose);
+    const char *string = value ? kept(call, sl_value_as(value, SL_TYPE_STRING, whose)) : NULL;
+    return string ? string : "";
+}
+
+const void *sl_arg_bytes(sl_call *call, size_t index, size_t *bytes) {
+    char whose[128];
+    const sl_value *value = wanted(call, index, whose, sizeof whose);
+    const void *data = value ? kept(call, sl_value_as(value, SL_TYPE_BYTES, whose)) : NULL;
+    *bytes = data ? value->bytes : 0;
+    return data;
+}
+
+const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *count) {
+    char whose[128];
+    const sl_value *value = wanted(call, index, whose, sizeof whose);
+    const void *data = value ? kept(call, sl_value_as_array(value, dtype, whose)) : NULL;
+    *count = data ? sl_value_count(value) : 0;
+    return data;
+}
+
+/* ---- the result ---- */
+
+/* Whatever was returned before is forgotten. */
+static void forget(sl_call *call) {
+    call->output->size_bytes = 0;
+    sl_blob_release(call->output->apart);
+    call->output->apart = NULL;
+}
+
+static sl_err put(sl_call *call, const sl_value *value) {
+    sl_value_size size;
+    sl_blob *blob = NULL;
+    uint8_t few[128], *wire = few;
+    SL_TRY(sl_values_measure(value, 1, &size));
+    if (size.apart_bytes)
+        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
+    if (size.bytes > sizeof few)
+        wire = malloc(size.bytes);
+    if (!wire) {
+        sl_blob_release(blob);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %zu bytes", size.bytes);
+    }
+    forget(call);
+    sl_values_encode(value, 1, wire, blob ? blob->data : NULL);
+    sl_err err = sl_task_output_write(call->output, wire, size.bytes);
+    call->output->apart = blob;
+    if (wire != few)
+        free(wire);
+    return err;
+}
+
+int sl_return_value(sl_call *call, const sl_value *value) {
+    if (value->type == SL_TYPE_FUTURE)
+        return keep(call, sl_fail(SL_ERR_INVALID, "task %s: a future is no result: wait for it",
+                                  call->task->name));
+    return keep(call, put(call, value));
+}
+
+int sl_return_f64(sl_call *call, double number) {
+    sl_value value = sl_f64(number);
+    return sl_return_value(call, &value);
+}
+
+int sl_return_i64(sl_call *call, int64_t number) {
+    sl_value value = sl_i64(number);
+    return sl_return_value(call, &value);
+}
+
+int sl_return_string(sl_call *call, const char *string) {
+    sl_value value = sl_string(string);
+    return sl_return_value(call, &value);
+}
+
+int sl_return_bytes(sl_call *call, const void *data, size_t bytes) {
+    sl_value value = sl_value_bytes(data, bytes);
+    return sl_return_value(call, &value);
+}
+
+void *sl_return_array(sl_call *call, sl_dtype dtype, uint32_t dimensions, const size_t *shape) {
+    sl_value value = sl_array(dtype, sl_value_unwritten, dimensions, shape);
+    if (keep(call, put(call, &value)) != SL_OK)
+        return NULL;
+    if (call->output->apart)
+        return call->output->apart->data;
+    return call->output->data + call->output->size_bytes - sl_value_padded(value.bytes);
+}
+
+int sl_call_fail(sl_call *call, const char *format, ...) {
+    char message[MESSAGE_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    return keep(call, sl_fail(SL_ERR_FAILED, "%s", message));
+}
+
+/* ---- facts ---- */
+
+int sl_call_cancelled(const sl_call *call) {
+    return call->facts && call->facts->cancelled &&
+           __atomic_load_n(call->facts->cancelled, __ATOMIC_RELAXED);
+}
+
+uint32_t sl_call_node(const sl_call *call) {
+    return call->facts ? call->facts->node : 0;
+}
+
+uint32_t sl_call_attempt(const sl_call *call) {
+    return call->facts ? call->facts->attempt : 1;
+}
