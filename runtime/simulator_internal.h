@@ -81,6 +81,7 @@ typedef struct sl_sim_transport {
     sl_sim_queue unexpected;   /* blobs that nobody has asked for yet */
     sl_sim_expected *expected; /* asked for, not there yet */
     sl_sim_queue acquired;     /* buffers handed out, `to` in from */
+    bool lost; /* this life is over: what its actors still say as they end goes nowhere */
     bool *abandoned;
     uint64_t *first_in;  /* per peer: transfers with lower ids are of an earlier life of the link */
     uint64_t *first_out; /* per peer: nothing is told of transfers with lower ids */
