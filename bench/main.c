@@ -18,6 +18,7 @@ static const struct {
     {"message", bench_message, "messages: rate, latency, bandwidth (also under mpirun -n 2)"},
     {"spawn", bench_spawn, "actors: time and memory of each"},
     {"tasks", bench_tasks, "function tasks through one worker rank (under mpirun -n 2)"},
+    {"api", bench_api, "tasks and maps of a program on the public API, over two ranks"},
     {"command", bench_command, "command tasks beside posix_spawn, xargs, GNU parallel"},
     {"ledger", bench_ledger, "durable records a second, and one alone"},
     {"overload", bench_overload, "100 senders, one slow actor (also under mpirun -n 2)"},

@@ -53,6 +53,19 @@ bool sl_mpi_launched(void) {
     return false;
 }
 
+sl_err sl_mpi_may_share(void) {
+    int running = 0, level;
+    SL_MPI_TRY(MPI_Initialized(&running));
+    if (!running)
+        return SL_OK;
+    SL_MPI_TRY(MPI_Query_thread(&level));
+    if (level == MPI_THREAD_MULTIPLE)
+        return SL_OK;
+    return sl_fail(SL_ERR_INVALID,
+                   "MPI was started below MPI_THREAD_MULTIPLE, but the network has a "
+                   "thread of its own that calls it");
+}
+
 /* ---- options ---- */
 
 static sl_err in_range(const char *name, uint64_t value, uint64_t least, uint64_t most) {

@@ -90,6 +90,10 @@ typedef struct sl_mpi_facts {
  * a job, by its environment alone. MPI itself is not touched. */
 bool sl_mpi_launched(void);
 
+/* May a thread of its own call MPI beside the program's? SL_ERR_INVALID when the program has
+ * started MPI below MPI_THREAD_MULTIPLE; not started yet, it is that thread's alone. */
+sl_err sl_mpi_may_share(void) SL_CHECKED;
+
 /* Starts MPI if nobody has, and joins. Collective over the communicator: it returns when every rank
  * has called it. SL_ERR_INVALID for options out of range or MPI at too low a thread level,
  * SL_ERR_TRANSPORT when MPI fails (the cause has its words). Ranks may differ in their options: the

@@ -129,6 +129,7 @@ struct sl_simulator {
     sl_sim_way **way_chunks; /* of SL_SIM_WAY_CHUNK */
     uint32_t way_count;      /* in the chunks; the first is none */
     uint32_t free_way;       /* linked by `next_free`; 0: none */
+    sl_sim_way no_way;       /* where there is no memory for one */
     sl_sim_parcel *free_parcels;
     uint64_t on_the_way;
     sl_simulator_traffic traffic;

@@ -199,6 +199,7 @@ static sl_err choose_options(int *argc, char ***argv, const sl_init_options *opt
 }
 
 static sl_err begin(void) {
+    SL_TRY(sl_mpi_may_share());
     SL_TRY(sl_thread_start(&session.thread, network_thread, NULL));
     if (wait_beyond(OPENING, SL_FUTEX_FOREVER) != REFUSED)
         return SL_OK;

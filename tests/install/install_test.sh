@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install_test.sh BUILD SOURCE CC: installs BUILD into an empty prefix and moves that prefix elsewhere (nothing
+# install_test.sh BUILD SOURCE CC EXAMPLES MPIRUN...: installs BUILD into an empty prefix and moves that prefix elsewhere (nothing
 # in it may point back), then builds and runs SOURCE's program by pkg-config and by find_package(Starlane).
 set -euo pipefail
 build=$1 source=$2 cc=$3
@@ -36,6 +36,28 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$source/user/version.c" -o "$work/by_pkg_config" \
     $(pkg-config --cflags --libs starlane)
 LD_LIBRARY_PATH=$prefix/lib expect_version "$work/by_pkg_config"
+
+# The examples of the application interface, as their users build them; here and on ranks.
+examples=$4
+shift 4 # what is left starts ranks
+export LD_LIBRARY_PATH=$prefix/lib
+printf 'the cat and the dog\n' >"$work/one"
+printf 'the end\n' >"$work/two"
+declare -A expected=([hello]='12 \* 12 = 144' [pipeline]='largest contrast is 4\.915' [words]='^4 the$')
+for example in hello pipeline words; do
+    # shellcheck disable=SC2046 # a list of flags
+    "$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/$example.c" -o "$work/$example" \
+        $(pkg-config --cflags --libs starlane) -lm
+    for ranks in 1 3; do
+        start=("$@" -n "$ranks")
+        [ "$ranks" != 1 ] || start=()
+        "${start[@]}" "$work/$example" "$work/one" "$work/two" "$work/two" >"$work/log" 2>&1 ||
+            { cat "$work/log"; echo "$example failed on $ranks ranks"; exit 1; }
+        grep -q "${expected[$example]}" "$work/log" ||
+            { cat "$work/log"; echo "$example said this on $ranks ranks"; exit 1; }
+    done
+done
+unset LD_LIBRARY_PATH
 
 if ! { cmake -S "$source/user" -B "$work/user" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     cmake --build "$work/user"; } >"$work/log" 2>&1; then

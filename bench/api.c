@@ -1,0 +1,74 @@
+/* The application interface: tasks and maps of a program on the public API, over two ranks. Such a
+ * program is started for each case, because a process joins a network once. */
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "bench/bench.h"
+#include "bench/machine.h"
+
+enum { LINE_BYTES = 4 * PATH_MAX };
+
+typedef struct api_case {
+    const char *name;
+    const char *what;
+    uint64_t count;
+    double goal, goal_ratio;
+    const char *floor_name;
+} api_case;
+
+static void measure(const bench *b, const api_case *c, samples *ours, samples *floor) {
+    char line[LINE_BYTES], path[PATH_MAX + 32];
+    double value, under;
+    snprintf(path, sizeof path, "%s/api-%d", b->directory, (int)getpid());
+    snprintf(line, sizeof line, "exec %s -n 2 '%s/starlane-bench-api' %s '%s' %llu %u", b->mpirun,
+             b->programs, c->name, path, (unsigned long long)bench_amount(b, c->count), b->rounds);
+    int code = machine_run_shell(line);
+    FILE *file = fopen(path, "r");
+    if (code != 0 || !file)
+        bench_die("this ended with %d: %s", code, line);
+    while (fscanf(file, "%lf", &value) == 1) {
+        samples_add(ours, value);
+        if (c->floor_name && fscanf(file, "%lf", &under) == 1)
+            samples_add(floor, under);
+    }
+    fclose(file);
+    unlink(path);
+}
+
+static const api_case cases[] = {
+    {.name = "batch",
+     .what = "submit and result, one worker rank, 200 k in a batch",
+     .count = 200000,
+     .goal = 1e6},
+    {.name = "window",
+     .what = "submit and result, one worker rank, 64 in flight",
+     .count = 100000,
+     .goal = 100e3},
+    {.name = "brief", .what = "the same with a brief task", .count = 100000, .goal = 100e3},
+    {.name = "map",
+     .what = "map over 10 M floats, 2 ranks",
+     .count = 10000000,
+     .goal_ratio = 0.8,
+     .floor_name = "MPI_Scatter, the loop, MPI_Gather"},
+};
+
+void bench_api(bench *b) {
+    if (b->ranks > 1)
+        return;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        samples ours = {0}, floor = {0};
+        if (!bench_wants(b, cases[i].what))
+            continue;
+        measure(b, &cases[i], &ours, &floor);
+        report_print(&b->report, &(report_row){.bench = "api",
+                                               .what = cases[i].what,
+                                               .unit = REPORT_PER_S,
+                                               .ours = &ours,
+                                               .floor_name = cases[i].floor_name,
+                                               .floor = cases[i].floor_name ? &floor : NULL,
+                                               .goal = cases[i].goal,
+                                               .goal_ratio = cases[i].goal_ratio});
+        samples_fini(&ours), samples_fini(&floor);
+    }
+}

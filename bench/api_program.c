@@ -1,0 +1,196 @@
+/* What `starlane-bench api` measures, as a program on the public API: started by mpirun on two
+ * ranks, it writes a line for each round to a file: the figure, and its floor where it has one.
+ *
+ *     starlane-bench-api batch|window|brief|map FILE COUNT ROUNDS */
+#include <math.h>
+#include <mpi.h>
+#include <starlane.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { WINDOW = 64, ALIGN = 64 };
+
+static void die(const char *what) {
+    fprintf(stderr, "starlane-bench-api: %s: %s\n", what, sl_error_text());
+    _exit(1);
+}
+
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* ---- tasks ---- */
+
+SL_TASK(add_one) {
+    return sl_return_i64(call, sl_arg_i64(call, 0) + 1);
+}
+
+SL_TASK(add_one_brief, .brief = 1) {
+    return sl_return_i64(call, sl_arg_i64(call, 0) + 1);
+}
+
+/* The loop of the map, and of the ranks that do it by hand. */
+static void smooth_step(const float *in, float *out, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        out[i] = sqrtf(in[i]) * expf(-in[i]) + sinf(in[i]);
+}
+
+SL_TASK(smooth) {
+    size_t count;
+    const float *in = sl_arg_array(call, 0, SL_F32, &count);
+    float *out = sl_return_array(call, SL_F32, 1, &count);
+    if (in && out)
+        smooth_step(in, out, count);
+    return 0;
+}
+
+/* ---- tasks through one worker rank ---- */
+
+static double batch_per_s(size_t count) {
+    sl_value *values = malloc(count * sizeof *values);
+    sl_args *args = malloc(count * sizeof *args);
+    sl_future **futures = malloc(count * sizeof(sl_future *));
+    if (!values || !args || !futures)
+        die("no memory");
+    for (size_t i = 0; i < count; i++) {
+        values[i] = sl_i64((int64_t)i);
+        args[i] = (sl_args){&values[i], 1};
+    }
+    double begin_s = now_s();
+    if (sl_submit_batch(&add_one, args, count, NULL, futures) != 0 ||
+        sl_wait_all(futures, count, SL_FOREVER) != 0)
+        die("a batch");
+    for (size_t i = 0; i < count; i++) {
+        if (sl_result_i64(futures[i]) != (int64_t)i + 1)
+            die("a wrong result");
+        sl_release(futures[i]);
+    }
+    double seconds = now_s() - begin_s;
+    free(values), free(args), free(futures);
+    return (double)count / seconds;
+}
+
+/* The oldest is waited for, and another takes its place. */
+static double window_per_s(const sl_task *task, size_t count) {
+    sl_future *futures[WINDOW] = {NULL};
+    double begin_s = now_s();
+    for (size_t i = 0; i < count + WINDOW; i++) {
+        sl_future **at = &futures[i % WINDOW];
+        if (*at &&
+            (sl_wait(*at, SL_FOREVER) != 0 || sl_result_i64(*at) != (int64_t)(i - WINDOW) + 1))
+            die("a task");
+        sl_release(*at);
+        *at = i < count ? sl_submit(task, SL_ARGS(sl_i64((int64_t)i))) : NULL;
+    }
+    return (double)count / (now_s() - begin_s);
+}
+
+/* ---- map, beside the same by hand ---- */
+
+static double map_s(const float *numbers, float *sum, size_t count) {
+    double begin_s = now_s();
+    size_t got;
+    sl_future *future = sl_map(&smooth, sl_vector(SL_F32, numbers, count), NULL);
+    if (sl_wait(future, SL_FOREVER) != 0)
+        die("a map");
+    const float *result = sl_result_array(future, SL_F32, &got);
+    double seconds = now_s() - begin_s;
+    if (!result || got != count)
+        die("a map's result");
+    *sum = result[count / 3] + result[count - 1];
+    sl_release(future);
+    return seconds;
+}
+
+static double by_hand_s(const float *numbers, float *gathered, float *sum, size_t count) {
+    int ranks;
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    int part = (int)(count / (size_t)ranks);
+    float *mine = malloc((size_t)part * sizeof *mine), *out = malloc((size_t)part * sizeof *out);
+    if (!mine || !out)
+        die("no memory");
+    double begin_s = now_s();
+    MPI_Scatter(numbers, part, MPI_FLOAT, mine, part, MPI_FLOAT, 0, MPI_COMM_WORLD);
+    smooth_step(mine, out, (size_t)part);
+    MPI_Gather(out, part, MPI_FLOAT, gathered, part, MPI_FLOAT, 0, MPI_COMM_WORLD);
+    double seconds = now_s() - begin_s;
+    if (gathered)
+        *sum = gathered[count / 3] + gathered[count - 1];
+    free(mine), free(out);
+    return seconds;
+}
+
+/* A rank that waits inside MPI would take a core from the tasks that it serves. */
+static void meet(void) {
+    MPI_Request request;
+    int done = 0;
+    MPI_Ibarrier(MPI_COMM_WORLD, &request);
+    while (MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done)
+        usleep(2000);
+}
+
+static void compare_maps(FILE *out, size_t count, int rounds) {
+    float *numbers = NULL, *gathered = NULL, ours_sum, floor_sum = 0;
+    if (sl_rank() == 0) {
+        numbers = aligned_alloc(ALIGN, (count * sizeof *numbers + ALIGN - 1) / ALIGN * ALIGN);
+        gathered = malloc(count * sizeof *gathered);
+        if (!numbers || !gathered)
+            die("no memory");
+        for (size_t i = 0; i < count; i++)
+            numbers[i] = (float)(i % 4096) / 512;
+    }
+    for (int round = -1; round < rounds; round++) { /* one to warm up */
+        meet();
+        double floor_s = by_hand_s(numbers, gathered, &floor_sum, count);
+        double ours_s = numbers ? map_s(numbers, &ours_sum, count) : 0;
+        if (numbers && ours_sum != floor_sum)
+            die("a map that differs");
+        if (numbers && round >= 0)
+            fprintf(out, "%.9g %.9g\n", (double)count / ours_s, (double)count / floor_s);
+    }
+    meet();
+    free(numbers), free(gathered);
+}
+
+/* ---- the program ---- */
+
+static void run(const char *what, FILE *out, size_t count, int rounds) {
+    for (int round = -1; round < rounds; round++) {
+        double per_s = strcmp(what, "batch") == 0    ? batch_per_s(count)
+                       : strcmp(what, "window") == 0 ? window_per_s(&add_one, count)
+                                                     : window_per_s(&add_one_brief, count);
+        if (round >= 0)
+            fprintf(out, "%.9g\n", per_s);
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 5)
+        return 2;
+    int map = strcmp(argv[1], "map") == 0, rounds = atoi(argv[4]), level;
+    size_t count = strtoull(argv[3], NULL, 10);
+    sl_options *options;
+    if (map)
+        MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
+    if (sl_options_create(&options) != 0 ||
+        sl_options_set(options, "cpus", !map && sl_launch_rank() == 0 ? "0" : "1") != 0 ||
+        sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = map}) != 0)
+        die("sl_init");
+    FILE *out = sl_rank() == 0 ? fopen(argv[2], "w") : NULL;
+    if (sl_rank() == 0 && !out)
+        die(argv[2]);
+    if (map)
+        compare_maps(out, count, rounds);
+    else
+        run(argv[1], out, count, rounds);
+    int error = sl_shutdown();
+    sl_options_destroy(options);
+    if (map)
+        MPI_Finalize();
+    return (out && fclose(out) != 0) || error;
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# A rank that dies while it runs tasks of a program on the API: they are run again on those that live.
+# shellcheck source=lib.sh disable=SC2154 # lib.sh sets them
+source "$(dirname "$0")/lib.sh" "$@"
+export TMPDIR=$scratch/tmp
+mkdir "$TMPDIR"
+victim=$(dirname "$command_path")/../tests/api_victim
+
+# The rank that dies is one of region b, of which two are left, or one.
+for ranks in 4 3; do
+    code 0 starlane launch -n "$ranks" -- "$victim" "--starlane-regions=a:1,b:$((ranks - 1))" && shows "sum 19900, shutdown DEAD"
+done
