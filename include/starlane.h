@@ -348,8 +348,9 @@ typedef struct sl_init_options {
 SL_API int sl_init(int *argc, char ***argv, const sl_init_options *options);
 
 /* Leaves: tasks that have not ended are cancelled, and waits for them fail with SL_ERROR_CLOSED.
- * Collective over the ranks that drive. Results stay valid until they are released. Returns 0, or
- * an error when the network did not end well (then end the process with _exit()). */
+ * Collective over the ranks that drive; until the last of them leaves all serve on in here. Results
+ * stay valid until they are released. Returns 0, or an error when the network did not end well
+ * (then end the process with _exit()). */
 SL_API int sl_shutdown(void);
 
 /* This process's (first) node, and how many nodes there are; 0 without a network. Any thread. */
