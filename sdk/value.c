@@ -240,8 +240,8 @@ static sl_err read_entry(reader *from, bool futures, entry *one, const size_t **
 
 static sl_err read_data(reader *from, const entry *one, const uint8_t **data) {
     if (one->place == APART) {
-        size_t have = from->apart ? from->apart->bytes : 0, at = padded_apart(from->apart_at);
-        if (at > have || one->bytes > have - at)
+        size_t at = padded_apart(from->apart_at);
+        if (!from->apart || at > from->apart->bytes || one->bytes > from->apart->bytes - at)
             return broken("data beyond the end");
         *data = from->apart->data + at;
         from->apart_at = at + one->bytes;
