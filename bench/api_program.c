@@ -13,7 +13,7 @@
 
 enum { WINDOW = 64, ALIGN = 64 };
 
-static void die(const char *what) {
+__attribute__((noreturn)) static void die(const char *what) {
     fprintf(stderr, "starlane-bench-api: %s: %s\n", what, sl_error_text());
     _exit(1);
 }
@@ -172,7 +172,7 @@ static void run(const char *what, FILE *out, size_t count, int rounds) {
 int main(int argc, char **argv) {
     if (argc != 5)
         return 2;
-    int map = strcmp(argv[1], "map") == 0, rounds = atoi(argv[4]), level;
+    int map = strcmp(argv[1], "map") == 0, rounds = (int)strtol(argv[4], NULL, 10), level;
     size_t count = strtoull(argv[3], NULL, 10);
     sl_options *options;
     if (map)

@@ -366,7 +366,8 @@ SL_API uint32_t sl_size(void);
  * very much is on its way to the scheduler. */
 SL_API sl_future *sl_submit(const sl_task *task, sl_args args);
 
-/* The same with other options than the task's own (all of them: start from task->options). */
+/* The same with other options than the task's own (all of them: start from task->options; NULL: the
+ * task's own). */
 SL_API sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options);
 
 /* Submits `count` calls, args[i] each, at once, and sets futures[0] … futures[count - 1]. `options`
