@@ -259,11 +259,11 @@ static void measure(bench *b, uint32_t nodes) {
 }
 
 void bench_scale(bench *b) {
-    static const uint32_t sizes[] = {4, 16, 64, 250, 1000, 10000};
+    static const uint32_t sizes[] = {4, 16, 64, 250, 1000, 3000, 10000};
     uint32_t count = sizeof sizes / sizeof *sizes;
     if (b->ranks > 1)
         return;
-    for (uint32_t i = 0; i < count - (b->quick ? 2 : 0); i++) {
+    for (uint32_t i = 0; i < count - (b->quick ? 3 : 0); i++) {
         char words[32];
         snprintf(words, sizeof words, "%u nodes", sizes[i]);
         if (bench_wants(b, words))

@@ -1,4 +1,4 @@
-/* Small blobs go to the C library, large ones to pages.h. */
+/* Small blobs are one piece of the C library's, the data of large ones lies in pages.h. */
 #include "runtime/blob.h"
 
 #include <stdatomic.h>
@@ -11,26 +11,34 @@ enum { ALIGNMENT = 64 };
 
 static _Atomic uint64_t alive_bytes;
 
-static void *data_allocate(sl_blob *blob) {
-    if (blob->bytes >= SL_PAGES_LEAST_BYTES)
-        return sl_pages_take(blob->bytes, &blob->page);
-    return aligned_alloc(ALIGNMENT, (blob->bytes + ALIGNMENT) & ~(uint64_t)(ALIGNMENT - 1));
-}
-
-static void data_free(sl_blob *blob) {
-    if (blob->bytes >= SL_PAGES_LEAST_BYTES)
-        sl_pages_give(blob->data, blob->bytes, blob->page);
-    else
-        free(blob->data);
-}
-
-static sl_blob *header_create(uint64_t bytes) {
-    sl_blob *blob = calloc(1, sizeof *blob);
+static sl_blob *header_create(uint64_t bytes, uint64_t behind_bytes) {
+    sl_blob *blob = malloc(sizeof *blob + behind_bytes);
     if (blob) {
+        memset(blob, 0, sizeof *blob);
         blob->bytes = bytes;
         atomic_init(&blob->references, 1);
     }
     return blob;
+}
+
+/* With its data behind it. */
+static sl_blob *small_create(uint64_t bytes) {
+    sl_blob *blob = header_create(bytes, bytes + ALIGNMENT);
+    if (blob)
+        blob->data =
+            (uint8_t *)(((uintptr_t)(blob + 1) + ALIGNMENT - 1) & ~(uintptr_t)(ALIGNMENT - 1));
+    return blob;
+}
+
+static sl_blob *large_create(uint64_t bytes) {
+    sl_blob *blob = header_create(bytes, 0);
+    if (!blob)
+        return NULL;
+    blob->data = sl_pages_take(bytes, &blob->page);
+    if (blob->data)
+        return blob;
+    free(blob);
+    return NULL;
 }
 
 static sl_err out_of_memory(uint64_t bytes) {
@@ -42,14 +50,9 @@ sl_err sl_blob_create(uint64_t bytes, sl_blob **out) {
     if (bytes > SL_BLOB_MAX_BYTES)
         return sl_fail(SL_ERR_TOO_LARGE, "a blob of %llu bytes is over the bound of %llu",
                        (unsigned long long)bytes, (unsigned long long)SL_BLOB_MAX_BYTES);
-    sl_blob *blob = header_create(bytes);
+    sl_blob *blob = bytes < SL_PAGES_LEAST_BYTES ? small_create(bytes) : large_create(bytes);
     if (!blob)
         return out_of_memory(bytes);
-    blob->data = data_allocate(blob);
-    if (!blob->data) {
-        free(blob);
-        return out_of_memory(bytes);
-    }
     atomic_fetch_add_explicit(&alive_bytes, bytes, memory_order_relaxed);
     *out = blob;
     return SL_OK;
@@ -64,7 +67,7 @@ sl_err sl_blob_copy(const void *data, uint64_t bytes, sl_blob **blob) {
 
 sl_err sl_blob_wrap(void *data, uint64_t bytes, void (*free_data)(void *, void *), void *context,
                     sl_blob **out) {
-    sl_blob *blob = header_create(bytes);
+    sl_blob *blob = header_create(bytes, 0);
     if (!blob)
         return out_of_memory(bytes);
     blob->data = data;
@@ -87,8 +90,8 @@ void sl_blob_release(sl_blob *blob) {
     atomic_fetch_sub_explicit(&alive_bytes, blob->bytes, memory_order_relaxed);
     if (blob->free_data)
         blob->free_data(blob->context, blob->data);
-    else
-        data_free(blob);
+    else if (blob->bytes >= SL_PAGES_LEAST_BYTES)
+        sl_pages_give(blob->data, blob->bytes, blob->page);
     free(blob);
 }
 

@@ -79,11 +79,12 @@ void sl_link_answer(sl_node *node, uint32_t peer) {
     sl_channel_mark(node, peer);
 }
 
-/* At the 1st, 2nd, 4th … time, and at each CALL_EVERY-th: a dead peer may cost memory each time. */
+/* The first few times, then at the 16th, 32nd, 64th …, and at each CALL_EVERY-th: a dead peer may
+ * cost memory each time. */
 void sl_link_call(sl_node *node, uint32_t peer) {
-    enum { CALL_EVERY = 512 };
+    enum { CALL_FIRST = 8, CALL_EVERY = 512 };
     uint32_t calls = ++sl_channel_of(node, peer)->calls;
-    if ((calls & (calls - 1)) == 0 || calls % CALL_EVERY == 0)
+    if (calls <= CALL_FIRST || (calls & (calls - 1)) == 0 || calls % CALL_EVERY == 0)
         sl_link_answer(node, peer);
 }
 

@@ -1,7 +1,10 @@
-/* The simulator's queue: a heap by (time, order). */
+/* The simulator's queue: a heap by (time, order), of four branches: half as deep, and what is
+ * compared lies together. */
 #include <stdlib.h>
 
 #include "runtime/simulator_internal.h"
+
+enum { BRANCHES = 4 };
 
 static bool before(const sl_sim_event *a, const sl_sim_event *b) {
     return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
@@ -22,28 +25,27 @@ sl_err sl_sim_events_put(sl_sim_events *events, sl_sim_event event) {
         SL_TRY(grow(events));
     event.order = events->next_order++;
     uint32_t at = events->count++;
-    while (at && before(&event, &events->heap[(at - 1) / 2])) {
-        events->heap[at] = events->heap[(at - 1) / 2];
-        at = (at - 1) / 2;
+    while (at && before(&event, &events->heap[(at - 1) / BRANCHES])) {
+        events->heap[at] = events->heap[(at - 1) / BRANCHES];
+        at = (at - 1) / BRANCHES;
     }
     events->heap[at] = event;
     return SL_OK;
 }
 
 static void sift_down(sl_sim_events *events, sl_sim_event moving) {
-    uint64_t at = 0;
-    for (;;) {
-        uint64_t child = 2 * at + 1;
-        if (child >= events->count)
+    sl_sim_event *heap = events->heap;
+    uint64_t at = 0, count = events->count;
+    for (uint64_t first; (first = BRANCHES * at + 1) < count;) {
+        uint64_t least = first, end = first + BRANCHES < count ? first + BRANCHES : count;
+        for (uint64_t child = first + 1; child < end; child++)
+            least = before(&heap[child], &heap[least]) ? child : least;
+        if (!before(&heap[least], &moving))
             break;
-        if (child + 1 < events->count && before(&events->heap[child + 1], &events->heap[child]))
-            child++;
-        if (!before(&events->heap[child], &moving))
-            break;
-        events->heap[at] = events->heap[child];
-        at = child;
+        heap[at] = heap[least];
+        at = least;
     }
-    events->heap[at] = moving;
+    heap[at] = moving;
 }
 
 bool sl_sim_events_take(sl_sim_events *events, uint64_t until_ns, sl_sim_event *event) {

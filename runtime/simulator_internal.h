@@ -81,6 +81,7 @@ typedef struct sl_sim_transport {
     sl_sim_queue unexpected;   /* blobs that nobody has asked for yet */
     sl_sim_expected *expected; /* asked for, not there yet */
     sl_sim_queue acquired;     /* buffers handed out, `to` in from */
+    bool lost; /* this life is over: what its actors still say as they end goes nowhere */
     bool *abandoned;
     uint64_t *first_in;  /* per peer: transfers with lower ids are of an earlier life of the link */
     uint64_t *first_out; /* per peer: nothing is told of transfers with lower ids */
@@ -125,6 +126,7 @@ struct sl_simulator {
     sl_sim_way **way_chunks; /* of SL_SIM_WAY_CHUNK */
     uint32_t way_count;      /* in the chunks; the first is none */
     uint32_t free_way;       /* linked by `next_free`; 0: none */
+    sl_sim_way no_way;       /* where there is no memory for one */
     sl_sim_parcel *free_parcels;
     uint64_t on_the_way;
     sl_simulator_traffic traffic;

@@ -17,6 +17,8 @@ static sl_sim_transport *self_of(sl_transport *transport) {
 
 static void *sim_acquire(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
+    if (self->lost)
+        return NULL;
     sl_sim_way *way = sl_sim_way_of(self->simulator, transport->self, peer);
     if (way->unread >= UNREAD_MOST) {
         way->refused = true;
@@ -262,6 +264,7 @@ static void drop_arrived(sl_sim_transport *self, sl_sim_queue *queue) {
 }
 
 void sl_sim_transport_lose(sl_sim_transport *self) {
+    self->lost = true;
     for (uint32_t peer = 0; peer < self->base.count; peer++) {
         if (peer != self->base.self)
             sim_abandon(&self->base, peer);

@@ -138,7 +138,7 @@ static void parse_line(char *line, sl_launch_news *news) {
     } else if ((code = code_of(line, "closed ", &rest)) >= 0) {
         news->closed = true;
         news->code = code;
-    } else if (strcmp(line, "alone") == 0) {
+    } else if (strcmp(line, "alone") == 0 && news->runs) { /* else it is of the start before */
         news->alone++;
     }
 }

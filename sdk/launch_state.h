@@ -59,7 +59,8 @@ typedef struct sl_launch_news {
     bool lost;     /* … and some rank had died */
     bool left;     /* the first rank ended by itself, with `code` */
     int code;
-    uint32_t alone;  /* so many ranks say that the owner of the last run is lost */
+    uint32_t alone;  /* so many ranks say that the owner of the last run is lost; one of the start
+                      * before may say so late, but then the owner lives, or no run has begun */
     int64_t told_ns; /* when the file was written last, by the clock of its file system */
     char directory[SL_OUTPUT_PATH_BYTES]; /* of the last run */
 } sl_launch_news;

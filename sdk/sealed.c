@@ -131,8 +131,13 @@ static sl_err run_inside(const call *c, sl_task_output *output) {
     if (strcmp(c->record->name.data, SL_SEALED_FUNCTION) == 0)
         return sl_fail(SL_ERR_INVALID, "a sealed task inside a sealed task");
     SL_TRY(sl_functions_find(c->functions, c->record->name.data, &id));
-    return sl_functions_call(c->functions, id, c->record->arguments.data,
-                             c->record->arguments.bytes, output);
+    SL_TRY(sl_functions_call(c->functions, id, c->record->arguments.data,
+                             c->record->arguments.bytes, output));
+    /* It would travel beside the answer, in the clear. */
+    if (output->apart)
+        return sl_fail(SL_ERR_UNAVAILABLE, "a result this large cannot be sealed yet: return it "
+                                           "in parts");
+    return SL_OK;
 }
 
 /* Seals the answer to the sender, and writes it to `output`. */
@@ -164,9 +169,15 @@ static sl_err seal_answer(const call *c, sl_err err, const char *message, sl_par
 
 static sl_err run_and_seal(const call *c, sl_task_output *output) {
     sl_task_output inside;
+    sl_task_facts facts = {0};
     char message[MESSAGE_MOST + 1] = "";
     size_t bytes;
     sl_task_output_init(&inside, OUTPUT_MOST);
+    if (output->facts) {
+        facts = *output->facts;
+        facts.apart = NULL; /* nothing of a sealed task comes beside it */
+        inside.facts = &facts;
+    }
     sl_err_clear();
     sl_err err = run_inside(c, &inside);
     if (err != SL_OK)
@@ -240,7 +251,7 @@ void sl_sealed_destroy(sl_sealed *sealed) {
 }
 
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) {
-    SL_TRY(sl_functions_register(functions, SL_SEALED_FUNCTION, call_sealed, place));
+    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_sealed, place));
     SL_TRY(sl_functions_register(functions, SL_CREDENTIAL_FUNCTION, tell_credential, place));
     place->functions = functions;
     return SL_OK;

@@ -96,8 +96,18 @@ static void hear(actor *a, const sl_message *message, sl_lane lane, uint64_t num
 
 /* With a link all that was said on it is over: what is said on the next is counted from 0. */
 static void on_lost(actor *a, uint32_t peer) {
+    sl_simulator *simulator = a->host->simulation->simulator;
+    sl_simulator_note(simulator, a->host->number, sl_simulator_now_ns(simulator), 0,
+                      "loses node %u", peer);
     *row_of(a->host, SL_LANE_DATA, peer) = *row_of(a->host, SL_LANE_CONTROL, peer) =
         (sl_sim_row){.said = 0};
+}
+
+static void on_back(actor *a, uint32_t peer) {
+    sl_simulator *simulator = a->host->simulation->simulator;
+    sl_simulator_note(simulator, a->host->number, sl_simulator_now_ns(simulator), 0,
+                      "finds node %u again", peer);
+    sl_sim_check_disowned(a->host, peer);
 }
 
 static void check_blob(const actor *a, const simulation_say *said) {
@@ -441,7 +451,7 @@ static sl_err actor_receive(sl_actor *self, void *state, const sl_message *messa
         on_lost(a, ((const node_peer_lost *)message->body)->node);
         break;
     case node_peer_back_id:
-        sl_sim_check_disowned(a->host, ((const node_peer_back *)message->body)->node);
+        on_back(a, ((const node_peer_back *)message->body)->node);
         break;
     default:
         break;

@@ -10,7 +10,10 @@
 #define STILL_NS   (500 * SL_NS_PER_MS)
 #define GOODBYE_NS (15 * SL_NS_PER_S)
 
-enum { SESSIONS_MOST = 40 };
+enum {
+    SESSIONS_MOST = 40,
+    TIGHT_FRAME = 2048 /* bytes: windows, which hold some frames, fill with a few messages */
+};
 
 /* Three regions: near, far, and farther with a thin line. */
 static const sl_simulator_link links[9] = {
@@ -217,6 +220,7 @@ static sl_err create(sl_simulation *simulation) {
                                       .regions =
                                           1 + (uint32_t)sl_rng_below(&simulation->rng, 3) / 2 * 2,
                                       .links = links,
+                                      .frame_bytes = options->seed % 6 == 3 ? TIGHT_FRAME : 0,
                                       .trace = options->trace,
                                       .turned = turned,
                                       .context = simulation};

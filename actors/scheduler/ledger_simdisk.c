@@ -73,10 +73,11 @@ static bool content_write(content *c, size_t offset, const void *data, size_t by
         uint8_t *grown = realloc(c->data, capacity);
         if (!grown)
             return false;
-        memset(grown + c->capacity, 0, capacity - c->capacity);
         c->data = grown;
         c->capacity = capacity;
     }
+    if (offset > c->bytes)
+        memset(c->data + c->bytes, 0, offset - c->bytes);
     memcpy(c->data + offset, data, bytes);
     if (end > c->bytes)
         c->bytes = end;
@@ -84,10 +85,8 @@ static bool content_write(content *c, size_t offset, const void *data, size_t by
 }
 
 static void content_cut(content *c, size_t bytes) {
-    if (bytes >= c->bytes)
-        return;
-    memset(c->data + bytes, 0, c->bytes - bytes);
-    c->bytes = bytes;
+    if (bytes < c->bytes)
+        c->bytes = bytes;
 }
 
 static bool apply(content *c, const change *each, size_t bytes) {

@@ -1,3 +1,7 @@
+/* Design notes: what a head says is put together once (describe()), so that its size is known
+ * before anything is drawn or sealed. The data key lives from begin to the next begin or end, not
+ * only as long as the body: a recipient may be chosen after all of it has left.
+ */
 #include "actors/secure/sealer.h"
 
 #include <assert.h>

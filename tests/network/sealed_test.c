@@ -40,6 +40,12 @@ static sl_err fail_telling(const void *args, size_t bytes, sl_task_output *outpu
     return sl_fail(SL_ERR_NOT_FOUND, "%s", reason);
 }
 
+/* Answers with data that would go beside what is sealed. */
+static sl_err answer_apart(const void *args, size_t bytes, sl_task_output *output, void *user) {
+    (void)args, (void)bytes, (void)user;
+    return sl_blob_copy(secret, sizeof secret, &output->apart);
+}
+
 /* ---- the people ---- */
 
 typedef struct people {
@@ -175,6 +181,7 @@ static void make_functions(member *m, const people *p, uint32_t node, const char
     sl_test_need(sl_sealed_create(&options, &m->sealed), "sealed");
     sl_test_need(sl_functions_register(m->functions, "check", check_secret, NULL), "check");
     sl_test_need(sl_functions_register(m->functions, "fail", fail_telling, NULL), "fail");
+    sl_test_need(sl_functions_register(m->functions, "apart", answer_apart, NULL), "apart");
     m->place = (sl_sealed_place){.sealed = m->sealed};
     sl_test_need(sl_sealed_register(m->functions, &m->place), "sealed");
     sl_functions_freeze(m->functions);
@@ -232,12 +239,12 @@ static void run_network(const people *p, job *j, const char *project, const char
         pthread_create(&members[i].thread, NULL, run_node, &members[i]);
     for (uint32_t i = 0; i < NODES; i++)
         pthread_join(members[i].thread, NULL);
+    sl_test_need(sl_ledger_close(ledger, NULL), "ledger"); /* its thread tells nodes */
     for (uint32_t i = 0; i < NODES; i++) {
         member *m = &members[i];
         sl_pool_destroy(m->pool), sl_node_destroy(m->node), sl_functions_destroy(m->functions);
         sl_sealed_destroy(m->sealed), sl_replay_destroy(m->replay);
     }
-    sl_test_need(sl_ledger_close(ledger, NULL), "ledger");
 }
 
 /* ---- who looks ---- */
@@ -499,5 +506,22 @@ TEST(calls_within_calls_are_refused) {
     run_network(&p, &s.j, NULL, w.ledger, &w.recording);
     CHECK_INT(open_answer(&p, &s, &got), SL_OK);
     CHECK_INT(got.err, SL_ERR_INVALID);
+    drop(&s), stop_watching(&w), part(&p);
+}
+
+/* What cannot be sealed is not sent. */
+TEST(data_beside_an_answer_is_refused) {
+    people p = meet();
+    watched w;
+    sealed_job s;
+    sl_sealed_answer got;
+    watch(&w, "apart");
+    seal_job(&p, &s, "apart", 200, &p.peers[1], 2, 1);
+    run_network(&p, &s.j, NULL, w.ledger, &w.recording);
+    CHECK_INT(s.j.outcome.status, SL_TASK_FAILED);
+    CHECK(!saw(&w, secret, sizeof secret));
+    CHECK_INT(open_answer(&p, &s, &got), SL_OK);
+    CHECK_INT(got.err, SL_ERR_UNAVAILABLE);
+    CHECK_INT(sl_blob_alive_bytes(), 0);
     drop(&s), stop_watching(&w), part(&p);
 }

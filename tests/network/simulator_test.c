@@ -68,6 +68,7 @@ TEST(seeds_that_found_something) {
     static const uint64_t seeds[] = {346, 469, 553, 1277, 1549, 103420};
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
         check_seed(5, seeds[i]);
+    check_seed(3, 3006794);      /* last words of a job that reached the next one */
     check_seed(3, 342356117079); /* an owner's death at the end of the last task */
 }
 

@@ -31,6 +31,8 @@ TEST(a_run) {
     CHECK_INT(news.code, 0);
     news = parse("run /a\nalone\nalone\n");
     CHECK(news.alone == 2 && !news.closed);
+    CHECK_INT(parse("alone\n").alone, 0);
+    CHECK_INT(parse("alone\nrun /a\n").alone, 0);
     news = parse("run /a\nclosed 0\nrun /b\n");
     CHECK_INT(news.runs, 2);
     CHECK(!news.closed);
