@@ -105,6 +105,7 @@ static void *network_thread(void *unused) {
         enter_stage(REFUSED);
         return NULL;
     }
+    atomic_store(&session.open, 1); /* also where only tasks submit */
     enter_stage(RUNNING);
     keep_error(sl_network_loop(network, &code));
     session.code = (int)code;
@@ -244,7 +245,6 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
     if (sl_rank() != 0 && !session.client.all_drive)
         serve();
     wait_until_known();
-    atomic_store(&session.open, 1);
     return SL_OK;
 }
 
