@@ -184,6 +184,8 @@ static sl_err make_options(int *argc, char ***argv) {
     taken[count] = NULL;
     SL_TRY((sl_err)sl_options_load(session.own_options, "network", &count, taken));
     session.options = session.own_options;
+    if (sl_options_is_set(session.options, "log-level")) /* somebody wants to read it */
+        sl_options_start_log(session.options);
     return SL_OK;
 }
 
