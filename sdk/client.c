@@ -2,7 +2,6 @@
 #include "sdk/client.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
