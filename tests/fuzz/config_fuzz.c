@@ -35,8 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     sl_err err = sl_config_load_text(config, "fuzz.conf", (const char *)data, size);
     if (err != SL_OK && (sl_err_detail()[0] == '\0' || strchr(sl_err_detail(), '\n')))
         abort();
-    check(config);
-    show(config);
+    if (err == SL_OK) {
+        check(config);
+        show(config);
+    }
     sl_config_destroy(config);
     return 0;
 }

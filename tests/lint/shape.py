@@ -6,6 +6,8 @@ from source import line_of, strip_directives, strip_strings
 
 MAX_FUNCTION_LINES = 70
 MAX_FILE_LINES = 600
+# The public API is one header, whatever it holds.
+LONG_FILES = {"include/starlane.h"}
 
 OPENING = re.compile(r"\)\s*(?:__attribute__\s*\(\(.*\)\)\s*)?$", re.DOTALL)
 
@@ -66,7 +68,7 @@ def check_definitions(tree):
 def check(tree):
     for path in tree.c_files():
         lines = tree.text(path).count("\n")
-        if lines > MAX_FILE_LINES:
+        if lines > MAX_FILE_LINES and path not in LONG_FILES:
             yield path, lines, f"{lines} lines, more than {MAX_FILE_LINES}: a file is about one thing"
         if not path.endswith(".def"):
             yield from check_functions(tree, path)
