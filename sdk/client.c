@@ -2,7 +2,6 @@
 #include "sdk/client.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -392,11 +391,12 @@ static void leave(sl_client *client) {
     if (client->leaving_told)
         return;
     client->leaving_told = true;
-    (void)scheduler_cancel_send(client->self, scheduler_of(client), &all);
     if (!client->all_drive) {
+        (void)scheduler_cancel_send(client->self, scheduler_of(client), &all);
         sl_network_stop_all(client->self, 0);
         return;
     }
+    /* Tasks of other ranks run here, and what those submit here goes on. */
     for (uint32_t node = 0; node < client->ranks; node++)
         if (node != self)
             (void)client_left_send(client->self, sl_addr_well_known(node, SL_SLOT_DRIVER), &body);
