@@ -406,7 +406,7 @@ static void leave(sl_client *client) {
 /* Where one rank drives: if it is heard, it will be back soon (this rank was frozen, or cut off).
  */
 static void on_lost(sl_client *client, const node_peer_lost *lost) {
-    uint64_t dead_ns = sl_config_duration_ns(client->network->config, SL_OPT_DEAD_MS);
+    uint64_t dead_ns = sl_link_timings_longest_ns(&client->network->timings);
     client->network->clean = false;
     if (client->all_drive)
         on_left(client, lost->node, LOST);

@@ -41,13 +41,13 @@ static void end(const follower *f) {
 }
 
 static uint64_t patience_ns(const follower *f) {
-    uint64_t dead_ns = sl_config_duration_ns(f->network->config, SL_OPT_DEAD_MS);
+    uint64_t dead_ns = sl_link_timings_longest_ns(&f->network->timings);
     return others_are_there(f) && !f->calls ? dead_ns / SILENT_PART : dead_ns * ALONE_TIMES;
 }
 
 /* Who is there may change while it waits. */
 static void wait_on(follower *f) {
-    uint64_t dead_ns = sl_config_duration_ns(f->network->config, SL_OPT_DEAD_MS);
+    uint64_t dead_ns = sl_link_timings_longest_ns(&f->network->timings);
     f->timer = 0;
     if (sl_now_ns(f->self) - f->lost_ns < patience_ns(f))
         f->timer = sl_timer_start(f->self, dead_ns / SILENT_PART, 0);
