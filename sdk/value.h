@@ -47,7 +47,7 @@ sl_err sl_values_decode(const uint8_t *wire, size_t bytes, const sl_blob *apart,
 /* "bytes", "a string", "an f64", "an array f32[3, 4]": what a message calls it. Returns `text`. */
 const char *sl_value_describe(const sl_value *value, char *text, size_t size);
 
-/* The data as an array of `dtype`, or as bytes, or as a string. On another type NULL, and an error
+/* The data as an array of `dtype`, or as bytes, a string or an object's name. On another type NULL, and an error
  * whose text begins with `whose`: "argument 2 of square". */
 const void *sl_value_as_array(const sl_value *value, sl_dtype dtype, const char *whose);
 const void *sl_value_as(const sl_value *value, sl_type type, const char *whose);
