@@ -258,8 +258,8 @@ static bool is_meant(int fd, const sl_shared_place *place) {
 
 sl_err sl_shared_map_open(const sl_shared_place *place, sl_shared_map **out) {
     char path[64];
-    if (place->pid > INT32_MAX || place->number > INT32_MAX || !place->pid ||
-        !place->arena_bytes || place->arena_bytes > ARENA_MOST_BYTES)
+    if (place->pid > INT32_MAX || place->number > INT32_MAX || !place->pid || !place->arena_bytes ||
+        place->arena_bytes > ARENA_MOST_BYTES)
         return sl_fail(SL_ERR_DECODE, "no place of shared memory");
     snprintf(path, sizeof path, "/proc/%u/fd/%u", place->pid, place->number);
     struct stat facts; /* before it is opened: opening what is no file may have effects */
@@ -267,9 +267,9 @@ sl_err sl_shared_map_open(const sl_shared_place *place, sl_shared_map **out) {
                  ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
                  : -1;
     bool meant = fd >= 0 && fcntl(fd, F_GET_SEALS) >= 0 && is_meant(fd, place);
-    void *memory = meant ? mmap(NULL, place->arena_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd,
-                                0)
-                         : MAP_FAILED;
+    void *memory =
+        meant ? mmap(NULL, place->arena_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0)
+              : MAP_FAILED;
     if (fd >= 0)
         close(fd);
     if (memory == MAP_FAILED)

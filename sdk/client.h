@@ -114,7 +114,7 @@ typedef struct sl_client {
     _Atomic uint32_t any_epoch;
     _Atomic uint32_t ended_some; /* since the last look at any_waiters */
     _Atomic uint32_t ready;      /* the network is known, or is not going to be */
-    _Atomic uint32_t cores; /* of all nodes that are known */
+    _Atomic uint32_t cores;      /* of all nodes that are known */
 
     /* the actor's */
     sl_actor *self;

@@ -286,7 +286,8 @@ static sl_err take_object(const sl_client *client, sl_value *value) {
     return SL_OK;
 }
 
-static sl_err keep_result(const sl_client *client, sl_future *future, const scheduler_outcome *outcome, sl_blob *apart) {
+static sl_err keep_result(const sl_client *client, sl_future *future,
+                          const scheduler_outcome *outcome, sl_blob *apart) {
     size_t bytes = outcome->output.bytes, count = 0;
     if (!bytes)
         return SL_OK; /* it returned nothing */
@@ -305,7 +306,7 @@ static sl_err keep_result(const sl_client *client, sl_future *future, const sche
 static void end_with(sl_client *client, sl_future *future, const scheduler_outcome *outcome,
                      sl_blob *apart) {
     const char *message = outcome->message.bytes ? outcome->message.data : NULL;
-    if (future->cancelled) { /* however it ended: nobody counts on it */
+    if (future->cancelled) {                 /* however it ended: nobody counts on it */
         if (outcome->status == SL_TASK_DONE) /* an object is to be let go of */
             (void)keep_result(client, future, outcome, apart);
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, NULL);

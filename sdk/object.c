@@ -8,9 +8,11 @@
 #include "sdk/client.h"
 #include "sdk/task_call.h"
 
-#define SOON_NS 200000 /* an answer that comes within this is waited for without giving cores back */
+#define SOON_NS                                                                                    \
+    200000 /* an answer that comes within this is waited for without giving cores back */
 
-_Static_assert((int)SL_STORE_DIMENSIONS_MAX == (int)SL_DIMENSIONS_MAX, "an object's type is a value's");
+_Static_assert((int)SL_STORE_DIMENSIONS_MAX == (int)SL_DIMENSIONS_MAX,
+               "an object's type is a value's");
 
 static sl_store_object *handle(sl_object *object) {
     return (sl_store_object *)object;
@@ -127,14 +129,27 @@ static uint64_t ns_of(double timeout_s) {
     return (uint64_t)(timeout_s * 1e9);
 }
 
+static sl_err get_until(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
+    uint64_t begin_ns = sl_clock_now_ns(), spent_ns = 0;
+    sl_err err;
+    do {
+        uint64_t left_ns = timeout_ns == UINT64_MAX ? timeout_ns : timeout_ns - spent_ns;
+        err = sl_store_get(object, left_ns, content);
+        if (err != SL_ERR_TIMEOUT)
+            return err;
+        spent_ns = sl_clock_now_ns() - begin_ns;
+    } while (spent_ns < timeout_ns);
+    return err;
+}
+
 /* A task that waits for more than a moment gives its cores to others meanwhile. */
 static sl_err await(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
     uint64_t soon_ns = timeout_ns < SOON_NS ? timeout_ns : SOON_NS;
     sl_err err = sl_store_get(object, soon_ns, content);
-    if (err != SL_ERR_TIMEOUT || timeout_ns == soon_ns)
+    if (err != SL_ERR_TIMEOUT || timeout_ns == 0)
         return err;
     SL_TRY(sl_executor_wait_begin());
-    err = sl_store_get(object, timeout_ns, content);
+    err = get_until(object, timeout_ns, content);
     char cause[512];
     snprintf(cause, sizeof cause, "%s", sl_err_detail());
     sl_executor_wait_end();

@@ -22,7 +22,7 @@ struct sl_call {
     sl_value *values;
     size_t count;
     sl_store_object *result; /* held; of the last sl_return_…() */
-    sl_err failed; /* the first error of the library's in this call */
+    sl_err failed;           /* the first error of the library's in this call */
     char message[MESSAGE_BYTES];
 };
 

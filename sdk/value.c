@@ -125,9 +125,10 @@ static sl_err check_value(const sl_value *value, size_t index) {
     case SL_TYPE_ARRAY:
         return check_array(value, index);
     case SL_TYPE_IMAGE:
-        return is_image(value) ? check_array(value, index)
-                               : sl_fail(SL_ERR_INVALID, "argument %zu: an image is u8[height, width, channels]",
-                                         index);
+        return is_image(value)
+                   ? check_array(value, index)
+                   : sl_fail(SL_ERR_INVALID,
+                             "argument %zu: an image is u8[height, width, channels]", index);
     case SL_TYPE_OBJECT:
         return value->object || value->data
                    ? SL_OK
@@ -339,8 +340,8 @@ sl_err sl_values_decode(const uint8_t *wire, size_t bytes, const sl_blob *apart,
 /* ---- access ---- */
 
 const char *sl_value_describe(const sl_value *value, char *text, size_t size) {
-    static const char *const names[] = {"nothing", "bytes", "a string", "", "a future", "",
-                                        "an object"};
+    static const char *const names[] = {"nothing",  "bytes", "a string", "",
+                                        "a future", "",      "an object"};
     int length;
     if (!is_array(value->type)) {
         snprintf(text, size, "%s", names[value->type]);
@@ -351,7 +352,8 @@ const char *sl_value_describe(const sl_value *value, char *text, size_t size) {
         snprintf(text, size, "a number %s", dtype);
         return text;
     }
-    length = snprintf(text, size, "an %s %s[", value->type == SL_TYPE_IMAGE ? "image" : "array", dtype);
+    length =
+        snprintf(text, size, "an %s %s[", value->type == SL_TYPE_IMAGE ? "image" : "array", dtype);
     for (uint32_t i = 0; i < value->dimensions && length < (int)size; i++)
         length +=
             snprintf(text + length, size - (size_t)length, "%s%zu", i ? ", " : "", value->shape[i]);

@@ -8,7 +8,9 @@
 #include "runtime/futex.h"
 #include "runtime/node.h"
 
-enum { LOOKS = 2000 /* at an answer, before sleeping: one from a rank of this host takes as long */ };
+enum {
+    LOOKS = 2000 /* at an answer, before sleeping: one from a rank of this host takes as long */
+};
 
 void sl_store_tell(sl_store *store) {
     if (!store->node || store->told)
@@ -32,7 +34,7 @@ void sl_asking_end(sl_asking *asking, sl_err err, const char *detail) {
     sl_asking_drop(asking);
 }
 
-/* False: the time is over. */
+/* False: the time is over, or, as a sleep may end for no reason, nearly. */
 static bool await(sl_asking *asking, uint64_t timeout_ns) {
     for (int i = 0; i < LOOKS; i++) {
         if (atomic_load_explicit(&asking->done, memory_order_acquire))
@@ -40,12 +42,9 @@ static bool await(sl_asking *asking, uint64_t timeout_ns) {
         if (i % 64 == 63)
             sched_yield();
     }
-    uint64_t begin_ns = sl_clock_now_ns(), spent_ns = 0;
-    while (!atomic_load(&asking->done) && spent_ns < timeout_ns) {
-        sl_futex_wait(&asking->done, 0,
-                      timeout_ns == SL_FUTEX_FOREVER ? timeout_ns : timeout_ns - spent_ns);
-        spent_ns = timeout_ns == SL_FUTEX_FOREVER ? 0 : sl_clock_now_ns() - begin_ns;
-    }
+    do
+        sl_futex_wait(&asking->done, 0, timeout_ns);
+    while (timeout_ns == SL_FUTEX_FOREVER && !atomic_load(&asking->done));
     return atomic_load(&asking->done);
 }
 

@@ -228,8 +228,7 @@ sl_err sl_store_make(sl_store *store, const sl_store_type *type, uint64_t bytes,
     object->blob = blob;
     object->data = blob->data;
     pthread_mutex_lock(&store->lock);
-    object->id =
-        (sl_store_id){store->options.node, store->options.incarnation, ++store->sequence};
+    object->id = (sl_store_id){store->options.node, store->options.incarnation, ++store->sequence};
     retain(object);
     table_in(store, object);
     pthread_mutex_unlock(&store->lock);

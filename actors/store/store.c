@@ -22,32 +22,6 @@
 #include "runtime/node.h"
 #include "runtime/runtime_msgs.h"
 
-enum { OWED_MOST = 4096 /* answers that wait for room */ };
-
-/* An object that was asked for and could not be sent yet. */
-typedef struct owed {
-    struct owed *next;
-    uint32_t node;
-    uint64_t cookie;
-    sl_store_type type;
-    sl_blob *blob;
-} owed;
-
-typedef struct state {
-    sl_store *store;
-    sl_actor *self;
-    uint64_t cookie;
-    sl_asking *waiting;  /* for answers */
-    sl_giving *giving;   /* that could not be told: the link is lost */
-    owed *owed, **owed_end;
-    uint32_t owed_count;
-    sl_shared_map *maps[64]; /* of others' memory; the first free is NULL */
-} state;
-
-static sl_addr store_of(uint32_t node) {
-    return sl_addr_well_known(node, SL_SLOT_STORE);
-}
-
 /* ---- what this node's threads ask ---- */
 
 static void fail_asking(sl_asking *asking, sl_err err) {
@@ -56,33 +30,33 @@ static void fail_asking(sl_asking *asking, sl_err err) {
     sl_asking_end(asking, err, cause);
 }
 
-static bool same_object_waits(const state *s, const sl_store_object *object) {
+static bool same_object_waits(const sl_store_state *s, const sl_store_object *object) {
     for (const sl_asking *asking = s->waiting; asking; asking = asking->next)
         if (asking->kind == SL_ASKING_GET && asking->object == object)
             return true;
     return false;
 }
 
-static sl_err send_asking(state *s, const sl_asking *asking) {
+static sl_err send_asking(sl_store_state *s, const sl_asking *asking) {
     const sl_store_id *id = &asking->object->id;
     if (asking->kind == SL_ASKING_HOLD) {
         store_hold body = {asking->cookie, id->incarnation, id->sequence, asking->holder};
-        return store_hold_send(s->self, store_of(id->node), &body);
+        return store_hold_send(s->self, sl_store_at(id->node), &body);
     }
     pthread_mutex_lock(&s->store->lock);
     uint64_t room = sl_store_room(s->store);
     pthread_mutex_unlock(&s->store->lock);
     store_get body = {asking->cookie, id->incarnation, id->sequence,
                       asking->copied ? 0 : s->store->host, room};
-    return store_get_send(s->self, store_of(id->node), &body);
+    return store_get_send(s->self, sl_store_at(id->node), &body);
 }
 
-static void wait_for(state *s, sl_asking *asking) {
+static void wait_for(sl_store_state *s, sl_asking *asking) {
     asking->next = s->waiting;
     s->waiting = asking;
 }
 
-static void begin_asking(state *s, sl_asking *asking) {
+static void begin_asking(sl_store_state *s, sl_asking *asking) {
     bool on_way = asking->kind == SL_ASKING_GET && same_object_waits(s, asking->object);
     pthread_mutex_lock(&s->store->lock);
     bool here = asking->object->here;
@@ -104,10 +78,10 @@ static void begin_asking(state *s, sl_asking *asking) {
 
 /* ---- what this node gives back ---- */
 
-static void give(state *s, sl_giving *giving) {
+static void give(sl_store_state *s, sl_giving *giving) {
     store_release body = {giving->id.incarnation, giving->id.sequence, giving->holds,
                           giving->leases};
-    sl_err err = store_release_send(s->self, store_of(giving->id.node), &body);
+    sl_err err = store_release_send(s->self, sl_store_at(giving->id.node), &body);
     if (err != SL_OK && !sl_node_peer_is_gone(s->store->node, giving->id.node)) {
         giving->next = s->giving;
         s->giving = giving;
@@ -116,7 +90,7 @@ static void give(state *s, sl_giving *giving) {
     free(giving);
 }
 
-static void give_again(state *s) {
+static void give_again(sl_store_state *s) {
     sl_giving *all = s->giving;
     s->giving = NULL;
     for (sl_giving *next; all; all = next) {
@@ -125,7 +99,7 @@ static void give_again(state *s) {
     }
 }
 
-static void on_event(state *s) {
+static void on_event(sl_store_state *s) {
     sl_store *store = s->store;
     pthread_mutex_lock(&store->lock);
     sl_asking *newest = store->asked, *oldest = NULL;
@@ -152,14 +126,14 @@ static void on_event(state *s) {
 /* ---- answers ---- */
 
 /* The request of this cookie to `node`, or NULL. */
-static sl_asking **find_asking(state *s, uint64_t cookie, uint32_t node) {
+static sl_asking **find_asking(sl_store_state *s, uint64_t cookie, uint32_t node) {
     for (sl_asking **at = &s->waiting; *at; at = &(*at)->next)
         if ((*at)->cookie == cookie && (*at)->object->id.node == node)
             return at;
     return NULL;
 }
 
-static sl_asking *take_asking(state *s, uint64_t cookie, uint32_t node) {
+static sl_asking *take_asking(sl_store_state *s, uint64_t cookie, uint32_t node) {
     sl_asking **at = find_asking(s, cookie, node), *asking = at ? *at : NULL;
     if (!asking) {
         sl_warn("store", "an answer of node %u to what was not asked", node);
@@ -170,7 +144,7 @@ static sl_asking *take_asking(state *s, uint64_t cookie, uint32_t node) {
 }
 
 /* All that wait for `object`. */
-static void end_gets(state *s, sl_store_object *object, sl_err err, const char *detail) {
+static void end_gets(sl_store_state *s, sl_store_object *object, sl_err err, const char *detail) {
     for (sl_asking **at = &s->waiting; *at;) {
         sl_asking *asking = *at;
         if (asking->kind != SL_ASKING_GET || asking->object != object) {
@@ -182,7 +156,7 @@ static void end_gets(state *s, sl_store_object *object, sl_err err, const char *
     }
 }
 
-static void end_asking(state *s, sl_asking *asking, sl_err err, const char *detail) {
+static void end_asking(sl_store_state *s, sl_asking *asking, sl_err err, const char *detail) {
     sl_store_object *object = asking->object;
     bool get = asking->kind == SL_ASKING_GET;
     if (get) {
@@ -198,7 +172,7 @@ static void end_asking(state *s, sl_asking *asking, sl_err err, const char *deta
     sl_asking_end(asking, err, detail);
 }
 
-static void on_answer(state *s, uint32_t node, const store_answer *answer) {
+static void on_answer(sl_store_state *s, uint32_t node, const store_answer *answer) {
     sl_asking *asking = take_asking(s, answer->cookie, node);
     if (!asking)
         return;
@@ -217,7 +191,7 @@ static sl_store_type type_of(uint8_t kind, uint8_t dtype, const store_dimension 
     return type;
 }
 
-static void on_object(state *s, uint32_t node, const store_object *body) {
+static void on_object(sl_store_state *s, uint32_t node, const store_object *body) {
     sl_asking *asking = take_asking(s, body->cookie, node);
     sl_store_object *gone = NULL;
     if (!asking)
@@ -231,8 +205,7 @@ static void on_object(state *s, uint32_t node, const store_object *body) {
     pthread_mutex_lock(&store->lock);
     bool room = sl_store_make_room(store, body->data->bytes, &gone);
     if (room && !object->here) {
-        object->type =
-            type_of(body->kind, body->dtype, body->shape.items, body->shape.count);
+        object->type = type_of(body->kind, body->dtype, body->shape.items, body->shape.count);
         object->blob = sl_blob_retain(body->data);
         object->bytes = body->data->bytes;
         object->data = body->data->data;
@@ -250,7 +223,7 @@ static void on_object(state *s, uint32_t node, const store_object *body) {
 
 /* The mapping `place` lies in, made if need be; NULL: it cannot be. Where very many are mapped
  * already the oldest is let go of: what is read in it stays mapped as long as that. */
-static sl_shared_map *map_of(state *s, const sl_shared_place *place) {
+static sl_shared_map *map_of(sl_store_state *s, const sl_shared_place *place) {
     enum { MOST = sizeof s->maps / sizeof *s->maps };
     uint32_t at = 0;
     sl_shared_map *map;
@@ -273,7 +246,7 @@ static sl_shared_map *map_of(state *s, const sl_shared_place *place) {
     return s->maps[at] = map;
 }
 
-static void on_place(state *s, uint32_t node, const store_place *body) {
+static void on_place(sl_store_state *s, uint32_t node, const store_place *body) {
     sl_asking *asking = take_asking(s, body->cookie, node);
     sl_shared_place place = {body->file,  body->arena_bytes, body->offset,
                              body->bytes, body->pid,         body->number};
@@ -288,8 +261,7 @@ static void on_place(state *s, uint32_t node, const store_place *body) {
     pthread_mutex_lock(&s->store->lock);
     object->leased++;
     if (map && !object->here) {
-        object->type =
-            type_of(body->kind, body->dtype, body->shape.items, body->shape.count);
+        object->type = type_of(body->kind, body->dtype, body->shape.items, body->shape.count);
         object->map = sl_shared_map_retain(map);
         object->data = sl_shared_map_at(map, &place);
         object->bytes = body->bytes;
@@ -307,172 +279,6 @@ static void on_place(state *s, uint32_t node, const store_place *body) {
         end_gets(s, object, err, "the owner of the object is lost");
 }
 
-/* ---- what other nodes ask ---- */
-
-static void answer(state *s, uint32_t node, uint64_t cookie, sl_err err, const char *detail) {
-    store_answer body = {cookie, err, sl_text_of(detail)};
-    (void)store_answer_send(s->self, store_of(node), &body);
-}
-
-/* An own object that can be given to others; under the lock. */
-static sl_store_object *find_own(sl_store *store, uint32_t incarnation, uint64_t sequence) {
-    sl_store_object *object =
-        sl_store_find(store, (sl_store_id){store->options.node, incarnation, sequence});
-    return object && object->sealed ? object : NULL;
-}
-
-static uint32_t put_shape(const sl_store_type *type, store_dimension *shape) {
-    for (uint32_t i = 0; i < type->dimensions; i++)
-        shape[i].size = type->shape[i];
-    return type->dimensions;
-}
-
-static sl_err send_owed(state *s, const owed *one) {
-    store_dimension shape[SL_STORE_DIMENSIONS_MAX];
-    store_object body = {.cookie = one->cookie,
-                         .kind = one->type.kind,
-                         .dtype = one->type.dtype,
-                         .shape = {shape, put_shape(&one->type, shape)},
-                         .data = one->blob};
-    return store_object_send(s->self, store_of(one->node), &body);
-}
-
-static void owed_free(owed *one) {
-    sl_blob_release(one->blob);
-    free(one);
-}
-
-/* As far as there is room; those to lost nodes go nowhere. */
-static void pay(state *s) {
-    for (owed **at = &s->owed; *at;) {
-        owed *one = *at;
-        sl_err err = send_owed(s, one);
-        if (err == SL_ERR_AGAIN) {
-            sl_await_room(s->self, store_of(one->node));
-            at = &one->next;
-            continue;
-        }
-        if (err != SL_OK && err != SL_ERR_DEAD)
-            answer(s, one->node, one->cookie, err, "its owner cannot send the object");
-        *at = one->next;
-        s->owed_count--;
-        owed_free(one);
-    }
-    s->owed_end = &s->owed;
-    while (*s->owed_end)
-        s->owed_end = &(*s->owed_end)->next;
-}
-
-/* Takes over the reference to `blob`. */
-static void owe(state *s, uint32_t node, uint64_t cookie, const sl_store_type *type,
-                sl_blob *blob) {
-    owed now = {.node = node, .cookie = cookie, .type = *type, .blob = blob};
-    sl_err err = s->owed ? SL_ERR_AGAIN : send_owed(s, &now);
-    owed *one = err == SL_ERR_AGAIN && s->owed_count < OWED_MOST ? malloc(sizeof *one) : NULL;
-    if (one) {
-        *one = now;
-        *s->owed_end = one;
-        s->owed_end = &one->next;
-        s->owed_count++;
-        sl_await_room(s->self, store_of(node));
-        return;
-    }
-    if (err != SL_OK && err != SL_ERR_DEAD)
-        answer(s, node, cookie, err, "its owner has too many objects to send");
-    sl_blob_release(blob);
-}
-
-/* Told where it lies: false, if it is not in memory that can be mapped. */
-static bool tell_place(state *s, uint32_t node, const store_get *get, sl_store_object *object) {
-    store_dimension shape[SL_STORE_DIMENSIONS_MAX];
-    sl_shared_place place;
-    if (!get->host || get->host != s->store->host ||
-        !sl_shared_place_of(s->store->shared, object->blob, &place))
-        return false;
-    sl_holder *holder = sl_store_holder(object, node, true);
-    if (!holder)
-        return false;
-    store_place body = {.cookie = get->cookie,
-                        .kind = object->type.kind,
-                        .dtype = object->type.dtype,
-                        .shape = {shape, put_shape(&object->type, shape)},
-                        .file = place.file,
-                        .arena_bytes = place.arena_bytes,
-                        .offset = place.offset,
-                        .bytes = place.bytes,
-                        .pid = place.pid,
-                        .number = place.number};
-    holder->leases += store_place_send(s->self, store_of(node), &body) == SL_OK;
-    return true;
-}
-
-static void on_get(state *s, uint32_t node, const store_get *get) {
-    sl_store *store = s->store;
-    sl_store_type type = {0};
-    sl_blob *blob = NULL;
-    char text[160];
-    pthread_mutex_lock(&store->lock);
-    sl_store_object *object = find_own(store, get->incarnation, get->sequence);
-    bool told = object && tell_place(s, node, get, object);
-    bool large = object && object->bytes > get->most_bytes;
-    if (object && !told && !large) {
-        type = object->type;
-        blob = sl_blob_retain(object->blob);
-    }
-    if (large)
-        snprintf(text, sizeof text, "the object has %llu bytes; the store of node %u has room for "
-                 "%llu (store-bytes)", (unsigned long long)object->bytes, node,
-                 (unsigned long long)get->most_bytes);
-    pthread_mutex_unlock(&store->lock);
-    if (blob)
-        owe(s, node, get->cookie, &type, blob);
-    else if (!object)
-        answer(s, node, get->cookie, SL_ERR_NOT_FOUND, "the object is no more: nobody held it");
-    else if (!told)
-        answer(s, node, get->cookie, SL_ERR_NO_MEMORY, text);
-}
-
-static void on_hold(state *s, uint32_t node, const store_hold *hold) {
-    sl_store *store = s->store;
-    sl_err err = SL_ERR_NOT_FOUND;
-    const char *why = "the object is no more: nobody held it";
-    bool alive = hold->holder == store->options.node ||
-                 (hold->holder < store->options.nodes &&
-                  sl_node_peer_alive(store->node, hold->holder));
-    pthread_mutex_lock(&store->lock);
-    sl_store_object *object = find_own(store, hold->incarnation, hold->sequence);
-    sl_holder *holder = object && alive ? sl_store_holder(object, hold->holder, true) : NULL;
-    if (holder) {
-        holder->holds++;
-        err = SL_OK;
-        why = NULL;
-    } else if (object) {
-        err = alive ? SL_ERR_NO_MEMORY : SL_ERR_DEAD;
-        why = alive ? "its owner has no memory for a hold" : "the node that was to hold it is lost";
-    }
-    pthread_mutex_unlock(&store->lock);
-    answer(s, node, hold->cookie, err, why);
-}
-
-static void on_release(state *s, uint32_t node, const store_release *body) {
-    sl_store *store = s->store;
-    sl_store_object *gone = NULL;
-    bool sound = false;
-    pthread_mutex_lock(&store->lock);
-    sl_store_object *object = find_own(store, body->incarnation, body->sequence);
-    sl_holder *holder = object ? sl_store_holder(object, node, false) : NULL;
-    if (holder) {
-        sound = body->holds <= holder->holds && body->leases <= holder->leases;
-        holder->holds -= body->holds < holder->holds ? body->holds : holder->holds;
-        holder->leases -= body->leases < holder->leases ? body->leases : holder->leases;
-        sl_store_look_over(object, &gone);
-    }
-    pthread_mutex_unlock(&store->lock);
-    sl_store_bury(gone);
-    if (!sound) /* also of one that was lost meanwhile, and held nothing any more */
-        sl_debug("store", "node %u lets go of more than it has", node);
-}
-
 /* ---- nodes that are lost ---- */
 
 /* What `node` had of the object; what it reads it may go on reading until it is `gone`. */
@@ -487,7 +293,7 @@ static void forget_holder(sl_store_object *object, uint32_t node, bool gone_for_
     sl_store_look_over(object, gone);
 }
 
-static void on_lost(state *s, const node_peer_lost *lost) {
+static void on_lost(sl_store_state *s, const node_peer_lost *lost) {
     sl_store *store = s->store;
     sl_store_object *gone = NULL;
     pthread_mutex_lock(&store->lock);
@@ -510,13 +316,13 @@ static void on_lost(state *s, const node_peer_lost *lost) {
         sl_asking_end(asking, SL_ERR_DEAD, "the node that made the object is lost");
     }
     give_again(s);
-    pay(s);
+    sl_store_pay(s);
 }
 
 /* ---- the actor ---- */
 
 static sl_err store_start(sl_actor *self, void *memory, const void *arguments) {
-    state *s = memory;
+    sl_store_state *s = memory;
     s->store = *(sl_store *const *)arguments;
     s->self = self;
     s->owed_end = &s->owed;
@@ -532,7 +338,7 @@ static sl_err store_start(sl_actor *self, void *memory, const void *arguments) {
 }
 
 static sl_err store_receive(sl_actor *self, void *memory, const sl_message *message) {
-    state *s = memory;
+    sl_store_state *s = memory;
     uint32_t node = message->from.node;
     (void)self;
     switch (message->type->id) {
@@ -540,7 +346,7 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
         on_event(s);
         break;
     case store_get_id:
-        on_get(s, node, message->body);
+        sl_store_on_get(s, node, message->body);
         break;
     case store_object_id:
         on_object(s, node, message->body);
@@ -549,16 +355,16 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
         on_place(s, node, message->body);
         break;
     case store_hold_id:
-        on_hold(s, node, message->body);
+        sl_store_on_hold(s, node, message->body);
         break;
     case store_answer_id:
         on_answer(s, node, message->body);
         break;
     case store_release_id:
-        on_release(s, node, message->body);
+        sl_store_on_release(s, node, message->body);
         break;
     case node_room_id:
-        pay(s);
+        sl_store_pay(s);
         break;
     case node_peer_lost_id:
         on_lost(s, message->body);
@@ -573,7 +379,7 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
 }
 
 static void store_stop(sl_actor *self, void *memory) {
-    state *s = memory;
+    sl_store_state *s = memory;
     (void)self;
     pthread_mutex_lock(&s->store->lock);
     s->store->node = NULL;
@@ -589,16 +395,16 @@ static void store_stop(sl_actor *self, void *memory) {
         next = giving->next;
         free(giving);
     }
-    for (owed *one = s->owed, *next; one; one = next) {
+    for (sl_owed *one = s->owed, *next; one; one = next) {
         next = one->next;
-        owed_free(one);
+        sl_owed_free(one);
     }
     for (uint32_t i = 0; i < sizeof s->maps / sizeof *s->maps; i++)
         sl_shared_map_release(s->maps[i]);
 }
 
 const sl_actor_class sl_store_class = {.name = "store",
-                                       .state_bytes = sizeof(state),
+                                       .state_bytes = sizeof(sl_store_state),
                                        .start = store_start,
                                        .receive = store_receive,
                                        .stop = store_stop};

@@ -61,8 +61,8 @@ sl_err sl_store_seal(sl_store_object *object) SL_CHECKED;
 /* A handle for an id that came from elsewhere, one reference. `held`: whoever sent the id made a
  * hold for this node, which passes to the handle; else it is borrowed. SL_ERR_NOT_FOUND: it cannot
  * be one (any more). */
-sl_err sl_store_open(sl_store *store, sl_store_id id, bool held, sl_store_object **object)
-    SL_CHECKED;
+sl_err sl_store_open(sl_store *store, sl_store_id id, bool held,
+                     sl_store_object **object) SL_CHECKED;
 
 sl_store_id sl_store_id_of(const sl_store_object *object);
 void sl_store_object_retain(sl_store_object *object);
@@ -74,15 +74,16 @@ bool sl_store_is_held(sl_store_object *object);
 
 /* The object's content, valid while a handle is left. Waits up to `timeout_ns` for its owner
  * (UINT64_MAX: for ever), never on a loop's thread.
- * SL_ERR_TIMEOUT; SL_ERR_DEAD: its owner is lost; SL_ERR_NOT_FOUND: it is no more; SL_ERR_INVALID:
- * it is not sealed; SL_ERR_NO_MEMORY: it is larger than what the limit leaves; SL_ERR_CLOSED. */
+ * SL_ERR_TIMEOUT, which may come early: who has a clock looks at it, and goes on; SL_ERR_DEAD: its
+ * owner is lost; SL_ERR_NOT_FOUND: it is no more; SL_ERR_INVALID: it is not sealed;
+ * SL_ERR_NO_MEMORY: it is larger than what the limit leaves; SL_ERR_CLOSED. */
 typedef struct sl_store_content {
     sl_store_type type;
     const void *data;
     uint64_t bytes;
 } sl_store_content;
-sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content)
-    SL_CHECKED;
+sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns,
+                    sl_store_content *content) SL_CHECKED;
 
 /* Makes a hold for `node`: for this one (then the handle has it, whoever else lets go), or for one
  * that is sent the id. Waits as above if the object is foreign. */
@@ -90,12 +91,12 @@ sl_err sl_store_hold(sl_store_object *object, uint32_t node, uint64_t timeout_ns
 
 /* For tests and metrics. */
 typedef struct sl_store_load {
-    uint64_t objects;     /* known here: own ones, and others' with a handle or a copy */
-    uint64_t bytes;       /* that count against the limit */
-    uint64_t holds;       /* of other nodes, on own objects */
-    uint64_t leases;      /* of other nodes, on memory of this one */
-    uint64_t mapped;      /* foreign objects read in their owner's memory */
-    uint64_t copies;      /* foreign objects that have been copied here so far */
+    uint64_t objects; /* known here: own ones, and others' with a handle or a copy */
+    uint64_t bytes;   /* that count against the limit */
+    uint64_t holds;   /* of other nodes, on own objects */
+    uint64_t leases;  /* of other nodes, on memory of this one */
+    uint64_t mapped;  /* foreign objects read in their owner's memory */
+    uint64_t copies;  /* foreign objects that have been copied here so far */
 } sl_store_load;
 sl_store_load sl_store_loads(sl_store *store);
 

@@ -66,8 +66,14 @@ SL_TASK(read_briefly, .brief = 1) {
     return 0;
 }
 
+static sl_options *options; /* while there is a network */
+
+static void leave(void) {
+    CHECK_INT(sl_shutdown(), 0);
+    sl_options_destroy(options);
+}
+
 static void join(const char *nodes, const char *store_bytes) {
-    sl_options *options = NULL;
     if (sl_options_create(&options) != 0 || sl_options_set(options, "nodes", nodes) != 0 ||
         sl_options_set(options, "cpus", "1") != 0 ||
         (store_bytes && sl_options_set(options, "store-bytes", store_bytes) != 0))
@@ -133,7 +139,7 @@ TEST(put_and_get_in_one_process) {
     sl_object_release(image);
     sl_object_release(number);
     sl_object_release(empty);
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
 }
 
 TEST(written_in_place_and_sealed_once) {
@@ -156,7 +162,7 @@ TEST(written_in_place_and_sealed_once) {
     CHECK_CONTAINS(sl_error_text(), "an object is made of");
     CHECK(sl_put(sl_array(SL_F32, &view, 9, NULL)) == NULL);
     CHECK_INT(sl_get(NULL, 0, &view), SL_ERROR_INVALID);
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
     CHECK(sl_put(sl_f64(1)) == NULL);
     CHECK_CONTAINS(sl_error_text(), "there is no network");
 }
@@ -176,7 +182,7 @@ TEST(tasks_of_every_node_read_it) {
         CHECK(sl_result_f64(futures[i]) == COUNT);
         sl_release(futures[i]);
     }
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
     free(numbers);
 }
 
@@ -205,7 +211,7 @@ TEST(results_that_are_objects_go_from_task_to_task) {
         sl_release(sums[i]);
     }
     CHECK(elsewhere);
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
 }
 
 TEST(a_task_keeps_an_object_beyond_its_end) {
@@ -225,7 +231,7 @@ TEST(a_task_keeps_an_object_beyond_its_end) {
         sl_object_release(kept);
         kept = NULL;
     }
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
     free(numbers);
 }
 
@@ -261,7 +267,7 @@ TEST(no_room_is_an_error) {
         sl_release(made);
         sl_release(sum);
     }
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
     free(bytes);
 }
 
@@ -285,7 +291,7 @@ TEST(arguments_of_the_wrong_type) {
     sl_release(none);
     sl_release(fine);
     sl_release(brief);
-    CHECK_INT(sl_shutdown(), 0);
+    leave();
     sl_view view; /* what is here stays */
     CHECK_INT(sl_get(object, 0, &view), 0);
     sl_view_release(&view);

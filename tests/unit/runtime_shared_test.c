@@ -2,6 +2,7 @@
 #include "tests/lib/test.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -65,11 +66,13 @@ TEST(what_does_not_fit_is_refused) {
     sl_blob_release(blob);
 }
 
-static int read_as_another(const sl_shared_place *place, int go) {
-    char word;
+static int read_as_another(const sl_shared_place *place, int mapped, int go) {
+    char word = 'm';
     sl_shared_map *map = NULL;
     if (sl_shared_map_open(place, &map) != SL_OK)
         return 2;
+    if (write(mapped, &word, 1) != 1)
+        return 5;
     if (read(go, &word, 1) != 0) /* until the other process has ended */
         return 3;
     const char *data = sl_shared_map_at(map, place);
@@ -96,9 +99,11 @@ TEST(another_process_reads_it_after_the_first_has_ended) {
     pid_t reader = fork();
     if (reader == 0) {
         close(ends[1]);
-        _exit(read_as_another(&place, ends[0]));
+        _exit(read_as_another(&place, places[1], ends[0]));
     }
-    usleep(50000); /* it maps; should it come later, it cannot, and says so */
+    close(places[1]);
+    char mapped = 0;
+    CHECK_INT(read(places[0], &mapped, 1), 1);
     kill(maker, SIGKILL);
     waitpid(maker, NULL, 0);
     close(ends[1]);
