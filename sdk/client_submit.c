@@ -26,7 +26,7 @@ static sl_err check_options(const sl_task *task, const sl_task_options *options)
 }
 
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) {
-    if (!task || !task->name)
+    if (!task || !task->name || !options)
         return sl_fail(SL_ERR_INVALID, "there is no task to submit");
     if (sl_size() && !sl_task_is_registered(task))
         return sl_fail(SL_ERR_INVALID, "task %.80s was not defined by SL_TASK()", task->name);
@@ -144,6 +144,11 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     future->room_bytes = (uint32_t)room;
     future->payload_bytes = (uint32_t)payload;
     future->apart = apart;
+    sl_err err = sl_future_keep(future, args->values, args->count);
+    if (err != SL_OK) {
+        sl_future_drop(future);
+        return err;
+    }
     uint8_t *at =
         needs ? future->payload : sl_client_payload_head(future->payload, task, size.bytes);
     sl_values_encode(args->values, args->count, at, copy ? apart->data : NULL);
@@ -164,6 +169,8 @@ void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count
 
 sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options) {
     sl_future *future = NULL;
+    if (task && !options)
+        options = &task->options;
     if (sl_client_check(task, options) != SL_OK)
         return NULL;
     sl_client *client = sl_client_enter();
@@ -178,7 +185,7 @@ sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_optio
 }
 
 sl_future *sl_submit(const sl_task *task, sl_args args) {
-    return sl_submit_with(task, args, task ? &task->options : NULL);
+    return sl_submit_with(task, args, NULL);
 }
 
 static sl_err check_all(const sl_args *args, size_t count) {

@@ -11,6 +11,7 @@
 #include "net/link.h"
 #include "runtime/pool.h"
 #include "runtime/log.h"
+#include "sdk/value.h"
 
 enum { WAITING_MOST = 4 << 20, URL_BYTES = SL_ENDPOINT_TEXT + SL_FINGERPRINT_TEXT + 16 };
 
@@ -194,6 +195,38 @@ static const sl_gateway_door door = {.send = send_to,
                                      .address = address,
                                      .done = done};
 
+/* ---- what arguments may hold ---- */
+
+/* The name of an object would open it, whoever made it. What does not decode here does not for the
+ * task either. */
+static sl_err check_values(const uint8_t *wire, size_t bytes, const sl_blob *data) {
+    size_t count;
+    if (sl_values_count(wire, bytes, &count) != SL_OK)
+        return SL_OK;
+    sl_value *values = calloc(count + 1, sizeof *values);
+    if (!values)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
+    sl_err err = SL_OK;
+    if (sl_values_decode(wire, bytes, data, true, values) == SL_OK)
+        for (size_t i = 0; i < count; i++)
+            if (values[i].type == SL_TYPE_OBJECT || values[i].type == SL_TYPE_FUTURE)
+                err = sl_fail(SL_ERR_REFUSED,
+                              "argument %zu: objects and futures do not come from outside", i);
+    free(values);
+    return err;
+}
+
+static sl_err check_arguments(sl_bytes arguments, const sl_blob *data) {
+    uint8_t *aligned = malloc(arguments.bytes + 1);
+    if (!aligned)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
+    if (arguments.bytes)
+        memcpy(aligned, arguments.data, arguments.bytes);
+    sl_err err = check_values(aligned, arguments.bytes, data);
+    free(aligned);
+    return err;
+}
+
 /* ---- opening and closing ---- */
 
 static sl_err open_audit(const char *directory, int *fd) {
@@ -211,7 +244,8 @@ static sl_err spawn(sl_gateway_place *place, double core_ucu) {
                                   .keys = place->keys,
                                   .pool = place->pool,
                                   .audit_fd = place->audit_fd,
-                                  .core_ucu = core_ucu};
+                                  .core_ucu = core_ucu,
+                                  .check = check_arguments};
     return sl_node_spawn(place->node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &options,
                          sizeof options, &place->gateway);
 }

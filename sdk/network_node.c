@@ -174,8 +174,7 @@ static sl_err spawn_registry(sl_network_node *of) {
         .description = of->description,
         .incarnation = of->incarnation,
         .gossip_period_ns = sl_config_duration_ns(config, SL_OPT_HEARTBEAT_MS),
-        .suspect_ns = sl_config_duration_ns(config, SL_OPT_SUSPECT_MS),
-        .dead_ns = sl_config_duration_ns(config, SL_OPT_DEAD_MS),
+        .timings = &of->network->timings,
     };
     return sl_node_spawn(of->node, SL_SLOT_REGISTRY, &sl_registry_class, &options, sizeof options,
                          NULL);
@@ -192,6 +191,23 @@ static sl_err spawn_scheduler(sl_network_node *of, const sl_network_setup *setup
         .explain = of->rank == 0 && setup->ledger,
     };
     return sl_node_spawn(of->node, SL_SLOT_SCHEDULER, &sl_scheduler_class, &options, sizeof options,
+                         NULL);
+}
+
+/* Ranks share memory where their messages go through it too. */
+static sl_err spawn_store(sl_network_node *of) {
+    const sl_config *config = of->network->config;
+    sl_store_options options = {
+        .node = of->rank,
+        .nodes = of->network->count,
+        .incarnation = of->incarnation,
+        .limit_bytes = sl_config_is_set(config, SL_OPT_STORE_BYTES)
+                           ? sl_config_bytes(config, SL_OPT_STORE_BYTES)
+                           : of->offer.memory_bytes / 4,
+        .shares = of->network->mpi != NULL,
+    };
+    SL_TRY(sl_store_create(&options, &of->store));
+    return sl_node_spawn(of->node, SL_SLOT_STORE, &sl_store_class, &of->store, sizeof of->store,
                          NULL);
 }
 
@@ -224,6 +240,7 @@ static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(make_trace(of));
     SL_TRY(make_node(of));
     SL_TRY(spawn_registry(of));
+    SL_TRY(spawn_store(of));
     SL_TRY(spawn_server(of));
     SL_TRY(spawn_scheduler(of, setup));
     SL_TRY(open_gateway(of, setup));
@@ -250,6 +267,7 @@ void sl_network_node_finish(sl_network_node *of) {
     sl_gateway_free(gateway);
     if (of->rank == 0)
         of->network->gateway = NULL;
+    sl_store_release(of->store);
     sl_trace_close(of->trace);
     free(of->metrics);
     free(of->grant_cores);
@@ -257,6 +275,7 @@ void sl_network_node_finish(sl_network_node *of) {
     of->pool = NULL;
     of->minder = NULL;
     of->node = NULL;
+    of->store = NULL;
     of->trace = NULL;
     of->lane = NULL;
     of->metrics = NULL;

@@ -63,8 +63,11 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
     SL_TRY(sl_values_count(future->wire, output.bytes, &count));
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
-    return sl_values_decode(future->wire, output.bytes, future->result_apart, false,
-                            &future->value);
+    SL_TRY(
+        sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
+    return future->value.type == SL_TYPE_OBJECT
+               ? sl_fail(SL_ERR_UNAVAILABLE, "it is an object, which stays in the network")
+               : SL_OK;
 }
 
 static void take_result(sl_remote *remote, const gateway_result *result,
@@ -216,9 +219,11 @@ static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **fu
 
 static sl_err no_futures(const sl_args *args) {
     for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_FUTURE)
+        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
             return sl_fail(SL_ERR_INVALID,
-                           "argument %zu: a future; over a connection give its result instead", i);
+                           "argument %zu: a future or an object; over a connection give what is in "
+                           "it instead",
+                           i);
     return SL_OK;
 }
 

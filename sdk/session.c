@@ -56,6 +56,14 @@ void sl_client_leave(sl_client *client) {
     atomic_fetch_sub(&client->users, 1);
 }
 
+sl_store *sl_session_store(uint32_t node) {
+    const sl_network *network = session.client.network;
+    for (uint32_t i = 0; network && i < network->local_count; i++)
+        if (network->nodes[i].rank == node)
+            return network->nodes[i].store;
+    return NULL;
+}
+
 uint32_t sl_rank(void) {
     return atomic_load(&session.rank);
 }
@@ -109,6 +117,7 @@ static void *network_thread(void *unused) {
         enter_stage(REFUSED);
         return NULL;
     }
+    atomic_store(&session.open, 1); /* also where only tasks submit */
     enter_stage(RUNNING);
     keep_error(sl_network_loop(network, &code));
     session.code = (int)code;
@@ -187,6 +196,8 @@ static sl_err make_options(int *argc, char ***argv) {
     taken[count] = NULL;
     SL_TRY((sl_err)sl_options_load(session.own_options, "network", &count, taken));
     session.options = session.own_options;
+    if (sl_options_is_set(session.options, "log-level")) /* somebody wants to read it */
+        sl_options_start_log(session.options);
     return SL_OK;
 }
 
@@ -248,7 +259,6 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
     if (sl_rank() != 0 && !session.client.all_drive)
         serve();
     wait_until_known();
-    atomic_store(&session.open, 1);
     return SL_OK;
 }
 

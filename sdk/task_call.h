@@ -11,6 +11,9 @@ sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 struct sl_task;
 bool sl_task_is_registered(const struct sl_task *task);
 
+/* True on a thread that runs the body of a task, at `node`. */
+bool sl_call_runs_here(uint32_t *node);
+
 /* True on a thread that runs the body of a task that is brief. */
 bool sl_call_is_brief(void);
 

@@ -56,6 +56,9 @@ typedef struct sl_gateway_options {
     sl_pool *pool;      /* borrowed, outlives the actor; for the disk, not shared with tasks */
     int audit_fd;       /* borrowed; where lines of JSON are appended; -1: nowhere */
     double core_ucu;    /* what an hour of a core counts for a task that asked for no UCU */
+    /* May a client send these arguments? SL_ERR_REFUSED, with the reason: they name what is not
+     * its own. NULL: any. */
+    sl_err (*check)(sl_bytes arguments, const sl_blob *data);
     void (*opened)(void *context, sl_addr gateway); /* it is ready for events; may be NULL */
     void *context;
 } sl_gateway_options;

@@ -8,6 +8,7 @@
 
 #include "actors/gateway/gateway_msgs.h"
 #include "net/link.h"
+#include "sdk/value.h"
 #include "starlane.h"
 
 /* ---- tasks ---- */
@@ -104,7 +105,7 @@ static void results_and_errors(void) {
     CHECK(memcmp(sl_result_bytes(raw, &bytes), "3610a686", 8) == 0);
     CHECK(!sl_remote_submit(remote, "", SL_NO_ARGS, NULL));
     CHECK(!sl_remote_submit(remote, "square", SL_ARGS(sl_wait_for(nine)), NULL));
-    CHECK_CONTAINS(sl_error_text(), "give its result instead");
+    CHECK_CONTAINS(sl_error_text(), "give what is in it instead");
     CHECK(!sl_submit(&square, SL_ARGS(sl_wait_for(nine)))); /* nor in the network's own */
     CHECK_INT(field(remote, "ended"), 4);
     CHECK_INT(field(remote, "failed"), 2);
@@ -355,6 +356,27 @@ static void refused(raw *of, const char *why) {
     hang_up(of);
 }
 
+/* The name of an object that the network's own program has: a client cannot know it, but may guess.
+ */
+static void a_guessed_object(void) {
+    sl_remote *remote = join("epsilon", "submit");
+    sl_object *object = sl_put(sl_string("ours"));
+    REQUIRE(object != NULL);
+    sl_value value = sl_object_value(object);
+    sl_value_size size;
+    CHECK(!sl_remote_submit(remote, "square", SL_ARGS(value), NULL));
+    REQUIRE(sl_values_measure(&value, 1, &size) == SL_OK);
+    uint8_t *wire = malloc(size.bytes);
+    sl_values_encode(&value, 1, wire, NULL);
+    sl_future *future = sl_remote_call(remote, "square", wire, size.bytes, NULL);
+    CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "do not come from outside");
+    sl_release(future);
+    free(wire);
+    sl_object_release(object);
+    sl_disconnect(remote);
+}
+
 static void what_is_no_client(void) {
     sl_remote *good = join("epsilon", "submit,read");
     gateway_task call = {.number = 5, .function = sl_text_of("starlane.echo")};
@@ -438,6 +460,7 @@ TEST(clients_from_outside) {
     scopes_and_quotas();
     a_revoked_key();
     what_is_no_client();
+    a_guessed_object();
     /* A client that is there as the network ends. */
     sl_remote *last = join("physics", "submit");
     sl_future *task = sl_remote_submit(last, "wait_long", SL_NO_ARGS, NULL);
