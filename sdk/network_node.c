@@ -203,7 +203,7 @@ static sl_err spawn_store(sl_network_node *of) {
         .limit_bytes = sl_config_is_set(config, SL_OPT_STORE_BYTES)
                            ? sl_config_bytes(config, SL_OPT_STORE_BYTES)
                            : of->offer.memory_bytes / 4,
-        .shares = of->network->mpi != NULL,
+        .shares = of->network->mpi && sl_config_bool(config, SL_OPT_STORE_SHARE),
     };
     SL_TRY(sl_store_create(&options, &of->store));
     return sl_node_spawn(of->node, SL_SLOT_STORE, &sl_store_class, &of->store, sizeof of->store,
