@@ -81,6 +81,21 @@ static sl_err ask(sl_store_object *object, sl_asking_kind kind, uint32_t holder,
     return err;
 }
 
+void sl_store_expect(sl_store_object *object) {
+    if (!object->store->host || sl_store_is_here(object))
+        return;
+    sl_asking *asking = calloc(1, sizeof *asking);
+    if (!asking)
+        return;
+    atomic_init(&asking->references, 1);
+    asking->kind = SL_ASKING_GET;
+    asking->early = true;
+    asking->object = object;
+    sl_store_object_retain(object);
+    if (push(object->store, asking) != SL_OK)
+        sl_asking_drop(asking);
+}
+
 /* True once it can be read. */
 static bool look(sl_store_object *object, sl_store_content *content, sl_err *err) {
     sl_store *store = object->store;

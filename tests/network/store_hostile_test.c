@@ -188,12 +188,16 @@ TEST(false_answers_fail_the_get_and_no_more) {
                                           [WRONG_COOKIE] = SL_ERR_NOT_FOUND,
                                           [DIES] = SL_ERR_TIMEOUT};
     begin(1 << 24);
-    for (uint32_t i = 0; i < LIES; i++) {
+    for (uint32_t round = 0; round < 3 * LIES; round++) {
         sl_store_content content;
         sl_store_object *object = NULL;
-        here.lie = i;
-        CHECK_INT(sl_store_open(here.store, (sl_store_id){1, 2, i + 1}, false, &object), SL_OK);
-        CHECK_INT(sl_store_get(object, i == DIES ? 1000000 : 20000000000, &content), expected[i]);
+        uint32_t i = here.lie = round % LIES;
+        CHECK_INT(sl_store_open(here.store, (sl_store_id){1, 2, round + 1}, false, &object), SL_OK);
+        if (round >= LIES) /* a get meets what was asked early */
+            sl_store_expect(object);
+        if (round < 2 * LIES)
+            CHECK_INT(sl_store_get(object, i == DIES ? 1000000 : 20000000000, &content),
+                      expected[i]);
         sl_store_object_release(object);
     }
     CHECK_INT(sl_store_loads(here.store).mapped, 0);
