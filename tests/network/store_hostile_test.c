@@ -191,7 +191,8 @@ TEST(false_answers_fail_the_get_and_no_more) {
     for (uint32_t round = 0; round < 3 * LIES; round++) {
         sl_store_content content;
         sl_store_object *object = NULL;
-        uint32_t i = here.lie = round % LIES;
+        uint32_t i = round % LIES;
+        here.lie = i;
         CHECK_INT(sl_store_open(here.store, (sl_store_id){1, 2, round + 1}, false, &object), SL_OK);
         if (round >= LIES) /* a get meets what was asked early */
             sl_store_expect(object);
