@@ -130,7 +130,7 @@ void sl_registry_on_died(sl_registry *r, const sl_message *message) {
         return;
     }
     sl_registry_spoke(r, from, false);
-    if (died->incarnation == r->members.all[died->node].incarnation) {
+    if (died->incarnation >= r->members.all[died->node].incarnation) {
         sl_registry_bury(r, died->node, "its process has ended, a node of its host says");
         sl_node_peer_ended(sl_actor_node(r->self), died->node);
     }

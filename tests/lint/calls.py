@@ -25,14 +25,14 @@ RULES = [
     ("chance", r"s?rand(?:_r|48)?|s?random(?:_r)?|[delmn]rand48|getrandom|getentropy|arc4random\w*",
      ("runtime/rng", "tests/"), "use runtime/rng.h"),
     # Keys must not come from a simulated node's generator, nor anything else from the keys' one.
-    ("chance for keys", r"randombytes\w*|RAND_bytes|RAND_priv_bytes", ("actors/secure/", "bench/", "tests/"),
+    ("chance for keys", r"randombytes\w*|RAND_bytes|RAND_priv_bytes", ("actors/secure/", "actors/gateway/key_store", "bench/", "tests/"),
      "keys are made in actors/secure, all else by sl_node_rng()"),
     ("syncing to disk", r"fsync|fdatasync|sync_file_range|syncfs|msync",
-     ("runtime/disk", "actors/scheduler/ledger", "actors/secure/identity_file", "actors/store/", "sdk/atomic_file", "sdk/line_log", "net/tls", "bench/",
+     ("runtime/disk", "actors/scheduler/ledger", "actors/secure/identity_file", "actors/store/", "sdk/atomic_file", "sdk/line_log", "net/tls", "actors/gateway/key_store", "bench/",
       "tests/"), "the ledger makes things durable"),
     ("opening files", r"open|openat|creat|fopen|fdopen|freopen|mkstemp|mkostemp|opendir|fdopendir",
      ("runtime/config", "runtime/disk", "runtime/log", "runtime/shared", "runtime/trace", "mpi/", "net/", "actors/executor/",
-      "actors/registry/", "actors/scheduler/ledger", "actors/secure/identity_file", "actors/store/", "kernels/cuda/", "sdk/", "cli/", "bench/",
+      "actors/registry/", "actors/scheduler/ledger", "actors/secure/identity_file", "actors/gateway/key_store", "actors/gateway/audit", "actors/store/", "kernels/cuda/", "sdk/", "cli/", "bench/",
       "tests/", "examples/"), "reading and writing files is not this module's work"),
     # The guard and launch are small processes of one thread, whose children die with them: that posix_spawn cannot say.
     ("fork", r"v?fork|clone|clone3|system|popen",

@@ -246,7 +246,7 @@ TEST(the_word_of_a_death_counts_from_its_host_alone) {
     tell_of_death(w, 2, 0, 99, 1); /* there is no such node */
     CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
     CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 4);
-    tell_of_death(w, 2, 0, 5, 7); /* of another life */
+    tell_of_death(w, 2, 0, 5, 0); /* of an earlier life */
     CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
     tell_of_death(w, 2, 0, 5, 1);
     CHECK_INT(w->spies[0].states[5], SL_MEMBER_DEAD);
@@ -269,6 +269,14 @@ TEST(a_node_that_hears_nobody_takes_its_time) {
     world_destroy(w);
 }
 
+static void ask_for_description(world *w, uint32_t who, uint32_t whom) {
+    registry_describe describe = {};
+    w->spies[who].ask = whom;
+    CHECK_INT(sl_node_send(w->nodes[who], sl_addr_well_known(who, SL_SLOT_DRIVER),
+                           &registry_describe_type, &describe),
+              SL_OK);
+}
+
 TEST(nothing_is_sent_to_a_suspect_but_questions_until_it_answers) {
     world *w = create(3);
     world_run(w, SL_NS_PER_S, STEP_NS);
@@ -276,15 +284,70 @@ TEST(nothing_is_sent_to_a_suspect_but_questions_until_it_answers) {
     world_run(w, 1500 * WORLD_MS, STEP_NS);
     CHECK_INT(w->spies[0].states[2], SL_MEMBER_SUSPECTED);
     uint64_t waiting = sl_node_loads(w->nodes[0]).queued_bytes;
-    registry_describe describe = {};
     for (int i = 0; i < 5; i++)
-        world_send(w, 0, 2, &registry_describe_type, &describe);
+        ask_for_description(w, 0, 2);
     world_run(w, 300 * WORLD_MS, STEP_NS);
     CHECK(sl_node_loads(w->nodes[0]).queued_bytes > waiting); /* it has not left */
     w->frozen[2] = false;
     world_run(w, 500 * WORLD_MS, STEP_NS);
     CHECK(world_all_alive(w));
     CHECK_INT(sl_node_loads(w->nodes[0]).queued_bytes, 0);
+    CHECK_INT(w->spies[0].descriptions, 5);
+    world_destroy(w);
+}
+
+TEST(what_waited_for_a_suspect_is_not_sent_to_its_next_life) {
+    world *w = create(3);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[2] = true;
+    world_run(w, 1500 * WORLD_MS, STEP_NS);
+    CHECK_INT(w->spies[0].states[2], SL_MEMBER_SUSPECTED);
+    for (int i = 0; i < 5; i++)
+        ask_for_description(w, 0, 2);
+    world_run(w, 10 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 2, SL_MEMBER_DEAD));
+    CHECK_INT(sl_node_loads(w->nodes[0]).queued_bytes, 0);
+    w->frozen[2] = false;
+    world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(w->spies[0].descriptions, 0);
+    ask_for_description(w, 0, 2); /* but what is said now is */
+    world_settle(w);
+    CHECK_INT(w->spies[0].descriptions, 1);
+    world_destroy(w);
+}
+
+TEST(a_node_that_came_back_is_judged_afresh) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    for (int life = 0; life < 3; life++) {
+        w->frozen[2] = true;
+        world_run(w, 1100 * WORLD_MS, STEP_NS);
+        CHECK(world_agrees(w, 2, SL_MEMBER_SUSPECTED));
+        world_run(w, 2100 * WORLD_MS, STEP_NS);
+        CHECK(world_agrees(w, 2, SL_MEMBER_DEAD));
+        w->frozen[2] = false;
+        world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+        CHECK(world_all_alive(w));
+    }
+    world_destroy(w);
+}
+
+TEST(the_word_of_a_death_is_not_of_a_later_life) {
+    world_options options = {.count = 6, .frame_bytes = FRAME_BYTES, .hosts = 3};
+    world *w = world_create(&options);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[5] = true;
+    world_run(w, 20 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 5, SL_MEMBER_DEAD));
+    w->frozen[5] = false;
+    world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    tell_of_death(w, 2, 0, 5, 1);
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
+    tell_of_death(w, 2, 0, 5, sl_node_incarnation(w->nodes[5]));
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_DEAD);
+    CHECK(sl_node_peer_is_gone(w->nodes[0], 5)); /* it is not called, nor heard any more */
     world_destroy(w);
 }
 
