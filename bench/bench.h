@@ -44,6 +44,7 @@ void bench_ledger(bench *b);
 void bench_overload(bench *b);
 void bench_idle(bench *b);
 void bench_api(bench *b);
+void bench_objects(bench *b);
 void bench_start(bench *b);
 void bench_simulate(bench *b);
 void bench_seal(bench *b);

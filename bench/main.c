@@ -19,6 +19,7 @@ static const struct {
     {"spawn", bench_spawn, "actors: time and memory of each"},
     {"tasks", bench_tasks, "function tasks through one worker rank (under mpirun -n 2)"},
     {"api", bench_api, "tasks and maps of a program on the public API, over two ranks"},
+    {"objects", bench_objects, "objects handed over, fetched and put, over two ranks"},
     {"command", bench_command, "command tasks beside posix_spawn, xargs, GNU parallel"},
     {"ledger", bench_ledger, "durable records a second, and one alone"},
     {"overload", bench_overload, "100 senders, one slow actor (also under mpirun -n 2)"},

@@ -17,7 +17,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ ${#names[@]} -gt 0 ] || names=(message spawn tasks api command ledger overload idle simulate seal start)
+[ ${#names[@]} -gt 0 ] || names=(message spawn tasks api objects command ledger overload idle simulate seal start)
 
 # How ranks are started here; Open MPI wants to be told that root and few cores are fine.
 mpirun=(mpirun)

@@ -283,6 +283,7 @@ static sl_err take_object(const sl_client *client, sl_value *value) {
     memcpy(&id, value->data, sizeof id);
     SL_TRY(sl_store_open(client->network->nodes[0].store, id, true, &object));
     value->object = (sl_object *)object;
+    sl_store_expect(object);
     return SL_OK;
 }
 

@@ -9,7 +9,8 @@
 #include "actors/registry/registry.h"
 #include "actors/scheduler/scheduler.h"
 
-#define KILL_GRACE_NS (2 * SL_NS_PER_S)
+#define KILL_GRACE_NS     (2 * SL_NS_PER_S)
+#define STORE_LEAST_BYTES ((uint64_t)256 << 20)
 
 enum { COMMANDS_MOST = 8192 /* at once on one node: tasks may ask for no core */ };
 
@@ -194,6 +195,12 @@ static sl_err spawn_scheduler(sl_network_node *of, const sl_network_setup *setup
                          NULL);
 }
 
+/* A rank that offers nothing, such as a driver, makes objects too. */
+static uint64_t default_bytes(const sl_network_node *of) {
+    uint64_t bytes = of->offer.memory_bytes / 4;
+    return bytes > STORE_LEAST_BYTES ? bytes : STORE_LEAST_BYTES;
+}
+
 /* Ranks share memory where their messages go through it too. */
 static sl_err spawn_store(sl_network_node *of) {
     const sl_config *config = of->network->config;
@@ -203,8 +210,8 @@ static sl_err spawn_store(sl_network_node *of) {
         .incarnation = of->incarnation,
         .limit_bytes = sl_config_is_set(config, SL_OPT_STORE_BYTES)
                            ? sl_config_bytes(config, SL_OPT_STORE_BYTES)
-                           : of->offer.memory_bytes / 4,
-        .shares = of->network->mpi != NULL,
+                           : default_bytes(of),
+        .shares = of->network->mpi && sl_config_bool(config, SL_OPT_STORE_SHARE),
     };
     SL_TRY(sl_store_create(&options, &of->store));
     return sl_node_spawn(of->node, SL_SLOT_STORE, &sl_store_class, &of->store, sizeof of->store,

@@ -76,7 +76,9 @@ static sl_err judge(sl_call *call, int returned) {
 static sl_err hand_over(sl_call *call, sl_err err) {
     if (!call->result)
         return err;
-    if (err == SL_OK && call->facts && call->facts->owner != SL_NO_NODE)
+    if (err == SL_OK && sl_call_cancelled(call)) /* nobody would let go of it */
+        err = sl_fail(SL_ERR_CANCELLED, "nobody wants the object any more");
+    else if (err == SL_OK && call->facts && call->facts->owner != SL_NO_NODE)
         err = sl_store_hold(call->result, call->facts->owner, UINT64_MAX);
     sl_store_object_release(call->result);
     return err;

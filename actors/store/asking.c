@@ -8,9 +8,7 @@
 #include "runtime/futex.h"
 #include "runtime/node.h"
 
-enum {
-    LOOKS = 2000 /* at an answer, before sleeping: one from a rank of this host takes as long */
-};
+enum { LOOKS = 100 /* at an answer, before sleeping: a rank of this host needs no longer */ };
 
 void sl_store_tell(sl_store *store) {
     if (!store->node || store->told)
@@ -36,11 +34,10 @@ void sl_asking_end(sl_asking *asking, sl_err err, const char *detail) {
 
 /* False: the time is over, or, as a sleep may end for no reason, nearly. */
 static bool await(sl_asking *asking, uint64_t timeout_ns) {
-    for (int i = 0; i < LOOKS; i++) {
+    for (int i = 0; i < LOOKS && timeout_ns; i++) {
         if (atomic_load_explicit(&asking->done, memory_order_acquire))
             return true;
-        if (i % 64 == 63)
-            sched_yield();
+        sched_yield(); /* the loop may be bound to this core too */
     }
     do
         sl_futex_wait(&asking->done, 0, timeout_ns);
@@ -82,6 +79,21 @@ static sl_err ask(sl_store_object *object, sl_asking_kind kind, uint32_t holder,
         err = sl_fail(asking->err, "%s", asking->detail);
     sl_asking_drop(asking);
     return err;
+}
+
+void sl_store_expect(sl_store_object *object) {
+    if (!object->store->host || sl_store_is_here(object))
+        return;
+    sl_asking *asking = calloc(1, sizeof *asking);
+    if (!asking)
+        return;
+    atomic_init(&asking->references, 1);
+    asking->kind = SL_ASKING_GET;
+    asking->early = true;
+    asking->object = object;
+    sl_store_object_retain(object);
+    if (push(object->store, asking) != SL_OK)
+        sl_asking_drop(asking);
 }
 
 /* True once it can be read. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/store/store_internal.h"
+#include "runtime/log.h"
 
 enum { BUCKETS_FIRST = 64 };
 
@@ -23,6 +24,8 @@ sl_err sl_store_create(const sl_store_options *options, sl_store **out) {
     pthread_mutex_init(&store->lock, NULL);
     if (options->shares && sl_shared_create(options->limit_bytes, &store->shared) == SL_OK)
         store->host = sl_shared_host();
+    else if (options->shares)
+        sl_warn("store", "%s: objects are copied between ranks of a host", sl_err_detail());
     *out = store;
     return SL_OK;
 }

@@ -47,7 +47,8 @@ static sl_err send_asking(sl_store_state *s, const sl_asking *asking) {
     uint64_t room = sl_store_room(s->store);
     pthread_mutex_unlock(&s->store->lock);
     store_get body = {asking->cookie, id->incarnation, id->sequence,
-                      asking->copied ? 0 : s->store->host, room};
+                      asking->copied ? 0 : s->store->host,
+                      asking->early ? SL_SHARED_LEAST_BYTES : room};
     return store_get_send(s->self, sl_store_at(id->node), &body);
 }
 
@@ -172,11 +173,27 @@ static void end_asking(sl_store_state *s, sl_asking *asking, sl_err err, const c
     sl_asking_end(asking, err, detail);
 }
 
+/* Nothing came of an early one: who has begun to wait for the same meanwhile asks in earnest. */
+static void end_early(sl_store_state *s, sl_asking *early) {
+    sl_store_object *object = early->object;
+    sl_asking *next = s->waiting;
+    while (next && (next->kind != SL_ASKING_GET || next->object != object))
+        next = next->next;
+    sl_err err = next ? send_asking(s, next) : SL_OK;
+    if (err != SL_OK)
+        end_gets(s, object, err, "the owner of the object is lost");
+    sl_asking_end(early, SL_ERR_AGAIN, NULL);
+}
+
 static void on_answer(sl_store_state *s, uint32_t node, const store_answer *answer) {
     sl_asking *asking = take_asking(s, answer->cookie, node);
     if (!asking)
         return;
     bool known = answer->error < SL_ERR_COUNT;
+    if (asking->early) {
+        end_early(s, asking);
+        return;
+    }
     if (asking->kind == SL_ASKING_GET && answer->error == SL_OK)
         end_asking(s, asking, SL_ERR_DECODE, "the owner of the object says that it came");
     else
@@ -270,6 +287,10 @@ static void on_place(sl_store_state *s, uint32_t node, const store_place *body) 
     pthread_mutex_unlock(&s->store->lock);
     if (map) {
         end_asking(s, asking, SL_OK, NULL);
+        return;
+    }
+    if (asking->early) {
+        end_early(s, asking);
         return;
     }
     asking->copied = true;

@@ -85,6 +85,11 @@ typedef struct sl_store_content {
 sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns,
                     sl_store_content *content) SL_CHECKED;
 
+/* Asks for the place of an object whose name has just come, so that it is known when somebody reads
+ * it; where more than a few bytes would have to be copied nothing happens. Waits for nothing; the
+ * loop too. */
+void sl_store_expect(sl_store_object *object);
+
 /* Makes a hold for `node`: for this one (then the handle has it, whoever else lets go), or for one
  * that is sent the id. Waits as above if the object is foreign. */
 sl_err sl_store_hold(sl_store_object *object, uint32_t node, uint64_t timeout_ns) SL_CHECKED;

@@ -54,6 +54,7 @@ typedef struct sl_asking {
     sl_store_object *object; /* retained */
     uint32_t holder;
     uint64_t cookie;
+    bool early;  /* nobody waits: it is asked for because its name has come */
     bool copied; /* its bytes are wanted, whatever the host */
     sl_err err;
     char detail[256];

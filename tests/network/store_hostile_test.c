@@ -29,6 +29,7 @@ static struct {
     world w;
     sl_store *store;
     _Atomic uint32_t lie;
+    _Atomic uint32_t asked;   /* of the liars */
     _Atomic uint32_t answers; /* the liars were given */
     _Atomic uint32_t last_error;
     _Atomic uint64_t told; /* messages that were sent for the test */
@@ -40,6 +41,7 @@ static void answer_get(sl_actor *self, sl_addr to, const store_get *get) {
     store_answer answer = {.cookie = get->cookie};
     store_object object = {.cookie = get->cookie};
     store_place place = {.cookie = get->cookie, .arena_bytes = UINT64_MAX, .bytes = 5000};
+    here.asked++;
     switch ((lie)here.lie) {
     case NO_BYTES:
         (void)store_object_send(self, to, &object);
@@ -188,12 +190,17 @@ TEST(false_answers_fail_the_get_and_no_more) {
                                           [WRONG_COOKIE] = SL_ERR_NOT_FOUND,
                                           [DIES] = SL_ERR_TIMEOUT};
     begin(1 << 24);
-    for (uint32_t i = 0; i < LIES; i++) {
+    for (uint32_t round = 0; round < 3 * LIES; round++) {
         sl_store_content content;
         sl_store_object *object = NULL;
+        uint32_t i = round % LIES;
         here.lie = i;
-        CHECK_INT(sl_store_open(here.store, (sl_store_id){1, 2, i + 1}, false, &object), SL_OK);
-        CHECK_INT(sl_store_get(object, i == DIES ? 1000000 : 20000000000, &content), expected[i]);
+        CHECK_INT(sl_store_open(here.store, (sl_store_id){1, 2, round + 1}, false, &object), SL_OK);
+        if (round >= LIES) /* a get meets what was asked early */
+            sl_store_expect(object);
+        if (round < 2 * LIES)
+            CHECK_INT(sl_store_get(object, i == DIES ? 1000000 : 20000000000, &content),
+                      expected[i]);
         sl_store_object_release(object);
     }
     CHECK_INT(sl_store_loads(here.store).mapped, 0);
@@ -286,6 +293,30 @@ TEST(a_lost_node_holds_nothing_but_what_it_reads) {
     give_order(0, &(order){.lose = sl_node_peer_gone});
     while (sl_store_loads(here.store).objects)
         usleep(100);
+    end();
+}
+
+static void *get_for_ever(void *object) {
+    sl_store_content content;
+    CHECK_INT(sl_store_get(object, UINT64_MAX, &content), SL_ERR_DEAD);
+    return NULL;
+}
+
+TEST(who_waits_is_told_when_the_owner_is_lost) {
+    pthread_t thread;
+    sl_store_content content;
+    sl_store_object *object = NULL;
+    begin(1 << 24);
+    here.lie = DIES;
+    CHECK_INT(sl_store_open(here.store, (sl_store_id){1, 2, 1}, false, &object), SL_OK);
+    REQUIRE(pthread_create(&thread, NULL, get_for_ever, object) == 0);
+    while (!here.asked)
+        usleep(100);
+    give_order(0, &(order){.lose = sl_node_peer_gone});
+    pthread_join(thread, NULL);
+    CHECK_INT(sl_store_get(object, UINT64_MAX, &content), SL_ERR_DEAD);
+    CHECK_CONTAINS(sl_err_detail(), "node 1");
+    sl_store_object_release(object);
     end();
 }
 
