@@ -271,19 +271,31 @@ void sl_client_end_for(sl_client *client, sl_future *future, const sl_future *ca
 
 /* ---- results ---- */
 
-static sl_err keep_result(sl_future *future, const scheduler_outcome *outcome, sl_blob *apart) {
-    size_t bytes = outcome->output.bytes, count = 0;
+static sl_err keep_result(sl_future *future, const uint8_t *output, size_t bytes, sl_blob *apart) {
+    size_t count = 0;
     if (!bytes)
         return SL_OK; /* it returned nothing */
     future->wire = bytes <= future->room_bytes ? future->room : malloc(bytes);
     if (!future->wire)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %zu bytes", bytes);
-    memcpy(future->wire, outcome->output.data, bytes);
+    memcpy(future->wire, output, bytes);
     future->result_apart = sl_blob_retain(apart);
     SL_TRY(sl_values_count(future->wire, bytes, &count));
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     return sl_values_decode(future->wire, bytes, apart, false, &future->value);
+}
+
+void sl_client_end_done(sl_client *client, sl_future *future, const uint8_t *output, size_t bytes,
+                        sl_blob *apart) {
+    char cause[512];
+    if (keep_result(future, output, bytes, apart) == SL_OK) {
+        finish_all(client, future, SL_FUTURE_DONE);
+        return;
+    }
+    snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
+    future->value = (sl_value){.type = SL_TYPE_NONE};
+    sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, cause);
 }
 
 static void end_with(sl_client *client, sl_future *future, const scheduler_outcome *outcome,
@@ -292,15 +304,7 @@ static void end_with(sl_client *client, sl_future *future, const scheduler_outco
     if (future->cancelled) { /* however it ended: nobody counts on it */
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, NULL);
     } else if (outcome->status == SL_TASK_DONE) {
-        sl_err err = keep_result(future, outcome, apart);
-        if (err == SL_OK) {
-            finish_all(client, future, SL_FUTURE_DONE);
-            return;
-        }
-        char cause[512];
-        snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
-        future->value = (sl_value){.type = SL_TYPE_NONE};
-        sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, cause);
+        sl_client_end_done(client, future, outcome->output.data, outcome->output.bytes, apart);
     } else if (outcome->status == SL_TASK_CANCELLED) {
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, message);
     } else {

@@ -85,7 +85,8 @@ static sl_err open_and_start(sl_network **network) {
     atomic_store(&session.size, sl_network_size(*network));
     sl_network_setup setup = {.driver = &sl_client_class,
                               .driver_argument = &client,
-                              .driver_argument_bytes = sizeof client};
+                              .driver_argument_bytes = sizeof client,
+                              .client = client};
     return sl_network_start(*network, &setup);
 }
 
@@ -102,6 +103,7 @@ static void *network_thread(void *unused) {
     keep_error(open_and_start(&network));
     if (session.err != SL_OK) {
         sl_network_close(network, SL_RUN_FAILED);
+        free(atomic_exchange(&session.client.host, NULL));
         enter_stage(REFUSED);
         return NULL;
     }
@@ -112,6 +114,7 @@ static void *network_thread(void *unused) {
     wait_for_users();
     enter_stage(STOPPED);
     sl_network_finish(network);
+    free(atomic_exchange(&session.client.host, NULL));
     session.clean = sl_network_is_clean(network);
     sl_network_close(network, session.code);
     enter_stage(CLOSED);
@@ -241,8 +244,10 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
         session.begun = false;
         return err;
     }
-    if (sl_rank() != 0 && !session.client.all_drive)
+    if (sl_rank() != 0 && !session.client.all_drive) {
+        atomic_store(&session.open, 1); /* to the bodies of tasks and actors */
         serve();
+    }
     wait_until_known();
     atomic_store(&session.open, 1);
     return SL_OK;
