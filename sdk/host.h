@@ -181,6 +181,10 @@ typedef struct sl_ask {
     uint32_t turn; /* tells uses of a slot apart */
 } sl_ask;
 
+/* Of a process, not handled: then who sends waits. */
+#define SL_LETTERS_MOST      65536u
+#define SL_LETTER_BYTES_MOST (UINT64_C(256) << 20)
+
 enum { SL_NAME_BUCKETS = 1024 };
 
 typedef struct sl_host {
@@ -248,6 +252,8 @@ void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *messag
                      const uint8_t *output, size_t bytes, sl_blob *apart);
 uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id);
 void sl_host_send_stop(sl_host *host);
+/* The network is left: nothing comes of them. */
+void sl_host_end_orders(sl_host *host, sl_order *orders);
 void sl_order_end(sl_host *host, sl_order *order, sl_err err, const char *message);
 
 /* host_live.c: actors that live here. */
