@@ -103,7 +103,7 @@ typedef struct sl_target {
     uint64_t next_sequence;
     sl_letters letters; /* not known to be handled */
     sl_letter *unsent;  /* of them the first that is not on its way */
-    uint32_t in_flight;
+    uint32_t in_flight, window;
     bool lost;    /* its place is: the home is asked */
     bool stalled; /* is in host->stalled */
     struct sl_target *next_stalled;

@@ -2,7 +2,8 @@
  *
  * Design notes
  * At most WINDOW messages are on their way to one actor, and more of them wait here: so what a host
- * holds for its actors is bounded, and after a move little is sent twice. */
+ * holds for its actors is bounded. After a move only a few are, until some are handled: an actor
+ * that moves again and again would else be sent a whole window each time. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 #include "runtime/log.h"
 #include "sdk/host.h"
 
-enum { WINDOW = 256, ORDERS_A_TURN = 1024 };
+enum { WINDOW = 256, WINDOW_MOVED = 4, ORDERS_A_TURN = 1024 };
 
 /* ---- asks ---- */
 
@@ -158,7 +159,7 @@ static void stall(sl_host *host, sl_target *target) {
 }
 
 static void pump(sl_host *host, sl_target *target) {
-    while (target->unsent && target->in_flight < WINDOW && !target->lost) {
+    while (target->unsent && target->in_flight < target->window && !target->lost) {
         sl_err err =
             host->blocked[target->place] ? SL_ERR_AGAIN : send_one(host, target, target->unsent);
         if (err == SL_ERR_AGAIN) {
@@ -205,6 +206,7 @@ static sl_target *target_of(sl_host *host, const sl_letter *letter) {
     target->node.id = letter->id;
     target->place = letter->place;
     target->next_sequence = 1;
+    target->window = WINDOW;
     if (sl_id_add(&host->targets, &target->node) == SL_OK)
         return target;
     free(target);
@@ -271,6 +273,7 @@ void sl_host_on_handled(sl_host *host, const actor_handled *handled) {
            target->letters.head->sequence < handled->next) {
         letter_done(host, sl_letters_pop(&target->letters));
         target->in_flight--;
+        target->window += target->window < WINDOW;
     }
     pump(host, target);
 }
@@ -282,6 +285,7 @@ void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
         return;
     target->epoch = moved->epoch;
     target->place = moved->place;
+    target->window = WINDOW_MOVED;
     if (target->stalled)
         unstall(host, target);
     send_again(host, target);
