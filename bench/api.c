@@ -2,6 +2,7 @@
  * program is started for each case, because a process joins a network once. */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
@@ -19,8 +20,7 @@ typedef struct api_case {
 } api_case;
 
 static void measure(const bench *b, const api_case *c, samples *ours, samples *floor) {
-    char line[LINE_BYTES], path[PATH_MAX + 32];
-    double value, under;
+    char line[LINE_BYTES], path[PATH_MAX + 32], *rest;
     snprintf(path, sizeof path, "%s/api-%d", b->directory, (int)getpid());
     snprintf(line, sizeof line, "exec %s -n 2 '%s/starlane-bench-api' %s '%s' %llu %u", b->mpirun,
              b->programs, c->name, path, (unsigned long long)bench_amount(b, c->count), b->rounds);
@@ -28,10 +28,10 @@ static void measure(const bench *b, const api_case *c, samples *ours, samples *f
     FILE *file = fopen(path, "r");
     if (code != 0 || !file)
         bench_die("this ended with %d: %s", code, line);
-    while (fscanf(file, "%lf", &value) == 1) {
-        samples_add(ours, value);
-        if (c->floor_name && fscanf(file, "%lf", &under) == 1)
-            samples_add(floor, under);
+    while (fgets(line, sizeof line, file)) {
+        samples_add(ours, strtod(line, &rest));
+        if (c->floor_name)
+            samples_add(floor, strtod(rest, NULL));
     }
     fclose(file);
     unlink(path);

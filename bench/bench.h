@@ -17,7 +17,8 @@ typedef struct bench {
     uint32_t rounds;
     bool quick;                             /* shorter: to see that it works, not to measure */
     bool thread_part, local_part, mpi_part; /* which transports are asked for */
-    const char *only; /* of the cases, those whose words hold this; NULL: all (message, tasks, scale) */
+    const char
+        *only; /* of the cases, those whose words hold this; NULL: all (message, tasks, scale) */
     const char *directory; /* for files; on the disk that is to be measured */
     const char *programs;  /* the build's folder of programs: bin */
     const char *mpirun;    /* a command line that starts ranks */

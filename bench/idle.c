@@ -1,11 +1,13 @@
 /* Idle: what a node that has nothing to do takes of a processor, and how soon a message wakes it.
  *
- * First nothing happens for some seconds, and each node's meter looks at its processor time. Then
- * node 0 sends a message to one of the others every few ten milliseconds, in turn with waking a
+ * First nothing happens for some seconds but what the registries tell each other, as on every node,
+ * and each node's meter looks at its processor time. Then, in a network without registries, node 0
+ * sends a message to one of the others every few ten milliseconds, in turn with waking a
  * bare thread: so each has slept for a tenth of a second or so. Latency is from before the send to
  * the receive function, by the clock that all processes of the machine share. */
 #include <stdio.h>
 
+#include "actors/registry/registry.h"
 #include "bench/bench.h"
 #include "bench/bench_msgs.h"
 #include "bench/floor_wake.h"
@@ -21,6 +23,7 @@ enum { FIGURE_CPU, FIGURE_WAKE };
 
 typedef struct idle {
     bool mpi;
+    bool registries; /* processor time is measured, else how soon a message wakes */
     uint32_t nodes;
     uint64_t span_ns;
     uint32_t steps;
@@ -43,8 +46,10 @@ static double cpu_s(const meter *m) {
 }
 
 static sl_err meter_start(sl_actor *self, void *state, const void *arguments) {
-    ((meter *)state)->i = *(const idle *const *)arguments;
-    sl_timer_start(self, SETTLE_NS, 0);
+    meter *m = state;
+    m->i = *(const idle *const *)arguments;
+    if (m->i->registries)
+        sl_timer_start(self, SETTLE_NS, 0);
     return SL_OK;
 }
 
@@ -82,16 +87,19 @@ typedef struct clerk {
 
 static sl_err clerk_start(sl_actor *self, void *state, const void *arguments) {
     clerk *c = state;
-    (void)self;
     c->i = *(idle *const *)arguments;
+    if (c->i->registries)
+        return SL_OK;
     c->floor = floor_wake_create();
+    sl_timer_start(self, SETTLE_NS, 0);
     return SL_OK;
 }
 
 static void clerk_stop(sl_actor *self, void *state) {
     clerk *c = state;
     (void)self;
-    floor_wake_destroy(c->floor, &c->i->floor_s);
+    if (c->floor)
+        floor_wake_destroy(c->floor, &c->i->floor_s);
 }
 
 static void next_step(sl_actor *self) {
@@ -121,7 +129,7 @@ static sl_err clerk_receive(sl_actor *self, void *state, const sl_message *messa
     const bench_figures *figures = message->body;
     samples_add(figures->kind == FIGURE_CPU ? &c->i->cpu_percent : &c->i->wake_s, figures->value);
     if (figures->kind == FIGURE_CPU && c->i->cpu_percent.count == c->i->nodes)
-        next_step(self);
+        network_stop(self);
     return SL_OK;
 }
 
@@ -133,6 +141,11 @@ static const sl_actor_class clerk_class = {.name = "clerk",
 
 static void spawn(sl_node *node, void *context) {
     idle *i = context;
+    sl_registry_options registry = {.hostname = "a", .cores = 1, .incarnation = 1};
+    if (i->registries)
+        network_check(sl_node_spawn(node, SL_SLOT_REGISTRY, &sl_registry_class, &registry,
+                                    sizeof registry, NULL),
+                      "a registry");
     network_check(sl_node_spawn(node, SLOT_METER, &meter_class, &i, sizeof i, NULL), "a meter");
     if (sl_node_id(node) == 0)
         network_check(sl_node_spawn(node, SLOT_CLERK, &clerk_class, &i, sizeof i, NULL),
@@ -168,9 +181,12 @@ static void measure(bench *b, const char *where, bool mpi, uint32_t nodes) {
               .nodes = nodes,
               .span_ns = bench_amount(b, 3 * SL_NS_PER_S),
               .steps = (uint32_t)bench_amount(b, 240)};
-    network_run(&(network_plan){.mpi = mpi, .nodes = nodes, .spawn = spawn, .context = &i});
+    for (int turn = 0; turn < 2; turn++) {
+        i.registries = turn == 0;
+        network_run(&(network_plan){.mpi = mpi, .nodes = nodes, .spawn = spawn, .context = &i});
+    }
     if (b->rank == 0) {
-        print(b, where, "share of a core, each node", &i.cpu_percent,
+        print(b, where, "a core's share, with registry", &i.cpu_percent,
               (report_row){.unit = REPORT_PERCENT, .goal = 1});
         print(b, where, "wake after 0.1-0.2 s of silence", &i.wake_s,
               (report_row){.unit = REPORT_SECONDS,

@@ -34,7 +34,8 @@ const cli_command cli_commands[] = {
      "bad\n"
      "input.\n",
      "simulate", cli_simulate},
-    {"guard", "-- PROGRAM [ARGUMENT...]", "keep srun or hydra from ending a job whose rank has died",
+    {"guard", "-- PROGRAM [ARGUMENT...]",
+     "keep srun or hydra from ending a job whose rank has died",
      "What starlane launch puts before PROGRAM under srun: runs it, and holds its connection to\n"
      "Slurm's PMIx server as long as the job may need it. Exit code: PROGRAM's.\n",
      "guard", cli_guard},

@@ -351,8 +351,9 @@ typedef struct sl_init_options {
 SL_API int sl_init(int *argc, char ***argv, const sl_init_options *options);
 
 /* Leaves: tasks that have not ended are cancelled, and waits for them fail with SL_ERROR_CLOSED.
- * Collective over the ranks that drive. Results stay valid until they are released. Returns 0, or
- * an error when the network did not end well (then end the process with _exit()). */
+ * Collective over the ranks that drive; until the last of them leaves all serve on in here. Results
+ * stay valid until they are released. Returns 0, or an error when the network did not end well
+ * (then end the process with _exit()). */
 SL_API int sl_shutdown(void);
 
 /* This process's (first) node, and how many nodes there are; 0 without a network. Any thread. */
@@ -368,7 +369,8 @@ SL_API uint32_t sl_size(void);
  * very much is on its way to the scheduler. */
 SL_API sl_future *sl_submit(const sl_task *task, sl_args args);
 
-/* The same with other options than the task's own (all of them: start from task->options). */
+/* The same with other options than the task's own (all of them: start from task->options; NULL: the
+ * task's own). */
 SL_API sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options);
 
 /* Submits `count` calls, args[i] each, at once, and sets futures[0] … futures[count - 1]. `options`

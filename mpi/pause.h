@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SL_MPI_CALM_EVENTS 64
+#define SL_MPI_CALM_EVENTS 128
 
 typedef struct sl_mpi_pause {
     uint64_t least_ns, most_ns;

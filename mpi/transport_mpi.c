@@ -348,7 +348,10 @@ static const sl_transport_ops operations = {
 
 static sl_err transport_init(transport *t, sl_mpi *mpi) {
     const sl_mpi_settings *s = &mpi->settings;
-    t->head = (sl_transport){&operations, mpi->rank, mpi->count, mpi->frame_bytes};
+    t->head = (sl_transport){.ops = &operations,
+                             .self = mpi->rank,
+                             .count = mpi->count,
+                             .frame_bytes = mpi->frame_bytes};
     t->mpi = mpi;
     t->unreached = mpi->host.neighbours ? mpi->host.far : mpi->count - 1;
     t->mpi_bulk = mpi->host.far || !mpi->host.readable;

@@ -4,7 +4,10 @@
  * sends large frames.
  * - A gather buffer is copied into the transport's frame when that has room; the copy of a few KiB
  * costs less than holding one transport buffer per peer and lane.
- * - What waits to leave is bounded per peer and lane: beyond the bound a send is SL_ERR_AGAIN. */
+ * - What waits to leave is bounded per peer and lane: beyond the bound a send is SL_ERR_AGAIN.
+ * - To a peer that is held (it is suspected) nothing leaves but bare frames that ask for an answer,
+ * and answers: a transport that is given more for a dead peer keeps it for ever, and MPI over TCP
+ * slows down everybody else for it. */
 #include "runtime/node_internal.h"
 #include "runtime/plant.h"
 
@@ -439,6 +442,8 @@ static bool credit_due(const sl_node *node, const sl_channel *channel) {
 static bool flush_lane(sl_node *node, uint32_t peer, sl_lane lane, bool full_only) {
     sl_lane_out *out = &sl_channel_of(node, peer)->out[lane];
     bool posted = false;
+    if (sl_channel_of(node, peer)->held)
+        return false;
     while (out->head && !(full_only && out->head == out->tail) && window_open(node, out, lane)) {
         if (!post_gathered(node, peer, lane))
             break;
@@ -452,6 +457,11 @@ static bool ended_both_ways(const sl_channel *channel) {
     return channel->peer.state == SL_PEER_SAID_GOODBYE && channel->peer.goodbye_sent;
 }
 
+/* Is a frame without messages to leave? */
+static bool bare_due(const sl_node *node, const sl_channel *channel) {
+    return channel->ask || channel->answer || (!channel->held && credit_due(node, channel));
+}
+
 static bool flush_channel(sl_node *node, uint32_t peer) {
     sl_channel *channel = sl_channel_of(node, peer);
     bool posted = channel->hello_due && sl_link_post_hello(node, peer);
@@ -459,8 +469,11 @@ static bool flush_channel(sl_node *node, uint32_t peer) {
         return posted;
     posted |= flush_lane(node, peer, SL_LANE_CONTROL, false);
     posted |= flush_lane(node, peer, SL_LANE_DATA, false);
-    if (credit_due(node, channel) && !ended_both_ways(channel))
-        posted |= post_bare(node, peer, 0);
+    if (bare_due(node, channel) && !ended_both_ways(channel) &&
+        post_bare(node, peer, channel->ask ? SL_FRAME_ASK : 0)) {
+        channel->ask = channel->answer = 0;
+        posted = true;
+    }
     tell_awaiting(node, peer);
     return posted;
 }
@@ -470,8 +483,8 @@ static bool must_flush(const sl_node *node, const sl_channel *channel) {
         return true;
     if (channel->peer.state == SL_PEER_LOST || ended_both_ways(channel))
         return false;
-    return channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head ||
-           credit_due(node, channel);
+    bool waiting = channel->out[SL_LANE_CONTROL].head || channel->out[SL_LANE_DATA].head;
+    return (waiting && !channel->held) || bare_due(node, channel);
 }
 
 bool sl_channels_flush(sl_node *node) {

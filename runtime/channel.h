@@ -18,6 +18,7 @@ enum {
     SL_FRAME_VERSION = 2,
     SL_FRAME_GOODBYE = 1,        /* flag: no message follows from this node, only credit */
     SL_FRAME_HELLO = 2,          /* flag: no frame of a link; an sl_hello follows the head */
+    SL_FRAME_ASK = 4,            /* flag: the sender wants any frame in return, at once */
     SL_RECORD_BULK_BODY = 1,     /* flag: the body comes as bulk data */
     SL_MAX_TRANSFERS = 1 << 20,  /* from the oldest that is under way to the newest */
     SL_TRANSFER_WEIGHT = 8192,   /* what a transfer counts in the bulk window beside its bytes */
@@ -141,6 +142,9 @@ typedef struct sl_channel {
     uint8_t awaited;   /* an actor waits for room */
     uint8_t hello_due; /* a HELLO is to be sent before anything else */
     uint8_t buried;    /* it was the peer who gave the link up */
+    uint8_t held;      /* what is sent waits here */
+    uint8_t ask;       /* a frame that asks for an answer is to leave */
+    uint8_t answer;    /* the peer asked for a frame */
 } sl_channel;
 
 typedef struct sl_channels {
@@ -197,6 +201,13 @@ bool sl_channel_ended(const sl_node *node, uint32_t peer);
 
 /* channel_rest.c, for link.c: true when the peer has no channel; then it is lost for good. */
 bool sl_channel_bar_unopened(sl_node *node, uint32_t peer);
+
+/* channel_hold.c: as sl_node_peer_hold() and sl_node_peer_ask(). */
+void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
+void sl_channel_ask(sl_node *node, uint32_t peer);
+
+/* As sl_node_peer_frames(). */
+uint64_t sl_channel_frames(const sl_node *node, uint32_t peer);
 
 /* channel.c, for channel_in.c and link.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);

@@ -434,6 +434,10 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
     in.channel->in[in.lane].received_bytes += bytes - sizeof *head;
     sl_metric_add(node->metrics, SL_METRIC_frames_received, 1);
     sl_metric_add(node->metrics, SL_METRIC_bytes_received, bytes);
+    if (head->flags & SL_FRAME_ASK) {
+        in.channel->answer = 1;
+        sl_channel_mark(node, peer);
+    }
     if (!receive_records(&in, head))
         protocol_error(&in, "its records do not fit");
     else if (head->flags & SL_FRAME_GOODBYE)
@@ -454,7 +458,7 @@ static size_t poll_budget(const sl_node *node) {
 static void on_lost(void *context, uint32_t peer) {
     sl_node *node = context;
     if (!sl_channel_ended(node, peer) || node->channels.peers[peer]->state == SL_PEER_LOST)
-        sl_node_peer_gone(node, peer);
+        sl_node_peer_ended(node, peer);
 }
 
 bool sl_channels_poll(sl_node *node) {

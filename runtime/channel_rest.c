@@ -152,6 +152,16 @@ sl_channel *sl_channel_open(sl_node *node, uint32_t peer) {
     return channel;
 }
 
+uint64_t sl_channel_frames(const sl_node *node, uint32_t peer) {
+    const sl_peer *known = node->channels.peers[peer];
+    if (known->state == SL_PEER_RESTING)
+        return ((const resting *)(const void *)known)->in_sequence;
+    if (known->state != SL_PEER_LIVE && known->state != SL_PEER_SAID_GOODBYE)
+        return 0;
+    const sl_lane_in *in = sl_channel_of(node, peer)->in;
+    return in[SL_LANE_CONTROL].sequence + in[SL_LANE_DATA].sequence;
+}
+
 /* ---- ends ---- */
 
 bool sl_channel_bar_unopened(sl_node *node, uint32_t peer) {

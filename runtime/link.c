@@ -40,6 +40,7 @@ void sl_link_lose(sl_node *node, uint32_t peer) {
     channel->peer.known = 0;
     channel->own = ++node->incarnation;
     channel->buried = channel->hello_due = 0;
+    channel->held = channel->ask = channel->answer = 0;
     channel->calls = 0;
     sl_channel_clear(node, channel);
     forget(node, peer, state);

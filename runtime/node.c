@@ -146,14 +146,32 @@ static void tell_peer_watchers(sl_node *node, const sl_message_type *type, const
         (void)sl_node_tell(node, node->peer_watchers[i], type, body);
 }
 
-void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
-    node_peer_lost body = {peer, calls, node->channels.peers[peer]->barred};
+static void tell_lost(sl_node *node, uint32_t peer, bool calls, bool ended) {
+    node_peer_lost body = {peer, calls, node->channels.peers[peer]->barred, ended};
     tell_peer_watchers(node, &node_peer_lost_type, &body);
+}
+
+void sl_node_tell_lost(sl_node *node, uint32_t peer, bool calls) {
+    tell_lost(node, peer, calls, false);
 }
 
 void sl_node_tell_back(sl_node *node, uint32_t peer, bool buried) {
     node_peer_back body = {peer, buried};
     tell_peer_watchers(node, &node_peer_back_type, &body);
+}
+
+void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold) {
+    if (peer < node->transport->count && peer != node->id)
+        sl_channel_hold(node, peer, hold);
+}
+
+void sl_node_peer_ask(sl_node *node, uint32_t peer) {
+    if (peer < node->transport->count && peer != node->id)
+        sl_channel_ask(node, peer);
+}
+
+uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer) {
+    return peer < node->transport->count ? sl_channel_frames(node, peer) : 0;
 }
 
 void sl_node_peer_lost(sl_node *node, uint32_t peer) {
@@ -169,6 +187,16 @@ void sl_node_peer_gone(sl_node *node, uint32_t peer) {
         return;
     sl_link_bar(node, peer);
     sl_node_tell_lost(node, peer, false); /* again, to those who still hoped */
+}
+
+void sl_node_peer_ended(sl_node *node, uint32_t peer) {
+    if (sl_node_peer_is_gone(node, peer) || peer == node->id)
+        return;
+    if (!node->transport->replaces)
+        sl_link_bar(node, peer);
+    else if (node->channels.peers[peer]->state != SL_PEER_LOST)
+        sl_link_lose(node, peer);
+    tell_lost(node, peer, false, true);
 }
 
 bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer) {

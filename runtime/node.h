@@ -60,9 +60,13 @@ void sl_node_peer_lost(sl_node *node, uint32_t peer);
 void sl_node_watch_peers(sl_node *node, sl_addr actor);
 bool sl_node_peer_alive(const sl_node *node, uint32_t peer);
 
-/* As sl_node_peer_lost(), and for good: its process has ended. */
+/* As sl_node_peer_lost(), and for good: nothing of it is heard any more. */
 void sl_node_peer_gone(sl_node *node, uint32_t peer);
 bool sl_node_peer_is_gone(const sl_node *node, uint32_t peer);
+
+/* Its process has ended, for certain: as sl_node_peer_gone(), but where the transport may bring
+ * another process of its number (sl_transport.replaces). */
+void sl_node_peer_ended(sl_node *node, uint32_t peer);
 
 /* Calls a peer whose link is lost, and not for good: should both have given each other up, one must
  * speak first. Of regular calls fewer and fewer are made. */
@@ -70,6 +74,19 @@ void sl_node_call_peer(sl_node *node, uint32_t peer);
 
 /* The newest incarnation of this node. */
 uint32_t sl_node_incarnation(const sl_node *node);
+
+/* While `peer` is held, what is sent to it waits here, within the windows (then SL_ERR_AGAIN), and
+ * leaves when it is held no more. With its link all that is dropped. Loop thread, as the two below.
+ */
+void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold);
+
+/* Asks `peer` for a sign of life, also while it is held: a frame without messages, which its loop
+ * answers at once with another. */
+void sl_node_peer_ask(sl_node *node, uint32_t peer);
+
+/* How many frames have come from `peer` in this life of the link: when that grows, its loop runs.
+ */
+uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer);
 
 /* True when no actor has a message waiting and nothing is queued to leave. Loop thread. */
 bool sl_node_quiet(const sl_node *node);

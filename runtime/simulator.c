@@ -296,6 +296,7 @@ void sl_simulator_kill(sl_simulator *simulator, uint32_t number) {
     node->turning = false;
     node->turn_at_ns = UINT64_MAX;
     sl_sim_fold(simulator, ~(uint64_t)number);
+    sl_sim_transports_tell_end(simulator, number);
 }
 
 void sl_simulator_ghosts(sl_simulator *simulator, bool ghosts) {

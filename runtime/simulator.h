@@ -31,9 +31,11 @@ typedef struct sl_simulator_options {
     uint64_t seed;
     uint32_t regions;               /* 0: one, of links with 100 us; node i lies in i % regions */
     const sl_simulator_link *links; /* regions * regions of them, [from * regions + to]; borrowed */
-    size_t frame_bytes;             /* 0: 8 KiB */
-    uint64_t turn_ns;               /* what a turn of a loop takes; 0: 2 us */
-    FILE *trace;                    /* borrowed; NULL: none. See sl_simulator_note() */
+    uint32_t machines;  /* 0: one for each node; node i is on i % machines. A node's end is told at
+                           once  to those of its machine, as a kernel does */
+    size_t frame_bytes; /* 0: 8 KiB */
+    uint64_t turn_ns;   /* what a turn of a loop takes; 0: 2 us */
+    FILE *trace;        /* borrowed; NULL: none. See sl_simulator_note() */
     /* Sees every frame as it is posted, before it may be lost. NULL: nobody does. */
     void (*frame)(void *context, uint32_t from, uint32_t to, const void *frame, size_t bytes);
     /* Called after every turn of a node. NULL: nobody is. */

@@ -87,6 +87,9 @@ typedef struct sl_sim_transport {
     uint64_t *first_out; /* per peer: nothing is told of transfers with lower ids */
     uint32_t *to_peer;   /* per peer: transfers from here under way */
     uint32_t under_way;  /* all of them */
+    uint32_t *ended;     /* per peer: its newest life whose end is known, or to be told; 0: none */
+    bool *end_due;       /* per peer: that is to be told */
+    bool any_end_due;
 } sl_sim_transport;
 
 typedef struct sl_sim_clock {
@@ -142,6 +145,8 @@ void sl_sim_wake(sl_simulator *simulator, uint32_t node);
 /* simulator_transport.c */
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node,
                                sl_sim_transport **transport) SL_CHECKED;
+/* Tells those of its machine that a node has ended. */
+void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node);
 /* What is on its way to or from this life is lost (what is going to it: unless ghosts may come). */
 void sl_sim_transport_lose(sl_sim_transport *transport);
 

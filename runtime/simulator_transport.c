@@ -142,8 +142,8 @@ static size_t match_unexpected(sl_sim_transport *self, const sl_transport_sink *
 
 /* ---- polling ---- */
 
-static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
-                       sl_sim_parcel *parcel) {
+static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel,
+                       bool lives) {
     uint32_t peer = parcel->from;
     sl_sim_way *way = sl_sim_way_of(self->simulator, peer, self->base.self);
     way->unread--;
@@ -152,13 +152,14 @@ static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink,
         sl_sim_wake(self->simulator, peer);
     }
     sl_sim_way_leave(self->simulator, peer, self->base.self);
-    sink->frame(sink->context, peer, parcel->data, parcel->bytes);
+    if (lives)
+        sink->frame(sink->context, peer, parcel->data, parcel->bytes);
     sl_sim_parcel_free(self->simulator, parcel);
 }
 
-static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
-                      sl_sim_parcel *parcel) {
-    if (parcel->id < self->first_in[parcel->from]) {
+static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel,
+                      bool lives) {
+    if (!lives || parcel->id < self->first_in[parcel->from]) {
         sl_sim_parcel_free(self->simulator, parcel);
         return;
     }
@@ -167,6 +168,50 @@ static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink,
         hand_over(self, sink, parcel, expected);
     else
         sl_sim_queue_push(&self->unexpected, parcel);
+}
+
+static void tell_end(sl_sim_transport *self, const sl_transport_sink *sink, uint32_t peer) {
+    self->end_due[peer] = false;
+    if (sink->lost)
+        sink->lost(sink->context, peer);
+}
+
+static size_t tell_ends(sl_sim_transport *self, const sl_transport_sink *sink) {
+    size_t events = 0;
+    self->any_end_due = false;
+    for (uint32_t peer = 0; peer < self->base.count; peer++) {
+        if (!self->end_due[peer])
+            continue;
+        events++;
+        tell_end(self, sink, peer);
+    }
+    return events;
+}
+
+void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node) {
+    uint32_t machines = simulator->options.machines;
+    for (uint32_t peer = node % (machines ? machines : 1);
+         machines && peer < simulator->options.nodes; peer += machines) {
+        if (peer == node || !simulator->nodes[peer].node)
+            continue;
+        sl_sim_transport *at = simulator->nodes[peer].transport;
+        at->ended[node] = simulator->nodes[node].life;
+        at->end_due[node] = at->any_end_due = true;
+        sl_sim_wake(simulator, peer);
+    }
+}
+
+/* The end of a life is told before anything of the next one, and after it nothing of that life
+ * comes. */
+static void take(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel) {
+    uint32_t peer = parcel->from;
+    bool is_next = parcel->from_life > self->ended[peer];
+    if (is_next && self->end_due[peer])
+        tell_end(self, sink, peer);
+    if (parcel->blob)
+        take_blob(self, sink, parcel, is_next || self->end_due[peer]);
+    else
+        take_frame(self, sink, parcel, is_next || self->end_due[peer]);
 }
 
 static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, size_t budget) {
@@ -180,11 +225,10 @@ static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, s
     }
     for (sl_sim_parcel *parcel; events < budget && (parcel = sl_sim_queue_pop(&self->inbox));
          events++) {
-        if (parcel->blob)
-            take_blob(self, sink, parcel);
-        else
-            take_frame(self, sink, parcel);
+        take(self, sink, parcel);
     }
+    if (self->any_end_due && !self->inbox.head)
+        events += tell_ends(self, sink);
     return events;
 }
 
@@ -279,6 +323,8 @@ static void transport_free(sl_sim_transport *self) {
     free(self->first_in);
     free(self->first_out);
     free(self->to_peer);
+    free(self->ended);
+    free(self->end_due);
     free(self);
 }
 
@@ -313,14 +359,18 @@ sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_tr
     *self = (sl_sim_transport){.base = {.ops = &sim_ops,
                                         .self = node,
                                         .count = count,
+                                        .replaces = true,
                                         .frame_bytes = simulator->options.frame_bytes},
                                .simulator = simulator,
                                .life = simulator->nodes[node].life,
                                .abandoned = calloc(count, sizeof(bool)),
                                .first_in = calloc(count, sizeof(uint64_t)),
                                .first_out = calloc(count, sizeof(uint64_t)),
-                               .to_peer = calloc(count, sizeof(uint32_t))};
-    if (!self->abandoned || !self->first_in || !self->first_out || !self->to_peer) {
+                               .to_peer = calloc(count, sizeof(uint32_t)),
+                               .ended = calloc(count, sizeof(uint32_t)),
+                               .end_due = calloc(count, sizeof(bool))};
+    if (!self->abandoned || !self->first_in || !self->first_out || !self->to_peer || !self->ended ||
+        !self->end_due) {
         transport_free(self);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
     }

@@ -67,6 +67,8 @@ sl_err sl_transfers_start(sl_node *node, uint32_t peer, bool outward) {
     sl_channel *channel = sl_channel_of(node, peer);
     sl_transfers *transfers = outward ? &channel->bulk_out : &channel->bulk_in;
     sl_transfer *transfer;
+    if (outward && channel->held)
+        return SL_OK; /* sl_channel_hold() comes back to it */
     while ((transfer = sl_transfers_find(transfers, transfers->start_id))) {
         sl_err err = start(node, peer, outward, transfers->start_id, transfer);
         if (err == SL_ERR_AGAIN) {

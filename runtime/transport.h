@@ -102,6 +102,7 @@ struct sl_transport {
     uint32_t self;      /* this node, 0 … count-1 */
     uint32_t count;     /* nodes of the network */
     size_t frame_bytes; /* size of a frame buffer */
+    bool replaces;      /* after sink.lost() what comes is of another process of that number */
 };
 
 #endif

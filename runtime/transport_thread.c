@@ -385,7 +385,8 @@ static const sl_transport_ops thread_ops = {
 
 static bool node_init(network *net, uint32_t i) {
     thread_transport *node = &net->nodes[i];
-    node->base = (sl_transport){&thread_ops, i, net->count, net->frame_bytes};
+    node->base = (sl_transport){
+        .ops = &thread_ops, .self = i, .count = net->count, .frame_bytes = net->frame_bytes};
     node->net = net;
     pthread_mutex_init(&node->inbox_lock, NULL);
     node->news = calloc(net->words, sizeof *node->news);

@@ -2,7 +2,6 @@
 #include "sdk/client.h"
 
 #include <math.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -392,11 +391,12 @@ static void leave(sl_client *client) {
     if (client->leaving_told)
         return;
     client->leaving_told = true;
-    (void)scheduler_cancel_send(client->self, scheduler_of(client), &all);
     if (!client->all_drive) {
+        (void)scheduler_cancel_send(client->self, scheduler_of(client), &all);
         sl_network_stop_all(client->self, 0);
         return;
     }
+    /* Tasks of other ranks run here, and what those submit here goes on. */
     for (uint32_t node = 0; node < client->ranks; node++)
         if (node != self)
             (void)client_left_send(client->self, sl_addr_well_known(node, SL_SLOT_DRIVER), &body);
@@ -406,7 +406,7 @@ static void leave(sl_client *client) {
 /* Where one rank drives: if it is heard, it will be back soon (this rank was frozen, or cut off).
  */
 static void on_lost(sl_client *client, const node_peer_lost *lost) {
-    uint64_t dead_ns = sl_config_duration_ns(client->network->config, SL_OPT_DEAD_MS);
+    uint64_t dead_ns = sl_link_timings_longest_ns(&client->network->timings);
     client->network->clean = false;
     if (client->all_drive)
         on_left(client, lost->node, LOST);

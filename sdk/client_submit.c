@@ -25,7 +25,7 @@ static sl_err check_options(const sl_task *task, const sl_task_options *options)
 }
 
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) {
-    if (!task || !task->name)
+    if (!task || !task->name || !options)
         return sl_fail(SL_ERR_INVALID, "there is no task to submit");
     if (sl_size() && !sl_task_is_registered(task))
         return sl_fail(SL_ERR_INVALID, "task %.80s was not defined by SL_TASK()", task->name);
@@ -154,6 +154,8 @@ void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count
 
 sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options) {
     sl_future *future = NULL;
+    if (task && !options)
+        options = &task->options;
     if (sl_client_check(task, options) != SL_OK)
         return NULL;
     sl_client *client = sl_client_enter();
@@ -168,7 +170,7 @@ sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_optio
 }
 
 sl_future *sl_submit(const sl_task *task, sl_args args) {
-    return sl_submit_with(task, args, task ? &task->options : NULL);
+    return sl_submit_with(task, args, NULL);
 }
 
 static sl_err check_all(const sl_args *args, size_t count) {

@@ -249,6 +249,8 @@ static const char *whose(const sl_future *future, char *text, size_t size) {
 static const void *scalar(sl_future *future, sl_dtype dtype) {
     char text[128];
     const sl_value *value = sl_result(future);
+    if (sl_value_is_scalar(value, dtype))
+        return value->data;
     return value ? sl_value_as_scalar(value, dtype, whose(future, text, sizeof text)) : NULL;
 }
 

@@ -19,7 +19,8 @@ typedef struct launch {
     sl_launch_plan plan;
     sl_launch_signals signals;
     char folder[PATH_MAX];
-    char state[PATH_MAX + 8];
+    char state[PATH_MAX + 16]; /* of the start that runs */
+    uint32_t starts;
 } launch;
 
 static void say(const launch *of, const char *format, ...) SL_PRINTF(2, 3);
@@ -157,15 +158,25 @@ static sl_err make_folder(launch *of) {
         of->folder[0] = '\0';
         return err;
     }
-    snprintf(of->state, sizeof of->state, "%s/state", of->folder);
     return SL_OK;
 }
 
-static void remove_folder(const launch *of) {
+static void remove_state(const launch *of) {
     char path[sizeof of->state + sizeof SL_LAUNCH_INTERRUPT];
     snprintf(path, sizeof path, "%s" SL_LAUNCH_INTERRUPT, of->state);
     unlink(path);
     unlink(of->state);
+}
+
+/* Ranks of an earlier start may have something to say late: they find no file. */
+static void next_state(launch *of) {
+    if (of->starts)
+        remove_state(of);
+    snprintf(of->state, sizeof of->state, "%s/state%u", of->folder, of->starts++);
+}
+
+static void remove_folder(const launch *of) {
+    remove_state(of);
     rmdir(of->folder);
 }
 
@@ -173,6 +184,7 @@ static void remove_folder(const launch *of) {
 
 static sl_err run_once(launch *of, sl_launch_job *job, const char *restart) {
     sl_words words = {.count = 0};
+    next_state(of);
     of->plan.restart = restart != NULL;
     job->obeys = of->plan.launcher == SL_LAUNCHER_SRUN;
     sl_err err = sl_launcher_words(&of->plan, NULL, &words);

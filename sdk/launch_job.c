@@ -26,6 +26,7 @@
 #define LOOK_NS       (20 * SL_NS_PER_MS)
 #define LEAVE_NS      (2 * SL_NS_PER_S)     /* for a launcher whose ranks are all well */
 #define LEAVE_LOST_NS (300 * SL_NS_PER_MS)  /* … some of whose ranks have died */
+#define LEAVE_GONE_NS (100 * SL_NS_PER_MS)  /* … of which the owner is dead for certain */
 #define LEFT_NS       (5 * SL_NS_PER_S)     /* … when the first rank has left without a run */
 #define OWNER_NS      (1 * SL_NS_PER_S)     /* without a sign of life, when others say it is dead */
 #define ASKED_NS      (1500 * SL_NS_PER_MS) /* from SIGTERM to SIGKILL */
@@ -70,7 +71,7 @@ static void be_launcher(const sl_launch_job *job, char *const *words, const char
     _exit(127);
 }
 
-/* A state file of its own for each start. */
+/* Each start has one of its own: what ranks of the start before say late reaches nobody. */
 static sl_err empty_state(const char *path) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
@@ -179,12 +180,16 @@ static void hasten(sl_launch_job *job, uint64_t now_ns) {
     else
         kill_all(job);
     job->stage++;
-    job->deadline_ns = now_ns + (leaves ? ASKED_NS : ASKED_LOST_NS);
+    job->deadline_ns = now_ns + (leaves           ? ASKED_NS
+                                 : job->news.gone ? LEAVE_GONE_NS
+                                                  : ASKED_LOST_NS);
 }
 
 static uint64_t time_to_leave(const sl_launch_news *news) {
     if (news->ended && !news->lost)
         return LEAVE_NS;
+    if (news->gone)
+        return LEAVE_GONE_NS;
     return news->left && !news->ended ? LEFT_NS : LEAVE_LOST_NS;
 }
 
@@ -197,7 +202,7 @@ static void look(sl_launch_job *job) {
         job->told_ns = job->news.told_ns;
         job->alone = job->news.alone;
     }
-    bool ownerless = job->news.alone && now_ns - job->heard_ns > OWNER_NS;
+    bool ownerless = job->news.gone || (job->news.alone && now_ns - job->heard_ns > OWNER_NS);
     if (!job->over && (job->news.ended || job->news.left || ownerless)) {
         job->over = true;
         job->deadline_ns = now_ns + time_to_leave(&job->news);

@@ -76,8 +76,9 @@ void sl_launch_tell_closed(int code) {
     tell(line, (size_t)length);
 }
 
-void sl_launch_tell_alone(void) {
-    tell("alone\n", 6);
+void sl_launch_tell_alone(bool gone) {
+    const char *line = gone ? "gone\n" : "alone\n";
+    tell(line, strlen(line));
 }
 
 void sl_launch_tell_exit(int code) {
@@ -126,6 +127,7 @@ static void parse_line(char *line, sl_launch_news *news) {
         news->runs++;
         news->closed = news->ended = news->lost = news->left = false;
         news->alone = 0;
+        news->gone = false;
         strcpy(news->directory, line + 4);
     } else if ((code = code_of(line, "end ", &rest)) >= 0 && *rest == ' ') {
         news->closed = news->ended = true;
@@ -140,6 +142,9 @@ static void parse_line(char *line, sl_launch_news *news) {
         news->code = code;
     } else if (strcmp(line, "alone") == 0 && news->runs) { /* else it is of the start before */
         news->alone++;
+    } else if (strcmp(line, "gone") == 0 && news->runs) {
+        news->alone++;
+        news->gone = true;
     }
 }
 

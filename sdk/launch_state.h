@@ -4,9 +4,9 @@
  * Ranks append lines: "run DIRECTORY" when a run can be resumed from there, "end CODE lost|whole"
  * when its files are closed and its process is about to end with CODE (`lost`: some rank has died),
  * "closed CODE" when they are but the process has more to do, "alone" when the rank that owns the
- * run is lost, "exit CODE" when the first rank ends. How the job ended is judged by these, never by
- * the launcher's exit code: Open MPI's mpirun may return 0 for a job that failed or was killed, or
- * not return at all.
+ * run is lost, "gone" when its process has ended for certain, "exit CODE" when the first rank ends.
+ * How the job ended is judged by these, never by the launcher's exit code: Open MPI's mpirun may
+ * return 0 for a job that failed or was killed, or not return at all.
  *
  * The other way: a launcher makes nothing of SIGINT but the end of the job, so launch sends another
  * in its place (SIGUSR2; hydra hands on SIGTERM only), and leaves word in STATE.interrupt. */
@@ -36,7 +36,7 @@ bool sl_launch_here(void);
 void sl_launch_tell_run(const char *directory);
 void sl_launch_tell_end(int code, bool lost);
 void sl_launch_tell_closed(int code);
-void sl_launch_tell_alone(void);
+void sl_launch_tell_alone(bool gone);
 void sl_launch_tell_exit(int code);
 
 /* The owner of the run lives: at least once a second, so that a rank that was cut off and says it
@@ -61,6 +61,7 @@ typedef struct sl_launch_news {
     int code;
     uint32_t alone;  /* so many ranks say that the owner of the last run is lost; one of the start
                       * before may say so late, but then the owner lives, or no run has begun */
+    bool gone;       /* one of them knows it for certain */
     int64_t told_ns; /* when the file was written last, by the clock of its file system */
     char directory[SL_OUTPUT_PATH_BYTES]; /* of the last run */
 } sl_launch_news;

@@ -25,15 +25,15 @@ typedef struct cut {
     size_t pieces;
 } cut;
 
-static size_t chosen_chunk(const sl_client *client, size_t rows, size_t row_bytes) {
-    uint32_t cores = atomic_load(&((sl_client *)(uintptr_t)client)->cores);
+static size_t chosen_chunk(sl_client *client, size_t rows, size_t row_bytes) {
+    uint32_t cores = atomic_load(&client->cores);
     size_t pieces = (size_t)(cores ? cores : 1) * PIECES_PER_CORE;
     size_t chunk = (rows + pieces - 1) / pieces;
     size_t least = row_bytes ? PIECE_BYTES / row_bytes : rows;
     return chunk > least ? chunk : least ? least : 1;
 }
 
-static sl_err plan(const sl_client *client, const sl_value *array, size_t chunk, cut *out) {
+static sl_err plan(sl_client *client, const sl_value *array, size_t chunk, cut *out) {
     sl_value_size size;
     if (array->type != SL_TYPE_ARRAY || !array->dimensions)
         return sl_fail(SL_ERR_INVALID, "a map is over an array with dimensions");

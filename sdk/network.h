@@ -14,6 +14,7 @@
 #include "actors/registry/offer.h"
 #include "actors/registry/registry_msgs.h"
 #include "actors/registry/spec.h"
+#include "actors/registry/timing.h"
 #include "actors/registry/ucu.h"
 #include "actors/scheduler/ledger.h"
 #include "mpi/bootstrap.h"
@@ -72,7 +73,8 @@ struct sl_network {
     sl_ucu ucu;
     sl_spec *spec;              /* or NULL */
     sl_topology_file *topology; /* or NULL */
-    bool *is_spare;             /* by rank; NULL: none is */
+    sl_link_timings timings;
+    bool *is_spare; /* by rank; NULL: none is */
     const sl_functions *functions;
     struct sl_network_keys *keys; /* NULL: no identity */
     uint64_t seed;

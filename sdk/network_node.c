@@ -174,8 +174,7 @@ static sl_err spawn_registry(sl_network_node *of) {
         .description = of->description,
         .incarnation = of->incarnation,
         .gossip_period_ns = sl_config_duration_ns(config, SL_OPT_HEARTBEAT_MS),
-        .suspect_ns = sl_config_duration_ns(config, SL_OPT_SUSPECT_MS),
-        .dead_ns = sl_config_duration_ns(config, SL_OPT_DEAD_MS),
+        .timings = &of->network->timings,
     };
     return sl_node_spawn(of->node, SL_SLOT_REGISTRY, &sl_registry_class, &options, sizeof options,
                          NULL);

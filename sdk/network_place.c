@@ -17,6 +17,18 @@ static const char *path_of(const sl_network *network, sl_opt id) {
     return sl_config_is_set(network->config, id) ? sl_config_text(network->config, id) : NULL;
 }
 
+static sl_err read_timings(sl_network *network) {
+    const sl_config *config = network->config;
+    sl_link_timings *timings = &network->timings;
+    if (sl_config_is_set(config, SL_OPT_SUSPECT_MS))
+        timings->all.suspect_ns = sl_config_duration_ns(config, SL_OPT_SUSPECT_MS);
+    if (sl_config_is_set(config, SL_OPT_DEAD_MS))
+        timings->all.dead_ns = sl_config_duration_ns(config, SL_OPT_DEAD_MS);
+    if (sl_config_is_set(config, SL_OPT_LINK_TIMING))
+        SL_TRY(sl_link_timings_parse(timings, sl_config_text(config, SL_OPT_LINK_TIMING)));
+    return sl_link_timings_check(timings, sl_config_duration_ns(config, SL_OPT_HEARTBEAT_MS));
+}
+
 sl_err sl_network_discover(sl_network *network) {
     const char *spec = path_of(network, SL_OPT_SPEC_FILE);
     const char *topology = path_of(network, SL_OPT_TOPOLOGY_FILE);
@@ -29,6 +41,7 @@ sl_err sl_network_discover(sl_network *network) {
         SL_TRY(sl_topology_file_load(topology, &network->topology));
     if (path_of(network, SL_OPT_REGIONS))
         SL_TRY(sl_regions_check(path_of(network, SL_OPT_REGIONS)));
+    SL_TRY(read_timings(network));
     sl_hardware_source source = {.spec = sl_spec_find(network->spec, host)};
     SL_TRY(sl_hardware_discover(&source, &network->hardware));
     return sl_ucu_of_hardware(&network->hardware, &network->ucu);

@@ -34,25 +34,25 @@ static bool others_are_there(const follower *f) {
     return false;
 }
 
-static void end(const follower *f) {
+static void end(const follower *f, bool gone) {
     sl_error("run", "the node that drives the run is lost; this node ends");
-    sl_launch_tell_alone();
+    sl_launch_tell_alone(gone);
     sl_node_stop(sl_actor_node(f->self), SL_RUN_FAILED);
 }
 
 static uint64_t patience_ns(const follower *f) {
-    uint64_t dead_ns = sl_config_duration_ns(f->network->config, SL_OPT_DEAD_MS);
+    uint64_t dead_ns = sl_link_timings_longest_ns(&f->network->timings);
     return others_are_there(f) && !f->calls ? dead_ns / SILENT_PART : dead_ns * ALONE_TIMES;
 }
 
 /* Who is there may change while it waits. */
 static void wait_on(follower *f) {
-    uint64_t dead_ns = sl_config_duration_ns(f->network->config, SL_OPT_DEAD_MS);
+    uint64_t dead_ns = sl_link_timings_longest_ns(&f->network->timings);
     f->timer = 0;
     if (sl_now_ns(f->self) - f->lost_ns < patience_ns(f))
         f->timer = sl_timer_start(f->self, dead_ns / SILENT_PART, 0);
     if (!f->timer)
-        end(f);
+        end(f, false);
 }
 
 static void on_lost(follower *f, const node_peer_lost *lost) {
@@ -63,7 +63,7 @@ static void on_lost(follower *f, const node_peer_lost *lost) {
         return;
     }
     if (lost->gone) {
-        end(f);
+        end(f, true);
         return;
     }
     f->calls = lost->calls;

@@ -107,6 +107,7 @@ static void *network_thread(void *unused) {
         enter_stage(REFUSED);
         return NULL;
     }
+    atomic_store(&session.open, 1); /* also where only bodies submit and send */
     enter_stage(RUNNING);
     keep_error(sl_network_loop(network, &code));
     session.code = (int)code;
@@ -186,6 +187,8 @@ static sl_err make_options(int *argc, char ***argv) {
     taken[count] = NULL;
     SL_TRY((sl_err)sl_options_load(session.own_options, "network", &count, taken));
     session.options = session.own_options;
+    if (sl_options_is_set(session.options, "log-level")) /* somebody wants to read it */
+        sl_options_start_log(session.options);
     return SL_OK;
 }
 
@@ -244,12 +247,9 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
         session.begun = false;
         return err;
     }
-    if (sl_rank() != 0 && !session.client.all_drive) {
-        atomic_store(&session.open, 1); /* to the bodies of tasks and actors */
+    if (sl_rank() != 0 && !session.client.all_drive)
         serve();
-    }
     wait_until_known();
-    atomic_store(&session.open, 1);
     return SL_OK;
 }
 

@@ -23,7 +23,9 @@ enum {
     SL_SIM_TEXT = 256
 };
 
-#define SL_SIM_PERIOD_NS (100 * SL_NS_PER_MS) /* of the registries' gossip */
+#define SL_SIM_PERIOD_NS (100 * SL_NS_PER_MS)  /* of the registries' gossip */
+#define SL_SIM_DEAD_NS   (900 * SL_NS_PER_MS)  /* the longest of their dead times */
+#define SL_SIM_KNOWN_NS  (1300 * SL_NS_PER_MS) /* within it all know of a death */
 
 typedef struct sl_simulation sl_simulation;
 
@@ -40,6 +42,7 @@ typedef enum sl_sim_kind {
     SL_SIM_POWER, /* the power goes in the midst of an operation of an owner's disk */
     SL_SIM_FULL,  /* an owner's disk is full */
     SL_SIM_ERROR, /* one operation of it fails */
+    SL_SIM_LIE,   /* a node says of one on another machine that its process has ended */
     SL_SIM_KINDS
 } sl_sim_kind;
 
@@ -186,11 +189,14 @@ struct sl_simulation {
     sl_sim_host *hosts;
     sl_sim_user users[SL_SIM_OWNERS_MOST];
     uint32_t owners;
+    uint32_t machines;
     uint32_t session;
     uint32_t passed[SL_SIM_POINTS];
     uint64_t faults_over_ns;  /* when the last fault that has begun is over */
     uint64_t session_over_ns; /* UINT64_MAX: it goes on */
     uint32_t function_host;   /* whose job runs now */
+    uint32_t parted;          /* faults so far that could part two nodes */
+    uint32_t deaths_session;  /* in which the last node crashed */
     bool gentle;              /* no fault so far could part two nodes that live */
     bool losses;              /* or take an attempt away */
     bool loud;                /* its actors fill each other's windows now and then */
@@ -263,6 +269,8 @@ void sl_sim_check_tick(sl_sim_host *host);
 void sl_sim_check_cut(sl_simulation *simulation, uint32_t from, uint32_t to);
 void sl_sim_check_ledger(sl_sim_host *host, bool at_end);
 void sl_sim_check_views(sl_simulation *simulation);
+/* A node that has died is known to be dead by all others. */
+void sl_sim_check_death(sl_simulation *simulation, uint32_t node);
 void sl_sim_check_rest(sl_simulation *simulation);
 bool sl_sim_all_ended(const sl_simulation *simulation);
 

@@ -183,6 +183,14 @@ void sl_sim_check_views(sl_simulation *simulation) {
     }
 }
 
+void sl_sim_check_death(sl_simulation *simulation, uint32_t node) {
+    for (uint32_t i = 0; !lives(simulation, node) && i < simulation->options.nodes; i++) {
+        if (i != node && lives(simulation, i) &&
+            sl_node_peer_alive(sl_simulator_node(simulation->simulator, i), node))
+            sl_sim_violate(simulation, "node %u does not know that node %u has died", i, node);
+    }
+}
+
 void sl_sim_check_rest(sl_simulation *simulation) {
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
         const sl_sim_host *host = &simulation->hosts[i];

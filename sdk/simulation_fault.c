@@ -114,10 +114,36 @@ static void heal_crash(void *context, uint64_t number) {
         sl_sim_violate(simulation, "node %u cannot start: %s", host->number, sl_err_detail());
 }
 
+/* By a while after a death that nothing else disturbed all must know of it. */
+static void look_at_death(void *context, uint64_t number) {
+    sl_simulation *simulation = context;
+    if (simulation->parted == 1 && !simulation->failed &&
+        simulation->deaths_session == simulation->session)
+        sl_sim_check_death(simulation, fault_of(simulation, number)->node);
+}
+
 static void crash(sl_simulation *simulation, const sl_sim_fault *fault) {
+    simulation->deaths_session = simulation->session;
     sl_sim_host_kill(&simulation->hosts[fault->node], false);
+    if (simulation->parted == 1 &&
+        sl_simulator_at(simulator_of(simulation), now_ns(simulation) + SL_SIM_KNOWN_NS,
+                        look_at_death, simulation,
+                        (uint64_t)(fault - simulation->plan.faults)) != SL_OK)
+        sl_sim_violate(simulation, "out of memory");
     if (fault->amount % 3 == 0)
         heal_later(simulation, fault, heal_crash);
+}
+
+/* Nobody may believe it: so it parts nobody. */
+static void lie(sl_simulation *simulation, const sl_sim_fault *fault) {
+    sl_node *node = sl_simulator_node(simulator_of(simulation), fault->node);
+    registry_died died = {.node = fault->peer,
+                          .incarnation = simulation->hosts[fault->peer].incarnation};
+    for (uint32_t to = 0; node && to < simulation->options.nodes; to++) {
+        if (to != fault->node)
+            (void)!sl_node_send(node, sl_addr_well_known(to, SL_SLOT_REGISTRY), &registry_died_type,
+                                &died);
+    }
 }
 
 static void crash_owner(sl_simulation *simulation, const sl_sim_fault *fault) {
@@ -146,6 +172,7 @@ static void heal_disk(void *context, uint64_t number) {
 static bool may_part(const sl_sim_fault *fault) {
     switch (fault->kind) {
     case SL_SIM_SKEW:
+    case SL_SIM_LIE:
     case SL_SIM_FULL:
     case SL_SIM_ERROR:
         return false;
@@ -184,6 +211,9 @@ static void happen(sl_simulation *simulation, sl_sim_fault *fault) {
     case SL_SIM_SKEW:
         skew(simulation, fault);
         break;
+    case SL_SIM_LIE:
+        lie(simulation, fault);
+        break;
     case SL_SIM_OWNER:
         crash_owner(simulation, fault);
         break;
@@ -205,6 +235,8 @@ static void happen(sl_simulation *simulation, sl_sim_fault *fault) {
 /* Is the fault possible, there and now? A point may be passed by a node of another kind. */
 static bool applies(const sl_simulation *simulation, const sl_sim_fault *fault) {
     bool owner = fault->node < simulation->owners;
+    if (fault->kind == SL_SIM_LIE)
+        return fault->node % simulation->machines != fault->peer % simulation->machines;
     return fault->kind == SL_SIM_CRASH ? !owner : fault->kind < SL_SIM_OWNER || owner;
 }
 
@@ -221,6 +253,7 @@ static void on_fault(void *context, uint64_t number) {
     fault->begun = true;
     simulation->losses |= may_part(fault);
     simulation->gentle &= !may_part(fault);
+    simulation->parted += may_part(fault);
     if (now_ns(simulation) > simulation->faults_over_ns)
         simulation->faults_over_ns = now_ns(simulation);
     sl_simulator_mark(simulation->simulator, 0xfa017 + number);

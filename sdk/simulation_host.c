@@ -22,7 +22,7 @@ sl_err sl_sim_host_create(sl_simulation *simulation, uint32_t number) {
                           .core_count = 2 + (uint32_t)sl_rng_below(rng, SL_SIM_CORES_MOST - 1),
                           .memory_bytes = (4 + sl_rng_below(rng, 5)) << 28,
                           .ucu_milli = (2 + sl_rng_below(rng, 7)) * 1000};
-    snprintf(host->name, sizeof host->name, "host-%u", number);
+    snprintf(host->name, sizeof host->name, "host-%u", number % simulation->machines);
     for (uint32_t i = 0; i < host->core_count; i++)
         host->cores[i] = (sl_grant_core){.cpu_count = 1, .cpus = {i}};
     host->states = malloc(nodes);
@@ -64,6 +64,12 @@ static sl_err open_ledger(sl_sim_host *host, bool *failed) {
     return SL_OK;
 }
 
+/* Shorter than some defaults, which would outlast the faults. */
+static const sl_link_timings timings = {
+    .kinds[SL_LINK_SAME_HOST] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS},
+    .kinds[SL_LINK_SAME_REGION] = {300 * SL_NS_PER_MS, 500 * SL_NS_PER_MS},
+    .kinds[SL_LINK_REGIONS] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS}};
+
 static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {
     sl_registry_options options = {.hostname = host->name,
                                    .cores = host->core_count,
@@ -71,8 +77,9 @@ static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {
                                    .ucu_milli = host->ucu_milli,
                                    .incarnation = host->incarnation,
                                    .gossip_period_ns = SL_SIM_PERIOD_NS,
-                                   .suspect_ns = 500 * SL_NS_PER_MS,
-                                   .dead_ns = SL_NS_PER_S};
+                                   .timings = &timings,
+                                   .join_ns = SL_NS_PER_S,
+                                   .leave_ns = SL_NS_PER_S};
     snprintf(options.location.region, sizeof options.location.region, "region-%u",
              host->number % 2);
     return sl_node_spawn(node, SL_SLOT_REGISTRY, &sl_registry_class, &options, sizeof options,

@@ -11,8 +11,8 @@
 #define FIRST_NS (100 * SL_NS_PER_MS)
 #define LAST_NS  (2500 * SL_NS_PER_MS)
 
-static const char *const kind_names[SL_SIM_KINDS] = {"pause", "slow",  "crash", "cut",  "delay",
-                                                     "skew",  "owner", "power", "full", "error"};
+static const char *const kind_names[SL_SIM_KINDS] = {
+    "pause", "slow", "crash", "cut", "delay", "skew", "owner", "power", "full", "error", "lie"};
 static const char *const point_names[SL_SIM_POINTS] = {
     "", "journal", "journaled", "accepted", "assigned", "ended", "done"};
 
@@ -31,7 +31,7 @@ static uint64_t duration_ns(sl_rng *rng) {
 }
 
 static bool is_of_an_owner(sl_sim_kind kind) {
-    return kind >= SL_SIM_OWNER;
+    return kind >= SL_SIM_OWNER && kind <= SL_SIM_ERROR;
 }
 
 static void place(sl_sim_fault *fault, sl_rng *rng) {
@@ -48,7 +48,7 @@ static void place(sl_sim_fault *fault, sl_rng *rng) {
 
 /* Long enough for some to give others up, and not for all. */
 static uint64_t parting_ns(sl_rng *rng) {
-    return between(rng, 500, 2500) * SL_NS_PER_MS;
+    return between(rng, 500, 4000) * SL_NS_PER_MS;
 }
 
 static sl_sim_fault draw(sl_sim_kind kind, uint32_t nodes, uint32_t owners, sl_rng *rng) {

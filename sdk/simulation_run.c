@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/registry/registry.h"
 #include "runtime/blob.h"
 #include "sdk/simulation.h"
 
@@ -149,11 +150,13 @@ static void close_all(sl_simulation *simulation) {
     check_closed(simulation);
 }
 
-/* A node gives up another one, of which it hears from others at best, when three rounds in which
- * every node tells every other one are over (see has_no_link() in registry.c). */
+/* A node gives up another one, of which it hears from others at best, when it has heard nothing of
+ * it for three times the longest dead time, or for three rounds in which every node tells every
+ * other one (see has_no_link() in judge.c). */
 uint64_t sl_sim_parted_ns(const sl_simulation *simulation) {
-    uint64_t periods = 2 * ((simulation->options.nodes + 1) / 3) + 2;
-    return 500 * SL_NS_PER_MS + 3 * periods * SL_SIM_PERIOD_NS;
+    uint64_t rounds_ns = 3 * sl_registry_direct_ns(SL_SIM_PERIOD_NS, simulation->options.nodes);
+    uint64_t dead_ns = 3 * SL_SIM_DEAD_NS;
+    return 500 * SL_NS_PER_MS + (rounds_ns > dead_ns ? rounds_ns : dead_ns);
 }
 
 /* After the last fault all that live find each other: when those who cannot hear each other have
@@ -214,6 +217,9 @@ static sl_err create(sl_simulation *simulation) {
     uint32_t most = options->nodes < SL_SIM_OWNERS_MOST ? options->nodes : SL_SIM_OWNERS_MOST;
     simulation->loud = options->seed % 3 == 0 || sl_rng_below(&simulation->rng, 4) == 0;
     simulation->owners = 1 + (uint32_t)sl_rng_below(&simulation->rng, most);
+    simulation->machines = options->nodes;
+    if (sl_rng_below(&simulation->rng, 2))
+        simulation->machines = 1 + (uint32_t)sl_rng_below(&simulation->rng, options->nodes);
     sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
     sl_simulator_options simulator = {.nodes = options->nodes,
                                       .seed = options->seed,
@@ -224,6 +230,7 @@ static sl_err create(sl_simulation *simulation) {
                                       .trace = options->trace,
                                       .turned = turned,
                                       .context = simulation};
+    simulator.machines = simulation->machines;
     SL_TRY(sl_simulator_create(&simulator, &simulation->simulator));
     SL_TRY(sl_functions_create(&simulation->functions));
     SL_TRY(sl_functions_register(simulation->functions, "sim.work", sl_sim_function, simulation));

@@ -171,11 +171,28 @@ static const void *kept(sl_call *call, const void *data) {
 static const void *scalar(sl_call *call, size_t index, sl_dtype dtype) {
     char whose[128];
     const sl_value *value = sl_arg(call, index);
-    if (value && value->type == SL_TYPE_ARRAY && value->dtype == dtype &&
-        value->bytes == sl_dtype_bytes(dtype))
+    if (sl_value_is_scalar(value, dtype))
         return value->data;
     value = wanted(call, index, whose, sizeof whose);
     return value ? kept(call, sl_value_as_scalar(value, dtype, whose)) : NULL;
+}
+
+static const void *plain(sl_call *call, size_t index, sl_type type) {
+    char whose[128];
+    const sl_value *value = sl_arg(call, index);
+    if (sl_value_is(value, type))
+        return value->data;
+    value = wanted(call, index, whose, sizeof whose);
+    return value ? kept(call, sl_value_as(value, type, whose)) : NULL;
+}
+
+static const void *array(sl_call *call, size_t index, sl_dtype dtype) {
+    char whose[128];
+    const sl_value *value = sl_arg(call, index);
+    if (sl_value_is_array(value, dtype))
+        return value->data;
+    value = wanted(call, index, whose, sizeof whose);
+    return value ? kept(call, sl_value_as_array(value, dtype, whose)) : NULL;
 }
 
 double sl_arg_f64(sl_call *call, size_t index) {
@@ -195,25 +212,19 @@ int64_t sl_arg_i64(sl_call *call, size_t index) {
 }
 
 const char *sl_arg_string(sl_call *call, size_t index) {
-    char whose[128];
-    const sl_value *value = wanted(call, index, whose, sizeof whose);
-    const char *string = value ? kept(call, sl_value_as(value, SL_TYPE_STRING, whose)) : NULL;
+    const char *string = plain(call, index, SL_TYPE_STRING);
     return string ? string : "";
 }
 
 const void *sl_arg_bytes(sl_call *call, size_t index, size_t *bytes) {
-    char whose[128];
-    const sl_value *value = wanted(call, index, whose, sizeof whose);
-    const void *data = value ? kept(call, sl_value_as(value, SL_TYPE_BYTES, whose)) : NULL;
-    *bytes = data ? value->bytes : 0;
+    const void *data = plain(call, index, SL_TYPE_BYTES);
+    *bytes = data ? call->values[index].bytes : 0;
     return data;
 }
 
 const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *count) {
-    char whose[128];
-    const sl_value *value = wanted(call, index, whose, sizeof whose);
-    const void *data = value ? kept(call, sl_value_as_array(value, dtype, whose)) : NULL;
-    *count = data ? sl_value_count(value) : 0;
+    const void *data = array(call, index, dtype);
+    *count = data ? sl_value_count(&call->values[index]) : 0;
     return data;
 }
 

@@ -240,8 +240,8 @@ static sl_err read_entry(reader *from, bool futures, entry *one, const size_t **
 
 static sl_err read_data(reader *from, const entry *one, const uint8_t **data) {
     if (one->place == APART) {
-        size_t have = from->apart ? from->apart->bytes : 0, at = padded_apart(from->apart_at);
-        if (at > have || one->bytes > have - at)
+        size_t at = padded_apart(from->apart_at);
+        if (!from->apart || at > from->apart->bytes || one->bytes > from->apart->bytes - at)
             return broken("data beyond the end");
         *data = from->apart->data + at;
         from->apart_at = at + one->bytes;
@@ -327,7 +327,7 @@ static const void *refuse(const sl_value *value, const char *whose, const char *
 
 const void *sl_value_as_array(const sl_value *value, sl_dtype dtype, const char *whose) {
     char wanted[32];
-    if (value->type == SL_TYPE_ARRAY && value->dtype == dtype)
+    if (sl_value_is_array(value, dtype))
         return value->data;
     snprintf(wanted, sizeof wanted, "an array %s", sl_dtype_name(dtype));
     return refuse(value, whose, wanted);
@@ -335,15 +335,14 @@ const void *sl_value_as_array(const sl_value *value, sl_dtype dtype, const char 
 
 const void *sl_value_as_scalar(const sl_value *value, sl_dtype dtype, const char *whose) {
     char wanted[32];
-    if (value->type == SL_TYPE_ARRAY && value->dtype == dtype &&
-        value->bytes == sl_dtype_bytes(dtype))
+    if (sl_value_is_scalar(value, dtype))
         return value->data;
     snprintf(wanted, sizeof wanted, "a number %s", sl_dtype_name(dtype));
     return refuse(value, whose, wanted);
 }
 
 const void *sl_value_as(const sl_value *value, sl_type type, const char *whose) {
-    if (value->type == type)
+    if (sl_value_is(value, type))
         return value->data;
     return refuse(value, whose, type == SL_TYPE_STRING ? "a string" : "bytes");
 }

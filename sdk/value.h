@@ -47,6 +47,19 @@ sl_err sl_values_decode(const uint8_t *wire, size_t bytes, const sl_blob *apart,
 /* "bytes", "a string", "an f64", "an array f32[3, 4]": what a message calls it. Returns `text`. */
 const char *sl_value_describe(const sl_value *value, char *text, size_t size);
 
+/* Is it that? Asked first: naming it for an error takes longer than the access. */
+static inline bool sl_value_is(const sl_value *value, sl_type type) {
+    return value && value->type == type;
+}
+
+static inline bool sl_value_is_array(const sl_value *value, sl_dtype dtype) {
+    return sl_value_is(value, SL_TYPE_ARRAY) && value->dtype == dtype;
+}
+
+static inline bool sl_value_is_scalar(const sl_value *value, sl_dtype dtype) {
+    return sl_value_is_array(value, dtype) && value->bytes == sl_dtype_bytes(dtype);
+}
+
 /* The data as an array of `dtype`, or as bytes, or as a string. On another type NULL, and an error
  * whose text begins with `whose`: "argument 2 of square". */
 const void *sl_value_as_array(const sl_value *value, sl_dtype dtype, const char *whose);

@@ -26,8 +26,12 @@ static sl_err executor_start(sl_actor *self, void *state, const void *arguments)
         if (!executor->paces)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an executor");
     }
-    sl_node_watch_peers(sl_actor_node(self), sl_self(self));
-    return sl_grant_pool_create(&executor->options.offer, &executor->grants);
+    sl_err err = sl_grant_pool_create(&executor->options.offer, &executor->grants);
+    if (err != SL_OK)
+        free(executor->paces);
+    else
+        sl_node_watch_peers(sl_actor_node(self), sl_self(self));
+    return err;
 }
 
 static void destroy_list(sl_executor *executor, sl_attempts *list) {

@@ -106,8 +106,8 @@ void sl_executor_call_all(sl_run *run) {
                   start_ns - first_ns);
 }
 
-/* A thread cannot be stopped: the function may ask whether it still makes sense. Its time counts from
- * its call, which may come after it was handed to the pool. */
+/* A thread cannot be stopped: the function may ask whether it still makes sense. Its time counts
+ * from its call, which may come after it was handed to the pool. */
 static void look_at_time(sl_executor *executor, sl_attempt *attempt) {
     uint64_t now_ns = sl_now_ns(executor->self);
     uint64_t began_ns = __atomic_load_n(&attempt->began_ns, __ATOMIC_RELAXED);

@@ -36,13 +36,13 @@ void sl_gossip_fini(sl_gossip *gossip) {
     memset(gossip, 0, sizeof *gossip);
 }
 
-uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, bool probe, sl_rng *rng) {
+uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, sl_rng *rng) {
     for (uint32_t tries = 0; tries < gossip->order_count; tries++) {
         if (gossip->next == gossip->order_count)
             shuffle(gossip, rng);
         uint32_t node = gossip->order[gossip->next++];
         const sl_member *member = &members->all[node];
-        if (sl_member_present(member) && (probe || member->state != SL_MEMBER_SUSPECTED))
+        if (sl_member_present(member) && !sl_node_set_has(&members->held, node))
             return node;
     }
     return SL_NO_NODE;

@@ -33,9 +33,8 @@ sl_err sl_gossip_init(sl_gossip *gossip, const sl_members *members, size_t budge
                       sl_rng *rng) SL_CHECKED;
 void sl_gossip_fini(sl_gossip *gossip);
 
-/* The next node to be told, SL_NO_NODE when there is none. A suspected node counts only with
- * `probe`: little is posted to it, but two nodes that suspect each other must find out. */
-uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, bool probe, sl_rng *rng);
+/* The next node to be told, SL_NO_NODE when there is none. To one that is held nothing is sent. */
+uint32_t sl_gossip_peer(sl_gossip *gossip, const sl_members *members, sl_rng *rng);
 
 /* Entries for `to`, at least this node's own; returns how many. They point into the table: send
  * them before it changes. */

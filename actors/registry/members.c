@@ -18,6 +18,7 @@ sl_err sl_members_init(sl_members *members, uint32_t self, uint32_t count) {
                             .self = self,
                             .known = 1};
     if (!members->all || !sl_node_set_init(&members->hot, count) ||
+        !sl_node_set_init(&members->held, count) || !sl_node_set_init(&members->silent, count) ||
         !sl_node_set_init(&members->news, count)) {
         free(members->all);
         members->all = NULL;
@@ -37,6 +38,8 @@ void sl_members_fini(sl_members *members) {
         sl_profile_drop(members->all[node].profile);
     free(members->all);
     sl_node_set_fini(&members->hot);
+    sl_node_set_fini(&members->held);
+    sl_node_set_fini(&members->silent);
     sl_node_set_fini(&members->news);
     memset(members, 0, sizeof *members);
 }
@@ -121,6 +124,7 @@ registry_member sl_member_wire(const sl_members *members, uint32_t node, registr
         .incarnation = member->incarnation,
         .version = member->version,
         .state = member->state,
+        .silent = sl_node_set_has(&members->silent, node),
         .host = profile->host,
         .region = profile->region,
         .zone = profile->zone,

@@ -4,14 +4,12 @@
  *   lower incarnation, or same and lower version   stale
  *   higher incarnation or version                  believed, and proof that the node lived
  *   same version, worse state                      believed: JOINING < ALIVE < SUSPECTED < LEAVING
- *   that it is dead                                makes it suspected; it is dead here when this
- *                                                  node too has heard nothing for the suspect time
+ *   that it is dead                                makes it suspected; what this node's own ears
+ *                                                  have to say to it: judge.c
  *   of a node that is dead here                    stale: within an incarnation death is final,
  *                                                  until its link is open again
  *   of this node, suspected or worse, or newer     refuted by a higher version
- * A node that others hear of, and that tells this node itself nothing for long, has no link to it
- * and is dead here too: what one of the two has given up the other cannot use. So one node that
- * judges wrongly (its link, its own stall) cannot expel another one alone. */
+ * So one node that judges wrongly (its link, its own stall) cannot expel another one alone. */
 #ifndef SL_REGISTRY_MEMBERS_H
 #define SL_REGISTRY_MEMBERS_H
 
@@ -37,7 +35,7 @@ typedef struct sl_member {
     uint32_t backlog;
     uint32_t incarnation;
     uint32_t heard_ms; /* when its version last rose, on this node's clock of waking time */
-    uint32_t spoke_ms; /* when it last told this node something itself, by the same clock */
+    uint32_t spoke_ms; /* when something last came from it itself, by the same clock */
     uint8_t state;     /* sl_member_state */
     uint8_t known;     /* its entry, or its death, has been heard of */
     uint8_t condemned; /* somebody else holds it for dead, at this version */
@@ -54,6 +52,8 @@ typedef struct sl_members {
     uint8_t hot_initial; /* log2(count) + 2 */
     uint64_t changes;    /* that a watcher sees, so far */
     sl_node_set hot;     /* those with `hot` above 0 */
+    sl_node_set held;    /* those that nothing is sent to but questions */
+    sl_node_set silent;  /* those that this node itself waits for in vain */
     sl_node_set news;    /* those that changed since the watchers took it; see watchers.h */
 } sl_members;
 

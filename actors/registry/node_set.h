@@ -31,6 +31,17 @@ static inline void sl_node_set_remove(sl_node_set *set, uint32_t node) {
     set->words[node / 64] &= ~(UINT64_C(1) << node % 64);
 }
 
+static inline bool sl_node_set_has(const sl_node_set *set, uint32_t node) {
+    return set->words[node / 64] >> node % 64 & 1;
+}
+
+static inline void sl_node_set_put(sl_node_set *set, uint32_t node, bool in) {
+    if (in)
+        sl_node_set_add(set, node);
+    else
+        sl_node_set_remove(set, node);
+}
+
 /* The first of the set from `node` on, or UINT32_MAX. */
 static inline uint32_t sl_node_set_next(const sl_node_set *set, uint32_t node) {
     uint32_t at = node / 64;

@@ -56,6 +56,14 @@ typedef struct view_page {
     registry_age ages[VIEW_MEMBERS];
 } view_page;
 
+/* Whom this node does not hear is no better for it than a suspect, whatever others know. */
+static registry_member seen(const sl_members *members, uint32_t node, registry_offer *offer) {
+    registry_member entry = sl_member_wire(members, node, offer);
+    if (sl_node_set_has(&members->held, node) && entry.state < SL_MEMBER_SUSPECTED)
+        entry.state = SL_MEMBER_SUSPECTED;
+    return entry;
+}
+
 /* Up to VIEW_MEMBERS members not yet told, from *next on, which moves on. What is not known is owed
  * when it is. */
 static uint32_t collect(const sl_watcher *watcher, const sl_members *members, uint64_t now_ns,
@@ -68,7 +76,7 @@ static uint32_t collect(const sl_watcher *watcher, const sl_members *members, ui
         *next = node + 1;
         if (!members->all[node].known)
             continue;
-        page->entries[count] = sl_member_wire(members, node, &page->offers[count]);
+        page->entries[count] = seen(members, node, &page->offers[count]);
         page->ages[count].ms =
             node == members->self ? 0 : sl_member_ms(now_ns) - members->all[node].spoke_ms;
         count++;

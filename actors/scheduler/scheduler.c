@@ -27,11 +27,7 @@ void sl_scheduler_fail(sl_scheduler *scheduler, const char *what, uint32_t tag) 
 
 /* ---- life ---- */
 
-static sl_err scheduler_start(sl_actor *self, void *state, const void *arguments) {
-    sl_scheduler *scheduler = state;
-    scheduler->self = self;
-    if (arguments)
-        scheduler->options = *(const sl_scheduler_options *)arguments;
+static sl_err begin(sl_actor *self, sl_scheduler *scheduler) {
     uint32_t nodes = sl_node_count(sl_actor_node(self));
     sl_task_table_init(&scheduler->tasks);
     sl_queue_init(&scheduler->queue);
@@ -79,6 +75,17 @@ static void scheduler_stop(sl_actor *self, void *state) {
     sl_node_views_fini(&scheduler->nodes);
     sl_queue_fini(&scheduler->queue);
     sl_task_table_fini(&scheduler->tasks);
+}
+
+static sl_err scheduler_start(sl_actor *self, void *state, const void *arguments) {
+    sl_scheduler *scheduler = state;
+    scheduler->self = self;
+    if (arguments)
+        scheduler->options = *(const sl_scheduler_options *)arguments;
+    sl_err err = begin(self, scheduler);
+    if (err != SL_OK)
+        scheduler_stop(self, scheduler); /* what it has so far */
+    return err;
 }
 
 /* ---- the network changes ---- */

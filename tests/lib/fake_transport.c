@@ -204,7 +204,7 @@ static const sl_transport_ops fake_ops = {
 
 fake_transport *fake_transport_create(uint32_t count) {
     fake_transport *fake = calloc(1, sizeof *fake);
-    fake->base = (sl_transport){&fake_ops, 0, count, FAKE_FRAME_BYTES};
+    fake->base = (sl_transport){.ops = &fake_ops, .count = count, .frame_bytes = FAKE_FRAME_BYTES};
     fake->peers = calloc(count, sizeof *fake->peers);
     return fake;
 }

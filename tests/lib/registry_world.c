@@ -82,7 +82,8 @@ static const sl_actor_class narrow_spy_class = {.name = "narrow spy",
 
 static bool spawn_actors(world *w, const world_options *options, uint32_t i) {
     sl_registry_options registry = options->registry;
-    snprintf(w->hosts[i], sizeof w->hosts[i], "host-%u", i);
+    snprintf(w->hosts[i], sizeof w->hosts[i], "host-%u",
+             i % (options->hosts ? options->hosts : w->count));
     snprintf(w->descriptions[i], sizeof w->descriptions[i], "{\"node\": %u}", i);
     registry.hostname = w->hosts[i];
     registry.description = w->descriptions[i];

@@ -42,6 +42,7 @@ typedef struct world {
 typedef struct world_options {
     uint32_t count;
     size_t frame_bytes;
+    uint32_t hosts;               /* node i is on host-(i % hosts); 0: each on its own */
     bool narrow_spies;            /* their mailboxes hold one message */
     bool real_time;               /* the machine's clock, for loops that run by themselves */
     sl_registry_options registry; /* host name, region and amounts are set for each node */

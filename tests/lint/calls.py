@@ -28,7 +28,7 @@ RULES = [
     ("chance for keys", r"randombytes\w*|RAND_bytes|RAND_priv_bytes", ("actors/secure/", "bench/", "tests/"),
      "keys are made in actors/secure, all else by sl_node_rng()"),
     ("syncing to disk", r"fsync|fdatasync|sync_file_range|syncfs|msync",
-     ("runtime/disk", "actors/scheduler/ledger", "actors/secure/identity_file", "actors/store/", "sdk/atomic_file", "sdk/line_log", "bench/",
+     ("runtime/disk", "actors/scheduler/ledger", "actors/secure/identity_file", "actors/store/", "sdk/atomic_file", "sdk/line_log", "net/tls", "bench/",
       "tests/"), "the ledger makes things durable"),
     ("opening files", r"open|openat|creat|fopen|fdopen|freopen|mkstemp|mkostemp|opendir|fdopendir",
      ("runtime/config", "runtime/disk", "runtime/log", "runtime/trace", "mpi/", "net/", "actors/executor/",

@@ -6,11 +6,12 @@ import sys
 import arrows
 import calls
 import documents
+import messages
 import secrets_told
 import shape
 from source import Tree
 
-CHECKS = (arrows, calls, shape, documents, secrets_told)
+CHECKS = (arrows, calls, shape, documents, messages, secrets_told)
 
 
 def complaints(root):

@@ -21,6 +21,32 @@ SL_TASK(complain) {
     return sl_call_fail(call, "from node %u of %u", sl_call_node(call), sl_size());
 }
 
+/* Each call waits for the next, which any rank may run. */
+SL_TASK(sum_to) {
+    int64_t n = sl_arg_i64(call, 0);
+    if (n == 0)
+        return sl_return_i64(call, 0);
+    sl_future *rest = sl_submit(&sum_to, SL_ARGS(sl_i64(n - 1)));
+    int error = sl_wait(rest, 60);
+    if (error == 0)
+        error = sl_return_i64(call, n + sl_result_i64(rest));
+    else
+        error = sl_call_fail(call, "%s", sl_error_text());
+    sl_release(rest);
+    return error;
+}
+
+static void check_nested(void) {
+    sl_future *futures[8];
+    for (int i = 0; i < 8; i++)
+        futures[i] = sl_submit(&sum_to, SL_ARGS(sl_i64(10 * i)));
+    CHECK_INT(sl_wait_all(futures, 8, 60), 0);
+    for (int i = 0; i < 8; i++) {
+        CHECK_INT(sl_result_i64(futures[i]), 5 * i * (10 * i + 1));
+        sl_release(futures[i]);
+    }
+}
+
 static void check_spread(void) {
     enum { COUNT = 2000 };
     static sl_args args[COUNT];
@@ -79,5 +105,6 @@ TEST(the_first_rank_drives) {
     check_large(100);
     check_large(1000000);
     check_errors();
+    check_nested();
     CHECK_INT(sl_shutdown(), 0);
 }

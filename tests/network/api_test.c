@@ -86,6 +86,14 @@ static void join(uint32_t nodes) {
     }
 }
 
+static sl_options *options_for_run(char *output, size_t size) {
+    sl_options *options = NULL;
+    snprintf(output, size, "%s/run", sl_test_dir());
+    if (sl_options_create(&options) != 0 || sl_options_set(options, "output", output) != 0)
+        abort();
+    return options;
+}
+
 /* ---- tests ---- */
 
 TEST(without_a_network_nothing_is_submitted) {
@@ -439,6 +447,32 @@ TEST(tasks_are_spread) {
     }
     CHECK(at[0] && at[1] && at[2]);
     CHECK_INT(sl_shutdown(), 0);
+}
+
+/* A task list may name any function: what it gives a task of the API is not values. */
+TEST(arguments_that_are_no_values_fail_the_task) {
+    char path[512], output[512];
+    int code = -1;
+    sl_options *own = options_for_run(output, sizeof output);
+    snprintf(path, sizeof path, "%s/tasks", sl_test_dir());
+    FILE *file = fopen(path, "w");
+    REQUIRE(file);
+    fputs("{\"name\":\"a\",\"function\":\"square\",\"args\":\"junk\"}\n"
+          "{\"name\":\"b\",\"function\":\"square\",\"args\":\"SLv1................\"}\n",
+          file);
+    fclose(file);
+    sl_network *network = NULL;
+    REQUIRE(sl_network_open(own, NULL, &network) == 0);
+    CHECK_INT(sl_run(network, &(sl_run_request){.tasks = path}, &code), 0);
+    CHECK_INT(code, SL_RUN_FAILED);
+    sl_network_close(network, code);
+    sl_options_destroy(own);
+    for (int i = 0; i < 2; i++) {
+        char *text = NULL;
+        CHECK_INT(sl_explain(output, i ? "b" : "a", 0, &text), 0);
+        CHECK_CONTAINS(text, "values that do not decode");
+        sl_free(text);
+    }
 }
 
 TEST(flags_are_taken_from_the_command_line) {

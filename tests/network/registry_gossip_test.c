@@ -50,10 +50,10 @@ TEST(a_silent_node_is_suspected_and_then_dead) {
     world *w = create(4);
     world_run(w, SL_NS_PER_S, STEP_NS);
     w->frozen[2] = true;
-    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    world_run(w, 1100 * WORLD_MS, STEP_NS); /* between regions: 0.9 s, and 3 s */
     CHECK(world_agrees(w, 2, SL_MEMBER_SUSPECTED));
     CHECK(sl_node_peer_alive(w->nodes[0], 2));
-    world_run(w, 8 * SL_NS_PER_S, STEP_NS);
+    world_run(w, 2100 * WORLD_MS, STEP_NS);
     CHECK(world_agrees(w, 2, SL_MEMBER_DEAD));
     CHECK(!sl_node_peer_alive(w->nodes[0], 2));
     CHECK(sl_node_peer_alive(w->nodes[0], 1));
@@ -83,7 +83,7 @@ TEST(a_suspected_node_that_speaks_again_is_alive) {
     world *w = create(4);
     world_run(w, SL_NS_PER_S, STEP_NS);
     w->frozen[1] = true;
-    world_run(w, 5 * SL_NS_PER_S, STEP_NS);
+    world_run(w, 2 * SL_NS_PER_S, STEP_NS);
     CHECK(world_agrees(w, 1, SL_MEMBER_SUSPECTED));
     w->frozen[1] = false;
     world_run(w, SL_NS_PER_S, STEP_NS);
@@ -104,13 +104,13 @@ TEST(a_machine_that_stood_still_accuses_nobody) {
     world_destroy(w);
 }
 
-/* With the least suspect time that the formula allows. */
+/* Beats and news come often enough for the shortest of the defaults. */
 TEST(gossip_is_fresh_enough_for_its_own_suspicion) {
     static const uint32_t counts[] = {2, 5, 16, 64};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        world_options options = {.count = counts[i],
-                                 .frame_bytes = FRAME_BYTES,
-                                 .registry = {.suspect_ns = 1, .dead_ns = 1}};
+        static const sl_link_timings short_ones = {.all = {300 * WORLD_MS, 700 * WORLD_MS}};
+        world_options options = {
+            .count = counts[i], .frame_bytes = FRAME_BYTES, .registry = {.timings = &short_ones}};
         world *w = world_create(&options);
         world_run(w, 20 * SL_NS_PER_S, 25 * WORLD_MS);
         CHECK_INT(world_metric(w, SL_METRIC_nodes_suspected), 0);
@@ -129,11 +129,13 @@ static double bytes_per_node_and_period(uint32_t count) {
     return (double)sent / count / 40;
 }
 
-/* A message is at most SL_REGISTRY_GOSSIP_BYTES and the heads of its frame; a period is at least
- * 0.9 of its length; credit goes back in frames of heads alone. */
+/* A message is at most SL_REGISTRY_GOSSIP_BYTES and the heads of its frame, a beat a tenth of that;
+ * a period is at least 0.9 of its length; credit goes back in frames of heads alone. */
 TEST(a_node_sends_no_more_in_a_large_network) {
     double small = bytes_per_node_and_period(8), large = bytes_per_node_and_period(64);
-    double most = SL_REGISTRY_FANOUT * (SL_REGISTRY_GOSSIP_BYTES + 256) / 0.9;
+    double most = (SL_REGISTRY_FANOUT * (SL_REGISTRY_GOSSIP_BYTES + 256) +
+                   SL_REGISTRY_LISTENERS * (SL_REGISTRY_GOSSIP_BYTES / 10 + 48)) /
+                  0.9;
     CHECK(small > 0 && small <= most);
     CHECK(large > 0 && large <= most);
 }
@@ -222,6 +224,143 @@ TEST(one_node_alone_cannot_declare_another_dead) {
     world_run(w, 20 * SL_NS_PER_S, STEP_NS);
     CHECK(world_all_alive(w));
     CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 0);
+    world_destroy(w);
+}
+
+/* What the registry of `from` tells `to` as a node that shares the host of `dead`, or pretends to.
+ */
+static void tell_of_death(world *w, uint32_t from, uint32_t to, uint32_t dead,
+                          uint32_t incarnation) {
+    registry_died died = {.node = dead, .incarnation = incarnation};
+    world_send(w, from, to, &registry_died_type, &died);
+    world_settle(w);
+}
+
+TEST(the_word_of_a_death_counts_from_its_host_alone) {
+    world_options options = {.count = 6, .frame_bytes = FRAME_BYTES, .hosts = 3};
+    world *w = world_create(&options);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    tell_of_death(w, 1, 0, 5, 1);  /* node 2 shares its host, node 1 does not */
+    tell_of_death(w, 5, 0, 5, 1);  /* nobody tells of his own end */
+    tell_of_death(w, 3, 0, 0, 1);  /* nor is told of it */
+    tell_of_death(w, 2, 0, 99, 1); /* there is no such node */
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
+    CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 4);
+    tell_of_death(w, 2, 0, 5, 0); /* of an earlier life */
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
+    tell_of_death(w, 2, 0, 5, 1);
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_DEAD);
+    CHECK(!sl_node_peer_alive(w->nodes[0], 5));
+    CHECK_INT(w->spies[1].states[5], SL_MEMBER_ALIVE); /* who was not told goes on */
+    world_destroy(w);
+}
+
+/* Of two that hear nothing of it, one alone has not been told so by the other. */
+TEST(a_node_that_hears_nobody_takes_its_time) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    for (uint32_t i = 1; i < 4; i++)
+        w->frozen[i] = true; /* all at once: it may be this node */
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK_INT(w->spies[0].states[1], SL_MEMBER_SUSPECTED);
+    CHECK(sl_node_peer_alive(w->nodes[0], 1));
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK_INT(w->spies[0].states[1], SL_MEMBER_DEAD);
+    world_destroy(w);
+}
+
+static void ask_for_description(world *w, uint32_t who, uint32_t whom) {
+    registry_describe describe = {};
+    w->spies[who].ask = whom;
+    CHECK_INT(sl_node_send(w->nodes[who], sl_addr_well_known(who, SL_SLOT_DRIVER),
+                           &registry_describe_type, &describe),
+              SL_OK);
+}
+
+TEST(nothing_is_sent_to_a_suspect_but_questions_until_it_answers) {
+    world *w = create(3);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[2] = true;
+    world_run(w, 1500 * WORLD_MS, STEP_NS);
+    CHECK_INT(w->spies[0].states[2], SL_MEMBER_SUSPECTED);
+    uint64_t waiting = sl_node_loads(w->nodes[0]).queued_bytes;
+    for (int i = 0; i < 5; i++)
+        ask_for_description(w, 0, 2);
+    world_run(w, 300 * WORLD_MS, STEP_NS);
+    CHECK(sl_node_loads(w->nodes[0]).queued_bytes > waiting); /* it has not left */
+    w->frozen[2] = false;
+    world_run(w, 500 * WORLD_MS, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(sl_node_loads(w->nodes[0]).queued_bytes, 0);
+    CHECK_INT(w->spies[0].descriptions, 5);
+    world_destroy(w);
+}
+
+TEST(what_waited_for_a_suspect_is_not_sent_to_its_next_life) {
+    world *w = create(3);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[2] = true;
+    world_run(w, 1500 * WORLD_MS, STEP_NS);
+    CHECK_INT(w->spies[0].states[2], SL_MEMBER_SUSPECTED);
+    for (int i = 0; i < 5; i++)
+        ask_for_description(w, 0, 2);
+    world_run(w, 10 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 2, SL_MEMBER_DEAD));
+    CHECK_INT(sl_node_loads(w->nodes[0]).queued_bytes, 0);
+    w->frozen[2] = false;
+    world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    CHECK_INT(w->spies[0].descriptions, 0);
+    ask_for_description(w, 0, 2); /* but what is said now is */
+    world_settle(w);
+    CHECK_INT(w->spies[0].descriptions, 1);
+    world_destroy(w);
+}
+
+TEST(a_node_that_came_back_is_judged_afresh) {
+    world *w = create(4);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    for (int life = 0; life < 3; life++) {
+        w->frozen[2] = true;
+        world_run(w, 1100 * WORLD_MS, STEP_NS);
+        CHECK(world_agrees(w, 2, SL_MEMBER_SUSPECTED));
+        world_run(w, 2100 * WORLD_MS, STEP_NS);
+        CHECK(world_agrees(w, 2, SL_MEMBER_DEAD));
+        w->frozen[2] = false;
+        world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+        CHECK(world_all_alive(w));
+    }
+    world_destroy(w);
+}
+
+TEST(the_word_of_a_death_is_not_of_a_later_life) {
+    world_options options = {.count = 6, .frame_bytes = FRAME_BYTES, .hosts = 3};
+    world *w = world_create(&options);
+    world_run(w, SL_NS_PER_S, STEP_NS);
+    w->frozen[5] = true;
+    world_run(w, 20 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_agrees(w, 5, SL_MEMBER_DEAD));
+    w->frozen[5] = false;
+    world_run(w, 3 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    tell_of_death(w, 2, 0, 5, 1);
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_ALIVE);
+    tell_of_death(w, 2, 0, 5, sl_node_incarnation(w->nodes[5]));
+    CHECK_INT(w->spies[0].states[5], SL_MEMBER_DEAD);
+    CHECK(sl_node_peer_is_gone(w->nodes[0], 5)); /* it is not called, nor heard any more */
+    world_destroy(w);
+}
+
+TEST(a_large_network_misses_a_node_as_soon) {
+    world_options options = {
+        .count = 96, .frame_bytes = FRAME_BYTES, .registry = {.join_ns = 60 * SL_NS_PER_S}};
+    world *w = world_create(&options);
+    world_run(w, 4 * SL_NS_PER_S, STEP_NS);
+    CHECK(world_all_alive(w));
+    w->frozen[50] = true;
+    world_run(w, 5 * SL_NS_PER_S, STEP_NS); /* between regions: 3 s, and news has to go round */
+    CHECK(world_agrees(w, 50, SL_MEMBER_DEAD));
+    CHECK_INT(world_metric(w, SL_METRIC_nodes_lost), 95);
     world_destroy(w);
 }
 

@@ -16,6 +16,7 @@ typedef struct tally {
     uint64_t numbers, parcels, blob_bytes, lost, stops;
     bool out_of_order;
     uint64_t next;
+    uint64_t last_parcel; /* with so many its node stops, with code 5; 0: not by that */
 } tally;
 
 static sl_err counter_start(sl_actor *self, void *state, const void *arguments) {
@@ -26,7 +27,6 @@ static sl_err counter_start(sl_actor *self, void *state, const void *arguments) 
 
 static sl_err counter_receive(sl_actor *self, void *state, const sl_message *message) {
     tally *t = *(tally **)state;
-    (void)self;
     if (message->type == &test_number_type) {
         uint64_t value = ((const test_number *)message->body)->value;
         t->out_of_order |= value != t->next;
@@ -36,6 +36,8 @@ static sl_err counter_receive(sl_actor *self, void *state, const sl_message *mes
         const test_parcel *parcel = message->body;
         t->parcels++;
         t->blob_bytes += parcel->blob ? parcel->blob->bytes : 0;
+        if (t->parcels == t->last_parcel)
+            sl_node_stop(sl_actor_node(self), 5);
     } else if (message->type == &node_peer_lost_type) {
         t->lost++;
     }
@@ -328,9 +330,9 @@ TEST(actors_stop_themselves_and_each_other_anywhere) {
 
 /* ---- networks that end ---- */
 
-static void *stop_all(void *context) {
+static void *stop_all_but_last(void *context) {
     world *w = context;
-    for (uint32_t i = 0; i < w->count; i++) {
+    for (uint32_t i = 0; i + 1 < w->count; i++) {
         usleep(3000 * (i % 5));
         sl_node_stop(w->nodes[i], i);
     }
@@ -345,13 +347,14 @@ TEST(nodes_stop_one_after_the_other) {
     pthread_t thread;
     sl_addr last;
     REQUIRE(world_open(&w, &(world_options){.count = NODES, .frame_bytes = 1024}));
+    t[NODES - 1].last_parcel = (NODES - 1) * EACH;
     for (uint32_t i = 0; i < NODES; i++)
         last = counter(w.nodes[i], &t[i]);
     for (uint32_t i = 0; i + 1 < NODES; i++) {
         for (uint64_t n = 0; n < EACH; n++)
             CHECK_INT(send_parcel(w.nodes[i], last, 20, n % 50 ? 0 : 10000), SL_OK);
     }
-    pthread_create(&thread, NULL, stop_all, &w);
+    pthread_create(&thread, NULL, stop_all_but_last, &w);
     world_run(&w);
     pthread_join(thread, NULL);
     for (uint32_t i = 0; i < NODES; i++) {

@@ -16,7 +16,7 @@ typedef struct stage {
     uint64_t sequence; /* of the peer's data on the present link */
 } stage;
 
-static uint64_t numbers, lost, back, calls, gone, buried;
+static uint64_t numbers, lost, back, calls, gone, ended, buried;
 
 static sl_err sink_receive(sl_actor *self, void *state, const sl_message *message) {
     (void)self, (void)state;
@@ -26,6 +26,7 @@ static sl_err sink_receive(sl_actor *self, void *state, const sl_message *messag
         lost++;
         calls += ((const node_peer_lost *)message->body)->calls;
         gone += ((const node_peer_lost *)message->body)->gone;
+        ended += ((const node_peer_lost *)message->body)->ended;
     } else if (message->type == &node_peer_back_type) {
         back++;
         buried += ((const node_peer_back *)message->body)->buried;
@@ -41,7 +42,7 @@ static void stage_open(stage *s, bool rejoins) {
         nowhere = fopen("/dev/null", "w");
     sl_log_configure(&(sl_log_options){.stream = nowhere, .level = SL_LOG_WARN});
     *s = (stage){.fake = fake_transport_create(NODES)};
-    numbers = lost = back = calls = gone = buried = 0;
+    numbers = lost = back = calls = gone = ended = buried = 0;
     sl_node_options options = {.transport = fake_transport_base(s->fake),
                                .incarnation = FIRST,
                                .rejoins = rejoins,
@@ -233,6 +234,84 @@ TEST(who_may_only_be_silent_is_told_of_once_more_when_it_is_gone) {
     sl_node_peer_gone(s.node, PEER);
     settle(&s);
     CHECK(lost == 2 && gone == 1);
+    sl_node_destroy(s.node);
+}
+
+TEST(who_has_ended_is_gone_unless_another_may_follow) {
+    for (int replaces = 0; replaces < 2; replaces++) {
+        stage s;
+        stage_open(&s, false);
+        fake_transport_base(s.fake)->replaces = replaces;
+        say(&s, 1, 0);
+        fake_lost(s.fake, PEER);
+        settle(&s);
+        CHECK(lost == 1 && ended == 1 && gone == !replaces);
+        hello(&s, 2, NULL, 0); /* of the next process of its number */
+        CHECK_INT(fake_posted(s.fake, PEER), replaces);
+        if (replaces)
+            reopen(&s, 2);
+        CHECK(back == (uint64_t)replaces && lost == 1);
+        sl_node_destroy(s.node);
+    }
+}
+
+static void send(stage *s) {
+    test_number number = {5};
+    sl_addr to = {.node = PEER, .slot = s->sink.slot, .generation = s->sink.generation};
+    CHECK_INT(sl_node_send(s->node, to, &test_number_type, &number), SL_OK);
+    settle(s);
+}
+
+TEST(what_is_held_for_a_peer_leaves_when_it_may) {
+    stage s;
+    stage_open(&s, false);
+    sl_node_peer_hold(s.node, PEER, true);
+    send(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 0);
+    sl_node_peer_ask(s.node, PEER);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 1);
+    CHECK_INT(fake_last(s.fake, PEER)->flags, SL_FRAME_ASK);
+    CHECK_INT(fake_last(s.fake, PEER)->records, 0);
+    sl_node_peer_hold(s.node, PEER, false);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 2);
+    CHECK_INT(fake_last(s.fake, PEER)->records, 1);
+    sl_node_destroy(s.node);
+}
+
+TEST(what_is_held_for_a_peer_is_dropped_with_its_link) {
+    stage s;
+    stage_open(&s, false);
+    say(&s, 1, 0);
+    sl_node_peer_hold(s.node, PEER, true);
+    sl_node_peer_ask(s.node, PEER);
+    sl_node_peer_lost(s.node, PEER);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 0);
+    CHECK_INT(sl_node_loads(s.node).queued_bytes, 0);
+    CHECK_INT(sl_node_peer_frames(s.node, PEER), 0);
+    reopen(&s, 2);
+    CHECK(last_is_hello(&s));
+    send(&s); /* the next life is not held */
+    CHECK_INT(fake_last(s.fake, PEER)->records, 1);
+    sl_node_destroy(s.node);
+}
+
+TEST(who_is_asked_answers_at_once_with_a_frame) {
+    stage s;
+    fake_writer w;
+    stage_open(&s, false);
+    say(&s, 1, 0);
+    CHECK_INT(fake_posted(s.fake, PEER), 0);
+    fake_begin(&w, SL_LANE_CONTROL, 0);
+    fake_head(&w)->flags = SL_FRAME_ASK;
+    fake_head(&w)->incarnation = 1;
+    fake_frame(s.fake, PEER, w.frame, w.bytes);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 1);
+    CHECK_INT(fake_last(s.fake, PEER)->flags, 0);
+    CHECK_INT(sl_node_peer_frames(s.node, PEER), 2);
     sl_node_destroy(s.node);
 }
 

@@ -140,6 +140,69 @@ TEST(a_pool_destroyed_with_jobs_queued_drops_them) {
     CHECK_INT(jobs_dropped, 2000);
 }
 
+/* ---- jobs that wait for jobs ---- */
+
+enum { CHAIN = 1200 /* more than may wait at once */ };
+
+static sl_pool *chain_pool;
+static uint64_t chain_length;
+static bool chain_gated; /* all wait for the first that may not */
+static _Atomic uint32_t chain_ended[CHAIN + 1];
+static _Atomic uint64_t chain_refused;
+
+/* Each waits for the one that was posted after it. */
+static void chain_run(sl_job *base) {
+    job *j = (job *)base;
+    uint64_t awaited = chain_gated ? chain_length : j->input + 1;
+    if (chain_gated || awaited < chain_length) {
+        if (sl_pool_wait_begin(chain_pool) == SL_OK) {
+            while (!atomic_load(&chain_ended[awaited]))
+                usleep(chain_gated ? 20000 : 200);
+            sl_pool_wait_end(chain_pool);
+        } else {
+            atomic_fetch_add(&chain_refused, 1);
+            atomic_store(&chain_ended[awaited], 1);
+        }
+    }
+    atomic_store(&chain_ended[j->input], 1);
+    job_run(base);
+}
+
+static void run_chain(uint64_t length, uint32_t threads) {
+    world w;
+    jobs_run = jobs_dropped = 0;
+    chain_length = length;
+    chain_refused = 0;
+    memset(chain_ended, 0, sizeof chain_ended);
+    REQUIRE(world_open(&w, &(world_options){.count = 1}));
+    REQUIRE(sl_pool_create(w.nodes[0], &(sl_pool_options){.threads = threads}, &chain_pool) ==
+            SL_OK);
+    for (uint64_t i = 0; i < length; i++) {
+        job *j = job_create((sl_addr){0, 500, 0}, i);
+        j->base.run = chain_run;
+        sl_pool_post(chain_pool, &j->base);
+    }
+    while (atomic_load(&jobs_run) < length)
+        usleep(1000);
+    sl_pool_destroy(chain_pool);
+    world_free(&w);
+    CHECK_INT(jobs_dropped, length);
+}
+
+TEST(jobs_wait_for_jobs_behind_them) {
+    run_chain(60, 1);
+    CHECK_INT(chain_refused, 0);
+    run_chain(60, 3);
+    CHECK_INT(chain_refused, 0);
+}
+
+TEST(so_many_jobs_may_wait) {
+    chain_gated = true;
+    run_chain(CHAIN, 2);
+    CHECK(chain_refused > 0);
+    chain_gated = false;
+}
+
 /* ---- events ---- */
 
 enum { TELLERS = 4, EVENTS = 2500 };

@@ -108,6 +108,32 @@ TEST(wrong_returns_change_nothing) {
     sl_grant_pool_destroy(other);
 }
 
+TEST(cores_and_ucu_are_lent) {
+    sl_grant_pool *pool = pool_of(4, 4, 2, 1000);
+    sl_grant_request asked = {3, 1, 600, 2000};
+    sl_grant waits, other, none = {.pool = 0};
+    REQUIRE(sl_grant_take(pool, &asked, &waits) == SL_OK);
+    uint64_t gpus = waits.gpus;
+    CHECK_INT(sl_grant_lend(pool, &waits), SL_OK);
+    CHECK_INT(sl_grant_free(pool).cores, 4);
+    CHECK_INT(sl_grant_free(pool).ucu_milli, 5500);
+    CHECK_INT(sl_grant_free(pool).gpus, 1); /* these it may be using */
+    CHECK_INT(sl_grant_free(pool).memory_bytes, 400);
+    CHECK_INT(sl_grant_count(pool), 1);
+    REQUIRE(sl_grant_take(pool, &(sl_grant_request){2, 0, 0, 0}, &other) == SL_OK);
+    CHECK_INT(sl_grant_recover(pool, &asked, &waits), SL_ERR_REFUSED);
+    CHECK_INT(waits.amount.cores, 0);
+    CHECK_INT(sl_grant_return(pool, &other), SL_OK);
+    CHECK_INT(sl_grant_recover(pool, &asked, &waits), SL_OK);
+    CHECK_INT(sl_grant_free(pool).cores, 1);
+    CHECK_INT(sl_grant_free(pool).ucu_milli, 3500);
+    CHECK(waits.gpus == gpus);
+    CHECK_INT(sl_grant_lend(pool, &none), SL_ERR_INTERNAL);
+    CHECK_INT(sl_grant_return(pool, &waits), SL_OK);
+    CHECK(sl_grant_pool_idle(pool));
+    sl_grant_pool_destroy(pool);
+}
+
 TEST(bad_offers_are_refused) {
     static sl_grant_core cores[2] = {{.cpu_count = 1, .cpus = {3}}, {.cpu_count = 1, .cpus = {3}}};
     sl_grant_pool *pool = NULL;

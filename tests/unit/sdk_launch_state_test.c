@@ -32,6 +32,9 @@ TEST(a_run) {
     news = parse("run /a\nalone\nalone\n");
     CHECK(news.alone == 2 && !news.closed);
     CHECK_INT(parse("alone\n").alone, 0);
+    CHECK(parse("run /a\ngone\n").gone && parse("run /a\ngone\n").alone == 1);
+    CHECK(!parse("gone\n").gone && !parse("run /a\nalone\n").gone);
+    CHECK(!parse("run /a\ngone\nrun /b\n").gone);
     CHECK_INT(parse("alone\nrun /a\n").alone, 0);
     news = parse("run /a\nclosed 0\nrun /b\n");
     CHECK_INT(news.runs, 2);

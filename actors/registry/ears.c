@@ -1,0 +1,91 @@
+/* What this node hears itself: a record for each node that beats for it, and for each that is
+ * doubted. Of a large network these are few, so that a list will do. */
+#include <stdlib.h>
+
+#include "actors/registry/registry_internal.h"
+
+sl_ear *sl_registry_ear(const sl_registry *r, uint32_t node) {
+    if (!sl_node_set_has(&r->heard, node))
+        return NULL;
+    for (uint32_t i = 0; i < r->ear_count; i++) {
+        if (r->ears[i].node == node)
+            return &r->ears[i];
+    }
+    return NULL;
+}
+
+static bool grow(sl_registry *r) {
+    uint32_t capacity = r->ear_capacity ? 2 * r->ear_capacity : 8;
+    sl_ear *ears = realloc(r->ears, capacity * sizeof *ears);
+    if (!ears)
+        return false;
+    r->ears = ears;
+    r->ear_capacity = capacity;
+    return true;
+}
+
+/* Does another node that lives share its host? */
+static bool is_witnessed(const sl_registry *r, uint32_t node) {
+    for (uint32_t other = 0; other < r->members.count; other++) {
+        const sl_member *member = &r->members.all[other];
+        if (other != node && member->known && member->state != SL_MEMBER_DEAD &&
+            sl_link_kind_of(member, &r->members.all[node]) == SL_LINK_SAME_HOST)
+            return true;
+    }
+    return false;
+}
+
+void sl_registry_find_witnesses(sl_registry *r) {
+    for (uint32_t i = 0; i < r->ear_count; i++)
+        r->ears[i].witnessed = is_witnessed(r, r->ears[i].node);
+}
+
+sl_ear *sl_registry_listen(sl_registry *r, uint32_t node) {
+    sl_ear *ear = sl_registry_ear(r, node);
+    if (ear)
+        return ear;
+    if (r->ear_count == r->ear_capacity && !grow(r))
+        return NULL;
+    ear = &r->ears[r->ear_count++];
+    *ear = (sl_ear){.node = node,
+                    .witnessed = is_witnessed(r, node),
+                    .spoke_ns = r->awake_ns - sl_registry_silent_ns(r, node),
+                    .frames = sl_node_peer_frames(sl_actor_node(r->self), node)};
+    sl_node_set_add(&r->heard, node);
+    return ear;
+}
+
+void sl_registry_drop_ear(sl_registry *r, uint32_t node) {
+    sl_ear *ear = sl_registry_ear(r, node);
+    if (!ear)
+        return;
+    *ear = r->ears[--r->ear_count];
+    sl_node_set_remove(&r->heard, node);
+}
+
+void sl_registry_spoke(sl_registry *r, uint32_t node, bool tells) {
+    sl_ear *ear = sl_registry_ear(r, node);
+    if (tells)
+        sl_members_spoke(&r->members, node, r->awake_ns);
+    else
+        r->members.all[node].spoke_ms = sl_member_ms(r->awake_ns);
+    if (!ear)
+        return;
+    uint64_t gap_ns = r->awake_ns - ear->spoke_ns;
+    if (ear->owes && gap_ns > ear->gap_ns)
+        ear->gap_ns = gap_ns;
+    ear->spoke_ns = r->awake_ns;
+    ear->mute = 0;
+}
+
+uint64_t sl_registry_silent_ns(const sl_registry *r, uint32_t node) {
+    const sl_ear *ear = sl_registry_ear(r, node);
+    return ear ? r->awake_ns - ear->spoke_ns
+               : sl_silent_ns(r->members.all[node].spoke_ms, r->awake_ns);
+}
+
+uint64_t sl_registry_unheard_ns(const sl_registry *r, uint32_t node) {
+    uint64_t silent_ns = sl_registry_silent_ns(r, node);
+    uint64_t heard_ns = sl_silent_ns(r->members.all[node].heard_ms, r->awake_ns);
+    return silent_ns < heard_ns ? silent_ns : heard_ns;
+}
