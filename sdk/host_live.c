@@ -307,6 +307,8 @@ void sl_host_residents_tick(sl_host *host) {
 static sl_err take_passed(sl_resident *resident, const actor_come *come) {
     for (uint32_t i = 0; i < come->passed.count; i++) {
         const actor_passed *passed = &come->passed.items[i];
+        if (passed->node >= resident->host->count)
+            return sl_fail(SL_ERR_DECODE, "an actor comes with a sender that cannot be");
         sl_sender *sender = sender_of(resident, passed->node, passed->life);
         if (!sender)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an actor");
