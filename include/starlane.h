@@ -471,7 +471,8 @@ typedef struct sl_actor_kind {
  * the options above. The body gets `sl_call *call` and `void *state`, and runs once for each
  * message, one at a time; the messages of one program to one actor come in the order they were
  * sent, each once. It reads arguments and returns a value as a task's body does; an error is the
- * answer of who asked, and the actor goes on. Every rank runs the same program. */
+ * answer of who asked, and the actor goes on, unless it was spawned
+ * otherwise. Every rank runs the same program. */
 #define SL_ACTOR(...) SL_ACTOR_(__VA_ARGS__, .last_ = 0)
 #define SL_ACTOR_(actor, ...)                                                                      \
     extern sl_actor_kind actor;                                                                    \
@@ -492,6 +493,11 @@ typedef struct sl_spawn_options {
     int on_node; /* it is to live on `node`, else a node is chosen */
     uint32_t node;
     const char *name; /* to be found by, at most 127 bytes; NULL: none */
+    /* When it is started again, from the arguments of the spawn: */
+    int restart_on_error;   /* when its body returns an error; else it goes on */
+    int restart_on_loss;    /* on another node, when its own is lost; else it ends */
+    uint32_t restarts_most; /* 0: 3; one failure more within … */
+    double restarts_s;      /* … so many seconds (0: 60), and it ends */
 } sl_spawn_options;
 
 /* Any thread, bodies included. Spawns an actor and names it in `*actor`, at once: whether it could

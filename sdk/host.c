@@ -281,6 +281,9 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
     case actor_here_id:
         sl_host_on_here(host, body);
         return true;
+    case actor_failed_id:
+        sl_host_on_failed(host, from, body);
+        return true;
     case actor_ended_id:
         sl_host_on_ended(host, body);
         return true;

@@ -44,7 +44,12 @@ static inline bool sl_id_equal(sl_actor_id a, sl_actor_id b) {
 
 /* ---- letters ---- */
 
-typedef enum sl_letter_what { SL_LETTER_CALL, SL_LETTER_MOVE, SL_LETTER_STOP } sl_letter_what;
+typedef enum sl_letter_what {
+    SL_LETTER_CALL,
+    SL_LETTER_MOVE,
+    SL_LETTER_STOP,
+    SL_LETTER_NOTHING
+} sl_letter_what;
 
 /* A message to an actor: at its sender until it is handled, and at the actor until it was run. One
  * allocation, arguments and method behind it. */
@@ -52,7 +57,7 @@ typedef struct sl_letter {
     struct sl_letter *next;
     sl_actor_id id;
     uint64_t epoch; /* that its sender knew of */
-    uint64_t sequence;
+    uint64_t sequence, oldest;
     uint64_t tag;
     uint64_t from_life;
     uint32_t from;  /* node */
@@ -92,6 +97,9 @@ typedef struct sl_order {
     sl_future *future; /* or NULL; two references are the host's */
     const sl_actor_kind *actor_kind;
     char name[128]; /* of a spawn or a find */
+    bool restart_on_error, restart_on_loss;
+    uint32_t restarts_most;
+    uint64_t restarts_ns;
 } sl_order;
 
 /* ---- an actor that one of this process's threads has sent to ---- */
@@ -127,7 +135,7 @@ typedef struct sl_resident {
     uint64_t epoch;
     uint32_t place; /* once it is gone */
     uint8_t stage;
-    bool running, queued, started, ends, orphan;
+    bool running, queued, started, ends, supervised, fails;
     uint32_t rank;        /* of its host, for who runs it */
     struct sl_pool *pool; /* that runs it; NULL: the loop does */
     const sl_actor_kind *kind;
@@ -156,6 +164,12 @@ typedef struct sl_record_of {
     uint64_t epoch;
     uint32_t place;
     sl_order *claiming; /* the spawn, until its name is its own */
+    /* of one that may be started again */
+    sl_letter *start;
+    const sl_actor_kind *actor_kind;
+    bool restart_on_error, restart_on_loss;
+    uint32_t restarts_most, restarts; /* of them within the time */
+    uint64_t restarts_ns, since_ns;
     char name[128];
 } sl_record_of;
 
@@ -220,6 +234,9 @@ typedef struct sl_host {
     sl_name_entry *names[SL_NAME_BUCKETS];
 } sl_host;
 
+/* Epochs: below, the moves of one life of an actor; above, its lives. */
+enum { SL_EPOCH_LIFE = 32 };
+
 /* The argument is a pointer to an sl_host_setup. */
 typedef struct sl_host_setup {
     sl_network_node *of;
@@ -276,6 +293,7 @@ void sl_host_spawn(sl_host *host, sl_order *order);
 void sl_host_look_up(sl_host *host, sl_order *order);
 void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where);
 void sl_host_on_here(sl_host *host, const actor_here *here);
+void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed);
 void sl_host_on_ended(sl_host *host, const actor_ended *ended);
 void sl_host_on_name(sl_host *host, uint32_t from, const actor_name *name);
 void sl_host_on_find(sl_host *host, uint32_t from, const actor_find *find);

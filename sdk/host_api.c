@@ -2,13 +2,14 @@
  *
  * Who sends from the program's threads waits while very much is not handled; a body never does, it
  * is refused. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/futex.h"
 #include "sdk/host.h"
 
-enum { METHOD_MOST = 127, WAIT_MS = 50 };
+enum { METHOD_MOST = 127, WAIT_MS = 50, RESTARTS_MOST = 3, RESTARTS_S = 60 };
 
 /* In messages to the user, as if they were tasks'. */
 static const sl_task ask_task = {.name = "an actor's answer"};
@@ -213,6 +214,13 @@ static sl_err spawn(sl_host *host, const sl_actor_kind *kind, const sl_args *arg
     order->actor_kind = kind;
     order->letter->id = id_of(actor);
     order->letter->place = actor->place;
+    if (options) {
+        double seconds = options->restarts_s > 0 ? fmin(options->restarts_s, 1e9) : RESTARTS_S;
+        order->restart_on_error = options->restart_on_error != 0;
+        order->restart_on_loss = options->restart_on_loss != 0;
+        order->restarts_most = options->restarts_most ? options->restarts_most : RESTARTS_MOST;
+        order->restarts_ns = (uint64_t)(seconds * 1e9);
+    }
     if (options && options->name)
         snprintf(order->name, sizeof order->name, "%s", options->name);
     push(host, order);

@@ -116,8 +116,26 @@ static void forget(sl_host *host, sl_record_of *record) {
         tell_keeper(host, record, 0, true);
     if (record->claiming)
         sl_order_end(host, record->claiming, SL_ERR_DEAD, NULL);
+    sl_letter_destroy(record->start);
     sl_id_remove(&host->records, &record->node);
     free(record);
+}
+
+/* What it takes to start it again. */
+static void keep_start(sl_record_of *record, const sl_order *order) {
+    const sl_letter *letter = order->letter;
+    if (!order->restart_on_error && !order->restart_on_loss)
+        return;
+    record->start = sl_letter_create("", letter->argument_bytes);
+    if (!record->start) /* it is not, then */
+        return;
+    memcpy(record->start->arguments, letter->arguments, letter->argument_bytes);
+    record->start->apart = sl_blob_retain(letter->apart);
+    record->actor_kind = order->actor_kind;
+    record->restart_on_error = order->restart_on_error;
+    record->restart_on_loss = order->restart_on_loss;
+    record->restarts_most = order->restarts_most;
+    record->restarts_ns = order->restarts_ns;
 }
 
 static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
@@ -129,9 +147,11 @@ static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
         .epoch = 1,
         .answer_node = host->rank,
         .kind = sl_text_of(order->actor_kind->name),
+        .supervised = order->restart_on_error,
         .arguments = {order->letter->arguments, (uint32_t)order->letter->argument_bytes},
         .apart = order->letter->apart};
     sl_err err = sl_host_post(host, record->place, &actor_come_type, &body);
+    keep_start(record, order);
     sl_order_end(host, order, SL_OK, NULL);
     record->claiming = NULL;
     if (err == SL_OK)
@@ -223,6 +243,62 @@ void sl_host_on_named(sl_host *host, const actor_named *named) {
     sl_host_end_ask(host, named->tag, SL_OK, NULL, wire, size.bytes, NULL);
 }
 
+/* ---- starting again ---- */
+
+/* One restart more: false when there were too many within the time. */
+static bool may_restart(sl_host *host, sl_record_of *record) {
+    uint64_t now_ns = sl_now_ns(host->self);
+    if (!record->restarts || now_ns - record->since_ns > record->restarts_ns) {
+        record->since_ns = now_ns;
+        record->restarts = 0;
+    }
+    return record->start && record->restarts++ < record->restarts_most;
+}
+
+static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
+                      uint32_t passed_count) {
+    sl_actor_id id = record->node.id;
+    record->place = place;
+    record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
+    actor_come body = {
+        .home = id.home,
+        .life = id.life,
+        .number = id.number,
+        .epoch = record->epoch,
+        .answer_node = host->rank,
+        .kind = sl_text_of(record->actor_kind->name),
+        .supervised = record->restart_on_error,
+        .passed = {passed, passed_count},
+        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
+        .apart = record->start->apart};
+    return sl_host_post(host, place, &actor_come_type, &body);
+}
+
+/* Its node is lost. True: it is started again elsewhere. */
+static bool lose(sl_host *host, sl_record_of *record) {
+    bool again = record->restart_on_loss && may_restart(host, record);
+    for (uint32_t i = 1; again && i <= host->count; i++) {
+        uint32_t place = (record->place + i) % host->count;
+        if (!is_alive(host, place) || sl_network_is_spare(host->of->network, place))
+            continue;
+        if (restart(host, record, place, NULL, 0) == SL_OK)
+            return true;
+    }
+    forget(host, record);
+    return false;
+}
+
+void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed) {
+    sl_actor_id id = {host->rank, failed->life, failed->number};
+    sl_record_of *record = sl_id_find(&host->records, id);
+    if (!record || failed->epoch < record->epoch)
+        return; /* who holds its messages asks where it is */
+    if (record->restart_on_error && may_restart(host, record) &&
+        restart(host, record, from, failed->passed.items, failed->passed.count) == SL_OK)
+        return;
+    forget(host, record);
+}
+
 /* ---- the home ---- */
 
 void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where) {
@@ -239,10 +315,11 @@ void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where) {
 void sl_host_on_here(sl_host *host, const actor_here *here) {
     sl_actor_id id = {host->rank, here->life, here->number};
     sl_record_of *record = sl_id_find(&host->records, id);
-    actor_quit quit = {here->life, here->number};
+    actor_quit quit = {.life = here->life, .number = here->number};
     if (here->place >= host->count)
         return;
-    if (!record) { /* given up before it came there */
+    quit.epoch = record ? record->epoch : UINT64_MAX;
+    if (!record || here->epoch >> SL_EPOCH_LIFE < record->epoch >> SL_EPOCH_LIFE) { /* given up */
         (void)actor_quit_send(host->self, sl_host_at(here->place), &quit);
         return;
     }
@@ -251,13 +328,13 @@ void sl_host_on_here(sl_host *host, const actor_here *here) {
     record->epoch = here->epoch;
     record->place = here->place;
     if (!is_alive(host, here->place))
-        forget(host, record);
+        (void)lose(host, record);
 }
 
 void sl_host_on_ended(sl_host *host, const actor_ended *ended) {
     sl_record_of *record =
         sl_id_find(&host->records, (sl_actor_id){host->rank, ended->life, ended->number});
-    if (record)
+    if (record && ended->epoch >> SL_EPOCH_LIFE == record->epoch >> SL_EPOCH_LIFE)
         forget(host, record);
 }
 
@@ -269,9 +346,9 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
         for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
             sl_record_of *record = (sl_record_of *)(void *)at;
             next = at->next;
-            if (!back && record->place == node)
-                forget(host, record);
-            else if (record->name[0])
+            if (!back && record->place == node && !lose(host, record))
+                continue;
+            if (record->name[0])
                 tell_keeper(host, record, at->id.number, false);
         }
 }
@@ -282,6 +359,7 @@ void sl_host_home_stop(sl_host *host) {
             next = at->next;
             if (((sl_record_of *)(void *)at)->claiming)
                 sl_order_end(host, ((sl_record_of *)(void *)at)->claiming, SL_ERR_CLOSED, NULL);
+            sl_letter_destroy(((sl_record_of *)(void *)at)->start);
             free(at);
         }
     free(host->records.buckets);

@@ -29,11 +29,12 @@ static void say_moved(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch
     (void)actor_moved_send(host->self, sl_host_at(to), &body);
 }
 
-static void say_lost(sl_host *host, uint32_t to, sl_actor_id id, sl_err err, bool final,
-                     const char *message) {
+static void say_lost(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, sl_err err,
+                     bool final, const char *message) {
     actor_lost body = {.home = id.home,
                        .life = id.life,
                        .number = id.number,
+                       .epoch = epoch,
                        .error = (uint32_t)err,
                        .final = final,
                        .message = sl_text_of(message)};
@@ -91,7 +92,7 @@ static void resident_clear(sl_resident *resident) {
         resident->kind->options.stop(resident->state);
     free(resident->state);
     resident->state = NULL;
-    resident->started = resident->moves = resident->ends = false;
+    resident->started = resident->moves = resident->ends = resident->fails = false;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
     sl_letters_free(&resident->ran);
@@ -149,16 +150,17 @@ static void become_gone(sl_host *host, sl_resident *resident, uint32_t place, ui
 /* The actor ends: its home, and all that have sent to it, are told. */
 static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
     sl_actor_id id = resident->node.id;
-    actor_ended body = {id.life, id.number};
+    actor_ended body = {id.life, id.number, resident->epoch};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     for (uint32_t i = 0; i < resident->sender_count; i++)
-        say_lost(host, resident->senders[i].node, id, err, true, message);
+        say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
     resident_destroy(host, resident);
 }
 
 /* ---- taking messages ---- */
 
-static sl_sender *sender_of(sl_resident *resident, uint32_t node, uint64_t life) {
+/* A sender that is new, to this life of the actor, begins with `oldest`. */
+static sl_sender *sender_of(sl_resident *resident, uint32_t node, uint64_t life, uint64_t oldest) {
     sl_sender *sender = NULL;
     for (uint32_t i = 0; i < resident->sender_count && !sender; i++)
         if (resident->senders[i].node == node)
@@ -175,7 +177,7 @@ static sl_sender *sender_of(sl_resident *resident, uint32_t node, uint64_t life)
     }
     if (!sender)
         sender = &resident->senders[resident->sender_count++];
-    *sender = (sl_sender){node, life, 1, 1, 1};
+    *sender = (sl_sender){node, life, oldest, oldest, oldest};
     return sender;
 }
 
@@ -190,7 +192,7 @@ static void make_ready(sl_host *host, sl_resident *resident) {
 
 /* Only the next of its sender's: what is beyond comes again, once its sender knows where to. */
 static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
-    sl_sender *sender = sender_of(resident, letter->from, letter->from_life);
+    sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
     if (!sender || letter->sequence != sender->expected) {
         if (sender && letter->sequence < sender->done)
             say_handled(host, resident, sender);
@@ -211,6 +213,7 @@ static sl_letter *letter_of(uint32_t from, const actor_tell *tell) {
     letter->from_life = tell->from_life;
     letter->epoch = tell->epoch;
     letter->sequence = tell->sequence;
+    letter->oldest = tell->oldest;
     letter->tag = tell->tag;
     letter->to = tell->to;
     letter->what = tell->what;
@@ -232,7 +235,7 @@ static void hold(sl_host *host, sl_resident *resident, uint32_t from, const acto
 
 void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
     sl_actor_id id = {tell->home, tell->life, tell->number};
-    if (tell->home >= host->count || tell->what > SL_LETTER_STOP ||
+    if (tell->home >= host->count || tell->what > SL_LETTER_NOTHING ||
         (tell->what == SL_LETTER_MOVE && tell->to >= host->count)) {
         sl_warn("host", "node %u sends what no host sends", from);
         return;
@@ -276,7 +279,7 @@ void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
 static void refuse_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
                         const char *message) {
     for (sl_letter *letter = resident->mailbox.head; letter; letter = letter->next)
-        say_lost(host, letter->from, resident->node.id, err, final, message);
+        say_lost(host, letter->from, resident->node.id, 0, err, final, message);
     resident_destroy(host, resident);
 }
 
@@ -309,7 +312,7 @@ static sl_err take_passed(sl_resident *resident, const actor_come *come) {
         const actor_passed *passed = &come->passed.items[i];
         if (passed->node >= resident->host->count)
             return sl_fail(SL_ERR_DECODE, "an actor comes with a sender that cannot be");
-        sl_sender *sender = sender_of(resident, passed->node, passed->life);
+        sl_sender *sender = sender_of(resident, passed->node, passed->life, passed->next);
         if (!sender)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an actor");
         sender->expected = sender->done = sender->told = passed->next;
@@ -320,6 +323,7 @@ static sl_err take_passed(sl_resident *resident, const actor_come *come) {
 static sl_err settle(sl_host *host, sl_resident *resident, const actor_come *come) {
     resident->kind = sl_actor_kind_of(come->kind.data);
     resident->epoch = come->epoch;
+    resident->supervised = come->supervised;
     SL_TRY(take_passed(resident, come));
     if (!resident->kind)
         return sl_fail(SL_ERR_NOT_FOUND, "node %u knows no actor %.100s", host->rank,
@@ -386,8 +390,7 @@ static void stay(sl_host *host, sl_resident *resident, sl_err err, const char *m
     resident->saved = NULL;
 }
 
-static sl_err send_away(sl_host *host, sl_resident *resident) {
-    sl_actor_id id = resident->node.id;
+static sl_err list_passed(const sl_resident *resident, actor_passed **list) {
     actor_passed *passed = calloc(resident->sender_count + 1, sizeof *passed);
     if (!passed)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to move an actor");
@@ -395,6 +398,14 @@ static sl_err send_away(sl_host *host, sl_resident *resident) {
         const sl_sender *sender = &resident->senders[i];
         passed[i] = (actor_passed){sender->node, sender->life, sender->done};
     }
+    *list = passed;
+    return SL_OK;
+}
+
+static sl_err send_away(sl_host *host, sl_resident *resident) {
+    sl_actor_id id = resident->node.id;
+    actor_passed *passed;
+    SL_TRY(list_passed(resident, &passed));
     actor_come body = {.home = id.home,
                        .life = id.life,
                        .number = id.number,
@@ -402,6 +413,7 @@ static sl_err send_away(sl_host *host, sl_resident *resident) {
                        .answer_node = resident->answer_node,
                        .answer_tag = resident->answer_tag,
                        .kind = sl_text_of(resident->kind->name),
+                       .supervised = resident->supervised,
                        .moves = true,
                        .passed = {passed, resident->sender_count},
                        .state = resident->saved};
@@ -457,19 +469,45 @@ static void answer_letter(sl_host *host, const sl_letter *letter) {
 /* Answers, and says how far it is: seldom while more is waiting. */
 static void report(sl_host *host, sl_resident *resident) {
     for (sl_letter *letter = resident->ran.head; letter; letter = letter->next) {
-        sl_sender *sender = sender_of(resident, letter->from, letter->from_life);
+        sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
         if (sender)
             sender->done = letter->sequence + 1;
         if (letter->tag)
             answer_letter(host, letter);
     }
-    bool rests = !resident->mailbox.head || resident->moves || resident->ends;
+    bool rests = !resident->mailbox.head || resident->moves || resident->ends || resident->fails;
     for (uint32_t i = 0; i < resident->sender_count; i++) {
         sl_sender *sender = &resident->senders[i];
         if (sender->done != sender->told && (rests || sender->done - sender->told >= ACK_EVERY))
             say_handled(host, resident, sender);
     }
     sl_letters_free(&resident->ran);
+}
+
+/* This life ends here; what is not handled waits for the home's judgement, as for one to come. */
+static void fail(sl_host *host, sl_resident *resident) {
+    sl_actor_id id = resident->node.id;
+    actor_passed *passed;
+    if (list_passed(resident, &passed) != SL_OK) {
+        end_resident(host, resident, SL_ERR_NO_MEMORY, "no memory to start the actor again");
+        return;
+    }
+    actor_failed body = {.life = id.life,
+                         .number = id.number,
+                         .epoch = resident->epoch,
+                         .passed = {passed, resident->sender_count}};
+    sl_err err = sl_host_post(host, id.home, &actor_failed_type, &body);
+    free(passed);
+    if (err != SL_OK) {
+        end_resident(host, resident, SL_ERR_DEAD, "the actor failed, and its home was lost");
+        return;
+    }
+    sl_letters held = resident->mailbox;
+    resident->mailbox = (sl_letters){NULL, NULL, 0};
+    resident_clear(resident);
+    resident->mailbox = held;
+    resident->stage = SL_COMING;
+    sl_host_tick(host);
 }
 
 static void finish(sl_host *host, sl_resident *resident) {
@@ -483,6 +521,10 @@ static void finish(sl_host *host, sl_resident *resident) {
     }
     if (resident->ends) {
         end_resident(host, resident, SL_ERR_DEAD, "the actor has ended");
+        return;
+    }
+    if (resident->fails) {
+        fail(host, resident);
         return;
     }
     if (resident->moves)
@@ -545,7 +587,7 @@ static void give_up(sl_host *host, sl_resident *resident) {
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
     sl_resident *resident =
         sl_id_find(&host->residents, (sl_actor_id){from, quit->life, quit->number});
-    if (resident && resident->stage == SL_HERE)
+    if (resident && resident->stage == SL_HERE && resident->epoch < quit->epoch)
         give_up(host, resident);
 }
 

@@ -141,6 +141,7 @@ static sl_err send_one(sl_host *host, const sl_target *target, const sl_letter *
                        .from_life = host->life,
                        .epoch = target->epoch,
                        .sequence = letter->sequence,
+                       .oldest = target->letters.head->sequence,
                        .tag = letter->tag,
                        .to = letter->to,
                        .what = letter->what,
@@ -278,11 +279,22 @@ void sl_host_on_handled(sl_host *host, const actor_handled *handled) {
     pump(host, target);
 }
 
+/* Those from `first` to before `end` are not to be run (again); their numbers stay. */
+static void void_letters(sl_letter *first, const sl_letter *end, bool only_asks) {
+    for (sl_letter *letter = first; letter != end; letter = letter->next)
+        if (!only_asks || letter->tag) {
+            letter->what = SL_LETTER_NOTHING;
+            letter->tag = 0;
+        }
+}
+
 void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
     sl_target *target =
         sl_id_find(&host->targets, (sl_actor_id){moved->home, moved->life, moved->number});
     if (!target || moved->epoch <= target->epoch)
         return;
+    if (target->lost && moved->epoch >> SL_EPOCH_LIFE > target->epoch >> SL_EPOCH_LIFE)
+        void_letters(target->letters.head, target->unsent, false); /* lost with its node */
     target->epoch = moved->epoch;
     target->place = moved->place;
     target->window = WINDOW_MOVED;
@@ -294,7 +306,7 @@ void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
 void sl_host_target_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
     sl_target *target =
         sl_id_find(&host->targets, (sl_actor_id){lost->home, lost->life, lost->number});
-    if (!target)
+    if (!target || (lost->final && lost->epoch && lost->epoch < target->epoch))
         return;
     bool home_lives =
         lost->home == host->rank || sl_node_peer_alive(host->client->node, lost->home);
@@ -346,6 +358,7 @@ static void peer_lost(sl_host *host, sl_target *target, uint32_t node) {
     if (target->place != node)
         return;
     end_asks_of(host, target->node.id, SL_ERR_DEAD, "the actor's node was lost");
+    void_letters(target->letters.head, NULL, true);
     target->lost = true;
     ask_home(host, target);
 }

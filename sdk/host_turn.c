@@ -100,7 +100,8 @@ static void save(sl_resident *resident) {
 static void run_letter(sl_resident *resident, sl_letter *letter) {
     switch (letter->what) {
     case SL_LETTER_CALL:
-        (void)run_body(resident, letter, resident->kind->body);
+        if (run_body(resident, letter, resident->kind->body) != SL_OK && resident->supervised)
+            resident->fails = true;
         break;
     case SL_LETTER_MOVE:
         if (letter->to == resident->rank)
@@ -111,8 +112,11 @@ static void run_letter(sl_resident *resident, sl_letter *letter) {
         resident->answer_tag = letter->tag;
         letter->tag = 0; /* told where it comes to */
         break;
-    default:
+    case SL_LETTER_STOP:
         resident->ends = true;
+        break;
+    default:
+        break;
     }
 }
 
@@ -122,11 +126,11 @@ void sl_resident_run(sl_resident *resident) {
         keep_failure(resident, err);
         return;
     }
-    while (!resident->moves && !resident->ends && resident->batch.head) {
+    while (!resident->moves && !resident->ends && !resident->fails && resident->batch.head) {
         sl_letter *letter = sl_letters_pop(&resident->batch);
         run_letter(resident, letter);
         sl_letters_push(&resident->ran, letter);
     }
-    if (resident->moves && !resident->ends)
+    if (resident->moves && !resident->ends && !resident->fails)
         save(resident);
 }

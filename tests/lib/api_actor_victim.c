@@ -30,9 +30,9 @@ static int end_of(sl_future *future) {
     return error;
 }
 
-static sl_actor_ref spawn(uint32_t node, const char *name) {
+static sl_actor_ref spawn(uint32_t node, const char *name, int again) {
     sl_actor_ref actor;
-    sl_spawn_options options = {.on_node = 1, .node = node, .name = name};
+    sl_spawn_options options = {.on_node = 1, .node = node, .name = name, .restart_on_loss = again};
     if (sl_actor_spawn(&mortals, SL_NO_ARGS, &options, &actor) != 0 ||
         end_of(sl_actor_ask(&actor, "", SL_NO_ARGS)) != 0)
         die("spawn");
@@ -42,7 +42,9 @@ static sl_actor_ref spawn(uint32_t node, const char *name) {
 int main(int argc, char **argv) {
     if (sl_init(&argc, &argv, NULL) != 0)
         die("sl_init");
-    sl_actor_ref lives = spawn(2, "lives"), dies = spawn(1, "dies"), moved = spawn(2, "moved");
+    sl_actor_ref lives = spawn(2, "lives", 0), dies = spawn(1, "dies", 0),
+                 moved = spawn(2, "moved", 0), again = spawn(1, "again", 1);
+    sl_actor_send(&again, "add", SL_NO_ARGS);
     if (end_of(sl_actor_migrate(&moved, 1)) != 0)
         die("migrate");
     sl_future *asked = sl_actor_ask(&dies, "die", SL_NO_ARGS);
@@ -60,7 +62,12 @@ int main(int argc, char **argv) {
     printf("asked %s %s %s %s, name %s, sum %lld\n", sl_error_name(ends[0]), sl_error_name(ends[1]),
            sl_error_name(ends[2]), sl_error_name(ends[3]), sl_error_name(ends[4]),
            (long long)sl_result_i64(sum));
-    spawn(0, "dies"); /* its name is free again */
+    spawn(0, "dies", 0); /* its name is free again */
+    sl_actor_send(&again, "add", SL_NO_ARGS);
+    sl_future *anew = sl_actor_ask(&again, "", SL_NO_ARGS), *found = sl_actor_look_up("again");
+    if (sl_wait(anew, 60) != 0 || sl_wait(found, 60) != 0)
+        die("the one that is started again");
+    printf("anew %lld\n", (long long)sl_result_i64(anew));
     printf("shutdown %s\n", sl_error_name(sl_shutdown()));
     fflush(stdout);
     sl_launch_exits(0);

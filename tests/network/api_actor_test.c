@@ -168,6 +168,37 @@ TEST(an_error_is_the_answer_and_the_actor_goes_on) {
     CHECK_INT(sl_shutdown(), 0);
 }
 
+/* What is behind an error in the row is for the next life, and nothing of it is lost. */
+TEST(a_failing_actor_is_started_again) {
+    static const sl_actor_kind *const kinds[] = {&tally, &brief_tally};
+    join(3);
+    for (uint32_t i = 0; i < 6; i++) {
+        sl_actor_ref actor;
+        sl_spawn_options options = {
+            .on_node = 1, .node = i % 3, .restart_on_error = 1, .name = i ? NULL : "again"};
+        CHECK_INT(sl_actor_spawn(kinds[i / 3], SL_ARGS(sl_i64(100)), &options, &actor), 0);
+        for (int life = 0; life < 3; life++) {
+            for (int j = 0; j < 5; j++)
+                CHECK_INT(sl_actor_send(&actor, "add", SL_ARGS(sl_i64(1))), 0);
+            sl_release(sl_actor_migrate(&actor, (i + (uint32_t)life) % 3));
+            CHECK_INT(sl_actor_send(&actor, "add", SL_ARGS(sl_i64(1))), 0);
+            sl_future *before = sl_actor_ask(&actor, "sum", SL_NO_ARGS);
+            sl_future *fails = sl_actor_ask(&actor, "dance", SL_NO_ARGS);
+            sl_future *after = sl_actor_ask(&actor, "add", SL_ARGS(sl_i64(life)));
+            CHECK_INT(sl_wait(before, 30), 0);
+            CHECK_INT(sl_result_i64(before), 106 + (life ? life - 1 : 0));
+            CHECK_INT(sl_wait(fails, 30), SL_ERROR_FAILED);
+            CHECK_INT(sl_wait(after, 30), 0);
+            CHECK_INT(sl_result_i64(after), 100 + life);
+            sl_release(before), sl_release(fails), sl_release(after);
+        }
+        sl_release(sl_actor_ask(&actor, "dance", SL_NO_ARGS)); /* one too many */
+        CHECK_INT(wait_and_release(sl_actor_ask(&actor, "sum", SL_NO_ARGS)), SL_ERROR_DEAD);
+    }
+    CHECK_INT(wait_and_release(sl_actor_look_up("again")), SL_ERROR_NOT_FOUND);
+    CHECK_INT(sl_shutdown(), 0);
+}
+
 TEST(names_are_found_and_free_again) {
     join(3);
     for (int round = 0; round < 3; round++) {
