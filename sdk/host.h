@@ -7,7 +7,7 @@
  * them in that order alone; how far each sender's are handled moves along with the actor. Whoever
  * gets a message for an actor that has moved on says where it is, and the sender sends again from
  * the first that is not handled. So nothing is lost, doubled or out of order, whatever the moves,
- * and nothing is forwarded more than never: each way between two hosts keeps its order.
+ * and nothing is forwarded.
  *
  * Only the files sdk/host*.c include this; client.c and session.c the part that is for them. */
 #ifndef SL_SDK_HOST_H
@@ -254,6 +254,14 @@ sl_err sl_host_post(sl_host *host, uint32_t node, const sl_message_type *type, c
 /* Looks again at what is unsure, after a while. */
 void sl_host_tick(sl_host *host);
 void sl_host_again(sl_host *host);
+
+/* host_words.c */
+bool sl_host_is_alive(const sl_host *host, uint32_t node);
+void sl_host_say_moved(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, uint32_t place);
+/* `final`: the life `epoch` of it has ended here. */
+void sl_host_say_lost(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, sl_err err,
+                      bool final, const char *message);
+void sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body);
 
 /* host_send.c: the sender's side. */
 void sl_host_take_orders(sl_host *host);

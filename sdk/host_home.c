@@ -10,19 +10,6 @@
 #include "runtime/log.h"
 #include "sdk/host.h"
 
-static bool is_alive(const sl_host *host, uint32_t node) {
-    return node == host->rank || sl_node_peer_alive(sl_actor_node(host->self), node);
-}
-
-static void say_lost(sl_host *host, uint32_t to, sl_actor_id id, const char *message) {
-    actor_lost body = {.home = id.home,
-                       .life = id.life,
-                       .number = id.number,
-                       .error = SL_ERR_DEAD,
-                       .message = sl_text_of(message)};
-    (void)actor_lost_send(host->self, sl_host_at(to), &body);
-}
-
 /* ---- names: who keeps them ---- */
 
 static uint32_t hash_of(const char *name) {
@@ -35,7 +22,7 @@ static uint32_t hash_of(const char *name) {
 static uint32_t keeper_of(const sl_host *host, const char *name) {
     uint32_t first = hash_of(name) % host->count;
     for (uint32_t i = 0; i < host->count; i++)
-        if (is_alive(host, (first + i) % host->count))
+        if (sl_host_is_alive(host, (first + i) % host->count))
             return (first + i) % host->count;
     return host->rank;
 }
@@ -279,7 +266,7 @@ static bool lose(sl_host *host, sl_record_of *record) {
     bool again = record->restart_on_loss && may_restart(host, record);
     for (uint32_t i = 1; again && i <= host->count; i++) {
         uint32_t place = (record->place + i) % host->count;
-        if (!is_alive(host, place) || sl_network_is_spare(host->of->network, place))
+        if (!sl_host_is_alive(host, place) || sl_network_is_spare(host->of->network, place))
             continue;
         if (restart(host, record, place, NULL, 0) == SL_OK)
             return true;
@@ -305,7 +292,8 @@ void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where) {
     sl_actor_id id = {host->rank, where->life, where->number};
     const sl_record_of *record = sl_id_find(&host->records, id);
     if (!record) {
-        say_lost(host, from, id, "there is no such actor (any more)");
+        sl_host_say_lost(host, from, id, 0, SL_ERR_DEAD, false,
+                         "there is no such actor (any more)");
         return;
     }
     actor_moved body = {id.home, id.life, id.number, record->epoch, record->place};
@@ -327,7 +315,7 @@ void sl_host_on_here(sl_host *host, const actor_here *here) {
         return;
     record->epoch = here->epoch;
     record->place = here->place;
-    if (!is_alive(host, here->place))
+    if (!sl_host_is_alive(host, here->place))
         (void)lose(host, record);
 }
 

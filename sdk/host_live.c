@@ -14,32 +14,7 @@
 
 enum { BATCH = 64, ACK_EVERY = 64, RESIDENTS_A_TURN = 32, GONE_MOST = 65536, HELD_MOST = 65536 };
 
-static sl_node *node_of(const sl_host *host) {
-    return sl_actor_node(host->self);
-}
-
-static bool is_alive(const sl_host *host, uint32_t node) {
-    return node == host->rank || sl_node_peer_alive(node_of(host), node);
-}
-
 /* ---- words to others ---- */
-
-static void say_moved(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, uint32_t place) {
-    actor_moved body = {id.home, id.life, id.number, epoch, place};
-    (void)actor_moved_send(host->self, sl_host_at(to), &body);
-}
-
-static void say_lost(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, sl_err err,
-                     bool final, const char *message) {
-    actor_lost body = {.home = id.home,
-                       .life = id.life,
-                       .number = id.number,
-                       .epoch = epoch,
-                       .error = (uint32_t)err,
-                       .final = final,
-                       .message = sl_text_of(message)};
-    (void)actor_lost_send(host->self, sl_host_at(to), &body);
-}
 
 static void say_handled(sl_host *host, const sl_resident *resident, sl_sender *sender) {
     sl_actor_id id = resident->node.id;
@@ -58,16 +33,6 @@ static void ask_where(sl_host *host, sl_actor_id id) {
     actor_where body = {id.life, id.number};
     (void)actor_where_send(host->self, sl_host_at(id.home), &body);
     sl_host_tick(host);
-}
-
-static void answer(sl_host *host, uint32_t to, const actor_answer *body) {
-    sl_err err = sl_host_post(host, to, &actor_answer_type, body);
-    if (err == SL_OK || err == SL_ERR_DEAD)
-        return;
-    actor_answer less = {.tag = body->tag,
-                         .error = (uint32_t)err,
-                         .message = sl_text_of("the answer could not be sent")};
-    (void)sl_host_post(host, to, &actor_answer_type, &less);
 }
 
 /* ---- life of an entry ---- */
@@ -153,7 +118,7 @@ static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const
     actor_ended body = {id.life, id.number, resident->epoch};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     for (uint32_t i = 0; i < resident->sender_count; i++)
-        say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
+        sl_host_say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
     resident_destroy(host, resident);
 }
 
@@ -248,7 +213,7 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
         return;
     }
     if (resident && resident->stage == SL_GONE && resident->epoch > tell->epoch) {
-        say_moved(host, from, id, resident->epoch, resident->place);
+        sl_host_say_moved(host, from, id, resident->epoch, resident->place);
         return;
     }
     if (!resident)
@@ -269,7 +234,7 @@ void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
             sl_letters_push(&resident->mailbox, letter);
             continue;
         }
-        say_moved(host, letter->from, id, moved->epoch, moved->place);
+        sl_host_say_moved(host, letter->from, id, moved->epoch, moved->place);
         sl_letter_destroy(letter);
     }
     if (!resident->mailbox.head)
@@ -279,7 +244,7 @@ void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
 static void refuse_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
                         const char *message) {
     for (sl_letter *letter = resident->mailbox.head; letter; letter = letter->next)
-        say_lost(host, letter->from, resident->node.id, 0, err, final, message);
+        sl_host_say_lost(host, letter->from, resident->node.id, 0, err, final, message);
     resident_destroy(host, resident);
 }
 
@@ -298,7 +263,7 @@ void sl_host_residents_tick(sl_host *host) {
             next = at->next;
             if (resident->stage != SL_COMING)
                 continue;
-            if (is_alive(host, at->id.home))
+            if (sl_host_is_alive(host, at->id.home))
                 ask_where(host, at->id);
             else
                 refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
@@ -351,7 +316,7 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
         sl_warn("host", "node %u sends an actor that cannot come", from);
         return;
     }
-    if (!is_alive(host, come->home)) /* it has ended with its home */
+    if (!sl_host_is_alive(host, come->home)) /* it has ended with its home */
         return;
     if (!resident && !(resident = resident_create(host, id)))
         return;
@@ -364,7 +329,7 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
     actor_answer body = {.tag = come->answer_tag, .error = err, .message = sl_text_of(cause)};
     if (come->answer_tag)
-        answer(host, come->answer_node, &body);
+        sl_host_answer(host, come->answer_node, &body);
     for (sl_letter *letter; (letter = sl_letters_pop(&held));)
         take(host, resident, letter);
     if (err != SL_OK) {
@@ -382,7 +347,7 @@ static void stay(sl_host *host, sl_resident *resident, sl_err err, const char *m
     actor_answer body = {
         .tag = resident->answer_tag, .error = (uint32_t)err, .message = sl_text_of(message)};
     if (resident->answer_tag)
-        answer(host, resident->answer_node, &body);
+        sl_host_answer(host, resident->answer_node, &body);
     else
         sl_warn("host", "an actor could not move to node %u: %s", resident->move_to, message);
     resident->moves = false;
@@ -440,7 +405,8 @@ static void depart(sl_host *host, sl_resident *resident) {
     say_here(host, resident, to, resident->epoch + 1);
     for (uint32_t i = 0; i < resident->sender_count; i++)
         if (resident->senders[i].expected != resident->senders[i].done)
-            say_moved(host, resident->senders[i].node, resident->node.id, resident->epoch + 1, to);
+            sl_host_say_moved(host, resident->senders[i].node, resident->node.id,
+                              resident->epoch + 1, to);
     become_gone(host, resident, to, resident->epoch + 1);
 }
 
@@ -463,7 +429,7 @@ static void answer_letter(sl_host *host, const sl_letter *letter) {
                          .message = sl_text_of(letter->message),
                          .output = {letter->output, (uint32_t)letter->output_bytes},
                          .apart = letter->output_apart};
-    answer(host, letter->from, &body);
+    sl_host_answer(host, letter->from, &body);
 }
 
 /* Answers, and says how far it is: seldom while more is waiting. */

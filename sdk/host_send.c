@@ -308,9 +308,7 @@ void sl_host_target_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
         sl_id_find(&host->targets, (sl_actor_id){lost->home, lost->life, lost->number});
     if (!target || (lost->final && lost->epoch && lost->epoch < target->epoch))
         return;
-    bool home_lives =
-        lost->home == host->rank || sl_node_peer_alive(host->client->node, lost->home);
-    if (lost->final || from == lost->home || !home_lives) {
+    if (lost->final || from == lost->home || !sl_host_is_alive(host, lost->home)) {
         end_target(host, target, lost->error < SL_ERR_COUNT ? (sl_err)lost->error : SL_ERR_DEAD,
                    lost->message.data);
         return;
@@ -329,17 +327,13 @@ static void each_target(sl_host *host, void (*visit)(sl_host *, sl_target *, uin
         }
 }
 
-static bool is_dead(const sl_host *host, uint32_t node) {
-    return node != host->rank && !sl_node_peer_alive(host->client->node, node);
-}
-
 static void look_again(sl_host *host, sl_target *target, uint32_t node) {
     (void)node;
     if (!target->lost)
         return;
-    if (is_dead(host, target->node.id.home))
+    if (!sl_host_is_alive(host, target->node.id.home))
         end_target(host, target, SL_ERR_DEAD, "the actor's home was lost");
-    else if (is_dead(host, target->place))
+    else if (!sl_host_is_alive(host, target->place))
         ask_home(host, target);
     else
         send_again(host, target);
