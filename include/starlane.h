@@ -143,13 +143,15 @@ SL_API void sl_options_start_log(const sl_options *options);
 /* ---- values: what tasks take and give ---- */
 
 /* A value is bytes, a string, or an array: elements of one type, in the order of C, with a shape; a
- * scalar is an array without dimensions. */
+ * scalar is an array without dimensions, an image one of three. */
 typedef enum sl_type {
     SL_TYPE_NONE, /* a task that returned nothing */
     SL_TYPE_BYTES,
     SL_TYPE_STRING,
     SL_TYPE_ARRAY,
-    SL_TYPE_FUTURE /* in arguments alone: the task runs once there is a result, and gets that */
+    SL_TYPE_FUTURE, /* in arguments alone: the task runs once there is a result, and gets that */
+    SL_TYPE_IMAGE,  /* an array u8[height, width, channels] */
+    SL_TYPE_OBJECT  /* the name of an object: its content does not travel with it */
 } sl_type;
 
 typedef enum sl_dtype {
@@ -170,6 +172,7 @@ typedef enum sl_dtype {
 enum { SL_DIMENSIONS_MAX = 8, SL_ARGS_MAX = 4096 };
 
 typedef struct sl_future sl_future;
+typedef struct sl_object sl_object;
 
 typedef struct sl_value {
     sl_type type;
@@ -185,6 +188,7 @@ typedef struct sl_value {
         unsigned char bytes[8];
     } scalar;
     sl_future *future; /* borrowed */
+    sl_object *object; /* borrowed; NULL in a task: sl_arg_object() */
 } sl_value;
 
 /* These make values for arguments. Nothing is copied: what they point to is borrowed until the call
@@ -224,6 +228,18 @@ SL_API sl_value sl_array(sl_dtype dtype, const void *data, uint32_t dimensions,
 
 /* An array of `count` elements in one dimension. */
 #define sl_vector(dtype, data, count) sl_array(dtype, data, 1, (const size_t[]){count})
+
+/* An image of height x width pixels of so many channels, a byte each. */
+SL_API sl_value sl_value_image(const void *data, const size_t *shape);
+#define sl_image(data, height, width, channels)                                                    \
+    sl_value_image(data, (const size_t[]){height, width, channels})
+
+/* An object: the task is given its name, and reads it where it needs it. It is kept until the task
+ * has ended. */
+static inline sl_value sl_object_value(sl_object *object) {
+    sl_value value = {.type = SL_TYPE_OBJECT, .object = object};
+    return value;
+}
 
 /* The result of another task of this process; the task that gets it waits for that. Is that task
  * unsuccessful, so is this one. */
@@ -310,6 +326,10 @@ SL_API const char *sl_arg_string(sl_call *call, size_t index);
 SL_API const void *sl_arg_bytes(sl_call *call, size_t index, size_t *bytes);
 SL_API const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *count);
 
+/* An object among the arguments, borrowed until the body returns; NULL, as above, where there is
+ * none. sl_object_retain() keeps it. */
+SL_API sl_object *sl_arg_object(sl_call *call, size_t index);
+
 /* The task's result; what counts is the last. Copied, but for sl_return_array(), which answers with
  * the place for the elements (not cleared), or NULL when there is no memory. The others return 0
  * for the body to return, or an error; every error makes the task fail. */
@@ -320,6 +340,7 @@ SL_API int sl_return_bytes(sl_call *call, const void *data, size_t bytes);
 SL_API void *sl_return_array(sl_call *call, sl_dtype dtype, uint32_t dimensions,
                              const size_t *shape);
 SL_API int sl_return_value(sl_call *call, const sl_value *value);
+SL_API int sl_return_object(sl_call *call, sl_object *object);
 
 /* Says why the task fails (printf style, at most 1023 bytes travel); returns the error for the body
  * to return. */
@@ -411,11 +432,55 @@ SL_API int64_t sl_result_i64(sl_future *future);
 SL_API const char *sl_result_string(sl_future *future);
 SL_API const void *sl_result_bytes(sl_future *future, size_t *bytes);
 SL_API const void *sl_result_array(sl_future *future, sl_dtype dtype, size_t *count);
+SL_API sl_object *sl_result_object(sl_future *future);
 
 /* One more owner of a future; and one less. The task of a future without an owner runs all the
  * same. NULL is fine. */
 SL_API sl_future *sl_retain(sl_future *future);
 SL_API void sl_release(sl_future *future);
+
+/* ---- objects: any thread, a task's body included ---- */
+
+/* An object is data with a type (bytes, a string, an array, an image) that tasks on any node may
+ * read. It is made at one node, sealed, and from then on never changes; it lies there, in memory
+ * that the ranks of a host share, and goes to another host when somebody there reads it. It lives
+ * as long as any rank has a handle, a view, or a task under way with it among its arguments. A node
+ * that dies takes its objects along; what ranks of its host have a view of stays readable. */
+
+/* Makes an object of a copy of `value`. The handle is the caller's: sl_object_release(). NULL, with
+ * sl_error_text(): NO_MEMORY when the store of this rank (option store-bytes) has no room. */
+SL_API sl_object *sl_put(sl_value value);
+
+/* The same without a copy: of the type of `value`, whose data is not looked at; bytes, an array or
+ * an image. Its content is to be written at *data before it is sealed. */
+SL_API sl_object *sl_object_create(sl_value value, void **data);
+
+/* Ends the writing: from now on it may be read, here and elsewhere, and not be written any more. */
+SL_API int sl_object_seal(sl_object *object);
+
+/* What an object holds, to be read until the view is released. */
+typedef struct sl_view {
+    sl_value value;
+    sl_object *object_;               /* the library's, as is the next */
+    size_t shape_[SL_DIMENSIONS_MAX]; /* a view is not to be copied */
+} sl_view;
+
+/* Opens a view of an object: no copy where it lies at a rank of this host, else it is fetched
+ * first, once for all who read it here. Waits up to `timeout_s` for that. 0, or SL_ERROR_TIMEOUT;
+ * SL_ERROR_NO_MEMORY: larger than what store-bytes leaves; SL_ERROR_INVALID: not sealed; others
+ * when its node is lost or it is no more. The view has its own hold on the object. */
+SL_API int sl_get(sl_object *object, double timeout_s, sl_view *view);
+
+/* Closes it; one that is zeroed or closed is fine. */
+SL_API void sl_view_release(sl_view *view);
+
+/* One more handle: the same pointer, or NULL when the object, borrowed from a task's arguments, can
+ * not be kept. And one less; NULL is fine. */
+SL_API sl_object *sl_object_retain(sl_object *object);
+SL_API void sl_object_release(sl_object *object);
+
+/* The node it was made at. */
+SL_API uint32_t sl_object_node(const sl_object *object);
 
 /* ---- map ---- */
 

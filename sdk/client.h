@@ -57,6 +57,8 @@ struct sl_future {
     uint32_t need_count;
     uint32_t pending; /* of them not ended */
     struct sl_dependents *dependents;
+    sl_object **objects; /* among the arguments: kept until the end; malloc'ed */
+    uint32_t object_count;
     uint32_t slot;
     uint8_t stage;
     bool cancelled;
@@ -197,6 +199,14 @@ void sl_client_on_done(sl_client *client, const scheduler_done *done);
  * sl_client_leave() ends that. */
 sl_client *sl_client_enter(void);
 void sl_client_leave(sl_client *client);
+
+/* object.c: keeps the objects among `values` until the future has ended; and lets go of them. */
+sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) SL_CHECKED;
+void sl_future_let_go(sl_future *future);
+
+/* session.c: the store of a node of this process: inside a call of its tasks, or of the client's.
+ */
+sl_store *sl_session_store(uint32_t node);
 
 /* future.c: lets go of one reference. */
 void sl_future_drop(sl_future *future);

@@ -101,6 +101,8 @@ static sl_err fill_in(sl_future *future) {
             values[i] = need->value;
         }
     if (err == SL_OK)
+        err = sl_future_keep(future, values, count);
+    if (err == SL_OK)
         err = encode(future, values, count);
     free(values);
     return err;
@@ -241,6 +243,7 @@ static void finish(sl_client *client, sl_future *future, sl_future_state state,
     publish(client, future, state);
     tell_dependents(client, future, doomed);
     drop_needs(future);
+    sl_future_let_go(future);
     if (!sent || future->accepted)
         sl_future_drop(future);
 }
@@ -271,7 +274,20 @@ void sl_client_end_for(sl_client *client, sl_future *future, const sl_future *ca
 
 /* ---- results ---- */
 
-static sl_err keep_result(sl_future *future, const uint8_t *output, size_t bytes, sl_blob *apart) {
+/* The hold that its maker made for this node passes to the future's handle. */
+static sl_err take_object(const sl_client *client, sl_value *value) {
+    sl_store_id id;
+    sl_store_object *object = NULL;
+    if (value->type != SL_TYPE_OBJECT)
+        return SL_OK;
+    memcpy(&id, value->data, sizeof id);
+    SL_TRY(sl_store_open(client->network->nodes[0].store, id, true, &object));
+    value->object = (sl_object *)object;
+    return SL_OK;
+}
+
+static sl_err keep_result(const sl_client *client, sl_future *future, const uint8_t *output,
+                          size_t bytes, sl_blob *apart) {
     size_t count = 0;
     if (!bytes)
         return SL_OK; /* it returned nothing */
@@ -283,13 +299,14 @@ static sl_err keep_result(sl_future *future, const uint8_t *output, size_t bytes
     SL_TRY(sl_values_count(future->wire, bytes, &count));
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
-    return sl_values_decode(future->wire, bytes, apart, false, &future->value);
+    SL_TRY(sl_values_decode(future->wire, bytes, apart, false, &future->value));
+    return take_object(client, &future->value);
 }
 
 void sl_client_end_done(sl_client *client, sl_future *future, const uint8_t *output, size_t bytes,
                         sl_blob *apart) {
     char cause[512];
-    if (keep_result(future, output, bytes, apart) == SL_OK) {
+    if (keep_result(client, future, output, bytes, apart) == SL_OK) {
         finish_all(client, future, SL_FUTURE_DONE);
         return;
     }
@@ -301,7 +318,9 @@ void sl_client_end_done(sl_client *client, sl_future *future, const uint8_t *out
 static void end_with(sl_client *client, sl_future *future, const scheduler_outcome *outcome,
                      sl_blob *apart) {
     const char *message = outcome->message.bytes ? outcome->message.data : NULL;
-    if (future->cancelled) { /* however it ended: nobody counts on it */
+    if (future->cancelled) {                 /* however it ended: nobody counts on it */
+        if (outcome->status == SL_TASK_DONE) /* an object is to be let go of */
+            (void)keep_result(client, future, outcome->output.data, outcome->output.bytes, apart);
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, NULL);
     } else if (outcome->status == SL_TASK_DONE) {
         sl_client_end_done(client, future, outcome->output.data, outcome->output.bytes, apart);

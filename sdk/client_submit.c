@@ -134,6 +134,11 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     future->room_bytes = (uint32_t)room;
     future->payload_bytes = (uint32_t)payload;
     future->apart = apart;
+    sl_err err = sl_future_keep(future, args->values, args->count);
+    if (err != SL_OK) {
+        sl_future_drop(future);
+        return err;
+    }
     uint8_t *at =
         needs ? future->payload : sl_client_payload_head(future->payload, task, size.bytes);
     sl_values_encode(args->values, args->count, at, copy ? apart->data : NULL);

@@ -30,6 +30,8 @@ static void destroy(sl_future *future) {
         free(future->payload);
     if (future->wire && future->wire != future->room)
         free(future->wire);
+    sl_future_let_go(future);
+    sl_object_release(future->value.object);
     free(future->message);
     free(future->dependents);
     sl_blob_release(future->apart);
@@ -285,6 +287,14 @@ const void *sl_result_bytes(sl_future *future, size_t *bytes) {
         value ? sl_value_as(value, SL_TYPE_BYTES, whose(future, text, sizeof text)) : NULL;
     *bytes = data ? value->bytes : 0;
     return data;
+}
+
+sl_object *sl_result_object(sl_future *future) {
+    char text[128];
+    const sl_value *value = sl_result(future);
+    if (value && value->type != SL_TYPE_OBJECT)
+        (void)sl_value_as(value, SL_TYPE_OBJECT, whose(future, text, sizeof text));
+    return value ? value->object : NULL;
 }
 
 const void *sl_result_array(sl_future *future, sl_dtype dtype, size_t *count) {

@@ -76,6 +76,9 @@ static sl_err resolve(const sl_args *args, sl_value **copy) {
 static sl_err make_letter(const char *method, const sl_args *args, sl_letter **out) {
     sl_value_size size;
     sl_blob *apart = NULL;
+    for (size_t i = 0; i < args->count; i++)
+        if (args->values[i].type == SL_TYPE_OBJECT)
+            return sl_fail(SL_ERR_INVALID, "argument %zu: an object cannot be sent to an actor", i);
     SL_TRY(sl_values_measure(args->values, args->count, &size));
     if (size.bytes > UINT32_C(67108864))
         return sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes", size.bytes);

@@ -26,7 +26,10 @@ static sl_err run_body(sl_resident *resident, sl_letter *letter,
                           .state = resident->state,
                           .method = letter->method,
                           .self = ref_of(resident),
-                          .facts = {.node = resident->rank, .attempt = 1, .apart = letter->apart},
+                          .facts = {.node = resident->rank,
+                                    .owner = SL_NO_NODE,
+                                    .attempt = 1,
+                                    .apart = letter->apart},
                           .pool = resident->pool};
     sl_err_clear();
     sl_task_output_init(&output, OUTPUT_MOST);

@@ -17,6 +17,7 @@
 #include "actors/registry/timing.h"
 #include "actors/registry/ucu.h"
 #include "actors/scheduler/ledger.h"
+#include "actors/store/store.h"
 #include "mpi/bootstrap.h"
 #include "mpi/topology_file.h"
 #include "runtime/config.h"
@@ -44,6 +45,7 @@ typedef struct sl_network_node {
     sl_minder *minder;
     sl_pool *pool;
     sl_node *node;
+    sl_store *store;
 
     /* of its loop */
     pthread_t thread;

@@ -194,6 +194,23 @@ static sl_err spawn_scheduler(sl_network_node *of, const sl_network_setup *setup
                          NULL);
 }
 
+/* Ranks share memory where their messages go through it too. */
+static sl_err spawn_store(sl_network_node *of) {
+    const sl_config *config = of->network->config;
+    sl_store_options options = {
+        .node = of->rank,
+        .nodes = of->network->count,
+        .incarnation = of->incarnation,
+        .limit_bytes = sl_config_is_set(config, SL_OPT_STORE_BYTES)
+                           ? sl_config_bytes(config, SL_OPT_STORE_BYTES)
+                           : of->offer.memory_bytes / 4,
+        .shares = of->network->mpi != NULL,
+    };
+    SL_TRY(sl_store_create(&options, &of->store));
+    return sl_node_spawn(of->node, SL_SLOT_STORE, &sl_store_class, &of->store, sizeof of->store,
+                         NULL);
+}
+
 sl_err sl_network_node_serve(sl_network_node *of) {
     SL_TRY(make_pool(of));
     return spawn_executor(of);
@@ -216,6 +233,7 @@ static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(make_trace(of));
     SL_TRY(make_node(of));
     SL_TRY(spawn_registry(of));
+    SL_TRY(spawn_store(of));
     SL_TRY(spawn_server(of));
     SL_TRY(spawn_scheduler(of, setup));
     if (setup->client)
@@ -238,6 +256,7 @@ void sl_network_node_finish(sl_network_node *of) {
         sl_pool_destroy(of->pool);
     sl_minder_destroy(of->minder);
     sl_node_destroy(of->node);
+    sl_store_release(of->store);
     sl_trace_close(of->trace);
     free(of->metrics);
     free(of->grant_cores);
@@ -245,6 +264,7 @@ void sl_network_node_finish(sl_network_node *of) {
     of->pool = NULL;
     of->minder = NULL;
     of->node = NULL;
+    of->store = NULL;
     of->trace = NULL;
     of->lane = NULL;
     of->metrics = NULL;

@@ -56,6 +56,14 @@ void sl_client_leave(sl_client *client) {
     atomic_fetch_sub(&client->users, 1);
 }
 
+sl_store *sl_session_store(uint32_t node) {
+    const sl_network *network = session.client.network;
+    for (uint32_t i = 0; network && i < network->local_count; i++)
+        if (network->nodes[i].rank == node)
+            return network->nodes[i].store;
+    return NULL;
+}
+
 uint32_t sl_rank(void) {
     return atomic_load(&session.rank);
 }

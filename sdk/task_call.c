@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/store/store.h"
+#include "sdk/client.h"
 #include "sdk/value.h"
 
 enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
@@ -18,9 +20,10 @@ struct sl_call {
     sl_actor_turn *turn; /* of an actor, else NULL */
     const sl_task_facts *facts;
     sl_task_output *output;
-    const sl_value *values;
+    sl_value *values;
     size_t count;
-    sl_err failed; /* the first error of the library's in this call */
+    sl_store_object *result; /* held; of the last sl_return_…() */
+    sl_err failed;           /* the first error of the library's in this call */
     char message[MESSAGE_BYTES];
 };
 
@@ -28,6 +31,13 @@ static _Thread_local sl_call *here;
 
 bool sl_call_is_brief(void) {
     return here && here->task->options.brief;
+}
+
+bool sl_call_runs_here(uint32_t *node) {
+    if (!here || !here->facts)
+        return false;
+    *node = here->facts->node;
+    return true;
 }
 
 /* ---- definition ---- */
@@ -91,6 +101,21 @@ static sl_err judge(sl_call *call, int returned) {
     return sl_fail(SL_ERR_FAILED, "%s %s returned %d", what(call), call->task->name, returned);
 }
 
+/* Who gets the result holds the object before this call lets go of it. */
+static sl_err hand_over(sl_call *call, sl_err err) {
+    if (!call->result)
+        return err;
+    if (err == SL_OK && call->facts && call->facts->owner != SL_NO_NODE)
+        err = sl_store_hold(call->result, call->facts->owner, UINT64_MAX);
+    sl_store_object_release(call->result);
+    return err;
+}
+
+static void close_objects(const sl_call *call) {
+    for (size_t i = 0; call->values && i < call->count; i++)
+        sl_object_release(call->values[i].object);
+}
+
 static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value *values) {
     SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
     call->values = values;
@@ -98,7 +123,7 @@ static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value 
     here = call;
     int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
     here = outer;
-    return judge(call, returned);
+    return hand_over(call, judge(call, returned));
 }
 
 static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *args, size_t bytes,
@@ -110,12 +135,15 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.facts = output->facts;
     call.output = output;
     call.failed = SL_OK;
+    call.values = NULL;
+    call.result = NULL;
     SL_TRY(sl_values_count(args, bytes, &call.count));
     if (call.count > FEW)
         values = malloc(call.count * sizeof *values);
     if (!values)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", call.count);
     sl_err err = call_body(&call, args, bytes, values);
+    close_objects(&call);
     if (values != few)
         free(values);
     return err;
@@ -228,6 +256,23 @@ const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *co
     return data;
 }
 
+sl_object *sl_arg_object(sl_call *call, size_t index) {
+    char whose[128];
+    sl_store_id id;
+    sl_store_object *object = NULL;
+    const sl_value *value = wanted(call, index, whose, sizeof whose);
+    const void *name = value ? kept(call, sl_value_as(value, SL_TYPE_OBJECT, whose)) : NULL;
+    if (!name || value->object)
+        return value ? value->object : NULL;
+    memcpy(&id, name, sizeof id);
+    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
+    sl_err err = store ? sl_store_open(store, id, false, &object)
+                       : sl_fail(SL_ERR_CLOSED, "there is no store here");
+    if (keep(call, err) != SL_OK)
+        return NULL;
+    return call->values[index].object = (sl_object *)object;
+}
+
 /* ---- the result ---- */
 
 /* Whatever was returned before is forgotten. */
@@ -235,6 +280,8 @@ static void forget(sl_call *call) {
     call->output->size_bytes = 0;
     sl_blob_release(call->output->apart);
     call->output->apart = NULL;
+    sl_store_object_release(call->result);
+    call->result = NULL;
 }
 
 static sl_err put(sl_call *call, const sl_value *value) {
@@ -263,7 +310,20 @@ int sl_return_value(sl_call *call, const sl_value *value) {
     if (value->type == SL_TYPE_FUTURE)
         return keep(call, sl_fail(SL_ERR_INVALID, "task %s: a future is no result: wait for it",
                                   call->task->name));
+    if (value->type == SL_TYPE_OBJECT)
+        return sl_return_object(call, value->object);
     return keep(call, put(call, value));
+}
+
+int sl_return_object(sl_call *call, sl_object *object) {
+    if (call->turn)
+        return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
+    sl_value value = sl_object_value(object);
+    SL_TRY(keep(call, put(call, &value)));
+    call->result = (sl_store_object *)object;
+    sl_store_object_retain(call->result);
+    return SL_OK;
 }
 
 int sl_return_f64(sl_call *call, double number) {

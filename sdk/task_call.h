@@ -36,6 +36,9 @@ struct sl_pool *sl_call_pool(void);
 /* True on a thread that runs an actor's body. */
 bool sl_call_is_actor(void);
 
+/* True on a thread that runs the body of a task, at `node`. */
+bool sl_call_runs_here(uint32_t *node);
+
 /* True on a thread that runs the body of a task that is brief. */
 bool sl_call_is_brief(void);
 

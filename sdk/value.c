@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "actors/store/store.h"
+
 #define MAGIC UINT32_C(0x31764c53) /* "SLv1" */
 
 enum { APART_ALIGN = 64, DTYPES = SL_F64 + 1 };
@@ -69,9 +71,19 @@ sl_value sl_array(sl_dtype dtype, const void *data, uint32_t dimensions, const s
     return value;
 }
 
+static bool is_array(sl_type type) {
+    return type == SL_TYPE_ARRAY || type == SL_TYPE_IMAGE;
+}
+
+sl_value sl_value_image(const void *data, const size_t *shape) {
+    sl_value value = sl_array(SL_U8, data, 3, shape);
+    value.type = SL_TYPE_IMAGE;
+    return value;
+}
+
 size_t sl_value_count(const sl_value *value) {
     size_t size = sl_dtype_bytes(value->dtype);
-    return value->type == SL_TYPE_ARRAY && size ? value->bytes / size : 0;
+    return is_array(value->type) && size ? value->bytes / size : 0;
 }
 
 /* ---- measuring ---- */
@@ -95,6 +107,10 @@ static sl_err check_array(const sl_value *value, size_t index) {
     return SL_OK;
 }
 
+static bool is_image(const sl_value *value) {
+    return value->dtype == SL_U8 && value->dimensions == 3;
+}
+
 static sl_err check_value(const sl_value *value, size_t index) {
     switch (value->type) {
     case SL_TYPE_NONE:
@@ -108,6 +124,15 @@ static sl_err check_value(const sl_value *value, size_t index) {
                            : sl_fail(SL_ERR_INVALID, "argument %zu: a string at NULL", index);
     case SL_TYPE_ARRAY:
         return check_array(value, index);
+    case SL_TYPE_IMAGE:
+        return is_image(value)
+                   ? check_array(value, index)
+                   : sl_fail(SL_ERR_INVALID,
+                             "argument %zu: an image is u8[height, width, channels]", index);
+    case SL_TYPE_OBJECT:
+        return value->object || value->data
+                   ? SL_OK
+                   : sl_fail(SL_ERR_INVALID, "argument %zu: an object that is NULL", index);
     case SL_TYPE_FUTURE:
         return value->future
                    ? SL_OK
@@ -118,11 +143,13 @@ static sl_err check_value(const sl_value *value, size_t index) {
 }
 
 static size_t data_bytes(const sl_value *value) {
+    if (value->type == SL_TYPE_OBJECT)
+        return sizeof(sl_store_id);
     return value->type == SL_TYPE_FUTURE ? 0 : value->bytes + (value->type == SL_TYPE_STRING);
 }
 
 static uint32_t dimensions_of(const sl_value *value) {
-    return value->type == SL_TYPE_ARRAY ? value->dimensions : 0;
+    return is_array(value->type) ? value->dimensions : 0;
 }
 
 sl_err sl_values_measure(const sl_value *values, size_t count, sl_value_size *size) {
@@ -147,6 +174,15 @@ sl_err sl_values_measure(const sl_value *values, size_t count, sl_value_size *si
 /* ---- encoding ---- */
 
 static void put_data(uint8_t *to, const sl_value *value) {
+    if (value->type == SL_TYPE_OBJECT) {
+        if (value->object) {
+            sl_store_id id = sl_store_id_of((const sl_store_object *)value->object);
+            memcpy(to, &id, sizeof id);
+        } else { /* as it was decoded */
+            memcpy(to, value->data, sizeof(sl_store_id));
+        }
+        return;
+    }
     const void *from = value->data ? value->data : value->scalar.bytes;
     if (value->bytes && from != sl_value_unwritten)
         memcpy(to, from, value->bytes);
@@ -163,7 +199,7 @@ void sl_values_encode(const sl_value *values, size_t count, uint8_t *out, uint8_
         const sl_value *value = &values[i];
         size_t bytes = data_bytes(value), shape = dimensions_of(value) * sizeof(uint64_t);
         entry one = {.type = (uint8_t)value->type,
-                     .dtype = value->type == SL_TYPE_ARRAY ? (uint8_t)value->dtype : 0,
+                     .dtype = is_array(value->type) ? (uint8_t)value->dtype : 0,
                      .dimensions = (uint8_t)dimensions_of(value),
                      .place = bytes >= SL_VALUE_APART_BYTES ? APART : HERE,
                      .bytes = bytes};
@@ -224,12 +260,12 @@ static sl_err read_entry(reader *from, bool futures, entry *one, const size_t **
         return broken("cut");
     memcpy(one, from->at, sizeof *one);
     from->at += sizeof *one;
-    if (one->type > SL_TYPE_FUTURE || (one->type == SL_TYPE_FUTURE && !futures))
+    if (one->type > SL_TYPE_OBJECT || (one->type == SL_TYPE_FUTURE && !futures))
         return broken("no such type");
     if (one->place >= PLACES || one->zero || one->dimensions > SL_DIMENSIONS_MAX ||
         one->dtype >= DTYPES)
         return broken("a head that cannot be");
-    if (one->type != SL_TYPE_ARRAY && (one->dimensions || one->dtype))
+    if (!is_array((sl_type)one->type) && (one->dimensions || one->dtype))
         return broken("a shape of what is no array");
     if ((size_t)(from->end - from->at) < one->dimensions * sizeof(uint64_t))
         return broken("cut");
@@ -276,10 +312,16 @@ static sl_err read_value(reader *from, bool futures, sl_value *value) {
             return broken("a string without its end");
         value->bytes--;
         return SL_OK;
+    case SL_TYPE_IMAGE:
+        if (!is_image(value))
+            return broken("an image that is none");
+        __attribute__((fallthrough));
     case SL_TYPE_ARRAY:
         if (!array_bytes(value->dtype, one.dimensions, shape, &expected) || expected != one.bytes)
             return broken("an array whose bytes do not fit its shape");
         return SL_OK;
+    case SL_TYPE_OBJECT:
+        return one.bytes == sizeof(sl_store_id) ? SL_OK : broken("an object without its name");
     default:
         return one.bytes ? broken("data of what has none") : SL_OK;
     }
@@ -298,9 +340,10 @@ sl_err sl_values_decode(const uint8_t *wire, size_t bytes, const sl_blob *apart,
 /* ---- access ---- */
 
 const char *sl_value_describe(const sl_value *value, char *text, size_t size) {
-    static const char *const names[] = {"nothing", "bytes", "a string", "", "a future"};
+    static const char *const names[] = {"nothing",  "bytes", "a string", "",
+                                        "a future", "",      "an object"};
     int length;
-    if (value->type != SL_TYPE_ARRAY) {
+    if (!is_array(value->type)) {
         snprintf(text, size, "%s", names[value->type]);
         return text;
     }
@@ -309,7 +352,8 @@ const char *sl_value_describe(const sl_value *value, char *text, size_t size) {
         snprintf(text, size, "a number %s", dtype);
         return text;
     }
-    length = snprintf(text, size, "an array %s[", dtype);
+    length =
+        snprintf(text, size, "an %s %s[", value->type == SL_TYPE_IMAGE ? "image" : "array", dtype);
     for (uint32_t i = 0; i < value->dimensions && length < (int)size; i++)
         length +=
             snprintf(text + length, size - (size_t)length, "%s%zu", i ? ", " : "", value->shape[i]);
@@ -344,5 +388,8 @@ const void *sl_value_as_scalar(const sl_value *value, sl_dtype dtype, const char
 const void *sl_value_as(const sl_value *value, sl_type type, const char *whose) {
     if (sl_value_is(value, type))
         return value->data;
-    return refuse(value, whose, type == SL_TYPE_STRING ? "a string" : "bytes");
+    return refuse(value, whose,
+                  type == SL_TYPE_STRING   ? "a string"
+                  : type == SL_TYPE_OBJECT ? "an object"
+                                           : "bytes");
 }

@@ -53,15 +53,16 @@ static inline bool sl_value_is(const sl_value *value, sl_type type) {
 }
 
 static inline bool sl_value_is_array(const sl_value *value, sl_dtype dtype) {
-    return sl_value_is(value, SL_TYPE_ARRAY) && value->dtype == dtype;
+    return (sl_value_is(value, SL_TYPE_ARRAY) || sl_value_is(value, SL_TYPE_IMAGE)) &&
+           value->dtype == dtype;
 }
 
 static inline bool sl_value_is_scalar(const sl_value *value, sl_dtype dtype) {
     return sl_value_is_array(value, dtype) && value->bytes == sl_dtype_bytes(dtype);
 }
 
-/* The data as an array of `dtype`, or as bytes, or as a string. On another type NULL, and an error
- * whose text begins with `whose`: "argument 2 of square". */
+/* The data as an array of `dtype`, or as bytes, a string or an object's name. On another type NULL,
+ * and an error whose text begins with `whose`: "argument 2 of square". */
 const void *sl_value_as_array(const sl_value *value, sl_dtype dtype, const char *whose);
 const void *sl_value_as(const sl_value *value, sl_type type, const char *whose);
 /* A scalar of `dtype`. */

@@ -45,6 +45,7 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
     const executor_function *call = attempt->record;
     sl_task_facts facts = {.node = sl_node_id(run->node),
                            .attempt = attempt->result.attempt,
+                           .owner = attempt->owner.node,
                            .apart = attempt->apart,
                            .cancelled = &attempt->cancelled};
     sl_task_output output;

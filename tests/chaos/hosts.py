@@ -27,6 +27,7 @@ NOBODY = "02:00:00:00:00:fe"
 READY_S = 20
 NETWORK = "10.77.0"
 HEAD_ADDRESS = f"{NETWORK}.100"
+HEAD_HARDWARE = "02:00:00:00:01:00"  # else a bridge takes that of one of its cables, and another when that is gone
 PROGRAMS = {"ip": "iproute2", "unshare": "util-linux", "nsenter": "util-linux", "mount": "mount"}
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
@@ -178,7 +179,8 @@ class Hosts:
         self.pid, self.process = start_first([
             *UNSHARE, f'hostname head && mount --bind /proc "{self.folder}/proc" && '
             f'mount --bind /tmp "{self.folder}/tmp" && mount --bind "{self.folder}/hosts" /etc/hosts && {disk}'
-            f'ip link set lo up && ip link add br0 type bridge && ip address add {HEAD_ADDRESS}/24 dev br0 && '
+            f"ip link set lo up && ip link add br0 address {HEAD_HARDWARE} type bridge && "
+            f"ip address add {HEAD_ADDRESS}/24 dev br0 && "
             f'ip link set br0 up && {STAY}'])
         for host in self.all.values():
             host.boot()

@@ -35,7 +35,7 @@ LIBRARIES = [
     (re.compile(r"sqlite3\.h$"), ("actors/scheduler/ledger", "bench/", "tests/"), "go through the ledger"),
     (re.compile(r"hwloc(/.*)?\.h$"), ("actors/registry/", "runtime/", "bench/", "tests/"),
      "ask the registry"),
-    (re.compile(r"(sodium(/.*)?|openssl/.*)\.h$"), ("actors/secure/", "net/", "bench/", "tests/"),
+    (re.compile(r"(sodium(/.*)?|openssl/.*)\.h$"), ("actors/secure/", "actors/gateway/key_store", "net/", "bench/", "tests/"),
      "keys and ciphers live in actors/secure/"),
     (re.compile(r"cuda\w*\.h$"), ("kernels/cuda/", "actors/registry/", "tests/"),
      "CUDA is reached through its plug-in"),

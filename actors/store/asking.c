@@ -1,0 +1,120 @@
+/* What threads ask of objects: answered here where it can be, else put before the actor. */
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "actors/store/store_internal.h"
+#include "runtime/futex.h"
+#include "runtime/node.h"
+
+enum {
+    LOOKS = 2000 /* at an answer, before sleeping: one from a rank of this host takes as long */
+};
+
+void sl_store_tell(sl_store *store) {
+    if (!store->node || store->told)
+        return;
+    store->told = true;
+    sl_notify(store->node, &store->event);
+}
+
+void sl_asking_drop(sl_asking *asking) {
+    if (atomic_fetch_sub(&asking->references, 1) != 1)
+        return;
+    sl_store_object_release(asking->object);
+    free(asking);
+}
+
+void sl_asking_end(sl_asking *asking, sl_err err, const char *detail) {
+    asking->err = err;
+    snprintf(asking->detail, sizeof asking->detail, "%s", detail ? detail : "");
+    atomic_store(&asking->done, 1);
+    sl_futex_wake(&asking->done);
+    sl_asking_drop(asking);
+}
+
+/* False: the time is over, or, as a sleep may end for no reason, nearly. */
+static bool await(sl_asking *asking, uint64_t timeout_ns) {
+    for (int i = 0; i < LOOKS; i++) {
+        if (atomic_load_explicit(&asking->done, memory_order_acquire))
+            return true;
+        if (i % 64 == 63)
+            sched_yield();
+    }
+    do
+        sl_futex_wait(&asking->done, 0, timeout_ns);
+    while (timeout_ns == SL_FUTEX_FOREVER && !atomic_load(&asking->done));
+    return atomic_load(&asking->done);
+}
+
+static sl_err push(sl_store *store, sl_asking *asking) {
+    pthread_mutex_lock(&store->lock);
+    bool open = store->node != NULL;
+    if (open) {
+        asking->next = store->asked;
+        store->asked = asking;
+        sl_store_tell(store);
+    }
+    pthread_mutex_unlock(&store->lock);
+    return open ? SL_OK : sl_fail(SL_ERR_CLOSED, "the network was left: its objects are no more");
+}
+
+static sl_err ask(sl_store_object *object, sl_asking_kind kind, uint32_t holder,
+                  uint64_t timeout_ns) {
+    if (sl_node_runs_here())
+        return sl_fail(SL_ERR_INVALID, "what runs where messages are handled may not wait for an "
+                                       "object of another node");
+    sl_asking *asking = calloc(1, sizeof *asking);
+    if (!asking)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to ask for an object");
+    atomic_init(&asking->references, 2);
+    asking->kind = kind;
+    asking->holder = holder;
+    asking->object = object;
+    sl_store_object_retain(object);
+    sl_err err = push(object->store, asking);
+    if (err != SL_OK)
+        atomic_store(&asking->references, 1);
+    else if (!await(asking, timeout_ns))
+        err = sl_fail(SL_ERR_TIMEOUT, "the owner of the object has not answered yet");
+    else if (asking->err != SL_OK)
+        err = sl_fail(asking->err, "%s", asking->detail);
+    sl_asking_drop(asking);
+    return err;
+}
+
+/* True once it can be read. */
+static bool look(sl_store_object *object, sl_store_content *content, sl_err *err) {
+    sl_store *store = object->store;
+    pthread_mutex_lock(&store->lock);
+    bool own = object->id.node == store->options.node, here = object->here;
+    if (here)
+        *content = (sl_store_content){object->type, object->data, object->bytes};
+    pthread_mutex_unlock(&store->lock);
+    *err = own && !here ? sl_fail(SL_ERR_INVALID, "the object is not sealed yet") : SL_OK;
+    return here;
+}
+
+sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
+    sl_err err;
+    if (look(object, content, &err) || err != SL_OK)
+        return err;
+    SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
+    return look(object, content, &err) ? err : sl_fail(SL_ERR_INTERNAL, "no object came");
+}
+
+static sl_err hold_own(sl_store_object *object, uint32_t node) {
+    pthread_mutex_lock(&object->store->lock);
+    sl_holder *holder = sl_store_holder(object, node, true);
+    if (holder)
+        holder->holds++;
+    pthread_mutex_unlock(&object->store->lock);
+    return holder ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a hold");
+}
+
+sl_err sl_store_hold(sl_store_object *object, uint32_t node, uint64_t timeout_ns) {
+    if (object->id.node == object->store->options.node)
+        return hold_own(object, node);
+    return ask(object, SL_ASKING_HOLD, node, timeout_ns);
+}

@@ -1,0 +1,131 @@
+/* What the files of the store share. */
+#ifndef SL_STORE_INTERNAL_H
+#define SL_STORE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "actors/store/store.h"
+#include "actors/store/store_msgs.h"
+#include "runtime/shared.h"
+
+/* A node's part in an object of ours. */
+typedef struct sl_holder {
+    uint32_t node;
+    uint32_t holds;  /* of this node itself: for handles that are on their way */
+    uint32_t leases; /* it was told the place */
+} sl_holder;
+
+/* What is to be told an owner. */
+typedef struct sl_giving {
+    struct sl_giving *next;
+    sl_store_id id;
+    uint32_t holds, leases;
+} sl_giving;
+
+struct sl_store_object {
+    sl_store *store;
+    sl_store_id id;
+    sl_store_object *next; /* in its bucket */
+    uint32_t references;   /* handles, and requests */
+    bool sealed;           /* own: it may be read */
+    bool here;             /* it can be read: `data` is set */
+    sl_store_type type;
+    uint64_t bytes;
+    const void *data;
+    sl_blob *blob; /* own, or a copy; NULL: mapped */
+    sl_shared_map *map;
+    sl_holder *holders; /* own */
+    uint32_t holder_count;
+    uint32_t held, leased;          /* foreign: at its owner */
+    sl_giving *giving;              /* foreign: made before there is anything to give back */
+    sl_store_object *newer, *older; /* a copy without handles, in the list of those */
+    bool idle;                      /* it is in that list */
+};
+
+typedef enum sl_asking_kind { SL_ASKING_GET, SL_ASKING_HOLD } sl_asking_kind;
+
+/* A thread waits for it. */
+typedef struct sl_asking {
+    struct sl_asking *next;
+    _Atomic uint32_t references; /* the thread's and the actor's */
+    _Atomic uint32_t done;
+    sl_asking_kind kind;
+    sl_store_object *object; /* retained */
+    uint32_t holder;
+    uint64_t cookie;
+    bool copied; /* its bytes are wanted, whatever the host */
+    sl_err err;
+    char detail[256];
+} sl_asking;
+
+struct sl_store {
+    _Atomic uint32_t references;
+    sl_store_options options;
+    uint64_t host;     /* 0: nothing is shared */
+    sl_shared *shared; /* NULL: objects lie in memory of this process alone */
+
+    pthread_mutex_t lock; /* of what follows */
+    sl_store_object **buckets;
+    uint32_t bucket_count, object_count;
+    sl_store_object *newest, *oldest; /* copies without handles */
+    uint64_t sequence, used_bytes, copies;
+    sl_asking *asked;   /* the newest first, for the actor to take */
+    sl_giving *givings; /* the same */
+    sl_node *node;      /* while the actor runs */
+    bool told;          /* the event is on its way */
+    sl_event event;
+};
+
+/* An object that was asked for and could not be sent yet. */
+typedef struct sl_owed {
+    struct sl_owed *next;
+    uint32_t node;
+    uint64_t cookie;
+    sl_store_type type;
+    sl_blob *blob;
+} sl_owed;
+
+/* The actor's. */
+typedef struct sl_store_state {
+    sl_store *store;
+    sl_actor *self;
+    uint64_t cookie;
+    sl_asking *waiting; /* for answers */
+    sl_giving *giving;  /* that could not be told: the link is lost */
+    sl_owed *owed, **owed_end;
+    uint32_t owed_count;
+    sl_shared_map *maps[64]; /* of others' memory; the first free is NULL */
+} sl_store_state;
+
+static inline sl_addr sl_store_at(uint32_t node) {
+    return sl_addr_well_known(node, SL_SLOT_STORE);
+}
+
+/* store_serve.c: what other nodes ask, and what they are owed. */
+void sl_store_on_get(sl_store_state *s, uint32_t node, const store_get *get);
+void sl_store_on_hold(sl_store_state *s, uint32_t node, const store_hold *hold);
+void sl_store_on_release(sl_store_state *s, uint32_t node, const store_release *body);
+/* Sends as far as there is room; those to lost nodes go nowhere. */
+void sl_store_pay(sl_store_state *s);
+void sl_owed_free(sl_owed *one);
+
+/* objects.c: under the lock. */
+sl_store_object *sl_store_find(sl_store *store, sl_store_id id);
+/* Room for `bytes` more, if need be by letting go of copies; they are added to `gone`, linked by
+ * `next`, to be freed by sl_store_bury() without the lock. */
+bool sl_store_make_room(sl_store *store, uint64_t bytes, sl_store_object **gone);
+uint64_t sl_store_room(const sl_store *store);
+/* An own object that nobody has any more leaves the table. */
+void sl_store_look_over(sl_store_object *object, sl_store_object **gone);
+sl_holder *sl_store_holder(sl_store_object *object, uint32_t node, bool make);
+
+/* Without it. */
+void sl_store_bury(sl_store_object *gone);
+
+/* asking.c: wakes the actor, under the lock; and ends a request. */
+void sl_store_tell(sl_store *store);
+void sl_asking_end(sl_asking *asking, sl_err err, const char *detail);
+void sl_asking_drop(sl_asking *asking);
+
+#endif
