@@ -69,7 +69,7 @@ static const api_case cases[] = {
     {.name = "send", .what = "send to an actor of another rank", .count = 500000},
     {.name = "roam",
      .what = "moves of random ones of 16 actors under traffic, order checked",
-     .count = 1000000},
+     .count = 200000},
 };
 
 void bench_api(bench *b) {
