@@ -1,7 +1,8 @@
 /* What `starlane-bench api` measures, as a program on the public API: started by mpirun on two
  * ranks, it writes a line for each round to a file: the figure, and its floor where it has one.
  *
- *     starlane-bench-api batch|window|brief|map|remote|remote-one FILE COUNT ROUNDS */
+ *     starlane-bench-api batch|window|brief|map|hop-1k|hop-1m|ask|send|roam|remote|remote-one FILE
+ *         COUNT ROUNDS */
 #include <math.h>
 #include <mpi.h>
 #include <stdbool.h>
@@ -161,6 +162,133 @@ static void compare_maps(FILE *out, size_t count, int rounds) {
     free(numbers), free(gathered), free(mine), free(out_part);
 }
 
+/* ---- actors ---- */
+
+enum { ROAMERS = 16, SMALL = 1024, LARGE = 1 << 20 };
+
+typedef struct hopper {
+    int64_t left;
+    sl_actor_ref told; /* that it has hopped enough */
+} hopper;
+
+/* Moves to the other rank with each message, and sends itself the next. */
+static int hop(sl_call *call, hopper *h) {
+    sl_actor_ref self = sl_call_self(call);
+    if (sl_call_is(call, "begin")) {
+        h->left = sl_arg_i64(call, 0);
+        h->told = sl_arg_actor(call, 1);
+    }
+    if (!h->left)
+        return sl_actor_send(&h->told, "done", SL_NO_ARGS);
+    h->left--;
+    sl_call_migrate(call, 1 - sl_call_node(call));
+    return sl_actor_send(&self, "hop", SL_NO_ARGS);
+}
+
+SL_ACTOR(small_hopper, .state_bytes = SMALL, .brief = 1) {
+    return hop(call, state);
+}
+
+SL_ACTOR(large_hopper, .state_bytes = LARGE, .brief = 1) {
+    return hop(call, state);
+}
+
+static volatile int hopped;
+
+SL_ACTOR(watcher, .brief = 1) {
+    hopped = 1;
+    return 0;
+}
+
+typedef struct rows {
+    int64_t next, wrong;
+} rows;
+
+SL_ACTOR(roamer, .state_bytes = sizeof(rows), .brief = 1) {
+    rows *r = state;
+    if (sl_call_is(call, "row"))
+        r->wrong += sl_arg_i64(call, 0) != r->next++;
+    return sl_return_i64(call, r->wrong ? -1 : r->next);
+}
+
+static sl_actor_ref spawn_on(const sl_actor_kind *kind, uint32_t node) {
+    sl_actor_ref actor;
+    if (sl_actor_spawn(kind, SL_NO_ARGS, &(sl_spawn_options){.on_node = 1, .node = node}, &actor) !=
+        0)
+        die("spawn");
+    return actor;
+}
+
+static int64_t answer_of(const sl_actor_ref *actor) {
+    sl_future *future = sl_actor_ask(actor, "", SL_NO_ARGS);
+    if (sl_wait(future, SL_FOREVER) != 0)
+        die("an ask");
+    int64_t answer = sl_result_i64(future);
+    sl_release(future);
+    return answer;
+}
+
+static double hop_s(const sl_actor_kind *kind, size_t count) {
+    sl_actor_ref told = spawn_on(&watcher, 0), actor = spawn_on(kind, 0);
+    hopped = 0;
+    double begin_s = now_s();
+    sl_actor_send(&actor, "begin", SL_ARGS(sl_i64((int64_t)count), sl_actor_value(&told)));
+    while (!hopped)
+        usleep(200);
+    double seconds = (now_s() - begin_s) / (double)count;
+    sl_actor_stop(&actor);
+    sl_actor_stop(&told);
+    return seconds;
+}
+
+static double ask_s(size_t count) {
+    sl_actor_ref actor = spawn_on(&roamer, 1);
+    answer_of(&actor);
+    double begin_s = now_s();
+    for (size_t i = 0; i < count; i++)
+        answer_of(&actor);
+    double seconds = (now_s() - begin_s) / (double)count;
+    sl_actor_stop(&actor);
+    return seconds;
+}
+
+static double send_per_s(size_t count) {
+    sl_actor_ref actor = spawn_on(&roamer, 1);
+    answer_of(&actor);
+    double begin_s = now_s();
+    for (size_t i = 0; i < count; i++)
+        if (sl_actor_send(&actor, "row", SL_ARGS(sl_i64((int64_t)i))) != 0)
+            die("a send");
+    if (answer_of(&actor) != (int64_t)count)
+        die("messages lost, doubled or out of order");
+    double seconds = now_s() - begin_s;
+    sl_actor_stop(&actor);
+    return (double)count / seconds;
+}
+
+static double roam_per_s(size_t count) {
+    sl_actor_ref actors[ROAMERS];
+    int64_t next[ROAMERS] = {0};
+    uint32_t place[ROAMERS];
+    uint64_t random = 88172645463325252u;
+    for (uint32_t i = 0; i < ROAMERS; i++)
+        actors[i] = spawn_on(&roamer, place[i] = i % 2);
+    double begin_s = now_s();
+    for (size_t i = 0; i < count; i++) {
+        random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+        int which = (int)(random % ROAMERS);
+        sl_release(sl_actor_migrate(&actors[which], place[which] ^= 1));
+        for (uint64_t burst = (random >> 20) % 3; burst > 0; burst--)
+            sl_actor_send(&actors[which], "row", SL_ARGS(sl_i64(next[which]++)));
+    }
+    for (int i = 0; i < ROAMERS; i++) {
+        if (answer_of(&actors[i]) != next[i])
+            die("messages lost, doubled or out of order");
+        sl_actor_stop(&actors[i]);
+    }
+    return (double)count / (now_s() - begin_s);
+}
+
 /* ---- the same from outside: over TLS, through the gateway of the first rank ---- */
 
 static sl_remote *connect_here(const char *directory) {
@@ -213,8 +341,6 @@ static double remote_one_s(sl_remote *remote, size_t count) {
     return median;
 }
 
-/* ---- the program ---- */
-
 static void run_remote(const char *what, FILE *out, const char *directory, size_t count,
                        int rounds) {
     sl_remote *remote = connect_here(directory);
@@ -227,13 +353,31 @@ static void run_remote(const char *what, FILE *out, const char *directory, size_
     sl_disconnect(remote);
 }
 
+/* ---- the program ---- */
+
+static double measure(const char *what, size_t count) {
+    if (strcmp(what, "batch") == 0)
+        return batch_per_s(count);
+    if (strcmp(what, "window") == 0)
+        return window_per_s(&add_one, count);
+    if (strcmp(what, "hop-1k") == 0)
+        return hop_s(&small_hopper, count);
+    if (strcmp(what, "hop-1m") == 0)
+        return hop_s(&large_hopper, count);
+    if (strcmp(what, "ask") == 0)
+        return ask_s(count);
+    if (strcmp(what, "send") == 0)
+        return send_per_s(count);
+    if (strcmp(what, "roam") == 0)
+        return roam_per_s(count);
+    return window_per_s(&add_one_brief, count);
+}
+
 static void run(const char *what, FILE *out, size_t count, int rounds) {
     for (int round = -1; round < rounds; round++) {
-        double per_s = strcmp(what, "batch") == 0    ? batch_per_s(count)
-                       : strcmp(what, "window") == 0 ? window_per_s(&add_one, count)
-                                                     : window_per_s(&add_one_brief, count);
+        double value = measure(what, count);
         if (round >= 0)
-            fprintf(out, "%.9g\n", per_s);
+            fprintf(out, "%.9g\n", value);
     }
 }
 

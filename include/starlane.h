@@ -72,6 +72,9 @@ enum sl_error {
     SL_ERROR_TOO_LARGE = 4,
     SL_ERROR_NO_MEMORY = 5,
     SL_ERROR_TIMEOUT = 7, /* of a wait: it goes on; whether there will be a result is open */
+    SL_ERROR_NOT_FOUND = 8,
+    SL_ERROR_EXISTS = 9,
+    SL_ERROR_DEAD = 10,   /* the actor or node addressed is gone */
     SL_ERROR_CLOSED = 11, /* there is no network (any more) */
     SL_ERROR_CANCELLED = 12,
     SL_ERROR_FAILED = 21
@@ -492,6 +495,115 @@ typedef struct sl_map_options {
  * into one. The future has it; a piece that fails makes it fail. The array's data is borrowed until
  * the map has ended. `options` NULL: the defaults. */
 SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
+
+/* ---- actors: state that lives on one node at a time, and that only messages reach ---- */
+
+/* Names an actor, on every node; may be copied, stored and sent. `place` is where it was spawned:
+ * where it is now is found out. */
+typedef struct sl_actor_ref {
+    uint32_t home; /* the node whose program spawned it */
+    uint32_t place;
+    uint64_t life;
+    uint64_t number;
+} sl_actor_ref;
+
+/* What an actor is. Zeroed fields are the defaults. */
+typedef struct sl_actor_options {
+    size_t state_bytes; /* zeroed before it starts */
+    /* Prepares the state, with the arguments of the spawn. */
+    int (*start)(sl_call *call, void *state);
+    /* Releases what the state holds: when the actor ends, and when it has moved away. */
+    void (*stop)(void *state);
+    /* For a state that is more than its own bytes: how many `save` writes to `to` (NULL: it only
+     * says so), and taking them on the other node, into a zeroed state. Without them the state's
+     * bytes move as they are. */
+    size_t (*save)(const void *state, void *to);
+    int (*load)(void *state, const void *data, size_t bytes);
+    int32_t brief; /* its body takes a few microseconds and never waits: runs where messages are
+                      handled */
+    int32_t last_; /* the library's */
+} sl_actor_options;
+
+typedef struct sl_actor_kind {
+    const char *name;
+    int (*body)(sl_call *call, void *state);
+    sl_actor_options options;
+    sl_task task;               /* the library's */
+    struct sl_actor_kind *next; /* the library's */
+} sl_actor_kind;
+
+/* SL_ACTOR(name, .state_bytes = sizeof(struct counter)) { … } defines a kind of actor, with any of
+ * the options above. The body gets `sl_call *call` and `void *state`, and runs once for each
+ * message, one at a time; the messages of one program to one actor come in the order they were
+ * sent, each once. It reads arguments and returns a value as a task's body does; an error is the
+ * answer of who asked, and the actor goes on, unless it was spawned
+ * otherwise. Every rank runs the same program. */
+#define SL_ACTOR(...) SL_ACTOR_(__VA_ARGS__, .last_ = 0)
+#define SL_ACTOR_(actor, ...)                                                                      \
+    extern sl_actor_kind actor;                                                                    \
+    extern sl_actor_kind actor;                                                                    \
+    static int actor##_body_(sl_call *call, void *state);                                          \
+    sl_actor_kind actor = {.name = #actor, .body = actor##_body_, .options = {__VA_ARGS__}};       \
+    __attribute__((constructor)) static void actor##_define_(void) {                               \
+        sl_actor_define(&actor);                                                                   \
+    }                                                                                              \
+    static int actor##_body_(__attribute__((unused)) sl_call *call,                                \
+                             __attribute__((unused)) void *state)
+#define SL_ACTOR_DECLARE(name) extern sl_actor_kind name
+SL_API void sl_actor_define(sl_actor_kind *kind);
+
+#define SL_ANY_NODE UINT32_MAX
+
+typedef struct sl_spawn_options {
+    int on_node; /* it is to live on `node`, else a node is chosen */
+    uint32_t node;
+    const char *name; /* to be found by, at most 127 bytes; NULL: none */
+    /* When it is started again, from the arguments of the spawn: */
+    int restart_on_error;   /* when its body returns an error; else it goes on */
+    int restart_on_loss;    /* on another node, when its own is lost; else it ends */
+    uint32_t restarts_most; /* 0: 3; one failure more within … */
+    double restarts_s;      /* … so many seconds (0: 60), and it ends */
+} sl_spawn_options;
+
+/* Any thread, bodies included. Spawns an actor and names it in `*actor`, at once: whether it could
+ * start (and its name was free) is told by what it is asked. It ends by sl_actor_stop(), with the
+ * node it is on, or with its home. `options` NULL: the defaults. Futures among `args`, here and
+ * below, must have ended. */
+SL_API int sl_actor_spawn(const sl_actor_kind *kind, sl_args args, const sl_spawn_options *options,
+                          sl_actor_ref *actor);
+
+/* Sends a message: `method` (at most 127 bytes) and arguments. Returns 0 when it is on its way. A
+ * message to an actor that has ended is dropped. */
+SL_API int sl_actor_send(const sl_actor_ref *actor, const char *method, sl_args args);
+
+/* The same for an answer: what the body returns. When the actor ends before, or its node is lost,
+ * the future fails with SL_ERROR_DEAD. */
+SL_API sl_future *sl_actor_ask(const sl_actor_ref *actor, const char *method, sl_args args);
+
+/* Moves it to another node, after the messages sent before: its state is saved there and loaded
+ * here, and messages follow it. The future ends once it is there. */
+SL_API sl_future *sl_actor_migrate(const sl_actor_ref *actor, uint32_t node);
+
+/* Ends it, after the messages sent before. */
+SL_API int sl_actor_stop(const sl_actor_ref *actor);
+
+/* Finds an actor by its name; the future has it for sl_result_actor(), or fails with
+ * SL_ERROR_NOT_FOUND. */
+SL_API sl_future *sl_actor_look_up(const char *name);
+SL_API int sl_result_actor(sl_future *future, sl_actor_ref *actor);
+
+/* As a value, and as an argument. */
+static inline sl_value sl_actor_value(const sl_actor_ref *actor) {
+    return sl_value_bytes(actor, sizeof *actor);
+}
+SL_API sl_actor_ref sl_arg_actor(sl_call *call, size_t index);
+
+/* In an actor's body: the method that was sent, 1 when it is `name`, the actor itself; and moving
+ * it once the body has returned. */
+SL_API const char *sl_call_method(const sl_call *call);
+SL_API int sl_call_is(const sl_call *call, const char *method);
+SL_API sl_actor_ref sl_call_self(const sl_call *call);
+SL_API void sl_call_migrate(sl_call *call, uint32_t node);
 
 /* ---- from outside: a connection to the gateway of a network ---- */
 

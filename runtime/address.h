@@ -23,6 +23,7 @@ enum sl_well_known {
     SL_SLOT_EXECUTOR,  /* actors/executor */
     SL_SLOT_DRIVER,    /* the application's own actor: who submits */
     SL_SLOT_SPARE,     /* of a rank that stands by: sdk/spare.c */
+    SL_SLOT_HOST,      /* of user actors: sdk/host.c */
     SL_SLOT_STORE = 8, /* actors/store */
     SL_SLOT_FIRST_FREE = 16
 };

@@ -460,6 +460,13 @@ static void tell_waiters(sl_client *client) {
         bump(&client->any_epoch);
 }
 
+void sl_client_pump(sl_client *client) {
+    if (!client->self || atomic_load(&client->closed))
+        return;
+    submit_queue(client);
+    tell_waiters(client);
+}
+
 static sl_err client_receive(sl_actor *self, void *state, const sl_message *message) {
     sl_client *client = *(sl_client **)state;
     (void)self;

@@ -115,9 +115,11 @@ typedef struct sl_client {
     _Atomic uint32_t room_wanted;
     _Atomic uint32_t any_waiters; /* threads that wait for any of several */
     _Atomic uint32_t any_epoch;
-    _Atomic uint32_t ended_some; /* since the last look at any_waiters */
-    _Atomic uint32_t ready;      /* the network is known, or is not going to be */
-    _Atomic uint32_t cores;      /* of all nodes that are known */
+    _Atomic uint32_t ended_some;    /* since the last look at any_waiters */
+    _Atomic uint32_t ready;         /* the network is known, or is not going to be */
+    _Atomic uint32_t cores;         /* of all nodes that are known */
+    _Atomic(struct sl_host *) host; /* of this process's actors; NULL: there is none yet */
+    _Atomic uint32_t host_closed;   /* it takes nothing any more */
 
     /* the actor's */
     sl_actor *self;
@@ -170,6 +172,9 @@ sl_err sl_gather_check(const sl_future *map) SL_CHECKED;
 sl_err sl_gather_result(sl_future *map) SL_CHECKED;
 void sl_gather_forget(sl_gather *gather);
 
+/* client.c: after futures were ended from elsewhere on the loop's thread: those that waited. */
+void sl_client_pump(sl_client *client);
+
 /* client.c: takes a task back, on the loop's thread. */
 void sl_client_cancel(sl_client *client, sl_future *future);
 
@@ -188,6 +193,9 @@ void sl_client_take_map(sl_client *client, sl_future *map);
 void sl_client_cancel_map(sl_client *client, sl_future *map);
 /* It needs nothing more: its arguments are completed and it is queued. */
 void sl_client_go_on(sl_client *client, sl_future *future);
+/* Ends one with a result as it came: `bytes` of one value (0: nothing). */
+void sl_client_end_done(sl_client *client, sl_future *future, const uint8_t *output, size_t bytes,
+                        sl_blob *apart);
 void sl_client_on_done(sl_client *client, const scheduler_done *done);
 
 /* session.c: the client of this process, for the time of one call, or NULL with an error.

@@ -287,15 +287,15 @@ static sl_err take_object(const sl_client *client, sl_value *value) {
     return SL_OK;
 }
 
-static sl_err keep_result(const sl_client *client, sl_future *future,
-                          const scheduler_outcome *outcome, sl_blob *apart) {
-    size_t bytes = outcome->output.bytes, count = 0;
+static sl_err keep_result(const sl_client *client, sl_future *future, const uint8_t *output,
+                          size_t bytes, sl_blob *apart) {
+    size_t count = 0;
     if (!bytes)
         return SL_OK; /* it returned nothing */
     future->wire = bytes <= future->room_bytes ? future->room : malloc(bytes);
     if (!future->wire)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %zu bytes", bytes);
-    memcpy(future->wire, outcome->output.data, bytes);
+    memcpy(future->wire, output, bytes);
     future->result_apart = sl_blob_retain(apart);
     SL_TRY(sl_values_count(future->wire, bytes, &count));
     if (count != 1)
@@ -304,23 +304,27 @@ static sl_err keep_result(const sl_client *client, sl_future *future,
     return take_object(client, &future->value);
 }
 
+void sl_client_end_done(sl_client *client, sl_future *future, const uint8_t *output, size_t bytes,
+                        sl_blob *apart) {
+    char cause[512];
+    if (keep_result(client, future, output, bytes, apart) == SL_OK) {
+        finish_all(client, future, SL_FUTURE_DONE);
+        return;
+    }
+    snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
+    future->value = (sl_value){.type = SL_TYPE_NONE};
+    sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, cause);
+}
+
 static void end_with(sl_client *client, sl_future *future, const scheduler_outcome *outcome,
                      sl_blob *apart) {
     const char *message = outcome->message.bytes ? outcome->message.data : NULL;
     if (future->cancelled) {                 /* however it ended: nobody counts on it */
         if (outcome->status == SL_TASK_DONE) /* an object is to be let go of */
-            (void)keep_result(client, future, outcome, apart);
+            (void)keep_result(client, future, outcome->output.data, outcome->output.bytes, apart);
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, NULL);
     } else if (outcome->status == SL_TASK_DONE) {
-        sl_err err = keep_result(client, future, outcome, apart);
-        if (err == SL_OK) {
-            finish_all(client, future, SL_FUTURE_DONE);
-            return;
-        }
-        char cause[512];
-        snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
-        future->value = (sl_value){.type = SL_TYPE_NONE};
-        sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, cause);
+        sl_client_end_done(client, future, outcome->output.data, outcome->output.bytes, apart);
     } else if (outcome->status == SL_TASK_CANCELLED) {
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, message);
     } else {

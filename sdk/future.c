@@ -6,6 +6,7 @@
 #include "actors/executor/waiting.h"
 #include "runtime/futex.h"
 #include "runtime/log.h"
+#include "runtime/pool.h"
 #include "sdk/client.h"
 #include "sdk/remote.h"
 #include "sdk/task_call.h"
@@ -108,6 +109,20 @@ static sl_err may_wait(void) {
     return SL_OK;
 }
 
+/* What waits on a thread of the pool gives it away meanwhile. */
+static sl_err wait_begin(void) {
+    struct sl_pool *pool = sl_call_pool();
+    return pool ? sl_pool_wait_begin(pool) : sl_executor_wait_begin();
+}
+
+static void wait_end(void) {
+    struct sl_pool *pool = sl_call_pool();
+    if (pool)
+        sl_pool_wait_end(pool);
+    else
+        sl_executor_wait_end();
+}
+
 static sl_err timed_out(void) {
     return sl_fail(SL_ERR_TIMEOUT, "the task has not ended yet");
 }
@@ -125,9 +140,9 @@ static sl_err await(sl_future *future, uint64_t deadline_ns) {
     if (!left_until(deadline_ns))
         return timed_out();
     SL_TRY(may_wait());
-    SL_TRY(sl_executor_wait_begin());
+    SL_TRY(wait_begin());
     bool ended = sleep_until_ended(future, deadline_ns);
-    sl_executor_wait_end();
+    wait_end();
     return ended ? SL_OK : timed_out();
 }
 
@@ -235,10 +250,10 @@ int sl_wait_any(sl_future *const *futures, size_t count, double timeout_s, size_
     if (!client) /* closing ends them all */
         return await_first(futures, count, deadline_ns, index);
     atomic_fetch_add(&client->any_waiters, 1);
-    sl_err err = sl_executor_wait_begin();
+    sl_err err = wait_begin();
     if (err == SL_OK) {
         err = await_any(&client->any_epoch, futures, count, deadline_ns, index);
-        sl_executor_wait_end();
+        wait_end();
     }
     atomic_fetch_sub(&client->any_waiters, 1);
     sl_client_leave(client);

@@ -8,6 +8,7 @@
 
 #include "actors/registry/registry.h"
 #include "actors/scheduler/scheduler.h"
+#include "sdk/host.h"
 
 #define KILL_GRACE_NS     (2 * SL_NS_PER_S)
 #define STORE_LEAST_BYTES ((uint64_t)256 << 20)
@@ -243,6 +244,12 @@ static sl_err open_gateway(sl_network_node *of, const sl_network_setup *setup) {
                            &network->gateway);
 }
 
+/* The program speaks to the host of this process's first node. */
+static sl_err spawn_host(sl_network_node *of, const sl_network_setup *setup) {
+    sl_host_setup host = {.of = of, .client = of == of->network->nodes ? setup->client : NULL};
+    return sl_node_spawn(of->node, SL_SLOT_HOST, &sl_host_class, &host, sizeof host, NULL);
+}
+
 static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(make_trace(of));
     SL_TRY(make_node(of));
@@ -251,6 +258,8 @@ static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(spawn_server(of));
     SL_TRY(spawn_scheduler(of, setup));
     SL_TRY(open_gateway(of, setup));
+    if (setup->client)
+        SL_TRY(spawn_host(of, setup));
     if (!setup->driver || of != of->network->nodes)
         return SL_OK;
     return sl_node_spawn(of->node, SL_SLOT_DRIVER, setup->driver, setup->driver_argument,

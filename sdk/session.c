@@ -97,7 +97,8 @@ static sl_err open_and_start(sl_network **network) {
     atomic_store(&session.size, sl_network_size(*network));
     sl_network_setup setup = {.driver = &sl_client_class,
                               .driver_argument = &client,
-                              .driver_argument_bytes = sizeof client};
+                              .driver_argument_bytes = sizeof client,
+                              .client = client};
     return sl_network_start(*network, &setup);
 }
 
@@ -114,10 +115,11 @@ static void *network_thread(void *unused) {
     keep_error(open_and_start(&network));
     if (session.err != SL_OK) {
         sl_network_close(network, SL_RUN_FAILED);
+        free(atomic_exchange(&session.client.host, NULL));
         enter_stage(REFUSED);
         return NULL;
     }
-    atomic_store(&session.open, 1); /* also where only tasks submit */
+    atomic_store(&session.open, 1); /* also where only bodies submit and send */
     enter_stage(RUNNING);
     keep_error(sl_network_loop(network, &code));
     session.code = (int)code;
@@ -125,6 +127,7 @@ static void *network_thread(void *unused) {
     wait_for_users();
     enter_stage(STOPPED);
     sl_network_finish(network);
+    free(atomic_exchange(&session.client.host, NULL));
     session.clean = sl_network_is_clean(network);
     sl_network_close(network, session.code);
     enter_stage(CLOSED);

@@ -17,6 +17,7 @@ enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
 
 struct sl_call {
     const sl_task *task;
+    sl_actor_turn *turn; /* of an actor, else NULL */
     const sl_task_facts *facts;
     sl_task_output *output;
     sl_value *values;
@@ -48,6 +49,30 @@ void sl_task_define(sl_task *task) {
     defined = task;
 }
 
+static sl_actor_kind *kinds; /* before main(): one thread */
+
+void sl_actor_define(sl_actor_kind *kind) {
+    kind->task = (sl_task){.name = kind->name, .options = {.brief = kind->options.brief}};
+    kind->options.last_ = 1;
+    kind->next = kinds;
+    kinds = kind;
+}
+
+const sl_actor_kind *sl_actor_kind_of(const char *name) {
+    const sl_actor_kind *kind = kinds;
+    while (kind && strcmp(kind->name, name) != 0)
+        kind = kind->next;
+    return kind;
+}
+
+struct sl_pool *sl_call_pool(void) {
+    return here && here->turn ? here->turn->pool : NULL;
+}
+
+bool sl_call_is_actor(void) {
+    return here && here->turn;
+}
+
 bool sl_task_is_registered(const sl_task *task) {
     return task->options.last_ != 0;
 }
@@ -62,6 +87,10 @@ static sl_err keep(sl_call *call, sl_err err) {
     return err;
 }
 
+static const char *what(const sl_call *call) {
+    return call->turn ? "actor" : "task";
+}
+
 static sl_err judge(sl_call *call, int returned) {
     if (call->failed != SL_OK)
         return sl_fail(call->failed, "%s", call->message);
@@ -69,7 +98,7 @@ static sl_err judge(sl_call *call, int returned) {
         return SL_OK;
     if (returned > 0 && returned < SL_ERR_COUNT && sl_err_detail()[0])
         return (sl_err)returned;
-    return sl_fail(SL_ERR_FAILED, "task %s returned %d", call->task->name, returned);
+    return sl_fail(SL_ERR_FAILED, "%s %s returned %d", what(call), call->task->name, returned);
 }
 
 /* Who gets the result holds the object before this call lets go of it. */
@@ -94,15 +123,17 @@ static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value 
     call->values = values;
     sl_call *outer = here;
     here = call;
-    int returned = call->task->body(call);
+    int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
     here = outer;
     return hand_over(call, judge(call, returned));
 }
 
-static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *user) {
+static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *args, size_t bytes,
+                       sl_task_output *output) {
     sl_call call;
     sl_value few[FEW], *values = few;
-    call.task = user;
+    call.task = task;
+    call.turn = turn;
     call.facts = output->facts;
     call.output = output;
     call.failed = SL_OK;
@@ -118,6 +149,16 @@ static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *
     if (values != few)
         free(values);
     return err;
+}
+
+static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *user) {
+    return run_call(user, NULL, args, bytes, output);
+}
+
+sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
+                         sl_task_output *output) {
+    output->facts = &turn->facts;
+    return run_call(&turn->kind->task, turn, args, bytes, output);
 }
 
 sl_err sl_task_calls_register(sl_functions *functions) {
@@ -143,7 +184,7 @@ const sl_value *sl_arg(const sl_call *call, size_t index) {
 
 /* The argument, or NULL with the error kept; `whose` names it in errors of its type. */
 static const sl_value *wanted(sl_call *call, size_t index, char *whose, size_t size) {
-    snprintf(whose, size, "argument %zu of task %.80s", index, call->task->name);
+    snprintf(whose, size, "argument %zu of %s %.80s", index, what(call), call->task->name);
     if (index < call->count)
         return &call->values[index];
     (void)keep(call,
@@ -277,6 +318,9 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 }
 
 int sl_return_object(sl_call *call, sl_object *object) {
+    if (call->turn)
+        return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
     sl_value value = sl_object_value(object);
     SL_TRY(keep(call, put(call, &value)));
     call->result = (sl_store_object *)object;
@@ -335,4 +379,37 @@ uint32_t sl_call_node(const sl_call *call) {
 
 uint32_t sl_call_attempt(const sl_call *call) {
     return call->facts ? call->facts->attempt : 1;
+}
+
+/* ---- actors ---- */
+
+const char *sl_call_method(const sl_call *call) {
+    return call->turn ? call->turn->method : "";
+}
+
+int sl_call_is(const sl_call *call, const char *method) {
+    return strcmp(sl_call_method(call), method) == 0;
+}
+
+sl_actor_ref sl_call_self(const sl_call *call) {
+    return call->turn ? call->turn->self : (sl_actor_ref){.place = SL_ANY_NODE};
+}
+
+void sl_call_migrate(sl_call *call, uint32_t node) {
+    if (!call->turn)
+        return;
+    call->turn->moves = true;
+    call->turn->move_to = node;
+}
+
+sl_actor_ref sl_arg_actor(sl_call *call, size_t index) {
+    sl_actor_ref actor = {.place = SL_ANY_NODE};
+    size_t bytes;
+    const void *data = sl_arg_bytes(call, index, &bytes);
+    if (data && bytes == sizeof actor)
+        memcpy(&actor, data, sizeof actor);
+    else if (data)
+        (void)keep(call, sl_fail(SL_ERR_INVALID, "argument %zu of %s %.80s is no actor", index,
+                                 what(call), call->task->name));
+    return actor;
 }

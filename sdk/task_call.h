@@ -3,6 +3,7 @@
 #define SL_SDK_TASK_CALL_H
 
 #include "actors/executor/functions.h"
+#include "starlane.h"
 
 /* Registers every task that SL_TASK() defined and that is not in the table yet, in no order. */
 sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
@@ -10,6 +11,30 @@ sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 /* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
 struct sl_task;
 bool sl_task_is_registered(const struct sl_task *task);
+
+/* One run of an actor's body, or of its start. */
+typedef struct sl_actor_turn {
+    const sl_actor_kind *kind;
+    int (*body)(sl_call *call, void *state);
+    void *state;
+    const char *method;
+    sl_actor_ref self;
+    sl_task_facts facts;
+    struct sl_pool *pool; /* whose thread runs it; NULL: a loop does */
+    bool moves;           /* sl_call_migrate() was called */
+    uint32_t move_to;
+} sl_actor_turn;
+sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
+                         sl_task_output *output) SL_CHECKED;
+
+/* The kind of that name, or NULL. */
+const sl_actor_kind *sl_actor_kind_of(const char *name);
+
+/* On a pool thread that runs an actor's body: its pool, else NULL. */
+struct sl_pool *sl_call_pool(void);
+
+/* True on a thread that runs an actor's body. */
+bool sl_call_is_actor(void);
 
 /* True on a thread that runs the body of a task, at `node`. */
 bool sl_call_runs_here(uint32_t *node);

@@ -10,3 +10,7 @@ victim=$(dirname "$command_path")/../tests/api_victim
 for ranks in 4 3; do
     code 0 starlane launch -n "$ranks" -- "$victim" "--starlane-regions=a:1,b:$((ranks - 1))" && shows "sum 19900, shutdown DEAD"
 done
+
+# Actors of a rank that dies end with it, or are started again elsewhere; the others go on.
+victim=$(dirname "$command_path")/../tests/api_actor_victim
+code 0 starlane launch -n 3 -- "$victim" && shows "asked DEAD DEAD DEAD DEAD, name NOT_FOUND, sum 100" && shows "anew 1" && shows "shutdown DEAD"

@@ -10,6 +10,7 @@
 #include "actors/store/store_msgs.h"
 #include "runtime/config.h"
 #include "runtime/runtime_msgs.h"
+#include "sdk/actor_msgs.h"
 #include "sdk/run_msgs.h"
 #include "sdk/simulation_msgs.h"
 #include "sdk/spare_msgs.h"
@@ -18,8 +19,9 @@ enum { TYPES_MOST = 1024, RECORDS_MOST = 256, PAGE_BYTES = 1 << 20 };
 
 /* Naming one type of each protocol makes the linker keep all of them. */
 static const sl_message_type *const volatile protocols[] = {
-    &node_stop_type,  &registry_gossip_type, &scheduler_submit_type, &executor_assign_type,
-    &run_signal_type, &simulation_say_type,  &spare_takes_type,      &store_get_type};
+    &node_stop_type,       &registry_gossip_type, &scheduler_submit_type,
+    &executor_assign_type, &run_signal_type,      &simulation_say_type,
+    &spare_takes_type,     &store_get_type,       &actor_tell_type};
 
 static int by_id(const void *left, const void *right) {
     const sl_message_type *const *a = left, *const *b = right;

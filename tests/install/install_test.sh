@@ -43,8 +43,8 @@ shift 4 # what is left starts ranks
 export LD_LIBRARY_PATH=$prefix/lib
 printf 'the cat and the dog\n' >"$work/one"
 printf 'the end\n' >"$work/two"
-declare -A expected=([hello]='12 \* 12 = 144' [pipeline]='largest contrast is 4\.915' [words]='^4 the$')
-for example in hello pipeline words; do
+declare -A expected=([hello]='12 \* 12 = 144' [pipeline]='largest contrast is 4\.915' [words]='^4 the$' [actor]='the total is right after visits to')
+for example in hello pipeline words actor; do
     # shellcheck disable=SC2046 # a list of flags
     "$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/$example.c" -o "$work/$example" \
         $(pkg-config --cflags --libs starlane) -lm

@@ -1,0 +1,312 @@
+/* The host of a node: where user actors live, and where what is sent to them starts.
+ *
+ *   send (any thread) -> inbox -> the host of this process's first node -> the host that has the
+ *   actor -> its body (on the loop, or on a pool thread) -> the answer -> the future
+ *
+ * Who sends numbers its messages to each actor and keeps them until they are handled. A host takes
+ * them in that order alone; how far each sender's are handled moves along with the actor. Whoever
+ * gets a message for an actor that has moved on says where it is, and the sender sends again from
+ * the first that is not handled. So nothing is lost, doubled or out of order, whatever the moves,
+ * and nothing is forwarded.
+ *
+ * Only the files sdk/host*.c include this; client.c and session.c the part that is for them. */
+#ifndef SL_SDK_HOST_H
+#define SL_SDK_HOST_H
+
+#include "sdk/actor_msgs.h"
+#include "sdk/client.h"
+#include "sdk/task_call.h"
+
+typedef struct sl_actor_id {
+    uint32_t home;
+    uint64_t life;
+    uint64_t number;
+} sl_actor_id;
+
+/* ---- tables by id: intrusive, chained ---- */
+
+typedef struct sl_id_node {
+    struct sl_id_node *next;
+    sl_actor_id id;
+} sl_id_node;
+
+typedef struct sl_id_table {
+    sl_id_node **buckets;
+    uint32_t count, capacity;
+} sl_id_table;
+
+void *sl_id_find(const sl_id_table *table, sl_actor_id id);
+sl_err sl_id_add(sl_id_table *table, sl_id_node *node) SL_CHECKED;
+void sl_id_remove(sl_id_table *table, sl_id_node *node);
+static inline bool sl_id_equal(sl_actor_id a, sl_actor_id b) {
+    return a.number == b.number && a.life == b.life && a.home == b.home;
+}
+
+/* ---- letters ---- */
+
+typedef enum sl_letter_what {
+    SL_LETTER_CALL,
+    SL_LETTER_MOVE,
+    SL_LETTER_STOP,
+    SL_LETTER_NOTHING
+} sl_letter_what;
+
+/* A message to an actor: at its sender until it is handled, and at the actor until it was run. One
+ * allocation, arguments and method behind it. */
+typedef struct sl_letter {
+    struct sl_letter *next;
+    sl_actor_id id;
+    uint64_t epoch; /* that its sender knew of */
+    uint64_t sequence, oldest;
+    uint64_t tag;
+    uint64_t from_life;
+    uint32_t from;  /* node */
+    uint32_t place; /* of an item of the inbox: the node named by the reference */
+    uint32_t to;
+    uint8_t what;
+    const char *method;
+    uint8_t *arguments;
+    size_t argument_bytes;
+    sl_blob *apart;
+    /* once run */
+    sl_err error;
+    char *message;   /* malloc'ed */
+    uint8_t *output; /* malloc'ed */
+    size_t output_bytes;
+    sl_blob *output_apart;
+} sl_letter;
+
+typedef struct sl_letters {
+    sl_letter *head, *tail;
+    uint32_t count;
+} sl_letters;
+
+void sl_letters_push(sl_letters *list, sl_letter *letter);
+sl_letter *sl_letters_pop(sl_letters *list);
+sl_letter *sl_letter_create(const char *method, size_t argument_bytes);
+void sl_letter_destroy(sl_letter *letter);
+void sl_letters_free(sl_letters *list);
+
+/* What the inbox holds. */
+typedef enum sl_order_kind { SL_ORDER_LETTER, SL_ORDER_SPAWN, SL_ORDER_FIND } sl_order_kind;
+
+typedef struct sl_order {
+    struct sl_order *next;
+    uint8_t kind;
+    sl_letter *letter; /* of a spawn: its arguments */
+    sl_future *future; /* or NULL; two references are the host's */
+    const sl_actor_kind *actor_kind;
+    char name[128]; /* of a spawn or a find */
+    bool restart_on_error, restart_on_loss;
+    uint32_t restarts_most;
+    uint64_t restarts_ns;
+} sl_order;
+
+/* ---- an actor that one of this process's threads has sent to ---- */
+
+typedef struct sl_target {
+    sl_id_node node; /* first */
+    uint32_t place;
+    uint64_t epoch;
+    uint64_t next_sequence;
+    sl_letters letters; /* not known to be handled */
+    sl_letter *unsent;  /* of them the first that is not on its way */
+    uint32_t in_flight, window;
+    bool lost;    /* its place is: the home is asked */
+    bool stalled; /* is in host->stalled */
+    struct sl_target *next_stalled;
+} sl_target;
+
+/* ---- an actor that lives here, has lived here, or is to come ---- */
+
+typedef struct sl_sender {
+    uint32_t node;
+    uint64_t life;
+    uint64_t expected; /* sequence of the next to be taken */
+    uint64_t done;     /* of the next to be handled */
+    uint64_t told;     /* what the sender was told of that */
+} sl_sender;
+
+typedef enum sl_resident_stage { SL_COMING, SL_HERE, SL_GONE } sl_resident_stage;
+
+typedef struct sl_resident {
+    sl_id_node node; /* first */
+    struct sl_host *host;
+    uint64_t epoch;
+    uint32_t place; /* once it is gone */
+    uint8_t stage;
+    bool running, queued, started, ends, supervised, fails;
+    uint32_t rank;        /* of its host, for who runs it */
+    struct sl_pool *pool; /* that runs it; NULL: the loop does */
+    const sl_actor_kind *kind;
+    void *state;
+    sl_letters mailbox; /* not run; of one to come: in no order */
+    sl_letters batch;   /* being run */
+    sl_letters ran;
+    sl_sender *senders;
+    uint32_t sender_count, sender_capacity;
+    sl_letter *start; /* arguments to start with, until it has */
+    sl_blob *saved;   /* the state to load, until it is; or as it was saved, to go */
+    sl_err failed;    /* of start, save or load */
+    char *failure;
+    bool moves; /* it is to move, once it has been saved */
+    uint32_t move_to;
+    uint32_t answer_node; /* who wanted it moved */
+    uint64_t answer_tag;
+    struct sl_resident *next_ready;
+    sl_job job;
+} sl_resident;
+
+/* ---- at its home ---- */
+
+typedef struct sl_record_of {
+    sl_id_node node; /* first */
+    uint64_t epoch;
+    uint32_t place;
+    sl_order *claiming; /* the spawn, until its name is its own */
+    /* of one that may be started again */
+    sl_letter *start;
+    const sl_actor_kind *actor_kind;
+    bool restart_on_error, restart_on_loss;
+    uint32_t restarts_most, restarts; /* of them within the time */
+    uint64_t restarts_ns, since_ns;
+    char name[128];
+} sl_record_of;
+
+/* A name kept here. */
+typedef struct sl_name_entry {
+    struct sl_name_entry *next;
+    sl_actor_id id;
+    uint32_t place;
+    char name[128];
+} sl_name_entry;
+
+/* ---- the host ---- */
+
+typedef struct sl_waiting_body {
+    struct sl_waiting_body *next;
+    const sl_message_type *type;
+    void *body;
+} sl_waiting_body;
+
+typedef struct sl_ask {
+    sl_future *future;
+    sl_actor_id id;
+    uint32_t turn; /* tells uses of a slot apart */
+} sl_ask;
+
+/* Of a process, not handled: then who sends waits. */
+#define SL_LETTERS_MOST      65536u
+#define SL_LETTER_BYTES_MOST (UINT64_C(256) << 20)
+
+enum { SL_NAME_BUCKETS = 1024 };
+
+typedef struct sl_host {
+    sl_actor *self;
+    sl_network_node *of;
+    sl_client *client; /* of the process's first node; NULL elsewhere */
+    uint32_t rank, count;
+    uint64_t life;
+
+    /* any thread */
+    _Atomic(sl_order *) inbox;
+    _Atomic uint32_t told;
+    _Atomic uint64_t numbers;
+    _Atomic uint32_t spawned;
+    _Atomic uint32_t letters; /* sent, and not known to be handled … */
+    _Atomic uint64_t letter_bytes;
+    _Atomic uint32_t room; /* changes when they have become few */
+    _Atomic uint32_t room_wanted;
+    sl_event event;
+
+    sl_order *arrived; /* the oldest first */
+    bool going;
+    bool ticking;
+    sl_id_table targets, residents, records;
+    sl_target *stalled;
+    bool *blocked;             /* by node: no room for data */
+    sl_waiting_body **waiting; /* by node, in order */
+    sl_ask *asks;
+    uint32_t ask_count, ask_free; /* of free slots: `turn` is kept, `id.number` is the next */
+    sl_resident *ready, **ready_end;
+    sl_actor_id *gone; /* a ring of those that have left */
+    uint64_t gone_count;
+    sl_name_entry *names[SL_NAME_BUCKETS];
+} sl_host;
+
+/* Epochs: below, the moves of one life of an actor; above, its lives. */
+enum { SL_EPOCH_LIFE = 32 };
+
+/* The argument is a pointer to an sl_host_setup. */
+typedef struct sl_host_setup {
+    sl_network_node *of;
+    sl_client *client;
+} sl_host_setup;
+extern const sl_actor_class sl_host_class;
+
+/* host.c */
+static inline sl_addr sl_host_at(uint32_t node) {
+    return sl_addr_well_known(node, SL_SLOT_HOST);
+}
+/* Sends data, now or once there is room: never lost while the node lives. SL_ERR_DEAD and what else
+ * makes it impossible. */
+sl_err sl_host_post(sl_host *host, uint32_t node, const sl_message_type *type, const void *body);
+/* Looks again at what is unsure, after a while. */
+void sl_host_tick(sl_host *host);
+void sl_host_again(sl_host *host);
+
+/* host_words.c */
+bool sl_host_is_alive(const sl_host *host, uint32_t node);
+void sl_host_say_moved(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, uint32_t place);
+/* `final`: the life `epoch` of it has ended here. */
+void sl_host_say_lost(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, sl_err err,
+                      bool final, const char *message);
+void sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body);
+
+/* host_send.c: the sender's side. */
+void sl_host_take_orders(sl_host *host);
+void sl_host_pump_stalled(sl_host *host);
+void sl_host_on_answer(sl_host *host, const actor_answer *answer);
+void sl_host_on_handled(sl_host *host, const actor_handled *handled);
+void sl_host_target_moved(sl_host *host, const actor_moved *moved);
+void sl_host_target_lost(sl_host *host, uint32_t from, const actor_lost *lost);
+void sl_host_targets_tick(sl_host *host);
+void sl_host_targets_peer(sl_host *host, uint32_t node, bool back);
+/* Ends an ask by its tag; `bytes` of one value. */
+void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *message,
+                     const uint8_t *output, size_t bytes, sl_blob *apart);
+uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id);
+void sl_host_send_stop(sl_host *host);
+/* The network is left: nothing comes of them. */
+void sl_host_end_orders(sl_host *host, sl_order *orders);
+void sl_order_end(sl_host *host, sl_order *order, sl_err err, const char *message);
+
+/* host_live.c: actors that live here. */
+void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell);
+void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come);
+void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit);
+void sl_host_resident_moved(sl_host *host, const actor_moved *moved);
+void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
+void sl_host_residents_tick(sl_host *host);
+void sl_host_residents_peer(sl_host *host, uint32_t node);
+void sl_host_run_ready(sl_host *host);
+void sl_host_ran(sl_resident *resident);
+void sl_host_live_stop(sl_host *host);
+
+/* host_turn.c: runs what a resident has to run, on any thread. */
+void sl_resident_run(sl_resident *resident);
+
+/* host_home.c: what a home knows of its actors, and names. */
+void sl_host_spawn(sl_host *host, sl_order *order);
+void sl_host_look_up(sl_host *host, sl_order *order);
+void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where);
+void sl_host_on_here(sl_host *host, const actor_here *here);
+void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed);
+void sl_host_on_ended(sl_host *host, const actor_ended *ended);
+void sl_host_on_name(sl_host *host, uint32_t from, const actor_name *name);
+void sl_host_on_find(sl_host *host, uint32_t from, const actor_find *find);
+void sl_host_on_named(sl_host *host, const actor_named *named);
+void sl_host_records_peer(sl_host *host, uint32_t node, bool back);
+void sl_host_home_stop(sl_host *host);
+
+#endif

@@ -1,0 +1,359 @@
+/* What a home knows of the actors that were spawned from it, and names.
+ *
+ * Design notes
+ * A name is kept by the first node that lives, counted from one that its letters choose. Homes
+ * claim the names of their actors anew when a node is lost or comes back; so names move with their
+ * keepers, and whoever looks one up asks the node that it would have claimed it from. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/log.h"
+#include "sdk/host.h"
+
+/* ---- names: who keeps them ---- */
+
+static uint32_t hash_of(const char *name) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (; *name; name++)
+        hash = (hash ^ (uint8_t)*name) * 16777619u;
+    return hash;
+}
+
+static uint32_t keeper_of(const sl_host *host, const char *name) {
+    uint32_t first = hash_of(name) % host->count;
+    for (uint32_t i = 0; i < host->count; i++)
+        if (sl_host_is_alive(host, (first + i) % host->count))
+            return (first + i) % host->count;
+    return host->rank;
+}
+
+static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag, bool free) {
+    sl_actor_id id = record->node.id;
+    actor_name body = {.tag = tag,
+                       .life = id.life,
+                       .number = id.number,
+                       .place = record->place,
+                       .free = free,
+                       .name = sl_text_of(record->name)};
+    (void)actor_name_send(host->self, sl_host_at(keeper_of(host, record->name)), &body);
+}
+
+/* ---- the keeper ---- */
+
+static sl_name_entry **name_at(sl_host *host, const char *name) {
+    sl_name_entry **at = &host->names[hash_of(name) / 7 % SL_NAME_BUCKETS];
+    while (*at && strcmp((*at)->name, name) != 0)
+        at = &(*at)->next;
+    return at;
+}
+
+static void say_named(sl_host *host, uint32_t to, uint64_t tag, const sl_name_entry *entry) {
+    actor_named body = {.tag = tag, .error = entry ? SL_OK : SL_ERR_NOT_FOUND};
+    if (entry) {
+        body.home = entry->id.home;
+        body.life = entry->id.life;
+        body.number = entry->id.number;
+        body.place = entry->place;
+    }
+    (void)actor_named_send(host->self, sl_host_at(to), &body);
+}
+
+void sl_host_on_name(sl_host *host, uint32_t from, const actor_name *name) {
+    sl_actor_id id = {from, name->life, name->number};
+    sl_name_entry **at = name_at(host, name->name.data), *entry = *at;
+    if (name->free) {
+        if (entry && sl_id_equal(entry->id, id)) {
+            *at = entry->next;
+            free(entry);
+        }
+        return;
+    }
+    if (!entry && (entry = calloc(1, sizeof *entry))) {
+        entry->id = id;
+        entry->place = name->place;
+        snprintf(entry->name, sizeof entry->name, "%s", name->name.data);
+        *at = entry;
+    }
+    if (entry && sl_id_equal(entry->id, id))
+        entry->place = name->place;
+    if (name->tag)
+        say_named(host, from, name->tag, entry);
+}
+
+void sl_host_on_find(sl_host *host, uint32_t from, const actor_find *find) {
+    say_named(host, from, find->tag, *name_at(host, find->name.data));
+}
+
+static void forget_names_of(sl_host *host, uint32_t node) {
+    for (uint32_t i = 0; i < SL_NAME_BUCKETS; i++)
+        for (sl_name_entry **at = &host->names[i], *entry; (entry = *at);) {
+            if (entry->id.home != node) {
+                at = &entry->next;
+                continue;
+            }
+            *at = entry->next;
+            free(entry);
+        }
+}
+
+/* ---- spawning ---- */
+
+static void forget(sl_host *host, sl_record_of *record) {
+    if (record->name[0] && !record->claiming)
+        tell_keeper(host, record, 0, true);
+    if (record->claiming)
+        sl_order_end(host, record->claiming, SL_ERR_DEAD, NULL);
+    sl_letter_destroy(record->start);
+    sl_id_remove(&host->records, &record->node);
+    free(record);
+}
+
+/* What it takes to start it again. */
+static void keep_start(sl_record_of *record, const sl_order *order) {
+    const sl_letter *letter = order->letter;
+    if (!order->restart_on_error && !order->restart_on_loss)
+        return;
+    record->start = sl_letter_create("", letter->argument_bytes);
+    if (!record->start) /* it is not, then */
+        return;
+    memcpy(record->start->arguments, letter->arguments, letter->argument_bytes);
+    record->start->apart = sl_blob_retain(letter->apart);
+    record->actor_kind = order->actor_kind;
+    record->restart_on_error = order->restart_on_error;
+    record->restart_on_loss = order->restart_on_loss;
+    record->restarts_most = order->restarts_most;
+    record->restarts_ns = order->restarts_ns;
+}
+
+static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
+    sl_actor_id id = record->node.id;
+    actor_come body = {
+        .home = id.home,
+        .life = id.life,
+        .number = id.number,
+        .epoch = 1,
+        .answer_node = host->rank,
+        .kind = sl_text_of(order->actor_kind->name),
+        .supervised = order->restart_on_error,
+        .arguments = {order->letter->arguments, (uint32_t)order->letter->argument_bytes},
+        .apart = order->letter->apart};
+    sl_err err = sl_host_post(host, record->place, &actor_come_type, &body);
+    keep_start(record, order);
+    sl_order_end(host, order, SL_OK, NULL);
+    record->claiming = NULL;
+    if (err == SL_OK)
+        return;
+    sl_warn("host", "an actor cannot start on node %u: %s", record->place, sl_err_text(err));
+    forget(host, record);
+}
+
+void sl_host_spawn(sl_host *host, sl_order *order) {
+    sl_record_of *record = calloc(1, sizeof *record);
+    if (record) {
+        record->node.id = order->letter->id;
+        record->place = order->letter->place;
+        record->epoch = 1;
+        memcpy(record->name, order->name, sizeof record->name);
+    }
+    if (!record || sl_id_add(&host->records, &record->node) != SL_OK) {
+        sl_error("host", "no memory for an actor");
+        free(record);
+        sl_order_end(host, order, SL_ERR_NO_MEMORY, NULL);
+        return;
+    }
+    if (!record->name[0]) {
+        launch(host, record, order);
+        return;
+    }
+    record->claiming = order;
+    tell_keeper(host, record, record->node.id.number, false);
+}
+
+/* Claims are tagged by the actor's number, look-ups by the tag of an ask, whose upper half is never
+ * 0; a number that large is not reached. */
+static bool is_claim(uint64_t tag) {
+    return tag >> 32 == 0;
+}
+
+static void on_claimed(sl_host *host, const actor_named *named) {
+    sl_actor_id mine = {host->rank, host->life, named->tag};
+    sl_record_of *record = sl_id_find(&host->records, mine);
+    if (!record)
+        return;
+    bool own = named->error == SL_OK &&
+               sl_id_equal(mine, (sl_actor_id){named->home, named->life, named->number});
+    if (own && record->claiming) {
+        launch(host, record, record->claiming);
+    } else if (!own && record->claiming) {
+        sl_warn("host", "the name %s is taken", record->name);
+        forget(host, record);
+    } else if (!own) {
+        sl_warn("host", "the name %s was taken while its keeper was lost", record->name);
+        record->name[0] = '\0';
+    }
+}
+
+void sl_host_look_up(sl_host *host, sl_order *order) {
+    actor_find body = {.name = sl_text_of(order->name)};
+    uint32_t keeper = keeper_of(host, order->name);
+    /* An ask of the keeper: lost with it. */
+    body.tag = sl_host_ask(host, order->future, (sl_actor_id){.home = keeper});
+    if (!body.tag) {
+        sl_order_end(host, order, SL_ERR_NO_MEMORY, NULL);
+        return;
+    }
+    if (actor_find_send(host->self, sl_host_at(keeper), &body) != SL_OK)
+        sl_host_end_ask(host, body.tag, SL_ERR_DEAD, "the keeper of the name was lost", NULL, 0,
+                        NULL);
+    free(order);
+}
+
+void sl_host_on_named(sl_host *host, const actor_named *named) {
+    uint8_t wire[128];
+    sl_value_size size;
+    if (is_claim(named->tag)) {
+        on_claimed(host, named);
+        return;
+    }
+    if (!host->client)
+        return;
+    if (named->error != SL_OK) {
+        sl_host_end_ask(host, named->tag, SL_ERR_NOT_FOUND, "no actor has that name", NULL, 0,
+                        NULL);
+        return;
+    }
+    sl_actor_ref actor = {named->home, named->place, named->life, named->number};
+    sl_value value = sl_actor_value(&actor);
+    if (sl_values_measure(&value, 1, &size) != SL_OK || size.bytes > sizeof wire)
+        return;
+    sl_values_encode(&value, 1, wire, NULL);
+    sl_host_end_ask(host, named->tag, SL_OK, NULL, wire, size.bytes, NULL);
+}
+
+/* ---- starting again ---- */
+
+/* One restart more: false when there were too many within the time. */
+static bool may_restart(sl_host *host, sl_record_of *record) {
+    uint64_t now_ns = sl_now_ns(host->self);
+    if (!record->restarts || now_ns - record->since_ns > record->restarts_ns) {
+        record->since_ns = now_ns;
+        record->restarts = 0;
+    }
+    return record->start && record->restarts++ < record->restarts_most;
+}
+
+static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
+                      uint32_t passed_count) {
+    sl_actor_id id = record->node.id;
+    record->place = place;
+    record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
+    actor_come body = {
+        .home = id.home,
+        .life = id.life,
+        .number = id.number,
+        .epoch = record->epoch,
+        .answer_node = host->rank,
+        .kind = sl_text_of(record->actor_kind->name),
+        .supervised = record->restart_on_error,
+        .passed = {passed, passed_count},
+        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
+        .apart = record->start->apart};
+    return sl_host_post(host, place, &actor_come_type, &body);
+}
+
+/* Its node is lost. True: it is started again elsewhere. */
+static bool lose(sl_host *host, sl_record_of *record) {
+    bool again = record->restart_on_loss && may_restart(host, record);
+    for (uint32_t i = 1; again && i <= host->count; i++) {
+        uint32_t place = (record->place + i) % host->count;
+        if (!sl_host_is_alive(host, place) || sl_network_is_spare(host->of->network, place))
+            continue;
+        if (restart(host, record, place, NULL, 0) == SL_OK)
+            return true;
+    }
+    forget(host, record);
+    return false;
+}
+
+void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed) {
+    sl_actor_id id = {host->rank, failed->life, failed->number};
+    sl_record_of *record = sl_id_find(&host->records, id);
+    if (!record || failed->epoch < record->epoch)
+        return; /* who holds its messages asks where it is */
+    if (record->restart_on_error && may_restart(host, record) &&
+        restart(host, record, from, failed->passed.items, failed->passed.count) == SL_OK)
+        return;
+    forget(host, record);
+}
+
+/* ---- the home ---- */
+
+void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where) {
+    sl_actor_id id = {host->rank, where->life, where->number};
+    const sl_record_of *record = sl_id_find(&host->records, id);
+    if (!record) {
+        sl_host_say_lost(host, from, id, 0, SL_ERR_DEAD, false,
+                         "there is no such actor (any more)");
+        return;
+    }
+    actor_moved body = {id.home, id.life, id.number, record->epoch, record->place};
+    (void)actor_moved_send(host->self, sl_host_at(from), &body);
+}
+
+void sl_host_on_here(sl_host *host, const actor_here *here) {
+    sl_actor_id id = {host->rank, here->life, here->number};
+    sl_record_of *record = sl_id_find(&host->records, id);
+    actor_quit quit = {.life = here->life, .number = here->number};
+    if (here->place >= host->count)
+        return;
+    quit.epoch = record ? record->epoch : UINT64_MAX;
+    if (!record || here->epoch >> SL_EPOCH_LIFE < record->epoch >> SL_EPOCH_LIFE) { /* given up */
+        (void)actor_quit_send(host->self, sl_host_at(here->place), &quit);
+        return;
+    }
+    if (here->epoch <= record->epoch)
+        return;
+    record->epoch = here->epoch;
+    record->place = here->place;
+    if (!sl_host_is_alive(host, here->place))
+        (void)lose(host, record);
+}
+
+void sl_host_on_ended(sl_host *host, const actor_ended *ended) {
+    sl_record_of *record =
+        sl_id_find(&host->records, (sl_actor_id){host->rank, ended->life, ended->number});
+    if (record && ended->epoch >> SL_EPOCH_LIFE == record->epoch >> SL_EPOCH_LIFE)
+        forget(host, record);
+}
+
+/* An actor ends with its node; names are claimed from who keeps them now. */
+void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
+    if (!back)
+        forget_names_of(host, node);
+    for (uint32_t i = 0; i < host->records.capacity; i++)
+        for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
+            sl_record_of *record = (sl_record_of *)(void *)at;
+            next = at->next;
+            if (!back && record->place == node && !lose(host, record))
+                continue;
+            if (record->name[0])
+                tell_keeper(host, record, at->id.number, false);
+        }
+}
+
+void sl_host_home_stop(sl_host *host) {
+    for (uint32_t i = 0; i < host->records.capacity; i++)
+        for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
+            next = at->next;
+            if (((sl_record_of *)(void *)at)->claiming)
+                sl_order_end(host, ((sl_record_of *)(void *)at)->claiming, SL_ERR_CLOSED, NULL);
+            sl_letter_destroy(((sl_record_of *)(void *)at)->start);
+            free(at);
+        }
+    free(host->records.buckets);
+    for (uint32_t i = 0; i < SL_NAME_BUCKETS; i++)
+        for (sl_name_entry *entry; (entry = host->names[i]);) {
+            host->names[i] = entry->next;
+            free(entry);
+        }
+}
