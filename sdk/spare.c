@@ -62,6 +62,8 @@ static uint32_t successor_of(const spare *s, uint32_t rank) {
         place += i < rank && is_here(s, i);
         spares += is_spare_here(s, i);
     }
+    if (!spares)
+        return SL_NO_NODE;
     uint32_t first = place % spares, found = SL_NO_NODE, at = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (!is_spare_here(s, i))

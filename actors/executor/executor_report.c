@@ -94,7 +94,8 @@ static uint32_t gather(const sl_attempts *ended, scheduler_result *results, uint
 void sl_executor_send_ended(sl_executor *executor) {
     if (!executor->ended.head)
         return;
-    scheduler_result one, *many = malloc(RESULTS_MOST * sizeof *many);
+    scheduler_result one = {0}, *many = malloc(RESULTS_MOST * sizeof *many);
+    /* cppcheck-suppress uninitdata ; gather() fills what is sent */
     scheduler_result *results = many ? many : &one;
     while (executor->ended.head) {
         uint32_t count = gather(&executor->ended, results, many ? RESULTS_MOST : 1);

@@ -23,7 +23,8 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     uint32_t found = 0;
     for (const char *at = text;; at++) {
         size_t length = strcspn(at, ","), i = 0;
-        while (i < 3 && (strlen(scope_names[i]) != length || memcmp(at, scope_names[i], length)))
+        while (i < 3 &&
+               (strlen(scope_names[i]) != length || memcmp(at, scope_names[i], length) != 0))
             i++;
         if (i == 3)
             return sl_fail(SL_ERR_INVALID, "'%.*s' is no scope: submit, read and admin are",

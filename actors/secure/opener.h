@@ -41,10 +41,10 @@ sl_err sl_opener_begin(sl_opener *opener, const void *head, size_t size,
 sl_err sl_opener_measure(const sl_opener *opener, const void *record, size_t size,
                          size_t *needed) SL_CHECKED;
 
-/* Opens the next chunk, of sl_opener_measure() bytes. `to` may be `record` + 4. With `*last`, all
+/* Opens the next chunk, of sl_opener_measure() bytes. `to` may be `bytes` + 4. With `*last`, all
  * of the body has been opened and held. */
-sl_err sl_opener_chunk(sl_opener *opener, const uint8_t *record, size_t size, uint8_t *to,
-                       size_t *bytes, bool *last) SL_CHECKED;
+sl_err sl_opener_chunk(sl_opener *opener, const uint8_t *bytes, size_t size, uint8_t *to,
+                       size_t *opened, bool *last) SL_CHECKED;
 
 /* Takes what it can of `in` (the body alone, behind the head) and gives what it has to `out`; to be
  * called until `flow->done`. With `end`, nothing follows `in`: an envelope that is not done then

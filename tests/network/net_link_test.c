@@ -374,8 +374,7 @@ static int dial(const pair *p) {
 
 static bool ended(int fd) {
     char byte[4096];
-    ssize_t got;
-    while ((got = recv(fd, byte, sizeof byte, 0)) > 0)
+    while (recv(fd, byte, sizeof byte, 0) > 0)
         continue;
     close(fd);
     return true;

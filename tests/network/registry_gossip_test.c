@@ -134,7 +134,7 @@ static double bytes_per_node_and_period(uint32_t count) {
 TEST(a_node_sends_no_more_in_a_large_network) {
     double small = bytes_per_node_and_period(8), large = bytes_per_node_and_period(64);
     double most = (SL_REGISTRY_FANOUT * (SL_REGISTRY_GOSSIP_BYTES + 256) +
-                   SL_REGISTRY_LISTENERS * (SL_REGISTRY_GOSSIP_BYTES / 10 + 48)) /
+                   SL_REGISTRY_LISTENERS * (SL_REGISTRY_GOSSIP_BYTES / 10.0 + 48)) /
                   0.9;
     CHECK(small > 0 && small <= most);
     CHECK(large > 0 && large <= most);
