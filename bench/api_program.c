@@ -278,8 +278,10 @@ static double roam_per_s(size_t count) {
         random ^= random << 13, random ^= random >> 7, random ^= random << 17;
         int which = (int)(random % ROAMERS);
         sl_release(sl_actor_migrate(&actors[which], place[which] ^= 1));
-        for (uint64_t burst = (random >> 20) % 3; burst > 0; burst--)
-            sl_actor_send(&actors[which], "row", SL_ARGS(sl_i64(next[which]++)));
+        for (uint64_t burst = (random >> 20) % 3; burst > 0; burst--) {
+            sl_value row = sl_i64(next[which]++);
+            sl_actor_send(&actors[which], "row", SL_ARGS(row));
+        }
     }
     for (int i = 0; i < ROAMERS; i++) {
         if (answer_of(&actors[i]) != next[i])

@@ -97,8 +97,8 @@ typedef struct sl_network_setup {
     size_t driver_argument_bytes;
     struct sl_client *client; /* there are user actors, and this is how the program speaks to them;
                                  NULL: there are none */
-    sl_ledger *ledger; /* of the first node's scheduler; NULL */
-    double end_s;      /* see sl_scheduler_options */
+    sl_ledger *ledger;        /* of the first node's scheduler; NULL */
+    double end_s;             /* see sl_scheduler_options */
     double margin_s;
 } sl_network_setup;
 

@@ -151,11 +151,12 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
         why = "a task without a function's name";
     if (!why && make_task(session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
-    if (!why && gw->options.check && gw->options.check(wish->arguments, task->data) != SL_OK) {
+    if (task && gw->options.check && gw->options.check(wish->arguments, task->data) != SL_OK) {
         why = sl_err_detail();
         destroy(task);
+        task = NULL;
     }
-    if (why) {
+    if (!task) {
         refuse_number(gw, session, wish->number, why);
         return;
     }

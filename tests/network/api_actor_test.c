@@ -272,8 +272,10 @@ static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int mo
     for (int move = 0; move < moves; move++) {
         int which = (int)(random() % ACTORS);
         uint32_t to = (uint32_t)random() % nodes;
-        for (int64_t burst = random() % 8; burst > 0; burst--)
-            CHECK_INT(sl_actor_send(&actors[which], "row", SL_ARGS(sl_i64(next[which]++))), 0);
+        for (int64_t burst = random() % 8; burst > 0; burst--) {
+            sl_value row = sl_i64(next[which]++);
+            CHECK_INT(sl_actor_send(&actors[which], "row", SL_ARGS(row)), 0);
+        }
         if (random() % 2)
             sl_release(sl_actor_migrate(&actors[which], to));
         else
