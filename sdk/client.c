@@ -1,7 +1,6 @@
 /* The client actor. */
 #include "sdk/client.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +10,7 @@
 #include "runtime/runtime_msgs.h"
 #include "sdk/client_msgs.h"
 #include "sdk/network_stop.h"
+#include "sdk/task_amounts.h"
 
 #define KNOWN_WITHIN_NS (3 * SL_NS_PER_S) /* then tasks go to the nodes that are known */
 
@@ -135,22 +135,19 @@ static sl_future *queue_pop(sl_client *client) {
 
 static scheduler_task task_of(const sl_future *future) {
     const sl_task_options *options = future->options;
-    return (scheduler_task){
-        .tag = future->slot,
-        .kind = SL_TASK_FUNCTION,
-        .forget = true,
-        .cpus = options->cpus == 0            ? 1
-                : options->cpus == SL_NO_CPUS ? 0
-                                              : (uint32_t)options->cpus,
-        .gpus = options->gpus,
-        .memory_bytes = options->memory_bytes,
-        .ucu_milli = options->ucu > 0 ? (uint64_t)llround(options->ucu * 1000) : 0,
-        .timeout_ns = options->timeout_s > 0 ? (uint64_t)(options->timeout_s * 1e9) : 0,
-        .priority = options->priority,
-        .retries = options->retries,
-        .region = sl_text_of(options->region),
-        .group = sl_text_of(future->task->name),
-        .payload = {future->payload, future->payload_bytes}};
+    return (scheduler_task){.tag = future->slot,
+                            .kind = SL_TASK_FUNCTION,
+                            .forget = true,
+                            .cpus = sl_task_cpus(options),
+                            .gpus = options->gpus,
+                            .memory_bytes = options->memory_bytes,
+                            .ucu_milli = sl_task_ucu_milli(options),
+                            .timeout_ns = sl_task_timeout_ns(options),
+                            .priority = options->priority,
+                            .retries = options->retries,
+                            .region = sl_text_of(options->region),
+                            .group = sl_text_of(future->task->name),
+                            .payload = {future->payload, future->payload_bytes}};
 }
 
 /* Describes the head of the queue as one submit; the futures stay in the queue. */

@@ -2,12 +2,12 @@
  * A task's number is its place in a table (modulo its size, which the gateway says); one that is
  * still taken is waited for. Numbers are given and messages sent under one lock, so that they
  * ascend on the wire. A future of a connection has a task of its own, for its name, behind it. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/futex.h"
 #include "sdk/remote.h"
+#include "sdk/task_amounts.h"
 
 enum { BATCH_MOST = 256, BATCH_BYTES = 32768 };
 
@@ -129,19 +129,16 @@ static sl_err check(const char *function, const sl_task_options *options) {
 
 static gateway_task wish_of(const char *function, const sl_task_options *options,
                             const uint8_t *arguments, size_t bytes) {
-    return (gateway_task){
-        .cpus = options->cpus == 0            ? 1
-                : options->cpus == SL_NO_CPUS ? 0
-                                              : (uint32_t)options->cpus,
-        .gpus = options->gpus,
-        .memory_bytes = options->memory_bytes,
-        .ucu_milli = options->ucu > 0 ? (uint64_t)llround(options->ucu * 1000) : 0,
-        .timeout_ns = options->timeout_s > 0 ? (uint64_t)(options->timeout_s * 1e9) : 0,
-        .priority = options->priority,
-        .retries = options->retries,
-        .region = sl_text_of(options->region),
-        .function = sl_text_of(function),
-        .arguments = {arguments, (uint32_t)bytes}};
+    return (gateway_task){.cpus = sl_task_cpus(options),
+                          .gpus = options->gpus,
+                          .memory_bytes = options->memory_bytes,
+                          .ucu_milli = sl_task_ucu_milli(options),
+                          .timeout_ns = sl_task_timeout_ns(options),
+                          .priority = options->priority,
+                          .retries = options->retries,
+                          .region = sl_text_of(options->region),
+                          .function = sl_text_of(function),
+                          .arguments = {arguments, (uint32_t)bytes}};
 }
 
 static sl_future *make_future(sl_remote *remote, const char *function, bool raw) {
