@@ -25,6 +25,7 @@ enum sl_well_known {
     SL_SLOT_SPARE,     /* of a rank that stands by: sdk/spare.c */
     SL_SLOT_HOST,      /* of user actors: sdk/host.c */
     SL_SLOT_STORE = 8, /* actors/store */
+    SL_SLOT_ROSTER = 10, /* actors/roster */
     SL_SLOT_FIRST_FREE = 16
 };
 

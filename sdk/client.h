@@ -70,6 +70,9 @@ struct sl_future {
 
     /* the end: written before the state says so */
     int32_t error; /* what a wait returns */
+    struct sl_future_seal *seal; /* of a sealed task: seal.h */
+    uint8_t *among;              /* of it: the nodes that may run it; malloc'ed */
+    uint32_t among_bytes;
     uint8_t *wire; /* the result as it came: in the room, or malloc'ed */
     char *message; /* malloc'ed */
     sl_value value;
@@ -139,6 +142,7 @@ typedef struct sl_client {
     uint32_t known_count;
     uint8_t *left; /* by node, when all drive: it has shut down, or is lost */
     uint32_t left_count;
+    uint64_t source;          /* of the nodes that tasks are sealed for */
     _Atomic uint32_t leaving; /* this rank shuts down; set by any thread, with the event */
     bool leaving_told;
 } sl_client;
@@ -155,7 +159,7 @@ void sl_client_await_room(sl_client *client);
 
 void sl_client_queue(sl_client *client, sl_future *future);
 
-/* client_submit.c: the head of a payload, of a task and so many bytes of arguments, which go to
+/* client_submit.c: the head of a payload, of a function and so many bytes of arguments, which go to
  * what is returned; and the bytes of both. */
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) SL_CHECKED;
 /* One call as a future; with `borrow` large data are not copied if one argument alone is large. */
@@ -163,8 +167,8 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
                       bool borrow, sl_future **future) SL_CHECKED;
 /* Gives the actor its references, and pushes. */
 void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count);
-size_t sl_client_payload_bytes(const sl_task *task, size_t arguments);
-uint8_t *sl_client_payload_head(uint8_t *out, const sl_task *task, size_t arguments);
+size_t sl_client_payload_bytes(const char *function, size_t arguments);
+uint8_t *sl_client_payload_head(uint8_t *out, const char *function, size_t arguments);
 
 /* map.c: do what the pieces (the needs) of a map returned go together? */
 sl_err sl_gather_check(const sl_future *map) SL_CHECKED;
@@ -211,15 +215,23 @@ void sl_future_let_go(sl_future *future);
  */
 sl_store *sl_session_store(uint32_t node);
 
+/* session.c: where tasks in the job learn whom they may be sealed for; inside a call. */
+struct sl_seal_source sl_session_source(void);
+
 /* future.c: lets go of one reference. */
 void sl_future_drop(sl_future *future);
 /* A future with `tail_bytes` behind it, one reference, pending; NULL when out of memory. */
 sl_future *sl_future_create(size_t tail_bytes);
 /* What a wait returns: the future has ended. */
-int sl_future_verdict(const sl_future *future);
+int sl_future_verdict(sl_future *future);
+
+/* Its state, as far as it can be told without opening what is sealed. */
+static inline sl_future_state sl_future_how(const sl_future *future) {
+    return (sl_future_state)(atomic_load(&future->state) & ~SL_FUTURE_AWAITED);
+}
 
 static inline bool sl_future_ended(const sl_future *future) {
-    return (atomic_load(&future->state) & ~SL_FUTURE_AWAITED) != SL_FUTURE_PENDING;
+    return sl_future_how(future) != SL_FUTURE_PENDING;
 }
 
 #endif

@@ -22,8 +22,8 @@ static const char argument[] = "0123456789";
 
 typedef struct keys {
     char folder[256], authority[300], own[300];
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
-    char fingerprint_text[2 * SL_FINGERPRINT_BYTES + 1];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
+    char fingerprint_text[2 * SL_KEY_FINGERPRINT_BYTES + 1];
 } keys;
 
 static void certify_own(const keys *k, const sl_identity *authority, int rank) {
