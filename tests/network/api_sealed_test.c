@@ -230,8 +230,9 @@ TEST(a_batch_and_a_task_that_returns_nothing) {
     sl_task_options how = sealed(&nothing);
     sl_future *futures[TIMES];
     sl_args args[TIMES];
+    const sl_value given = sl_string(secret);
     for (int i = 0; i < TIMES; i++)
-        args[i] = SL_ARGS(sl_string(secret));
+        args[i] = (sl_args){&given, 1};
     CHECK_INT(sl_submit_batch(&nothing, args, TIMES, &how, futures), 0);
     CHECK_INT(sl_wait_all(futures, TIMES, 30), 0);
     CHECK_INT(sl_result(futures[0])->type, SL_TYPE_NONE);
