@@ -692,7 +692,7 @@ typedef int sl_function(const void *arguments, size_t argument_bytes, sl_reply *
  * process. Every rank registers the same names, before the first network is opened. Names that
  * begin with `starlane.` are the library's: starlane.echo (answers its arguments), starlane.sleep
  * (seconds, as text), starlane.fail (fails with its arguments as the reason), starlane.crc32 (of
- * its arguments, as text); with the option `keys`, starlane.credential and starlane.sealed. */
+ * its arguments, as text), and starlane.sealed, which runs sealed tasks. */
 SL_API int sl_register_function(const char *name, sl_function *function, void *context);
 
 /* Appends `size` bytes (copied) to the reply. */

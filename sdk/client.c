@@ -148,8 +148,8 @@ static scheduler_task task_of(const sl_future *future) {
                             .retries = options->retries,
                             .region = sl_text_of(options->region),
                             .among = {future->among, future->among_bytes},
-                            .group = sl_text_of(future->seal ? SL_SEALED_FUNCTION
-                                                             : future->task->name),
+                            .group =
+                                sl_text_of(future->seal ? SL_SEALED_FUNCTION : future->task->name),
                             .payload = {future->payload, future->payload_bytes}};
 }
 

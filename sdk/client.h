@@ -69,7 +69,7 @@ struct sl_future {
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
 
     /* the end: written before the state says so */
-    int32_t error; /* what a wait returns */
+    int32_t error;               /* what a wait returns */
     struct sl_future_seal *seal; /* of a sealed task: seal.h */
     uint8_t *among;              /* of it: the nodes that may run it; malloc'ed */
     uint32_t among_bytes;

@@ -232,8 +232,8 @@ static uint32_t own_credential(void *context, uint8_t credential[SL_ROSTER_CREDE
 static sl_err spawn_roster(sl_network_node *of) {
     sl_roster_options options = {.nodes = of->network->count, .own = own_credential};
     SL_TRY(sl_roster_create(&options, &of->roster));
-    return sl_node_spawn(of->node, SL_SLOT_ROSTER, &sl_roster_class, &of->roster,
-                         sizeof of->roster, NULL);
+    return sl_node_spawn(of->node, SL_SLOT_ROSTER, &sl_roster_class, &of->roster, sizeof of->roster,
+                         NULL);
 }
 
 sl_err sl_network_node_serve(sl_network_node *of) {

@@ -20,7 +20,13 @@
 
 #define LEARNED_NS (60 * SL_NS_PER_S)
 
-enum { LIFETIME_S = 86400, NODES_MOST = 16, SOURCES_MOST = 8, MESSAGE_MOST = 1023, NODE_MOST = 65535 };
+enum {
+    LIFETIME_S = 86400,
+    NODES_MOST = 16,
+    SOURCES_MOST = 8,
+    MESSAGE_MOST = 1023,
+    NODE_MOST = 65535
+};
 
 _Static_assert((int)SL_ROSTER_CREDENTIAL_BYTES >= (int)SL_CREDENTIAL_MOST_BYTES, "credential");
 
@@ -131,16 +137,17 @@ static sl_err check_client(const sl_keys *keys, const char *directory) {
     sl_peer self;
     size_t bytes;
     if (!c || !box || c->role != SL_ROLE_CLIENT)
-        return sl_fail(SL_ERR_INVALID, "%s is not the identity of a client (starlane identity "
-                                       "create DIR client NAME)",
+        return sl_fail(SL_ERR_INVALID,
+                       "%s is not the identity of a client (starlane identity "
+                       "create DIR client NAME)",
                        directory);
     sl_err err = sl_identity_credential(keys->identity, credential, &bytes);
     if (err == SL_OK)
         err = sl_trust_check(keys->trust, credential, bytes, (uint64_t)sl_clock_wall_s(), &self);
     snprintf(cause, sizeof cause, "%s", sl_err_detail());
-    return err == SL_OK ? SL_OK
-                        : sl_fail(err, "%s: no node would run tasks of this identity: %s",
-                                  directory, cause);
+    return err == SL_OK
+               ? SL_OK
+               : sl_fail(err, "%s: no node would run tasks of this identity: %s", directory, cause);
 }
 
 static sl_err keys_fill(sl_keys *keys, const char *directory, const char *authority,
@@ -153,8 +160,7 @@ static sl_err keys_fill(sl_keys *keys, const char *directory, const char *author
     return check_client(keys, directory);
 }
 
-int sl_keys_open(const char *directory, const char *authority, const char *revoked,
-                 sl_keys **out) {
+int sl_keys_open(const char *directory, const char *authority, const char *revoked, sl_keys **out) {
     if (!directory || !authority)
         return sl_fail(SL_ERR_INVALID, "keys are those in a directory, and go with the fingerprint "
                                        "of an authority");
@@ -336,14 +342,14 @@ static sl_err describe(const sl_seal *seal, uint32_t retries, const sl_peer *pee
     double lifetime_s = seal->lifetime_s > 0 ? seal->lifetime_s : LIFETIME_S;
     if (!(lifetime_s < 1e10))
         return sl_fail(SL_ERR_INVALID, "a sealed task is to be run within so many seconds");
-    *request = (sl_seal_request){.sender = seal->keys->identity,
-                                 .recipients = peers,
-                                 .recipient_count = count,
-                                 .kind = SL_SEAL_TASK,
-                                 .runs = retries < SL_RUNS_MOST ? (uint8_t)(retries + 1)
-                                                                : SL_RUNS_MOST,
-                                 .now_s = (uint64_t)sl_clock_wall_s(),
-                                 .lifetime_s = (uint64_t)ceil(lifetime_s)};
+    *request =
+        (sl_seal_request){.sender = seal->keys->identity,
+                          .recipients = peers,
+                          .recipient_count = count,
+                          .kind = SL_SEAL_TASK,
+                          .runs = retries < SL_RUNS_MOST ? (uint8_t)(retries + 1) : SL_RUNS_MOST,
+                          .now_s = (uint64_t)sl_clock_wall_s(),
+                          .lifetime_s = (uint64_t)ceil(lifetime_s)};
     return SL_OK;
 }
 
@@ -469,10 +475,9 @@ sl_err sl_seal_call(const sl_seal *seal, const sl_seal_source *source, const cha
     }
     sl_values_encode(args->values, args->count, wire, NULL);
     const sl_part name = {function, strlen(function)}, arguments = {wire, size.bytes};
-    const sl_sealing what = {.form = SL_BODY_CALL,
-                             .sections = {{&name, 1},
-                                          {&arguments, 1},
-                                          {parts, apart_parts(args, parts)}}};
+    const sl_sealing what = {
+        .form = SL_BODY_CALL,
+        .sections = {{&name, 1}, {&arguments, 1}, {parts, apart_parts(args, parts)}}};
     sl_err err = sl_seal_make(seal, source, &what, retries, place, context, made);
     sl_secret_wipe(wire, size.bytes);
     free(wire), free(parts);
@@ -531,8 +536,8 @@ static sl_err read_value(sl_future *future, struct sl_future_seal *end) {
     size_t count = 0;
     future->value = (sl_value){.type = SL_TYPE_NONE};
     if (end->as == SL_SEAL_RESULT_BYTES) {
-        future->value = (sl_value){
-            .type = SL_TYPE_BYTES, .data = output->data, .bytes = output->bytes};
+        future->value =
+            (sl_value){.type = SL_TYPE_BYTES, .data = output->data, .bytes = output->bytes};
         return SL_OK;
     }
     if (!output->bytes)
@@ -541,8 +546,7 @@ static sl_err read_value(sl_future *future, struct sl_future_seal *end) {
     SL_TRY(sl_values_count(output->data, output->bytes, &count));
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
-    SL_TRY(
-        sl_values_decode(output->data, output->bytes, end->apart, false, &future->value));
+    SL_TRY(sl_values_decode(output->data, output->bytes, end->apart, false, &future->value));
     return future->value.type == SL_TYPE_OBJECT
                ? sl_fail(SL_ERR_DECODE, "an object, which nobody sealed")
                : SL_OK;

@@ -201,8 +201,8 @@ sl_err sl_opened_take(sl_opener *opener, const sl_open_request *request, sl_blob
     if (atomic_load(&blob->references) != 1 || (uintptr_t)blob->data % SL_BODY_ALIGN)
         return sl_opened_copy(opener, request, blob->data, (size_t)blob->bytes, opened);
     opened->blob = sl_blob_retain(blob);
-    return closed_unless(
-        open_all(opener, request, blob->data, (size_t)blob->bytes, true, opened), opened);
+    return closed_unless(open_all(opener, request, blob->data, (size_t)blob->bytes, true, opened),
+                         opened);
 }
 
 sl_err sl_opened_copy(sl_opener *opener, const sl_open_request *request, const void *envelope,

@@ -42,8 +42,8 @@ typedef struct sl_sealing {
 } sl_sealing;
 
 /* The bytes of the envelope that `request` (body_bytes is filled in here) makes of it. */
-sl_err sl_sealing_measure(sl_seal_request *request, const sl_sealing *what, size_t *size)
-    SL_CHECKED;
+sl_err sl_sealing_measure(sl_seal_request *request, const sl_sealing *what,
+                          size_t *size) SL_CHECKED;
 
 /* Writes that envelope to `out`. The sealer keeps its id (sl_sealer_id()). */
 sl_err sl_sealing_write(sl_sealer *sealer, const sl_seal_request *request, const sl_sealing *what,

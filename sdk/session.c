@@ -16,9 +16,9 @@
 #include "sdk/options.h"
 #include "sdk/seal.h"
 
-#define FLAG     "--starlane-"
+#define FLAG      "--starlane-"
 #define ROSTER_NS (15 * SL_NS_PER_S)
-#define STUCK_NS (10 * SL_NS_PER_S) /* a body that does not end is not waited for longer */
+#define STUCK_NS  (10 * SL_NS_PER_S) /* a body that does not end is not waited for longer */
 
 enum { ARGUMENTS_MOST = 256 };
 

@@ -271,8 +271,8 @@ sl_object *sl_arg_object(sl_call *call, size_t index) {
     if (!name || value->object)
         return value ? value->object : NULL;
     if (is_sealed(call)) { /* its name came from who could not have given it to another task */
-        (void)keep(call, sl_fail(SL_ERR_INVALID, "%s is an object, which no sealed task is given",
-                                 whose));
+        (void)keep(
+            call, sl_fail(SL_ERR_INVALID, "%s is an object, which no sealed task is given", whose));
         return NULL;
     }
     memcpy(&id, name, sizeof id);

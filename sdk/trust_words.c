@@ -35,7 +35,8 @@ static sl_err revoke_line(sl_trust *trust, const char *path, unsigned number, co
     size_t bytes = strcspn(word, " \t\r\n#");
     if (!bytes)
         return SL_OK;
-    if (parse(word, bytes, fingerprint) != SL_OK || !strchr("#\n", word[bytes + strspn(word + bytes, " \t\r")]))
+    if (parse(word, bytes, fingerprint) != SL_OK ||
+        !strchr("#\n", word[bytes + strspn(word + bytes, " \t\r")]))
         return sl_fail(SL_ERR_SYNTAX, "%s, line %u: a fingerprint has %d hexadecimal digits", path,
                        number, 2 * SL_KEY_FINGERPRINT_BYTES);
     return sl_trust_revoke(trust, fingerprint);

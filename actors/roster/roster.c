@@ -25,7 +25,7 @@ struct sl_roster {
     /* threads */
     pthread_mutex_t lock;
     pthread_cond_t over;
-    uint64_t wanted, done;  /* rounds asked for, and how many are over */
+    uint64_t wanted, done; /* rounds asked for, and how many are over */
     bool told, closed;
     sl_roster_node *result; /* of the last round */
     uint32_t result_count;
@@ -34,8 +34,8 @@ struct sl_roster {
     sl_actor *self;
     sl_roster_node *nodes;
     uint8_t *said;
-    uint32_t open;    /* nodes that are to answer */
-    uint64_t serves;  /* threads' rounds that this one is for */
+    uint32_t open;   /* nodes that are to answer */
+    uint64_t serves; /* threads' rounds that this one is for */
     bool running, again;
     uint64_t timer;
     sl_addr *askers, *later; /* actors that this round, and the next, is for */
@@ -244,8 +244,7 @@ static sl_err copy_result(const sl_roster *r, sl_roster_node **list, uint32_t *c
     return SL_OK;
 }
 
-sl_err sl_roster_gather(sl_roster *r, uint64_t timeout_ns, sl_roster_node **list,
-                        uint32_t *count) {
+sl_err sl_roster_gather(sl_roster *r, uint64_t timeout_ns, sl_roster_node **list, uint32_t *count) {
     pthread_mutex_lock(&r->lock);
     sl_err err = r->node ? SL_OK : sl_fail(SL_ERR_CLOSED, "there is no network");
     if (err == SL_OK) {

@@ -168,8 +168,8 @@ TEST(no_rank_tells_another_what_was_sealed) {
     CHECK_INT(sl_options_set(options, "authority", keys.fingerprint), 0);
     CHECK_INT(sl_options_set(options, "policy", "random"), 0);
     CHECK_INT(sl_options_set(options, "cpus", "1"), 0);
-    sl_test_keys_need(
-        sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = 1}), "init");
+    sl_test_keys_need(sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = 1}),
+                      "init");
     if (rank == 0)
         drive(ranks);
     CHECK_INT(sl_shutdown(), 0);
@@ -179,7 +179,7 @@ TEST(no_rank_tells_another_what_was_sealed) {
     CHECK(!heard(reason));
     CHECK(!sl_recording_has(&recording, "say_why", 7));
     if (rank == 0 && ranks > 1)
-        CHECK(heard(clear)); /* the search finds what is there */
+        CHECK(heard(clear));     /* the search finds what is there */
     MPI_Barrier(MPI_COMM_WORLD); /* nobody's folder goes before all are done */
     MPI_Finalize();
 }

@@ -299,8 +299,8 @@ TEST(results_outlive_the_keys_and_the_network) {
     join(sl_test_keys_make()->node);
     sl_task_options how = sealed(&tell_back);
     double numbers[] = {1};
-    sl_future *future = sl_submit_with(
-        &tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 1)), &how);
+    sl_future *future =
+        sl_submit_with(&tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 1)), &how);
     CHECK_INT(sl_wait_any(&future, 1, 30, &(size_t){0}), 0);
     leave();
     CHECK_INT(sl_wait(future, 0), 0);
@@ -319,8 +319,8 @@ TEST(several_threads_open_one_result) {
     sl_task_options how = sealed(&tell_back);
     double numbers[] = {1};
     pthread_t threads[4];
-    sl_future *future = sl_submit_with(
-        &tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 1)), &how);
+    sl_future *future =
+        sl_submit_with(&tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 1)), &how);
     CHECK_INT(sl_wait_any(&future, 1, 30, &(size_t){0}), 0);
     for (int i = 0; i < 4; i++)
         pthread_create(&threads[i], NULL, ask, future);
