@@ -12,6 +12,9 @@ sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 struct sl_task;
 bool sl_task_is_registered(const struct sl_task *task);
 
+/* True when SL_TASK() defined a task of this name. */
+bool sl_task_is_defined(const char *name);
+
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {
     const sl_actor_kind *kind;
