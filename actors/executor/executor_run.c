@@ -68,6 +68,7 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
                      .arrival = ++executor->arrivals,
                      .kind = task->kind,
                      .apart = sl_blob_retain(apart),
+                     .keep_bytes = task->keep ? executor->options.keep_bytes : UINT64_MAX,
                      .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
     if (err != SL_OK) {
@@ -83,7 +84,14 @@ void sl_attempt_drop_apart(sl_attempt *attempt) {
     attempt->apart = NULL;
 }
 
+void sl_attempt_settle(sl_attempt *attempt, bool sent) {
+    if (attempt->settle)
+        attempt->settle(attempt->settled, sent);
+    attempt->settle = NULL;
+}
+
 void sl_attempt_free_parts(sl_attempt *attempt) {
+    sl_attempt_settle(attempt, false);
     free(attempt->message);
     free(attempt->output);
     sl_attempt_drop_apart(attempt);
