@@ -405,6 +405,7 @@ sl_store_load sl_store_loads(sl_store *store) {
     load.copies = store->copies;
     for (uint32_t i = 0; i < store->bucket_count; i++)
         for (sl_store_object *object = store->buckets[i]; object; object = object->next) {
+            load.owned += is_own(store, object->id);
             load.mapped += object->map != NULL;
             for (uint32_t j = 0; j < object->holder_count; j++) {
                 load.holds += object->holders[j].holds;

@@ -101,6 +101,7 @@ void sl_store_unhold(sl_store_object *object, uint32_t node);
 /* For tests and metrics. */
 typedef struct sl_store_load {
     uint64_t objects; /* known here: own ones, and others' with a handle or a copy */
+    uint64_t owned;   /* of them this node's own */
     uint64_t bytes;   /* that count against the limit */
     uint64_t holds;   /* of other nodes, on own objects */
     uint64_t leases;  /* of other nodes, on memory of this one */
