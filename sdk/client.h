@@ -55,7 +55,7 @@ struct sl_future {
     sl_blob *apart;
     uint32_t asked_bytes; /* what was asked for is in the room until the end … */
     sl_blob *asked_apart; /* … and this with it, when it may have to be submitted again */
-    sl_future **needs; /* futures among the arguments, in their order; behind this struct */
+    sl_future **needs;    /* futures among the arguments, in their order; behind this struct */
     uint32_t need_count;
     uint32_t pending; /* of them not ended */
     struct sl_dependents *dependents;
@@ -166,8 +166,8 @@ void sl_client_await_room(sl_client *client);
 
 void sl_client_queue(sl_client *client, sl_future *future);
 
-/* client_submit.c: the head of a payload, of a task's name and so many bytes of arguments, which go to
- * what is returned; and the bytes of both. */
+/* client_submit.c: the head of a payload, of a task's name and so many bytes of arguments, which go
+ * to what is returned; and the bytes of both. */
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) SL_CHECKED;
 /* One call as a future; with `borrow` large data are not copied if one argument alone is large. */
 sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
@@ -186,12 +186,13 @@ sl_err sl_kept_fetch(sl_future *future) SL_CHECKED;
 /* The value of a future that is done for somebody's arguments: by its name, in `id`, where it is
  * kept, unless that is lost and it is here. */
 sl_value sl_kept_value(sl_future *future, sl_store_id *id);
-/* The loop's thread. The future that has the result now: `future`, or the one that makes it anew. */
+/* The loop's thread. The future that has the result now: `future`, or the one that makes it anew.
+ */
 sl_future *sl_kept_newest(sl_future *future);
 /* True: nobody can fetch it any more. */
 bool sl_kept_is_lost(sl_future *future);
-/* Has it made anew, unless it is already; the future that does, borrowed, or NULL: it cannot be, and
- * why is said. */
+/* Has it made anew, unless it is already; the future that does, borrowed, or NULL: it cannot be,
+ * and why is said. */
 sl_future *sl_kept_again(sl_client *client, sl_future *future);
 
 /* map.c: do what the pieces (the needs) of a map returned go together? */

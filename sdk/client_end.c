@@ -115,9 +115,8 @@ static sl_err fill_in(sl_future *future) {
     SL_TRY(sl_values_count(future->payload, future->payload_bytes, &count));
     sl_value *values = malloc((count + 1) * sizeof *values);
     sl_store_id *ids = malloc(future->need_count * sizeof *ids);
-    sl_err err = values && ids
-                     ? SL_OK
-                     : sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", count);
+    sl_err err =
+        values && ids ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", count);
     if (err == SL_OK)
         err = sl_values_decode(future->payload, future->payload_bytes, future->apart, true, values);
     for (size_t i = 0; err == SL_OK && i < count; i++)

@@ -6,9 +6,9 @@
  * given the future gets the object's name, and fetches it where it runs.
  *
  * A result that is lost with its node is made anew by another future of the same call, which the
- * first one has as `again`: whoever has seen that it was done need not see it undone. What is needed
- * for that (arguments, and the futures among them, which may have to be made anew in turn) is kept
- * only of tasks with retries. */
+ * first one has as `again`: whoever has seen that it was done need not see it undone. What is
+ * needed for that (arguments, and the futures among them, which may have to be made anew in turn)
+ * is kept only of tasks with retries. */
 #include <pthread.h>
 #include <string.h>
 

@@ -171,8 +171,8 @@ static sl_err fetch_all(sl_call *call) {
         if (!call->values[i].kept_)
             continue;
         sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
-        sl_err err = store ? fetch(call, store, i)
-                           : sl_fail(SL_ERR_CLOSED, "there is no store here");
+        sl_err err =
+            store ? fetch(call, store, i) : sl_fail(SL_ERR_CLOSED, "there is no store here");
         if (err == SL_OK)
             continue;
         snprintf(cause, sizeof cause, "%s", sl_err_detail());

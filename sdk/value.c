@@ -214,8 +214,8 @@ void sl_values_encode(const sl_value *values, size_t count, uint8_t *out, uint8_
                      .place = value->kept_                    ? KEPT
                               : bytes >= SL_VALUE_APART_BYTES ? APART
                                                               : HERE,
-                     .bytes = value->kept_ ? value->bytes + (value->type == SL_TYPE_STRING)
-                                           : bytes};
+                     .bytes =
+                         value->kept_ ? value->bytes + (value->type == SL_TYPE_STRING) : bytes};
         memcpy(out, &one, sizeof one);
         out += sizeof one;
         if (shape)
@@ -323,8 +323,7 @@ static sl_err read_value(reader *from, bool futures, sl_value *value) {
     case SL_TYPE_BYTES:
         return SL_OK;
     case SL_TYPE_STRING:
-        if (!one.bytes ||
-            (!value->kept_ && memchr(data, '\0', one.bytes) != data + one.bytes - 1))
+        if (!one.bytes || (!value->kept_ && memchr(data, '\0', one.bytes) != data + one.bytes - 1))
             return broken("a string without its end");
         value->bytes--;
         return SL_OK;

@@ -5,8 +5,9 @@
  *
  * in the machine's byte order: all ranks of a network are of one kind. Data of `place` 1 lie in a
  * blob beside it instead, each at the next multiple of 64 bytes. Data of `place` 2 are kept in an
- * object, whose name is here in their place: `kept_` of the value, which has no data. A string has its terminator, which
- * `bytes` counts. What is decoded was written by another process: everything is checked. */
+ * object, whose name is here in their place: `kept_` of the value, which has no data. A string has
+ * its terminator, which `bytes` counts. What is decoded was written by another process: everything
+ * is checked. */
 #ifndef SL_SDK_VALUE_H
 #define SL_SDK_VALUE_H
 

@@ -54,8 +54,7 @@ sl_err sl_task_output_write(sl_task_output *output, const void *bytes, size_t si
 void *sl_task_output_take(sl_task_output *output, size_t *size_bytes) {
     void *data = output->size_bytes ? output->data : NULL;
     *size_bytes = output->size_bytes;
-    *output = (sl_task_output){
-        .facts = output->facts,
+    *output = (sl_task_output){.facts = output->facts,
                                .limit_bytes = output->limit_bytes,
                                .apart = output->apart,
                                .settle = output->settle,

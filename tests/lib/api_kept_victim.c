@@ -1,6 +1,7 @@
 /* A program of which one rank dies with results of tasks that stayed there: those of tasks with
  * retries are made anew, for who reads them and for tasks that take them; of the others the error
- * says what happened. Started by tests/cli/api_lost_test.sh, whose ranks from 1 on are region `b`. */
+ * says what happened. Started by tests/cli/api_lost_test.sh, whose ranks from 1 on are region `b`.
+ */
 #include <signal.h>
 #include <starlane.h>
 #include <stdio.h>

@@ -81,7 +81,8 @@ SL_TASK(make_late, .timeout_s = 0.05) {
     return 0;
 }
 
-/* Once it has been called often it runs on the loop, which meanwhile can not say that it is late. */
+/* Once it has been called often it runs on the loop, which meanwhile can not say that it is late.
+ */
 SL_TASK(late_on_the_loop, .brief = 1, .timeout_s = 0.005) {
     if (!sl_arg_i64(call, 0))
         return 0;
