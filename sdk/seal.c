@@ -547,7 +547,7 @@ static sl_err read_value(sl_future *future, struct sl_future_seal *end) {
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     SL_TRY(sl_values_decode(output->data, output->bytes, end->apart, false, &future->value));
-    return future->value.type == SL_TYPE_OBJECT
+    return future->value.type == SL_TYPE_OBJECT || future->value.kept_
                ? sl_fail(SL_ERR_DECODE, "an object, which nobody sealed")
                : SL_OK;
 }

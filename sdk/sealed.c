@@ -125,7 +125,9 @@ static sl_err run_inside(const call *c, const sl_task_facts *outer, sl_task_outp
         facts = *outer;
     SL_TRY(sl_opened_apart(&c->opened, &apart));
     facts.apart = apart;
-    facts.is_sealed = true;
+    facts.is_sealed = true; /* nothing of it comes beside its answer, and nothing stays */
+    facts.holds_objects = false;
+    facts.keep_bytes = UINT64_MAX;
     output->facts = &facts;
     sl_err err = run_call(c, output);
     output->facts = NULL;
