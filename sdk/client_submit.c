@@ -7,7 +7,6 @@
 #include "sdk/client.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
-#include "sdk/sealed.h"
 #include "sdk/task_call.h"
 
 enum {

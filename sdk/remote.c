@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/thread.h"
+#include "sdk/seal.h"
 #include "runtime/futex.h"
 
 #define CONNECT_S 15.0
@@ -84,6 +85,8 @@ static sl_err on_message(void *context, sl_link *link, const uint8_t *data, size
         return take_status(remote, &parts);
     if (parts.kind == SL_GATEWAY_OBJECT)
         return sl_remote_take_object(remote, &parts);
+    if (parts.kind == SL_GATEWAY_NODES)
+        return sl_remote_take_nodes(remote, &parts);
     if (parts.kind == SL_GATEWAY_PIECE)
         return sl_remote_take_piece(remote, &parts);
     if (parts.kind != SL_GATEWAY_RESULTS)
@@ -174,6 +177,7 @@ int sl_connect(const char *url, const char *api_key, const char *project,
     sl_cond_init(&remote->changed);
     remote->secret_key = strdup(api_key);
     remote->project = project;
+    remote->source = sl_seal_source_id();
     sl_err err = remote->secret_key ? prepare(remote, url, options)
                                     : sl_fail(SL_ERR_NO_MEMORY, "no memory for a connection");
     if (err == SL_OK)
@@ -215,6 +219,7 @@ void sl_remote_release(sl_remote *remote) {
         return;
     free(remote->futures);
     free(remote->gone);
+    free(remote->nodes);
     pthread_cond_destroy(&remote->changed);
     pthread_mutex_destroy(&remote->lock);
     free(remote);

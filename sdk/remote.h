@@ -52,6 +52,11 @@ struct sl_remote {
     gateway_status status;
     sl_remote_object *objects; /* put or read just now */
     uint64_t next_object;
+    uint64_t source; /* of the nodes that tasks are sealed for */
+    uint64_t asked_nodes;
+    bool told_nodes;
+    struct sl_roster_node *nodes; /* as told last */
+    uint32_t node_count;
     uint64_t *gone; /* numbers of objects whose release could not be told yet */
     uint32_t gone_count, gone_room;
 };
@@ -71,6 +76,10 @@ sl_err sl_remote_take_piece(sl_remote *remote, const sl_gateway_parts *parts) SL
 sl_remote_object *sl_remote_object_make(sl_remote *remote, uint64_t number);
 /* With the lock: tells of releases that could not be told. */
 void sl_remote_tell_gone(sl_remote *remote);
+
+/* remote_nodes.c: the net's thread; and where tasks learn whom they may be sealed for. */
+sl_err sl_remote_take_nodes(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+struct sl_seal_source sl_remote_source(sl_remote *remote);
 
 /* remote_submit.c: with the lock, which is given away while there is no room. Not on the net's
  * thread. */

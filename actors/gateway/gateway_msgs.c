@@ -13,6 +13,7 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_STATUS] = &gateway_status_record,   [SL_GATEWAY_PUT] = &gateway_put_record,
     [SL_GATEWAY_PIECE] = &gateway_piece_record,     [SL_GATEWAY_READ] = &gateway_read_record,
     [SL_GATEWAY_RELEASE] = &gateway_release_record, [SL_GATEWAY_OBJECT] = &gateway_object_record,
+    [SL_GATEWAY_WHO] = &gateway_who_record,         [SL_GATEWAY_NODES] = &gateway_nodes_record,
 };
 
 sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts *parts) {

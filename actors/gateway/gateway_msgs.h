@@ -31,6 +31,8 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_READ,
     SL_GATEWAY_RELEASE,
     SL_GATEWAY_OBJECT,
+    SL_GATEWAY_WHO,
+    SL_GATEWAY_NODES,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
 

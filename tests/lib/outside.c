@@ -16,12 +16,19 @@ char *outside_key(const char *project, const char *scopes) {
 }
 
 int outside_begin(void) {
+    return outside_begin_with(NULL);
+}
+
+int outside_begin_with(const char *const *more) {
     sl_options *options;
     snprintf(outside_directory, sizeof outside_directory, "%s/gateway", sl_test_dir());
     if (sl_options_create(&options) != 0 || sl_options_set(options, "listen", "127.0.0.1:0") != 0 ||
         sl_options_set(options, "gateway", outside_directory) != 0 ||
         sl_options_set(options, "store-bytes", "32MB") != 0)
         return 1;
+    for (; more && *more; more += 2)
+        if (sl_options_set(options, more[0], more[1]) != 0)
+            return 1;
     sl_init_options init = {.options = options, .nodes = 2};
     int err = sl_init(NULL, NULL, &init);
     if (err == 0)
