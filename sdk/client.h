@@ -243,6 +243,8 @@ void sl_object_write(void *data, const sl_value *value);
 /* The content of an object as the data of a value that is kept in it, valid while there is a
  * handle. Waits, for ever, but not on a loop's thread. */
 sl_err sl_object_fetch(sl_object *object, sl_value *value) SL_CHECKED;
+/* object.c: a view of a content, which is believed only if it is as a value is. SL_ERR_DECODE. */
+sl_err sl_view_fill(sl_view *view, const sl_store_content *content) SL_CHECKED;
 
 /* session.c: the store of a node of this process: inside a call of its tasks, or of the client's.
  */

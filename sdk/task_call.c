@@ -56,6 +56,13 @@ void sl_task_define(sl_task *task) {
     defined = task;
 }
 
+bool sl_task_is_defined(const char *name) {
+    const sl_task *task = defined;
+    while (task && strcmp(task->name, name) != 0)
+        task = task->next;
+    return task != NULL;
+}
+
 static sl_actor_kind *kinds; /* before main(): one thread */
 
 void sl_actor_define(sl_actor_kind *kind) {
@@ -444,11 +451,6 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 int sl_return_object(sl_call *call, sl_object *object) {
     if (call->turn)
         return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
-                                  call->task->name));
-    if (call->facts && call->facts->keep_bytes == UINT64_MAX)
-        return keep(call, sl_fail(SL_ERR_UNAVAILABLE,
-                                  "task %.80s: an object stays in the network, and who submitted "
-                                  "this task cannot hold it",
                                   call->task->name));
     sl_value value = sl_object_value(object);
     SL_TRY(keep(call, put(call, &value)));

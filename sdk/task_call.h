@@ -15,6 +15,9 @@ const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t 
 /* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
 bool sl_task_is_registered(const struct sl_task *task);
 
+/* True when SL_TASK() defined a task of this name. */
+bool sl_task_is_defined(const char *name);
+
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {
     const sl_actor_kind *kind;

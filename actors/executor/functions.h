@@ -19,8 +19,8 @@ typedef struct sl_task_facts {
     uint32_t node;
     uint32_t attempt;         /* from 1 */
     uint32_t owner;           /* the node that the result goes to; SL_NO_NODE: it is lost */
-    uint64_t keep_bytes;      /* a result of so many bytes may stay here, as an object that the
-                                 owner holds; UINT64_MAX: who gets it cannot hold objects */
+    uint64_t keep_bytes;      /* a result of so many bytes may stay here, in an object that the
+                                 owner holds; UINT64_MAX: none may */
     const sl_blob *apart;     /* large data that came with the arguments; NULL: none */
     const uint8_t *cancelled; /* set to 1, while it runs, when nobody wants its result any more */
 } sl_task_facts;
