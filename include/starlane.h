@@ -640,9 +640,37 @@ typedef struct sl_seal {
     double lifetime_s;   /* it is to be started within so many seconds; 0: a day */
 } sl_seal;
 
-/* ---- from outside: a connection to the gateway of a network ---- */
+/* A command to be run sealed: all of it is for the node that runs it alone. */
+typedef struct sl_command {
+    const char *const *arguments;   /* ends with NULL; the first is looked up in the node's PATH */
+    const char *const *environment; /* NAME=VALUE, over the node's own; ends with NULL; NULL: none */
+    const char *directory;          /* NULL: the one that the node was started in */
+    const void *input;              /* what it reads */
+    size_t input_bytes;
+} sl_command;
 
+/* What became of one. Borrowed from its future. */
+typedef struct sl_command_result {
+    int exit_code; /* -1 when a signal ended it */
+    int signal;    /* 0 when it exited */
+    double user_s, system_s;
+    uint64_t max_rss_bytes;
+    const void *output, *errors; /* what it wrote: at most 2 GiB in all, else it is ended */
+    size_t output_bytes, error_bytes;
+} sl_command_result;
+
+/* Submits a command, sealed as options->sealed says; in the job, or, with a connection, from
+ * outside. The future fails, saying how it ended, unless that was with exit code 0. What it reads
+ * and writes goes through pipes, and lies in no file; what itself it writes to files, and tells by
+ * its command line to those on the node who list processes, is its own matter. It gets no GPUs. */
 typedef struct sl_remote sl_remote;
+SL_API sl_future *sl_seal_command(sl_remote *remote, const sl_command *command,
+                                  const sl_task_options *options);
+
+/* The result of one that has run, well or not; an error when it has not. */
+SL_API int sl_result_command(sl_future *future, sl_command_result *result);
+
+/* ---- from outside: a connection to the gateway of a network ---- */
 
 typedef struct sl_connect_options {
     const char *authority_file; /* believe certificates that an authority in it (PEM) has signed,

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/executor/executor_msgs.h"
 #include "actors/secure/identity_file.h"
 #include "actors/secure/secret.h"
 #include "runtime/clock.h"
 #include "runtime/node.h"
 #include "sdk/sealed.h"
+#include "sdk/sealed_command.h"
 #include "sdk/trust_words.h"
 
 #define LEARNED_NS (60 * SL_NS_PER_S)
@@ -63,7 +65,8 @@ struct sl_future_seal {
     sl_keys *keys;
     uint64_t source;
     uint8_t id[SL_ENVELOPE_ID_BYTES];
-    bool raw; /* the result is bytes */
+    bool raw;     /* the result is bytes */
+    bool command; /* … or how a command ended */
     pthread_mutex_t lock;
     _Atomic uint32_t settled;
     sl_opened opened;
@@ -495,6 +498,110 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
     return SL_OK;
 }
 
+/* ---- commands ---- */
+
+static uint32_t count_words(const char *const *words) {
+    uint32_t count = 0;
+    while (words && words[count])
+        count++;
+    return count;
+}
+
+static executor_word *words_of(const char *const *words, uint32_t count) {
+    executor_word *list = calloc(count + 1, sizeof *list);
+    for (uint32_t i = 0; list && i < count; i++)
+        list[i].text = sl_text_of(words[i]);
+    return list;
+}
+
+static sl_err encode_command(const executor_command *command, uint8_t **out, size_t *bytes) {
+    SL_TRY(sl_record_check(&executor_command_record, command));
+    *bytes = sl_record_wire_bytes(&executor_command_record, command);
+    *out = malloc(*bytes);
+    if (!*out)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a command of %zu bytes", *bytes);
+    sl_record_encode(&executor_command_record, command, *out, NULL);
+    return SL_OK;
+}
+
+static sl_err encode_words(const sl_command *command, uint8_t **out, size_t *bytes) {
+    uint32_t arguments = count_words(command->arguments),
+             environment = count_words(command->environment);
+    executor_command record = {
+        .arguments = {words_of(command->arguments, arguments), arguments},
+        .environment = {words_of(command->environment, environment), environment},
+        .directory = sl_text_of(command->directory)};
+    sl_err err = record.arguments.items && record.environment.items
+                     ? encode_command(&record, out, bytes)
+                     : sl_fail(SL_ERR_NO_MEMORY, "no memory for the words of a command");
+    free((void *)(uintptr_t)record.arguments.items);
+    free((void *)(uintptr_t)record.environment.items);
+    return err;
+}
+
+sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
+                         const sl_command *command, uint32_t retries,
+                         uint8_t *(*place)(void *context, size_t size), void *context,
+                         sl_seal_made *made) {
+    uint8_t *words = NULL;
+    size_t bytes = 0;
+    sl_err err = encode_words(command, &words, &bytes);
+    if (err == SL_OK) {
+        const sl_part first = {words, bytes}, input = {command->input, command->input_bytes};
+        const sl_sealing what = {.form = SL_BODY_COMMAND, .sections = {{&first, 1}, {&input, 1}}};
+        err = sl_seal_make(seal, source, &what, retries, place, context, made);
+    }
+    if (words)
+        sl_secret_wipe(words, bytes);
+    free(words);
+    if (err == SL_OK)
+        made->end->command = true;
+    return err;
+}
+
+static sl_err check_command(const sl_command *command, const sl_task_options *options) {
+    if (!command || !command->arguments || !command->arguments[0])
+        return sl_fail(SL_ERR_INVALID, "a command has at least its program");
+    if (command->input_bytes && !command->input)
+        return sl_fail(SL_ERR_INVALID, "a command whose input is at NULL");
+    if (!options || !options->sealed)
+        return sl_fail(SL_ERR_INVALID, "options.sealed says how the command is sealed");
+    return options->gpus ? sl_fail(SL_ERR_UNAVAILABLE, "a sealed command cannot be given GPUs yet")
+                         : SL_OK;
+}
+
+sl_future *sl_seal_command(sl_remote *remote, const sl_command *command,
+                           const sl_task_options *options) {
+    if (check_command(command, options) != SL_OK)
+        return NULL;
+    return remote ? sl_remote_submit_command(remote, command, options)
+                  : sl_client_submit_command(command, options);
+}
+
+int sl_result_command(sl_future *future, sl_command_result *result) {
+    const struct sl_future_seal *end = future ? future->seal : NULL;
+    sl_ended ended;
+    if (!end || !end->command)
+        return sl_fail(SL_ERR_INVALID, "that is no future of a command");
+    if (!sl_future_ended(future))
+        return sl_fail(SL_ERR_TIMEOUT, "the command has not ended yet");
+    int err = sl_future_verdict(future);
+    if (end->opened.form != SL_BODY_ENDED)
+        return err ? err : SL_ERR_FAILED;
+    SL_TRY(sl_ended_read(end->opened.sections[0], &ended));
+    const sl_part *out = &end->opened.sections[1], *errors = &end->opened.sections[2];
+    *result = (sl_command_result){.exit_code = ended.exit_code,
+                                  .signal = ended.signal,
+                                  .user_s = (double)ended.user_us / 1e6,
+                                  .system_s = (double)ended.system_us / 1e6,
+                                  .max_rss_bytes = ended.max_rss_bytes,
+                                  .output = out->data,
+                                  .output_bytes = out->bytes,
+                                  .errors = errors->data,
+                                  .error_bytes = errors->bytes};
+    return SL_OK;
+}
+
 /* ---- opening ---- */
 
 void sl_future_seal_drop(struct sl_future_seal *end) {
@@ -533,7 +640,7 @@ static sl_err open_result(sl_future *future, struct sl_future_seal *end) {
                                       (size_t)future->value.bytes, &end->opened);
     tools_give_back(end->keys, t);
     SL_TRY(err);
-    return end->opened.form == SL_BODY_ANSWER
+    return end->opened.form == SL_BODY_ANSWER || (end->opened.form == SL_BODY_ENDED && end->command)
                ? SL_OK
                : sl_fail(SL_ERR_DECODE, "a sealed result of another kind");
 }
@@ -559,6 +666,19 @@ static sl_err read_value(sl_future *future, struct sl_future_seal *end) {
                : SL_OK;
 }
 
+/* Exit code 0 is success; what it wrote can be read in any case. */
+static void settle_command(sl_future *future, struct sl_future_seal *end) {
+    char text[MESSAGE_MOST + 1];
+    sl_ended ended;
+    future->value = (sl_value){.type = SL_TYPE_NONE};
+    if (sl_ended_read(end->opened.sections[0], &ended) != SL_OK) {
+        set_error(future, SL_ERR_DECODE, sl_err_detail(), strlen(sl_err_detail()));
+    } else if (ended.status != SL_PROCESS_EXITED || ended.exit_code) {
+        sl_ended_say(&ended, text, sizeof text);
+        set_error(future, SL_ERR_FAILED, text, strlen(text));
+    }
+}
+
 /* What the executor sealed is what counts; that a task failed may be said by others too, who can
  * stop it as well. */
 static void settle(sl_future *future, struct sl_future_seal *end) {
@@ -572,6 +692,10 @@ static void settle(sl_future *future, struct sl_future_seal *end) {
         return;
     }
     sl_err err = open_result(future, end);
+    if (err == SL_OK && end->opened.form == SL_BODY_ENDED) {
+        settle_command(future, end);
+        return;
+    }
     if (err == SL_OK && end->opened.code) {
         const sl_part *why = &end->opened.sections[0];
         set_error(future, SL_ERR_FAILED, why->data,

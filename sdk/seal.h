@@ -33,8 +33,9 @@ typedef struct sl_seal_made {
 /* Seals `what` as `seal` says; `retries` as the task's options have them. `place` is told the size
  * and answers with where the envelope goes. */
 struct sl_sealing;
-sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source, const struct sl_sealing *what,
-                    uint32_t retries, uint8_t *(*place)(void *context, size_t size), void *context,
+sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source,
+                    const struct sl_sealing *what, uint32_t retries,
+                    uint8_t *(*place)(void *context, size_t size), void *context,
                     sl_seal_made *made) SL_CHECKED;
 
 /* The same of a call of `function` with values, which must be data. */
@@ -49,9 +50,21 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
                      uint8_t *(*place)(void *context, size_t size), void *context,
                      sl_seal_made *made) SL_CHECKED;
 
+/* The same of a command. */
+sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
+                         const sl_command *command, uint32_t retries,
+                         uint8_t *(*place)(void *context, size_t size), void *context,
+                         sl_seal_made *made) SL_CHECKED;
+
 /* A future has ended: opens its result, once; its error and value are what they are from then on.
  * No effect on others. Any thread. */
 void sl_future_settle(sl_future *future);
+
+/* remote_submit.c and client_submit.c: one command as a future, on its way. `options` has a seal.
+ */
+sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
+                                    const sl_task_options *options);
+sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options);
 
 /* Lets go of that. NULL is fine. */
 void sl_future_seal_drop(struct sl_future_seal *end);

@@ -3,10 +3,11 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "actors/secure/secret.h"
 
-enum { HEAD_BYTES = 64, STAGE_BYTES = SL_CHUNK_LEAST_BYTES };
+enum { HEAD_BYTES = 64, STAGE_BYTES = SL_CHUNK_LEAST_BYTES, HUGE_BYTES = 1 << 21 };
 
 static const uint8_t zeros[SL_BODY_ALIGN];
 
@@ -47,6 +48,8 @@ typedef struct source {
     size_t part, at;
     uint64_t made; /* bytes given out */
     sl_part now;   /* the rest of the part that is read */
+    uint8_t *used; /* of a part that is consumed: given out, and not wiped yet … */
+    uint8_t *end;  /* … up to here */
 } source;
 
 static void begin_source(source *s, const sl_sealing *what) {
@@ -74,7 +77,41 @@ static void next_part(source *s) {
     }
 }
 
+static uint8_t *next_huge(uint8_t *at) {
+    return (uint8_t *)(((uintptr_t)at + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
+}
+
+/* Pages that are given back are cleared before anybody gets them; whole huge ones, for half a one
+ * would be taken apart. */
+static void use_up(source *s, bool all) {
+    uint8_t *first = s->used ? next_huge(s->used) : NULL;
+    uint8_t *last = first ? (uint8_t *)((uintptr_t)s->end & ~(uintptr_t)(HUGE_BYTES - 1)) : NULL;
+    if (!s->used || (!all && last <= first))
+        return;
+    if (last > first && madvise(first, (size_t)(last - first), MADV_DONTNEED) == 0) {
+        sl_secret_wipe(s->used, (size_t)(first - s->used));
+        s->used = last;
+    }
+    if (all) {
+        sl_secret_wipe(s->used, (size_t)(s->end - s->used));
+        s->used = s->end = NULL;
+    }
+}
+
+static void note_use(source *s, size_t bytes) {
+    uint8_t *from = (uint8_t *)(uintptr_t)s->now.data;
+    bool filling = from >= zeros && from < zeros + sizeof zeros;
+    if (s->section < 0 || !s->what->sections[s->section].consume || filling)
+        return;
+    if (s->used && s->end != from)
+        use_up(s, true);
+    if (!s->used)
+        s->used = from;
+    s->end = from + bytes;
+}
+
 static void advance(source *s, size_t bytes) {
+    note_use(s, bytes);
     s->now.data = (const uint8_t *)s->now.data + bytes;
     s->now.bytes -= bytes;
     s->made += bytes;
@@ -104,6 +141,7 @@ static sl_err seal_all(sl_sealer *sealer, const sl_seal_request *request, source
         bool last = left <= STAGE_BYTES;
         size_t bytes = last ? (size_t)left : STAGE_BYTES;
         SL_TRY(sl_sealer_chunk(sealer, take(from, bytes, stage), bytes, last, out));
+        use_up(from, last);
         out += sl_sealer_chunk_bytes(sealer, bytes, last);
         left -= bytes;
         if (last)

@@ -197,6 +197,27 @@ TEST(functions_of_bytes) {
     end();
 }
 
+TEST(commands_from_outside) {
+    sl_command_result result;
+    const char *const arguments[] = {"sh", "-c",   "printf '%s ' \"$1\"; cat; exit 4",
+                                     "sh", secret, NULL};
+    const sl_command command = {
+        .arguments = arguments, .input = answer, .input_bytes = sizeof answer - 1};
+    begin(sl_test_keys_make()->node);
+    for (int i = 0; i < 10; i++) {
+        sl_future *future = sl_seal_command(remote, &command, sealed());
+        CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+        CHECK_STR(sl_error_text(), "exit code 4");
+        CHECK_INT(sl_result_command(future, &result), 0);
+        CHECK_INT(result.output_bytes, sizeof secret + sizeof answer - 1);
+        CHECK(result.output_bytes && memcmp(result.output, secret, sizeof secret - 1) == 0);
+        sl_release(future);
+    }
+    CHECK(!seen(secret));
+    CHECK(!seen(answer));
+    end();
+}
+
 /* An object's name that nobody on the way can see is not looked at by the gateway either. */
 TEST(no_object_is_reached_by_a_sealed_task) {
     begin(sl_test_keys_make()->node);
