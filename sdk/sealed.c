@@ -260,7 +260,7 @@ static sl_err run_command_and_seal(const call *c, sl_task_output *output) {
                         : sl_fail(SL_ERR_UNAVAILABLE, "this node runs no commands");
     sl_err sealing = err == SL_OK ? seal_ended(c, &run, output) : seal_reason(c, output);
     bool well = err == SL_OK && run.result.status == SL_PROCESS_EXITED && !run.result.exit_code;
-    sl_command_run_fini(&run);
+    sl_command_run_fini(&run, err == SL_OK && sealing == SL_OK);
     SL_TRY(sealing);
     return well ? SL_OK : failed(SL_ERR_FAILED);
 }

@@ -1,13 +1,16 @@
 #include "sdk/sealed_body.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "actors/secure/secret.h"
+#include "runtime/clock.h"
 
 enum { HEAD_BYTES = 64, STAGE_BYTES = SL_CHUNK_LEAST_BYTES, HUGE_BYTES = 1 << 21 };
+enum { WAIT_BYTES = 1 << 20 };
 
 static const uint8_t zeros[SL_BODY_ALIGN];
 
@@ -233,10 +236,22 @@ static sl_err closed_unless(sl_err err, sl_opened *opened) {
     return err;
 }
 
+/* Who brought a blob lets go of it a moment after it was handed over: of a large one that is waited
+ * for, though not for longer than it takes to do with a copy. */
+static bool is_alone(const sl_blob *blob) {
+    uint64_t begin_ns = sl_clock_now_ns(), most_ns = blob->bytes < WAIT_BYTES ? 0 : blob->bytes;
+    while (atomic_load(&blob->references) != 1) {
+        if (sl_clock_now_ns() - begin_ns >= most_ns)
+            return false;
+        sched_yield();
+    }
+    return (uintptr_t)blob->data % SL_BODY_ALIGN == 0;
+}
+
 sl_err sl_opened_take(sl_opener *opener, const sl_open_request *request, sl_blob *blob,
                       sl_opened *opened) {
     *opened = (sl_opened){0};
-    if (atomic_load(&blob->references) != 1 || (uintptr_t)blob->data % SL_BODY_ALIGN)
+    if (!is_alone(blob))
         return sl_opened_copy(opener, request, blob->data, (size_t)blob->bytes, opened);
     opened->blob = sl_blob_retain(blob);
     return closed_unless(open_all(opener, request, blob->data, (size_t)blob->bytes, true, opened),

@@ -25,12 +25,14 @@
 #define WRITTEN_MOST ((size_t)2 << 30)
 #define GRACE_NS     (2 * SL_NS_PER_S)
 
-enum { BLOCK_BYTES = 1 << 18, LOOK_MS = 20, PATH_BYTES = 64 };
+/* Blocks behind the first are whole huge pages, which are given back as they are sealed. */
+enum { FIRST_BYTES = 1 << 16, BLOCK_BYTES = 1 << 21, FEED_BYTES = 1 << 18, LOOK_MS = 20 };
+enum { PATH_BYTES = 64 };
 
 typedef struct sl_written_block {
     struct sl_written_block *next;
-    size_t bytes;
-    uint8_t data[BLOCK_BYTES];
+    size_t bytes, room;
+    uint8_t *data;
 } block;
 
 enum { IN, OUT, ERR, STREAMS };
@@ -86,22 +88,24 @@ const char *sl_ended_say(const sl_ended *ended, char *text, size_t size) {
 
 /* ---- what it wrote ---- */
 
-static void wipe_block(block *b) {
-    sl_secret_wipe(b->data, b->bytes);
+static void wipe_block(block *b, bool sealed) {
+    if (!sealed)
+        sl_secret_wipe(b->data, b->bytes);
+    free(b->data);
     free(b);
 }
 
-static void written_fini(sl_written *written) {
+static void written_fini(sl_written *written, bool sealed) {
     for (block *next; written->first; written->first = next) {
         next = written->first->next;
-        wipe_block(written->first);
+        wipe_block(written->first, sealed);
     }
     *written = (sl_written){0};
 }
 
-void sl_command_run_fini(sl_command_run *run) {
-    written_fini(&run->out);
-    written_fini(&run->err);
+void sl_command_run_fini(sl_command_run *run, bool sealed) {
+    written_fini(&run->out, sealed);
+    written_fini(&run->err, sealed);
 }
 
 void sl_written_parts(const sl_written *written, sl_part *parts) {
@@ -110,13 +114,17 @@ void sl_written_parts(const sl_written *written, sl_part *parts) {
 }
 
 static block *room_in(sl_written *written) {
-    if (written->last && written->last->bytes < BLOCK_BYTES)
+    if (written->last && written->last->bytes < written->last->room)
         return written->last;
-    block *made = malloc(sizeof *made);
-    if (!made)
+    block *made = calloc(1, sizeof *made);
+    if (made) {
+        made->room = written->last ? BLOCK_BYTES : FIRST_BYTES;
+        made->data = written->last ? aligned_alloc(BLOCK_BYTES, made->room) : malloc(made->room);
+    }
+    if (!made || !made->data) {
+        free(made);
         return NULL;
-    made->next = NULL;
-    made->bytes = 0;
+    }
     *(written->last ? &written->last->next : &written->first) = made;
     written->last = made;
     written->blocks++;
@@ -162,10 +170,8 @@ static void ask_for_end(running *r, sl_err err, const char *why) {
 
 /* No signal comes of it: the reading end is ours too. */
 static void feed(running *r) {
-    ssize_t some = r->input.bytes
-                       ? write(r->fds[IN][1], r->input.data,
-                               r->input.bytes < BLOCK_BYTES ? r->input.bytes : BLOCK_BYTES)
-                       : 0;
+    size_t most = r->input.bytes < FEED_BYTES ? r->input.bytes : FEED_BYTES;
+    ssize_t some = most ? write(r->fds[IN][1], r->input.data, most) : 0;
     if (some > 0) {
         r->input.data = (const uint8_t *)r->input.data + some;
         r->input.bytes -= (size_t)some;
@@ -182,7 +188,7 @@ static bool drink(running *r, int stream, sl_written *written) {
         ask_for_end(r, SL_ERR_NO_MEMORY, "no memory for the output of a sealed command");
         return false;
     }
-    ssize_t got = read(r->fds[stream][0], b->data + b->bytes, BLOCK_BYTES - b->bytes);
+    ssize_t got = read(r->fds[stream][0], b->data + b->bytes, b->room - b->bytes);
     if (got <= 0)
         return false;
     b->bytes += (size_t)got;

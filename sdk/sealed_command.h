@@ -46,7 +46,7 @@ sl_err sl_sealed_command_run(sl_minder *minder, const sl_task_facts *facts, sl_p
 /* The blocks as parts, one behind the other; `parts` has room for `blocks`. */
 void sl_written_parts(const sl_written *written, sl_part *parts);
 
-/* Wipes and frees. */
-void sl_command_run_fini(sl_command_run *run);
+/* Wipes, unless all of it was sealed as what is consumed, and frees. */
+void sl_command_run_fini(sl_command_run *run, bool sealed);
 
 #endif
