@@ -174,7 +174,7 @@ static void judge_suspect(sl_registry *r, uint32_t node, sl_link_timing timing) 
     bool seconded = ear->seconded_ns != 0;
     if (!sl_node_set_has(&r->members.silent, node) && (ear->mute || waited_ns >= wait_ns / 2)) {
         touch_silent(r, node, true);
-        sl_members_touch(&r->members, node, true);
+        sl_members_touch(&r->members, node, SL_HEAT_STATE);
         sl_registry_tell_all(r, node);
     }
     if (waited_ns < wait_ns)
@@ -211,9 +211,8 @@ static void judge_present(sl_registry *r, uint32_t node, const sl_ear *ear, sl_l
             suspect(r, node, ear->spoke_ns + timing.suspect_ns);
         return;
     }
-    uint64_t hearsay_ns =
-        sl_registry_suspect_ns(timing.suspect_ns, r->options.gossip_period_ns, r->members.count,
-                               sl_gossip_capacity(&r->gossip, &r->members));
+    uint64_t hearsay_ns = sl_registry_suspect_ns(timing.suspect_ns, r->options.gossip_period_ns,
+                                                 r->members.count, sl_gossip_capacity(&r->gossip));
     if (unheard_ns >= hearsay_ns)
         suspect(r, node, r->awake_ns - unheard_ns + hearsay_ns);
 }
@@ -253,7 +252,7 @@ static void attend(sl_registry *r, const sl_ear *ear, sl_link_timing timing) {
     bool turns = hold != sl_node_set_has(&r->members.held, node);
     if (turns) {
         sl_node_set_put(&r->members.held, node, hold);
-        sl_members_touch(&r->members, node, false);
+        sl_members_touch(&r->members, node, SL_HEAT_NONE);
         if (!SL_PLANT(hold_kept) || hold)
             sl_node_peer_hold(at, node, hold);
     }
