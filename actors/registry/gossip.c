@@ -100,6 +100,19 @@ static bool add_news(filling *f, const sl_node_set *set, uint32_t *turn) {
     return true;
 }
 
+/* The newest first. */
+static bool add_recent(filling *f) {
+    const sl_members *members = f->members;
+    for (uint32_t i = 1; i <= SL_MEMBERS_RECENT && i <= members->recent_next; i++) {
+        uint32_t node = members->recent[(members->recent_next - i) % SL_MEMBERS_RECENT];
+        f->news = f->count;
+        if (members->all[node].hot && may_hear_of(f, node) && !is_told(f, node) && !add(f, node))
+            return false;
+    }
+    f->news = f->count;
+    return true;
+}
+
 /* Adds the others in turn. The death of a node is news only once. */
 static void add_others(filling *f) {
     uint32_t *turn = &f->gossip->turn, first = *turn;
@@ -121,7 +134,7 @@ uint32_t sl_gossip_fill(sl_gossip *gossip, sl_members *members, uint32_t to, sl_
                  .to = to,
                  .most = sl_gossip_capacity(gossip)};
     if (add(&f, members->self) && add_news(&f, &members->urgent, &gossip->turn_of_urgent) &&
-        add_news(&f, &members->hot, &gossip->turn_of_news))
+        add_recent(&f) && add_news(&f, &members->hot, &gossip->turn_of_news))
         add_others(&f);
     return f.count;
 }

@@ -55,6 +55,7 @@ static void heat_up(sl_members *members, uint32_t node, sl_heat heat) {
         return;
     members->all[node].hot = members->hot_initial;
     sl_node_set_add(&members->hot, node);
+    members->recent[members->recent_next++ % SL_MEMBERS_RECENT] = node;
     if (heat == SL_HEAT_STATE)
         sl_node_set_add(&members->urgent, node);
 }

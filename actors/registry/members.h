@@ -19,6 +19,7 @@
 
 #define SL_MEMBER_HOST_MAX    256                 /* bytes with the NUL */
 #define SL_MEMBER_VERSION_MAX (UINT64_C(1) << 62) /* a claim above is refused */
+#define SL_MEMBERS_RECENT     128                 /* a power of two */
 #define SL_MEMBERS_FRESH      64
 #define SL_MEMBER_JUMP_MAX    (UINT64_C(1) << 32) /* and one this far ahead of what is known */
 
@@ -49,13 +50,15 @@ typedef struct sl_members {
     uint32_t count;
     uint32_t self;
     uint32_t known;
-    uint8_t hot_initial; /* log2(count) + 2 */
-    uint64_t changes;    /* that a watcher sees, so far */
-    sl_node_set hot;     /* those with `hot` above 0 */
-    sl_node_set urgent;  /* of them, those told before all others */
-    sl_node_set held;    /* those that nothing is sent to but questions */
-    sl_node_set silent;  /* those that this node itself waits for in vain */
-    sl_node_set news;    /* those that changed since the watchers took it; see watchers.h */
+    uint8_t hot_initial;                /* log2(count) + 2 */
+    uint32_t recent[SL_MEMBERS_RECENT]; /* what became hot of late, with repetitions */
+    uint32_t recent_next;
+    uint64_t changes;   /* that a watcher sees, so far */
+    sl_node_set hot;    /* those with `hot` above 0 */
+    sl_node_set urgent; /* of them, those told before all others */
+    sl_node_set held;   /* those that nothing is sent to but questions */
+    sl_node_set silent; /* those that this node itself waits for in vain */
+    sl_node_set news;   /* those that changed since the watchers took it; see watchers.h */
 } sl_members;
 
 /* What a claim came to. */
