@@ -74,6 +74,11 @@ static uint32_t digest_of(const registry_member *entry, uint64_t hash) {
     return digest ? digest : 1;
 }
 
+static uint32_t host_digest_of(sl_text host) {
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), host.data, host.bytes);
+    return host.bytes ? (uint32_t)(hash ^ hash >> 32) | 1 : 0;
+}
+
 static sl_profile **place_of(uint64_t hash) {
     return &pool.places[hash & (pool.capacity - 1)];
 }
@@ -119,6 +124,7 @@ static sl_profile *make(const registry_member *entry, uint64_t hash) {
                          .memory_bytes = offer->memory_bytes,
                          .ucu_milli = offer->ucu_milli,
                          .hash = hash,
+                         .host_digest = host_digest_of(entry->host),
                          .digest = digest_of(entry, hash)};
     char *at = (char *)(made + 1);
     made->host = put_text(&at, entry->host);

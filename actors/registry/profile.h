@@ -23,7 +23,8 @@ typedef struct sl_profile {
     bool has_coordinates;
     struct sl_profile *next; /* with the same place in the pool */
     uint64_t hash;
-    uint32_t digest; /* of all it says, the same at every node; never 0 */
+    uint32_t host_digest; /* 0: it has no name */
+    uint32_t digest;      /* of all it says, the same at every node; never 0 */
     uint64_t users;
 } sl_profile;
 

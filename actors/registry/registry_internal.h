@@ -14,6 +14,7 @@ enum { SL_REGISTRY_ASKERS_MAX = 64 }; /* waiting for room for a description; mor
  * waking time. */
 typedef struct sl_ear {
     uint32_t node;
+    uint32_t host;         /* its digest, when last looked for */
     uint8_t owes;          /* it beats for this node, every period */
     uint8_t mute;          /* it owes, and is silent for the suspect time */
     uint8_t witnessed;     /* others share its host, and would tell of its end */
@@ -42,6 +43,7 @@ typedef struct sl_registry {
     sl_node_set heard;                         /* those that have one */
     uint32_t listeners[SL_REGISTRY_LISTENERS]; /* whom this node beats for */
     uint32_t listener_count;
+    uint64_t chosen_ns;   /* when they were chosen */
     bool listeners_stale; /* who is in the network has changed */
     sl_node_set wanted;   /* whole entries that were asked for since wanted_ns */
     uint64_t wanted_ns;
