@@ -17,8 +17,8 @@
 enum { NODES_MOST = 10000, VIEWERS = 8, REGIONS = 3, CORES = 4 };
 
 #define FLIP_NS    (500 * SL_NS_PER_MS) /* and up to twice as much more */
-#define SETTLE_NS  (5 * SL_NS_PER_S)
-#define MEASURE_NS (10 * SL_NS_PER_S)
+#define SETTLE_NS  (2 * SL_NS_PER_S)
+#define MEASURE_NS (5 * SL_NS_PER_S)
 #define LOOK_NS    (50 * SL_NS_PER_MS)
 #define JOIN_NS    (60 * SL_NS_PER_S)
 #define DEATH_NS   (600 * SL_NS_PER_S)

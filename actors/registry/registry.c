@@ -18,6 +18,7 @@ enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW, TIMER_JUDGE };
 
 enum {
     HASTE = 8,         /* part of the period between ticks while nodes are missing at the start */
+    HASTE_LARGE = 2,   /* the same in a large network, which asks for them */
     CALL_EVERY = 8,    /* ticks after which dead nodes are called: they may have come back */
     REPLY_MESSAGES = 4 /* at most, to a node that asks for our view */
 };
@@ -169,8 +170,9 @@ void sl_registry_tell_all(sl_registry *r, uint32_t about) {
 
 static uint64_t tick_delay_ns(const sl_registry *r) {
     uint64_t period_ns = r->options.gossip_period_ns;
-    if (r->members.known < r->members.count && period_ns / HASTE >= min_haste_ns)
-        period_ns /= HASTE;
+    uint64_t haste = r->members.count <= SL_REGISTRY_DIRECT_NODES ? HASTE : HASTE_LARGE;
+    if (r->members.known < r->members.count && period_ns / haste >= min_haste_ns)
+        period_ns /= haste;
     /* A tenth more or less, lest all nodes fall into step. */
     return period_ns - period_ns / 10 + sl_rng_below(rng(r), period_ns / 5 + 1);
 }
@@ -281,7 +283,8 @@ void sl_registry_take(sl_registry *r, const sl_message *message, const registry_
             most = merge;
     }
     r->listeners_stale |= most == SL_MERGE_STATE;
-    if (most == SL_MERGE_STATE && r->members.count > SL_REGISTRY_DIRECT_NODES)
+    if (most == SL_MERGE_STATE && r->members.count > SL_REGISTRY_DIRECT_NODES &&
+        sl_node_set_next(&r->members.urgent, 0) != UINT32_MAX)
         gossip_soon(r);
     if (most == SL_MERGE_STATE || held || doubts)
         sl_registry_judge(r);
