@@ -14,7 +14,7 @@
 
 #include "runtime/rng.h"
 
-enum { SECTOR_BYTES = 512, FIRST_BYTES = 65536, SHM_BYTES = 32768, SHM_MOST = 64, NAME_MOST = 200 };
+enum { SECTOR_BYTES = 512, FIRST_BYTES = 49152, SHM_BYTES = 32768, SHM_MOST = 64, NAME_MOST = 200 };
 
 typedef struct content {
     uint8_t *data;
