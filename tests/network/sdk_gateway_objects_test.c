@@ -348,6 +348,7 @@ static void hostile(void) {
 }
 
 TEST(objects_from_outside) {
+    outside_options[0] = "store-bytes=32MB";
     REQUIRE(outside_begin() == 0);
     sl_remote *remote = outside_join("physics", "submit,read");
     there_and_back(remote);
