@@ -7,8 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <sodium.h>
-
 #include "actors/gateway/gateway_internal.h"
 #include "runtime/log.h"
 
@@ -146,7 +144,6 @@ static void say_welcome(gateway *gw, gw_session *session) {
 }
 
 static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
-    uint8_t secret[(SL_GATEWAY_SESSION_BYTES - 1) / 2];
     session->project = project_of(gw, check->project);
     session->buckets = calloc(BUCKETS, sizeof *session->buckets);
     session->objects = calloc(OBJECT_BUCKETS, sizeof *session->objects);
@@ -155,8 +152,7 @@ static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
         gw_refuse(gw, session, "the gateway is out of memory");
         return;
     }
-    randombytes_buf(secret, sizeof secret);
-    sodium_bin2hex(session->name, sizeof session->name, secret, sizeof secret);
+    sl_name_draw(session->name);
     session->project->quota = check->quota;
     session->project->clients++;
     session->scopes = check->found.scopes;
@@ -168,8 +164,7 @@ static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
 /* The session of that name, if it is of the key and project that were shown. */
 static gw_session *kept_session(gateway *gw, const gw_check *check) {
     for (gw_session *session = gw->sessions; session; session = session->next)
-        if (session->stage == GW_OPEN &&
-            sodium_memcmp(session->name, check->name, sizeof session->name) == 0 &&
+        if (session->stage == GW_OPEN && sl_name_is(session->name, check->name) &&
             strcmp(session->key_id, check->known) == 0 &&
             strcmp(session->project->name, check->project) == 0)
             return session;
