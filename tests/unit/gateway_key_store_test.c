@@ -86,7 +86,7 @@ TEST(what_cannot_be_a_key_is_not_made) {
     CHECK_INT(sl_key_store_create(store, "a\nkey", 1, 1, 0, text), SL_ERR_INVALID);
     CHECK_INT(sl_key_store_create(store, name, 1, 1, 0, text), SL_ERR_INVALID);
     CHECK_INT(sl_key_store_create(store, "a", 0, 1, 0, text), SL_ERR_INVALID);
-    CHECK_INT(sl_key_store_create(store, "a", 8, 1, 0, text), SL_ERR_INVALID);
+    CHECK_INT(sl_key_store_create(store, "a", 16, 1, 0, text), SL_ERR_INVALID);
     CHECK_INT(sl_key_store_list(store)->count, 0);
     sl_key_store_close(store);
 }
