@@ -91,6 +91,10 @@ bool sl_task_is_registered(const sl_task *task) {
     return task->options.last_ != 0;
 }
 
+static bool is_sealed(const sl_call *call) {
+    return call->facts && call->facts->is_sealed;
+}
+
 /* ---- a call ---- */
 
 static sl_err keep(sl_call *call, sl_err err) {
@@ -177,6 +181,8 @@ static sl_err fetch_all(sl_call *call) {
     for (size_t i = 0; i < call->count; i++) {
         if (!call->values[i].kept_)
             continue;
+        if (is_sealed(call))
+            return sl_fail(SL_ERR_INVALID, "a sealed task is given data alone");
         sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
         sl_err err =
             store ? fetch(call, store, i) : sl_fail(SL_ERR_CLOSED, "there is no store here");
@@ -358,6 +364,11 @@ sl_object *sl_arg_object(sl_call *call, size_t index) {
     const void *name = value ? kept(call, sl_value_as(value, SL_TYPE_OBJECT, whose)) : NULL;
     if (!name || value->object)
         return value ? value->object : NULL;
+    if (is_sealed(call)) { /* its name came from who could not have given it to another task */
+        (void)keep(
+            call, sl_fail(SL_ERR_INVALID, "%s is an object, which no sealed task is given", whose));
+        return NULL;
+    }
     memcpy(&id, name, sizeof id);
     sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
     sl_err err = store ? sl_store_open(store, id, false, &object)
@@ -451,6 +462,11 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 int sl_return_object(sl_call *call, sl_object *object) {
     if (call->turn)
         return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
+    if (is_sealed(call))
+        return keep(call, sl_fail(SL_ERR_INVALID,
+                                  "task %.80s: an object is not sealed: a sealed task returns what "
+                                  "is in it",
                                   call->task->name));
     if (call->facts && !call->facts->holds_objects)
         return keep(call, sl_fail(SL_ERR_UNAVAILABLE,
