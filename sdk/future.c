@@ -32,6 +32,7 @@ static void destroy(sl_future *future) {
     if (future->wire && future->wire != future->room)
         free(future->wire);
     sl_future_let_go(future);
+    sl_module_release(future->module);
     sl_object_release(future->value.object);
     free(future->message);
     free(future->dependents);

@@ -57,11 +57,8 @@ void sl_client_leave(sl_client *client) {
 }
 
 sl_store *sl_session_store(uint32_t node) {
-    const sl_network *network = session.client.network;
-    for (uint32_t i = 0; network && i < network->local_count; i++)
-        if (network->nodes[i].rank == node)
-            return network->nodes[i].store;
-    return NULL;
+    const sl_network_node *here = sl_network_node_here(node);
+    return here ? here->store : NULL;
 }
 
 uint32_t sl_rank(void) {

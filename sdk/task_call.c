@@ -1,7 +1,10 @@
 /* Design notes
  * A body's access functions answer with a zero where the argument is not what it takes it to be;
  * the first such error is kept, and the task fails with it when the body has returned. So a body
- * need not look at every access, and its fault is reported in its own terms. */
+ * need not look at every access, and its fault is reported in its own terms.
+ *
+ * A call of a module has two values more, in front (sdk/module.h): once they are dealt with it is a
+ * call like any other. */
 #include "sdk/task_call.h"
 
 #include <stdarg.h>
@@ -11,6 +14,7 @@
 
 #include "actors/store/store.h"
 #include "sdk/client.h"
+#include "sdk/module.h"
 #include "sdk/value.h"
 
 enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
@@ -22,8 +26,11 @@ struct sl_call {
     sl_task_output *output;
     sl_value *values;
     size_t count;
-    sl_store_object *result; /* held; of the last sl_return_…() */
-    sl_err failed;           /* the first error of the library's in this call */
+    sl_loaded_module *module; /* whose task it is; NULL: the program's */
+    sl_object *module_object; /* its file, borrowed */
+    sl_module *own_module;    /* of it, once the body has submitted one of its tasks */
+    sl_store_object *result;  /* held; of the last sl_return_…() */
+    sl_err failed;            /* the first error of the library's in this call */
     char message[MESSAGE_BYTES];
 };
 
@@ -45,6 +52,8 @@ bool sl_call_runs_here(uint32_t *node) {
 static sl_task *defined; /* before main(): one thread */
 
 void sl_task_define(sl_task *task) {
+    if (sl_module_takes(task, NULL))
+        return;
     task->next = defined;
     defined = task;
 }
@@ -52,6 +61,8 @@ void sl_task_define(sl_task *task) {
 static sl_actor_kind *kinds; /* before main(): one thread */
 
 void sl_actor_define(sl_actor_kind *kind) {
+    if (sl_module_takes(NULL, kind->name))
+        return;
     kind->task = (sl_task){.name = kind->name, .options = {.brief = kind->options.brief}};
     kind->options.last_ = 1;
     kind->next = kinds;
@@ -74,7 +85,7 @@ bool sl_call_is_actor(void) {
 }
 
 bool sl_task_is_registered(const sl_task *task) {
-    return task->options.last_ != 0;
+    return task->options.last_ != SL_TASK_UNKNOWN;
 }
 
 /* ---- a call ---- */
@@ -116,11 +127,10 @@ static sl_err hand_over(sl_call *call, sl_err err) {
 static void close_objects(const sl_call *call) {
     for (size_t i = 0; call->values && i < call->count; i++)
         sl_object_release(call->values[i].object);
+    sl_object_release(call->module_object);
 }
 
-static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value *values) {
-    SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
-    call->values = values;
+static sl_err call_body(sl_call *call) {
     sl_call *outer = here;
     here = call;
     int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
@@ -128,6 +138,15 @@ static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value 
     return hand_over(call, judge(call, returned));
 }
 
+static sl_err run_module(sl_call *call);
+
+static sl_err decode_and_call(sl_call *call, const void *args, size_t bytes, sl_value *values) {
+    SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
+    call->values = values;
+    return call->task ? call_body(call) : run_module(call);
+}
+
+/* `task` NULL: of a module. */
 static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *args, size_t bytes,
                        sl_task_output *output) {
     sl_call call;
@@ -138,13 +157,16 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.output = output;
     call.failed = SL_OK;
     call.values = NULL;
+    call.module = NULL;
+    call.module_object = NULL;
+    call.own_module = NULL;
     call.result = NULL;
     SL_TRY(sl_values_count(args, bytes, &call.count));
     if (call.count > FEW)
         values = malloc(call.count * sizeof *values);
     if (!values)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", call.count);
-    sl_err err = call_body(&call, args, bytes, values);
+    sl_err err = decode_and_call(&call, args, bytes, values);
     close_objects(&call);
     if (values != few)
         free(values);
@@ -161,14 +183,121 @@ sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
     return run_call(&turn->kind->task, turn, args, bytes, output);
 }
 
+/* ---- a call of a module ---- */
+
+typedef struct fetching {
+    sl_object *object;
+    sl_view view;
+} fetching;
+
+static sl_err fetch(void *context, const void **bytes, size_t *size) {
+    fetching *of = context;
+    char cause[512];
+    sl_err err = (sl_err)sl_get(of->object, SL_FOREVER, &of->view);
+    if (err != SL_OK) {
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        return sl_fail(err, "the module cannot be fetched: %s", cause);
+    }
+    *bytes = of->view.value.data;
+    *size = of->view.value.bytes;
+    return SL_OK;
+}
+
+static void fetched(void *context) {
+    sl_view_release(&((fetching *)context)->view);
+}
+
+static sl_err open_object(const sl_call *call, const sl_value *value, sl_object **object) {
+    sl_store_id id;
+    sl_store_object *opened = NULL;
+    memcpy(&id, value->data, sizeof id);
+    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
+    if (!store)
+        return sl_fail(SL_ERR_CLOSED, "there is no store here");
+    SL_TRY(sl_store_open(store, id, false, &opened));
+    *object = (sl_object *)opened;
+    return SL_OK;
+}
+
+/* Takes the values that say so off the others, and has the module. */
+static sl_err enter_module(sl_call *call) {
+    sl_module_key key;
+    char name[SL_TASK_NAME_BYTES];
+    bool came = false;
+    const sl_network_node *node = call->facts ? sl_network_node_here(call->facts->node) : NULL;
+    if (!node)
+        return sl_fail(SL_ERR_CLOSED, "there is no network here");
+    if (!sl_config_bool(node->network->config, SL_OPT_MODULES))
+        return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
+    if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
+        return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
+    SL_TRY(sl_module_about(&call->values[1], &key, name));
+    SL_TRY(open_object(call, &call->values[0], &call->module_object));
+    fetching of = {.object = call->module_object};
+    sl_module_source source = {.get = fetch, .release = fetched, .context = &of};
+    SL_TRY(sl_module_use(&key, &source, &came, &call->module));
+    if (came)
+        sl_metric_count(node->metrics, SL_METRIC_modules_loaded);
+    call->values += SL_MODULE_VALUES;
+    call->count -= SL_MODULE_VALUES;
+    return sl_loaded_module_task(call->module, name, &call->task);
+}
+
+/* Its code is used until its result, and what it says of a failure, are copied. */
+static sl_err run_module(sl_call *call) {
+    sl_err err = enter_module(call);
+    if (err == SL_OK)
+        err = call_body(call);
+    sl_module_release(call->own_module);
+    if (call->module)
+        sl_module_done(call->module);
+    return err;
+}
+
+static sl_err run_family(const void *args, size_t bytes, sl_task_output *output, void *user) {
+    (void)user;
+    return run_call(NULL, NULL, args, bytes, output);
+}
+
+static sl_err make_own_module(sl_call *call) {
+    sl_module_file file;
+    SL_TRY(sl_module_file_copy(sl_loaded_module_file(call->module), &file));
+    sl_object *object = sl_object_retain(call->module_object);
+    sl_err err = object ? sl_module_make(sl_loaded_module_key(call->module), &file, object,
+                                         &call->own_module)
+                        : SL_ERR_DEAD;
+    if (err == SL_OK)
+        return SL_OK;
+    sl_module_file_fini(&file);
+    sl_object_release(object);
+    return err;
+}
+
+const sl_task *sl_task_to_submit(const sl_task *task) {
+    if (!task || task->options.last_ != SL_TASK_OF_LOADED)
+        return task;
+    if (!here || !here->module || !sl_loaded_module_has(here->module, task)) {
+        (void)sl_fail(SL_ERR_INVALID,
+                      "task %.100s is a module's: a task of that module may submit "
+                      "it, and who has the module by sl_module_task()",
+                      task->name);
+        return NULL;
+    }
+    if (!here->own_module && make_own_module(here) != SL_OK)
+        return NULL;
+    return sl_module_task(here->own_module, task->name);
+}
+
 sl_err sl_task_calls_register(sl_functions *functions) {
     for (sl_task *task = defined; task; task = task->next) {
         if (sl_task_is_registered(task))
             continue;
         SL_TRY(task->options.brief ? sl_functions_register(functions, task->name, run, task)
                                    : sl_functions_register_slow(functions, task->name, run, task));
-        task->options.last_ = 1;
+        task->options.last_ = SL_TASK_REGISTERED;
     }
+    if (!sl_functions_is_family(functions, "/"))
+        SL_TRY(sl_functions_register_family(functions, run_family, NULL));
     return SL_OK;
 }
 
@@ -260,19 +389,14 @@ const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *co
 
 sl_object *sl_arg_object(sl_call *call, size_t index) {
     char whose[128];
-    sl_store_id id;
-    sl_store_object *object = NULL;
+    sl_object *object = NULL;
     const sl_value *value = wanted(call, index, whose, sizeof whose);
     const void *name = value ? kept(call, sl_value_as(value, SL_TYPE_OBJECT, whose)) : NULL;
     if (!name || value->object)
         return value ? value->object : NULL;
-    memcpy(&id, name, sizeof id);
-    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
-    sl_err err = store ? sl_store_open(store, id, false, &object)
-                       : sl_fail(SL_ERR_CLOSED, "there is no store here");
-    if (keep(call, err) != SL_OK)
+    if (keep(call, open_object(call, value, &object)) != SL_OK)
         return NULL;
-    return call->values[index].object = (sl_object *)object;
+    return call->values[index].object = object;
 }
 
 /* ---- the result ---- */

@@ -12,6 +12,11 @@ sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 struct sl_task;
 bool sl_task_is_registered(const struct sl_task *task);
 
+/* What is submitted when a program says `task`: that, or, in a body of a module that says another
+ * of its own tasks, that one's task of the module, which is borrowed until the body has returned.
+ * NULL, with an error. */
+const struct sl_task *sl_task_to_submit(const struct sl_task *task);
+
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {
     const sl_actor_kind *kind;
