@@ -208,6 +208,9 @@ void sl_client_leave(sl_client *client);
 sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) SL_CHECKED;
 void sl_future_let_go(sl_future *future);
 
+/* object.c: a view of a content, which is believed only if it is as a value is. SL_ERR_DECODE. */
+sl_err sl_view_fill(sl_view *view, const sl_store_content *content) SL_CHECKED;
+
 /* session.c: the store of a node of this process: inside a call of its tasks, or of the client's.
  */
 sl_store *sl_session_store(uint32_t node);

@@ -240,7 +240,7 @@ static sl_err open_gateway(sl_network_node *of, const sl_network_setup *setup) {
         return sl_fail(SL_ERR_INVALID, "--listen is for starlane up, and for programs that call "
                                        "sl_init(); a run takes no tasks of others");
     double cores = of->offer.cpus ? of->offer.cpus : 1;
-    return sl_gateway_open(network->config, of->node, of->offer.total_ucu / cores,
+    return sl_gateway_open(network->config, of->node, of->store, of->offer.total_ucu / cores,
                            &network->gateway);
 }
 

@@ -6,6 +6,7 @@
 
 #include "actors/executor/waiting.h"
 #include "sdk/client.h"
+#include "sdk/remote_name.h"
 #include "sdk/task_call.h"
 
 #define SOON_NS                                                                                    \
@@ -96,13 +97,14 @@ static sl_err no_object(void) {
 }
 
 int sl_object_seal(sl_object *object) {
+    if (sl_object_is_remote(object))
+        return sl_fail(SL_ERR_INVALID, "an object of a connection is sealed as it is put");
     return object ? sl_store_seal(handle(object)) : no_object();
 }
 
 /* ---- reading ---- */
 
-/* What came from another rank is believed only if it is as a value is. */
-static sl_err fill(sl_view *view, const sl_store_content *content) {
+sl_err sl_view_fill(sl_view *view, const sl_store_content *content) {
     sl_value value = {.type = (sl_type)content->type.kind,
                       .dtype = (sl_dtype)content->type.dtype,
                       .dimensions = content->type.dimensions,
@@ -168,9 +170,11 @@ int sl_get(sl_object *object, double timeout_s, sl_view *view) {
     *view = (sl_view){.object_ = NULL};
     if (!object)
         return no_object();
+    if (sl_object_is_remote(object))
+        return sl_remote_object_get(sl_remote_object_of(object), timeout_s, view);
     SL_TRY(may_wait(handle(object)));
     SL_TRY(await(handle(object), ns_of(timeout_s), &content));
-    SL_TRY(fill(view, &content));
+    SL_TRY(sl_view_fill(view, &content));
     sl_store_object_retain(handle(object));
     view->object_ = object;
     return SL_OK;
@@ -188,6 +192,10 @@ void sl_view_release(sl_view *view) {
 sl_object *sl_object_retain(sl_object *object) {
     if (!object)
         return NULL;
+    if (sl_object_is_remote(object)) {
+        sl_remote_object_retain(sl_remote_object_of(object));
+        return object;
+    }
     if (!sl_store_is_held(handle(object))) {
         uint32_t node;
         if (sl_call_is_brief()) {
@@ -205,11 +213,16 @@ sl_object *sl_object_retain(sl_object *object) {
 }
 
 void sl_object_release(sl_object *object) {
-    sl_store_object_release(handle(object));
+    if (sl_object_is_remote(object))
+        sl_remote_object_release(sl_remote_object_of(object));
+    else
+        sl_store_object_release(handle(object));
 }
 
 uint32_t sl_object_node(const sl_object *object) {
-    return object ? sl_store_id_of((const sl_store_object *)object).node : UINT32_MAX;
+    return object && !sl_object_is_remote(object)
+               ? sl_store_id_of((const sl_store_object *)object).node
+               : UINT32_MAX;
 }
 
 /* ---- among the arguments of a future ---- */

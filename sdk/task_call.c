@@ -58,6 +58,13 @@ void sl_task_define(sl_task *task) {
     defined = task;
 }
 
+bool sl_task_is_defined(const char *name) {
+    const sl_task *task = defined;
+    while (task && strcmp(task->name, name) != 0)
+        task = task->next;
+    return task || strchr(name, '/'); /* all of the family are */
+}
+
 static sl_actor_kind *kinds; /* before main(): one thread */
 
 void sl_actor_define(sl_actor_kind *kind) {

@@ -17,6 +17,9 @@ bool sl_task_is_registered(const struct sl_task *task);
  * NULL, with an error. */
 const struct sl_task *sl_task_to_submit(const struct sl_task *task);
 
+/* True when SL_TASK() defined a task of this name, here or in a module. */
+bool sl_task_is_defined(const char *name);
+
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {
     const sl_actor_kind *kind;

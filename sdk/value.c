@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/store/store.h"
+#include "sdk/remote_name.h"
 
 #define MAGIC UINT32_C(0x31764c53) /* "SLv1" */
 
@@ -130,6 +131,11 @@ static sl_err check_value(const sl_value *value, size_t index) {
                    : sl_fail(SL_ERR_INVALID,
                              "argument %zu: an image is u8[height, width, channels]", index);
     case SL_TYPE_OBJECT:
+        if (sl_object_is_remote(value->object))
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: an object of a connection, for tasks of "
+                           "that one alone",
+                           index);
         return value->object || value->data
                    ? SL_OK
                    : sl_fail(SL_ERR_INVALID, "argument %zu: an object that is NULL", index);
