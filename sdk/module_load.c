@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
-#include <openssl/evp.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +26,7 @@
 #include <unistd.h>
 
 #include "actors/executor/waiting.h"
+#include "actors/secure/digest.h"
 #include "runtime/strbuf.h"
 
 #ifndef MFD_EXEC
@@ -64,9 +64,7 @@ static _Thread_local loading *here;
 
 sl_err sl_module_key_of(const void *bytes, size_t size, sl_module_key *key) {
     key->bytes = size;
-    if (EVP_Digest(bytes, size, key->hash, NULL, EVP_sha256(), NULL) != 1)
-        return sl_fail(SL_ERR_NO_MEMORY, "a SHA-256 cannot be made");
-    return SL_OK;
+    return sl_digest(bytes, size, key->hash);
 }
 
 static void print_hex(const uint8_t *bytes, size_t count, char *text) {

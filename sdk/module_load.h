@@ -8,7 +8,11 @@
 
 #include "sdk/module_file.h"
 
-enum { SL_MODULE_HASH_BYTES = 32, SL_MODULE_ID_BYTES = 65, SL_MODULE_PREFIX_BYTES = 17 };
+enum {
+    SL_MODULE_HASH_BYTES = 32 /* SHA-256 */,
+    SL_MODULE_ID_BYTES = 65,
+    SL_MODULE_PREFIX_BYTES = 17
+};
 
 /* Of sl_task.options.last_: what a task is. */
 enum {
