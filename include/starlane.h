@@ -248,6 +248,11 @@ static inline sl_value sl_wait_for(sl_future *future) {
     return value;
 }
 
+/* A value as text for a person: of a number or a string a line, of an array its elements in
+ * brackets; bytes as they are. `*text` is the caller's, and has a NUL behind its `*bytes`. Futures
+ * and objects have none. Any thread. */
+SL_API int sl_value_text(const sl_value *value, char **text, size_t *bytes);
+
 /* "f32", …; bytes of an element; elements of an array (1 of a scalar). Any thread. */
 SL_API const char *sl_dtype_name(sl_dtype dtype);
 SL_API size_t sl_dtype_bytes(sl_dtype dtype);
@@ -716,6 +721,16 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * connection does. NULL: refused, and sl_error_text() says why (the quota, the network's memory).
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
+
+/* Reads a module's file as sl_module_load() does, and puts it into the network. Its tasks are for
+ * sl_remote_submit_task() on this connection, whose API key must have the scope `module`: that is
+ * as much as being a node of the network. Waits until it is there. Any thread. */
+SL_API int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module);
+
+/* Submits one call of a task of such a module. `options` NULL: those it was defined with. As
+ * sl_remote_submit() else. */
+SL_API sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
+                                        const sl_task_options *options);
 
 /* How the project is doing: text, or with `json` a JSON object; the caller's. */
 SL_API int sl_remote_status(sl_remote *remote, int json, char **text);

@@ -146,10 +146,10 @@ void sl_run_say(sl_run_state *run, const char *format, ...) SL_PRINTF(2, 3);
 
 /* ---- signals (run_signals.c) ---- */
 
-/* Until release: SIGINT, SIGTERM and SIGUSR2 are told to the driver actor of `node` as a
+/* Until release: SIGINT, SIGTERM and SIGUSR2 are told to the actor `to` of `node` as a
  * node_event, and sl_run_signal() names the first of them. A second SIGINT has its usual effect. */
 void sl_run_signals_take(void);
-void sl_run_signals_to(sl_node *node);
+void sl_run_signals_to(sl_node *node, sl_addr to);
 void sl_run_signals_release(void);
 int sl_run_signal(void);
 

@@ -18,6 +18,7 @@
 #include "sdk/value.h"
 
 enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
+enum { MODULES_ON, MODULES_OFF }; /* of the option */
 
 struct sl_call {
     const sl_task *task;
@@ -234,7 +235,7 @@ static sl_err enter_module(sl_call *call) {
     const sl_network_node *node = call->facts ? sl_network_node_here(call->facts->node) : NULL;
     if (!node)
         return sl_fail(SL_ERR_CLOSED, "there is no network here");
-    if (!sl_config_bool(node->network->config, SL_OPT_MODULES))
+    if (sl_config_enum(node->network->config, SL_OPT_MODULES) == MODULES_OFF)
         return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
     if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
         return sl_fail(SL_ERR_DECODE, "a call of a module without its file");

@@ -17,17 +17,19 @@
 
 enum { WORDS_MOST = 8, LINE_MOST = 512 };
 
-static const char *const scope_names[] = {"submit", "read", "admin"};
+static const char *const scope_names[] = {"submit", "read", "admin", "module"};
+enum { SCOPES = sizeof scope_names / sizeof *scope_names };
+_Static_assert(SL_SCOPES_ALL == (1 << SCOPES) - 1, "each scope has a name");
 
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     uint32_t found = 0;
     for (const char *at = text;; at++) {
         size_t length = strcspn(at, ","), i = 0;
-        while (i < 3 &&
+        while (i < SCOPES &&
                (strlen(scope_names[i]) != length || memcmp(at, scope_names[i], length) != 0))
             i++;
-        if (i == 3)
-            return sl_fail(SL_ERR_INVALID, "'%.*s' is no scope: submit, read and admin are",
+        if (i == SCOPES)
+            return sl_fail(SL_ERR_INVALID, "'%.*s' is no scope: submit, read, admin and module are",
                            (int)(length < 40 ? length : 40), at);
         found |= 1u << i;
         at += length;
@@ -40,7 +42,7 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
 
 void sl_scopes_print(uint32_t scopes, char *text) {
     *text = '\0';
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < SCOPES; i++)
         if (scopes & 1u << i) {
             strcat(text, *text ? "," : "");
             strcat(text, scope_names[i]);

@@ -318,7 +318,7 @@ sl_err sl_key_store_create(sl_key_store *store, const char *project, uint32_t sc
         return sl_fail(SL_ERR_INVALID,
                        "'%.80s' is no name of a project: 1 to %d letters, digits and _ - .",
                        project, SL_PROJECT_BYTES - 1);
-    if (!scopes || scopes > 7)
+    if (!scopes || scopes > SL_SCOPES_ALL)
         return sl_fail(SL_ERR_INVALID, "a key without a scope opens nothing");
     sl_err err = begin_change(store);
     if (err == SL_OK && store->list.count == SL_KEYS_MOST)

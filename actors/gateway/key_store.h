@@ -28,7 +28,13 @@ enum {
     SL_KEY_FILE_MOST_BYTES = 2 << 20
 };
 
-typedef enum sl_scope { SL_SCOPE_SUBMIT = 1, SL_SCOPE_READ = 2, SL_SCOPE_ADMIN = 4 } sl_scope;
+typedef enum sl_scope {
+    SL_SCOPE_SUBMIT = 1,
+    SL_SCOPE_READ = 2,
+    SL_SCOPE_ADMIN = 4,
+    SL_SCOPE_MODULE = 8, /* bring code along, which is as powerful as a node */
+    SL_SCOPES_ALL = 15
+} sl_scope;
 
 typedef struct sl_api_key {
     char id[SL_KEY_NAME_BYTES];
