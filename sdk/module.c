@@ -14,6 +14,8 @@
 
 #include "sdk/network.h"
 
+enum { FORM_AT = SL_MODULE_HASH_BYTES + 8 };
+
 /* ---- reading a file ---- */
 
 static sl_err read_whole(int fd, const char *path, uint8_t *bytes, size_t size) {
@@ -99,10 +101,9 @@ static void fill(sl_module_entry *entry, sl_module *module, const sl_module_key 
 
 sl_err sl_module_make(const sl_module_key *key, const sl_module_file *file, sl_object *object,
                       sl_module **out) {
-    sl_module *module = malloc(sizeof *module + file->task_count * sizeof *module->entries);
+    sl_module *module = calloc(1, sizeof *module + file->task_count * sizeof *module->entries);
     if (!module)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a module");
-    memset(module, 0, sizeof *module);
     atomic_init(&module->references, 1);
     module->object = object;
     module->file = *file;
@@ -171,15 +172,28 @@ void sl_module_values(const sl_module_entry *entry, sl_value *values) {
     values[1] = sl_value_bytes(entry->about, entry->about_bytes);
 }
 
-sl_err sl_module_about(const sl_value *value, sl_module_key *key, char name[SL_TASK_NAME_BYTES]) {
+void sl_module_text_values(const sl_module_entry *entry, uint8_t *about, sl_value *values) {
+    uint32_t form = SL_MODULE_OF_TEXT;
+    sl_module_values(entry, values);
+    memcpy(about, entry->about, entry->about_bytes);
+    memcpy(about + FORM_AT, &form, sizeof form);
+    values[1].data = about;
+}
+
+sl_err sl_module_about(const sl_value *value, sl_module_call *call) {
+    uint32_t words[2];
     if (value->type != SL_TYPE_BYTES || value->bytes <= SL_MODULE_ABOUT_HEAD ||
         value->bytes >= SL_MODULE_ABOUT_HEAD + SL_TASK_NAME_BYTES)
         return sl_fail(SL_ERR_DECODE, "a call of a module that does not say what it calls");
     const uint8_t *at = value->data;
     size_t name_bytes = value->bytes - SL_MODULE_ABOUT_HEAD;
-    memcpy(key->hash, at, sizeof key->hash);
-    memcpy(&key->bytes, at + sizeof key->hash, sizeof key->bytes);
-    memcpy(name, at + SL_MODULE_ABOUT_HEAD, name_bytes);
-    name[name_bytes] = '\0';
+    memcpy(call->key.hash, at, sizeof call->key.hash);
+    memcpy(&call->key.bytes, at + sizeof call->key.hash, sizeof call->key.bytes);
+    memcpy(words, at + FORM_AT, sizeof words);
+    if (words[0] > SL_MODULE_OF_TEXT || words[1])
+        return sl_fail(SL_ERR_DECODE, "a call of a module in a form that there is not");
+    call->form = (sl_module_form)words[0];
+    memcpy(call->name, at + SL_MODULE_ABOUT_HEAD, name_bytes);
+    call->name[name_bytes] = '\0';
     return SL_OK;
 }

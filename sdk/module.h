@@ -3,7 +3,8 @@
  * A task of a module travels as a call of the function PREFIX/NAME, of the family that
  * sdk/task_call.c registers. In front of the task's own arguments stand two more: the object with
  * the file, which is kept like any argument, and bytes that say what the file is held against and
- * which of its tasks is meant. */
+ * which of its tasks is meant. A call of a list of tasks has text instead of arguments, and is
+ * answered by text. */
 #ifndef SL_SDK_MODULE_H
 #define SL_SDK_MODULE_H
 
@@ -13,8 +14,17 @@
 
 enum { SL_MODULE_VALUES = 2 /* in front of a task's own */ };
 
-/* The second of them: hash, u64 bytes, name without its end. */
-enum { SL_MODULE_ABOUT_HEAD = SL_MODULE_HASH_BYTES + 8 };
+/* The second of them: hash, u64 bytes, u32 form, u32 zero, name without its end. */
+enum { SL_MODULE_ABOUT_HEAD = SL_MODULE_HASH_BYTES + 16 };
+
+/* What follows them: values, or JSON that says such. */
+typedef enum sl_module_form { SL_MODULE_OF_VALUES, SL_MODULE_OF_TEXT } sl_module_form;
+
+typedef struct sl_module_call {
+    sl_module_key key;
+    sl_module_form form;
+    char name[SL_TASK_NAME_BYTES];
+} sl_module_call;
 
 typedef struct sl_module_entry {
     sl_task task; /* first */
@@ -53,8 +63,11 @@ static inline sl_module_entry *sl_module_entry_of(const sl_task *task) {
 /* Writes the SL_MODULE_VALUES values of a task of a module. */
 void sl_module_values(const sl_module_entry *entry, sl_value *values);
 
+/* The same of a call in text; `about`, which the values then point to, has room for what the
+ * entry's has. */
+void sl_module_text_values(const sl_module_entry *entry, uint8_t *about, sl_value *values);
+
 /* Takes the second of them apart. SL_ERR_DECODE. */
-sl_err sl_module_about(const sl_value *value, sl_module_key *key,
-                       char name[SL_TASK_NAME_BYTES]) SL_CHECKED;
+sl_err sl_module_about(const sl_value *value, sl_module_call *call) SL_CHECKED;
 
 #endif

@@ -141,6 +141,7 @@ static sl_err drive_nodes(sl_run_state *run) {
     uint32_t code;
     SL_TRY(sl_network_start(network, &setup));
     signals_to_driver(network);
+    sl_run_modules_put(run);
     sl_err err = sl_network_loop(network, &code);
     sl_run_signals_release();
     char cause[512];
@@ -247,6 +248,7 @@ static void release(sl_run_state *run) {
     sl_task_list_destroy(run->list);
     sl_task_array_fini(&run->array);
     sl_strbuf_fini(&run->line);
+    sl_run_modules_free(run);
     free(run->fate);
     free(run->attempts);
     free(run->accepted);

@@ -15,6 +15,7 @@
 #include "actors/store/store.h"
 #include "sdk/client.h"
 #include "sdk/module.h"
+#include "sdk/task_text.h"
 #include "sdk/value.h"
 
 enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
@@ -29,6 +30,7 @@ struct sl_call {
     size_t count;
     sl_loaded_module *module; /* whose task it is; NULL: the program's */
     sl_object *module_object; /* its file, borrowed */
+    sl_text_args *text;       /* what its arguments were read from; NULL: they came as values */
     sl_module *own_module;    /* of it, once the body has submitted one of its tasks */
     sl_store_object *result;  /* held; of the last sl_return_…() */
     sl_err failed;            /* the first error of the library's in this call */
@@ -138,12 +140,16 @@ static void close_objects(const sl_call *call) {
     sl_object_release(call->module_object);
 }
 
-static sl_err call_body(sl_call *call) {
+static sl_err run_body(sl_call *call) {
     sl_call *outer = here;
     here = call;
     int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
     here = outer;
-    return hand_over(call, judge(call, returned));
+    return judge(call, returned);
+}
+
+static sl_err call_body(sl_call *call) {
+    return hand_over(call, run_body(call));
 }
 
 static sl_err run_module(sl_call *call);
@@ -167,6 +173,7 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.values = NULL;
     call.module = NULL;
     call.module_object = NULL;
+    call.text = NULL;
     call.own_module = NULL;
     call.result = NULL;
     SL_TRY(sl_values_count(args, bytes, &call.count));
@@ -229,8 +236,7 @@ static sl_err open_object(const sl_call *call, const sl_value *value, sl_object 
 
 /* Takes the values that say so off the others, and has the module. */
 static sl_err enter_module(sl_call *call) {
-    sl_module_key key;
-    char name[SL_TASK_NAME_BYTES];
+    sl_module_call what;
     bool came = false;
     const sl_network_node *node = call->facts ? sl_network_node_here(call->facts->node) : NULL;
     if (!node)
@@ -239,23 +245,48 @@ static sl_err enter_module(sl_call *call) {
         return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
     if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
         return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
-    SL_TRY(sl_module_about(&call->values[1], &key, name));
+    SL_TRY(sl_module_about(&call->values[1], &what));
     SL_TRY(open_object(call, &call->values[0], &call->module_object));
     fetching of = {.object = call->module_object};
     sl_module_source source = {.get = fetch, .release = fetched, .context = &of};
-    SL_TRY(sl_module_use(&key, &source, &came, &call->module));
+    SL_TRY(sl_module_use(&what.key, &source, &came, &call->module));
     if (came)
         sl_metric_count(node->metrics, SL_METRIC_modules_loaded);
     call->values += SL_MODULE_VALUES;
     call->count -= SL_MODULE_VALUES;
-    return sl_loaded_module_task(call->module, name, &call->task);
+    SL_TRY(sl_loaded_module_task(call->module, what.name, &call->task));
+    if (what.form == SL_MODULE_OF_VALUES)
+        return SL_OK;
+    SL_TRY(sl_text_args_read(call->values, call->count, &call->text));
+    call->values = sl_text_args_values(call->text, &call->count);
+    return SL_OK;
+}
+
+/* The answer is written for people; of an object what is in it, because nobody would have it. */
+static sl_err call_for_text(sl_call *call) {
+    sl_task_output *output = call->output, inside;
+    sl_task_output_init(&inside, output->limit_bytes);
+    inside.facts = output->facts;
+    call->output = &inside;
+    sl_err err = run_body(call);
+    if (err == SL_OK)
+        err = sl_text_answer(&inside, (sl_object *)call->result, output);
+    sl_store_object_release(call->result);
+    call->result = NULL;
+    call->output = output;
+    sl_task_output_fini(&inside);
+    return err;
 }
 
 /* Its code is used until its result, and what it says of a failure, are copied. */
 static sl_err run_module(sl_call *call) {
     sl_err err = enter_module(call);
     if (err == SL_OK)
-        err = call_body(call);
+        err = call->text ? call_for_text(call) : call_body(call);
+    if (call->text) { /* its values go with it */
+        sl_text_args_free(call->text);
+        call->count = 0;
+    }
     sl_module_release(call->own_module);
     if (call->module)
         sl_module_done(call->module);

@@ -33,11 +33,10 @@ static void check_file(const uint8_t *data, size_t size) {
 }
 
 static void check_about(const uint8_t *data, size_t size) {
-    sl_module_key key;
-    char name[SL_TASK_NAME_BYTES];
+    sl_module_call call;
     sl_value value = sl_value_bytes(data, size);
-    if (sl_module_about(&value, &key, name) == SL_OK)
-        require(memchr(name, '\0', sizeof name) != NULL);
+    if (sl_module_about(&value, &call) == SL_OK)
+        require(memchr(call.name, '\0', sizeof call.name) && call.form <= SL_MODULE_OF_TEXT);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

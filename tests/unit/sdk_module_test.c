@@ -414,11 +414,12 @@ TEST(once_whoever_brings_it) {
 /* ---- as it travels ---- */
 
 TEST(what_is_called_is_said_in_front) {
-    sl_module_key key, read_key;
+    sl_module_key key;
+    sl_module_call call;
     sl_module_file file;
     uint8_t *bytes;
     sl_module *module;
-    char name[SL_TASK_NAME_BYTES], about[SL_MODULE_ABOUT_HEAD + SL_TASK_NAME_BYTES];
+    uint8_t about[SL_MODULE_ABOUT_HEAD + SL_TASK_NAME_BYTES];
     sl_value values[SL_MODULE_VALUES];
     REQUIRE(sl_module_read(module_path("one"), &bytes, &key, &file) == SL_OK);
     free(bytes);
@@ -431,17 +432,22 @@ TEST(what_is_called_is_said_in_front) {
     CHECK(!sl_module_task(module, "cube") && !sl_module_task(NULL, "square"));
     CHECK(sl_module_task_at(module, 9) && !sl_module_task_at(module, 10));
     sl_module_values(sl_module_entry_of(square), values);
-    REQUIRE(sl_module_about(&values[1], &read_key, name) == SL_OK);
-    CHECK_STR(name, "square");
-    CHECK(memcmp(&key, &read_key, sizeof key) == 0);
+    REQUIRE(sl_module_about(&values[1], &call) == SL_OK);
+    CHECK_STR(call.name, "square");
+    CHECK(memcmp(&key, &call.key, sizeof key) == 0);
+    CHECK_INT(call.form, SL_MODULE_OF_VALUES);
+    sl_module_text_values(sl_module_entry_of(square), about, values);
+    REQUIRE(sl_module_about(&values[1], &call) == SL_OK);
+    CHECK_STR(call.name, "square");
+    CHECK_INT(call.form, SL_MODULE_OF_TEXT);
     for (size_t cut = 0; cut <= SL_MODULE_ABOUT_HEAD; cut++) {
         sl_value cut_value = sl_value_bytes(values[1].data, cut);
-        CHECK_INT(sl_module_about(&cut_value, &read_key, name), SL_ERR_DECODE);
+        CHECK_INT(sl_module_about(&cut_value, &call), SL_ERR_DECODE);
     }
     memset(about, 'a', sizeof about);
     sl_value too_long = sl_value_bytes(about, sizeof about), text = sl_string("square");
-    CHECK_INT(sl_module_about(&too_long, &read_key, name), SL_ERR_DECODE);
-    CHECK_INT(sl_module_about(&text, &read_key, name), SL_ERR_DECODE);
+    CHECK_INT(sl_module_about(&too_long, &call), SL_ERR_DECODE);
+    CHECK_INT(sl_module_about(&text, &call), SL_ERR_DECODE);
     sl_module_release(module);
     sl_module_release(NULL);
 }
