@@ -189,6 +189,7 @@ typedef struct sl_value {
     } scalar;
     sl_future *future; /* borrowed */
     sl_object *object; /* borrowed; NULL in a task: sl_arg_object() */
+    const void *kept_; /* the library's */
 } sl_value;
 
 /* These make values for arguments. Nothing is copied: what they point to is borrowed until the call
@@ -469,7 +470,9 @@ SL_API sl_future_state sl_state_of(const sl_future *future);
 SL_API void sl_cancel(sl_future *future);
 
 /* The result of a task that succeeded, borrowed until the future is released, else NULL. The others
- * answer as sl_arg_…() do, with sl_error_text() for what is wrong. */
+ * answer as sl_arg_…() do, with sl_error_text() for what is wrong. A large result (option
+ * result-inline) has stayed where it was made: the first of these calls fetches it, and waits for
+ * that. If its node was lost before, a task with retries is run again, else the answer is NULL. */
 SL_API const sl_value *sl_result(sl_future *future);
 SL_API double sl_result_f64(sl_future *future);
 SL_API int64_t sl_result_i64(sl_future *future);

@@ -182,7 +182,7 @@ void sl_module_text_values(const sl_module_entry *entry, uint8_t *about, sl_valu
 
 sl_err sl_module_about(const sl_value *value, sl_module_call *call) {
     uint32_t words[2];
-    if (value->type != SL_TYPE_BYTES || value->bytes <= SL_MODULE_ABOUT_HEAD ||
+    if (value->type != SL_TYPE_BYTES || value->kept_ || value->bytes <= SL_MODULE_ABOUT_HEAD ||
         value->bytes >= SL_MODULE_ABOUT_HEAD + SL_TASK_NAME_BYTES)
         return sl_fail(SL_ERR_DECODE, "a call of a module that does not say what it calls");
     const uint8_t *at = value->data;

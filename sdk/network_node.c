@@ -134,6 +134,7 @@ static sl_err spawn_executor(sl_network_node *of) {
         .functions = of->network->functions,
         .pool = of->pool,
         .kill_grace_ns = KILL_GRACE_NS,
+        .keep_bytes = sl_config_bytes(of->network->config, SL_OPT_RESULT_INLINE),
         .bind = binds(of),
         .trace = of->lane,
     };

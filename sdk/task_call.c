@@ -3,8 +3,11 @@
  * the first such error is kept, and the task fails with it when the body has returned. So a body
  * need not look at every access, and its fault is reported in its own terms.
  *
- * A call of a module has two values more, in front (sdk/module.h): once they are dealt with it is a
- * call like any other. */
+ * A large result is an object of this node from the beginning, so that nothing is copied: it is
+ * written there, sealed when the body has returned, and held for the node that gets the result. A
+ * store without room makes it travel instead. Arguments that were kept elsewhere are fetched before
+ * the body is called; a task that is brief may run on the loop, which cannot wait, and is called by
+ * another name when it has such arguments. */
 #include "sdk/task_call.h"
 
 #include <stdarg.h>
@@ -12,32 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/store/store.h"
 #include "sdk/client.h"
 #include "sdk/module.h"
-#include "sdk/task_text.h"
+#include "sdk/task_call_internal.h"
 #include "sdk/value.h"
 
-enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
-enum { MODULES_ON, MODULES_OFF }; /* of the option */
-
-struct sl_call {
-    const sl_task *task;
-    sl_actor_turn *turn; /* of an actor, else NULL */
-    const sl_task_facts *facts;
-    sl_task_output *output;
-    sl_value *values;
-    size_t count;
-    sl_loaded_module *module; /* whose task it is; NULL: the program's */
-    sl_object *module_object; /* its file, borrowed */
-    sl_text_args *text;       /* what its arguments were read from; NULL: they came as values */
-    sl_module *own_module;    /* of it, once the body has submitted one of its tasks */
-    sl_store_object *result;  /* held; of the last sl_return_…() */
-    sl_err failed;            /* the first error of the library's in this call */
-    char message[MESSAGE_BYTES];
-};
+enum { FEW = 8 /* arguments that need no allocation */ };
 
 static _Thread_local sl_call *here;
+
+sl_call *sl_call_here(void) {
+    return here;
+}
 
 bool sl_call_is_brief(void) {
     return here && here->task->options.brief;
@@ -122,16 +111,84 @@ static sl_err judge(sl_call *call, int returned) {
     return sl_fail(SL_ERR_FAILED, "%s %s returned %d", what(call), call->task->name, returned);
 }
 
-/* Who gets the result holds the object before this call lets go of it. */
-static sl_err hand_over(sl_call *call, sl_err err) {
+/* A hold that was made for who gets the result. */
+typedef struct handing {
+    sl_store_object *object; /* retained */
+    uint32_t owner;
+} handing;
+
+static void settle(void *context, bool sent) {
+    handing *one = context;
+    if (!sent)
+        sl_store_unhold(one->object, one->owner);
+    sl_store_object_release(one->object);
+    free(one);
+}
+
+static sl_err hold_for(sl_call *call, uint32_t owner) {
+    handing *one = malloc(sizeof *one);
+    if (!one)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result");
+    sl_err err = sl_store_hold(call->result, owner, UINT64_MAX);
+    if (err != SL_OK) {
+        free(one);
+        return err;
+    }
+    *one = (handing){call->result, owner};
+    sl_store_object_retain(call->result);
+    call->output->settle = settle;
+    call->output->settled = one;
+    return SL_OK;
+}
+
+sl_err sl_call_hand_over(sl_call *call, sl_err err) {
     if (!call->result)
         return err;
-    if (err == SL_OK && sl_call_cancelled(call)) /* nobody would let go of it */
+    if (err == SL_OK && call->kept)
+        err = sl_store_seal(call->result);
+    if (err == SL_OK && sl_call_cancelled(call))
         err = sl_fail(SL_ERR_CANCELLED, "nobody wants the object any more");
     else if (err == SL_OK && call->facts && call->facts->owner != SL_NO_NODE)
-        err = sl_store_hold(call->result, call->facts->owner, UINT64_MAX);
+        err = hold_for(call, call->facts->owner);
     sl_store_object_release(call->result);
     return err;
+}
+
+/* ---- arguments that were kept where they were made ---- */
+
+sl_err sl_call_open_object(const sl_call *call, const void *name, sl_object **object) {
+    sl_store_id id;
+    sl_store_object *opened = NULL;
+    memcpy(&id, name, sizeof id);
+    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
+    if (!store)
+        return sl_fail(SL_ERR_CLOSED, "there is no store here");
+    SL_TRY(sl_store_open(store, id, false, &opened));
+    *object = (sl_object *)opened;
+    return SL_OK;
+}
+
+static sl_err fetch(sl_call *call, size_t index) {
+    sl_value *value = &call->values[index];
+    SL_TRY(sl_call_open_object(call, value->kept_, &value->object)); /* let go of with the others */
+    return sl_object_fetch(value->object, value);
+}
+
+/* Its maker's node may be lost, and the result of another task with it: SL_ERR_DEAD. */
+sl_err sl_call_fetch_all(sl_call *call) {
+    char cause[512];
+    for (size_t i = 0; i < call->count; i++) {
+        if (!call->values[i].kept_)
+            continue;
+        sl_err err = fetch(call, i);
+        if (err == SL_OK)
+            continue;
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        return sl_fail(err == SL_ERR_NOT_FOUND ? SL_ERR_DEAD : err,
+                       "argument %zu of task %.80s cannot be fetched: %.350s", i, call->task->name,
+                       cause);
+    }
+    return SL_OK;
 }
 
 static void close_objects(const sl_call *call) {
@@ -140,7 +197,7 @@ static void close_objects(const sl_call *call) {
     sl_object_release(call->module_object);
 }
 
-static sl_err run_body(sl_call *call) {
+sl_err sl_call_run_body(sl_call *call) {
     sl_call *outer = here;
     here = call;
     int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
@@ -148,16 +205,13 @@ static sl_err run_body(sl_call *call) {
     return judge(call, returned);
 }
 
-static sl_err call_body(sl_call *call) {
-    return hand_over(call, run_body(call));
-}
-
-static sl_err run_module(sl_call *call);
-
 static sl_err decode_and_call(sl_call *call, const void *args, size_t bytes, sl_value *values) {
     SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
     call->values = values;
-    return call->task ? call_body(call) : run_module(call);
+    if (!call->task)
+        return sl_call_run_module(call);
+    SL_TRY(sl_call_fetch_all(call));
+    return sl_call_hand_over(call, sl_call_run_body(call));
 }
 
 /* `task` NULL: of a module. */
@@ -173,9 +227,10 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.values = NULL;
     call.module = NULL;
     call.module_object = NULL;
-    call.text = NULL;
     call.own_module = NULL;
+    call.text = NULL;
     call.result = NULL;
+    call.kept = false;
     SL_TRY(sl_values_count(args, bytes, &call.count));
     if (call.count > FEW)
         values = malloc(call.count * sizeof *values);
@@ -192,146 +247,35 @@ static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *
     return run_call(user, NULL, args, bytes, output);
 }
 
+static sl_err run_family(const void *args, size_t bytes, sl_task_output *output, void *user) {
+    (void)user;
+    return run_call(NULL, NULL, args, bytes, output);
+}
+
 sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
                          sl_task_output *output) {
     output->facts = &turn->facts;
     return run_call(&turn->kind->task, turn, args, bytes, output);
 }
 
-/* ---- a call of a module ---- */
-
-typedef struct fetching {
-    sl_object *object;
-    sl_view view;
-} fetching;
-
-static sl_err fetch(void *context, const void **bytes, size_t *size) {
-    fetching *of = context;
-    char cause[512];
-    sl_err err = (sl_err)sl_get(of->object, SL_FOREVER, &of->view);
-    if (err != SL_OK) {
-        snprintf(cause, sizeof cause, "%s", sl_err_detail());
-        return sl_fail(err, "the module cannot be fetched: %s", cause);
-    }
-    *bytes = of->view.value.data;
-    *size = of->view.value.bytes;
-    return SL_OK;
+/* Of a name that is too long nothing is made: its calls fail where they would wait. */
+const char *sl_task_waiting_name(const sl_task *task, char *room, size_t size) {
+    int length = snprintf(room, size, "%s:waits", task->name);
+    return task->options.brief && length < (int)size ? room : task->name;
 }
 
-static void fetched(void *context) {
-    sl_view_release(&((fetching *)context)->view);
-}
-
-static sl_err open_object(const sl_call *call, const sl_value *value, sl_object **object) {
-    sl_store_id id;
-    sl_store_object *opened = NULL;
-    memcpy(&id, value->data, sizeof id);
-    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
-    if (!store)
-        return sl_fail(SL_ERR_CLOSED, "there is no store here");
-    SL_TRY(sl_store_open(store, id, false, &opened));
-    *object = (sl_object *)opened;
-    return SL_OK;
-}
-
-/* Takes the values that say so off the others, and has the module. */
-static sl_err enter_module(sl_call *call) {
-    sl_module_call what;
-    bool came = false;
-    const sl_network_node *node = call->facts ? sl_network_node_here(call->facts->node) : NULL;
-    if (!node)
-        return sl_fail(SL_ERR_CLOSED, "there is no network here");
-    if (sl_config_enum(node->network->config, SL_OPT_MODULES) == MODULES_OFF)
-        return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
-    if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
-        return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
-    SL_TRY(sl_module_about(&call->values[1], &what));
-    SL_TRY(open_object(call, &call->values[0], &call->module_object));
-    fetching of = {.object = call->module_object};
-    sl_module_source source = {.get = fetch, .release = fetched, .context = &of};
-    SL_TRY(sl_module_use(&what.key, &source, &came, &call->module));
-    if (came)
-        sl_metric_count(node->metrics, SL_METRIC_modules_loaded);
-    call->values += SL_MODULE_VALUES;
-    call->count -= SL_MODULE_VALUES;
-    SL_TRY(sl_loaded_module_task(call->module, what.name, &call->task));
-    if (what.form == SL_MODULE_OF_VALUES)
-        return SL_OK;
-    SL_TRY(sl_text_args_read(call->values, call->count, &call->text));
-    call->values = sl_text_args_values(call->text, &call->count);
-    return SL_OK;
-}
-
-/* The answer is written for people; of an object what is in it, because nobody would have it. */
-static sl_err call_for_text(sl_call *call) {
-    sl_task_output *output = call->output, inside;
-    sl_task_output_init(&inside, output->limit_bytes);
-    inside.facts = output->facts;
-    call->output = &inside;
-    sl_err err = run_body(call);
-    if (err == SL_OK)
-        err = sl_text_answer(&inside, (sl_object *)call->result, output);
-    sl_store_object_release(call->result);
-    call->result = NULL;
-    call->output = output;
-    sl_task_output_fini(&inside);
-    return err;
-}
-
-/* Its code is used until its result, and what it says of a failure, are copied. */
-static sl_err run_module(sl_call *call) {
-    sl_err err = enter_module(call);
-    if (err == SL_OK)
-        err = call->text ? call_for_text(call) : call_body(call);
-    if (call->text) { /* its values go with it */
-        sl_text_args_free(call->text);
-        call->count = 0;
-    }
-    sl_module_release(call->own_module);
-    if (call->module)
-        sl_module_done(call->module);
-    return err;
-}
-
-static sl_err run_family(const void *args, size_t bytes, sl_task_output *output, void *user) {
-    (void)user;
-    return run_call(NULL, NULL, args, bytes, output);
-}
-
-static sl_err make_own_module(sl_call *call) {
-    sl_module_file file;
-    SL_TRY(sl_module_file_copy(sl_loaded_module_file(call->module), &file));
-    sl_object *object = sl_object_retain(call->module_object);
-    sl_err err = object ? sl_module_make(sl_loaded_module_key(call->module), &file, object,
-                                         &call->own_module)
-                        : SL_ERR_DEAD;
-    if (err == SL_OK)
-        return SL_OK;
-    sl_module_file_fini(&file);
-    sl_object_release(object);
-    return err;
-}
-
-const sl_task *sl_task_to_submit(const sl_task *task) {
-    if (!task || task->options.last_ != SL_TASK_OF_LOADED)
-        return task;
-    if (!here || !here->module || !sl_loaded_module_has(here->module, task)) {
-        (void)sl_fail(SL_ERR_INVALID,
-                      "task %.100s is a module's: a task of that module may submit "
-                      "it, and who has the module by sl_module_task()",
-                      task->name);
-        return NULL;
-    }
-    if (!here->own_module && make_own_module(here) != SL_OK)
-        return NULL;
-    return sl_module_task(here->own_module, task->name);
+static sl_err register_brief(sl_functions *functions, sl_task *task) {
+    char room[SL_FUNCTION_NAME_MAX_BYTES + 1];
+    const char *name = sl_task_waiting_name(task, room, sizeof room);
+    SL_TRY(sl_functions_register(functions, task->name, run, task));
+    return name == task->name ? SL_OK : sl_functions_register_slow(functions, name, run, task);
 }
 
 sl_err sl_task_calls_register(sl_functions *functions) {
     for (sl_task *task = defined; task; task = task->next) {
         if (sl_task_is_registered(task))
             continue;
-        SL_TRY(task->options.brief ? sl_functions_register(functions, task->name, run, task)
+        SL_TRY(task->options.brief ? register_brief(functions, task)
                                    : sl_functions_register_slow(functions, task->name, run, task));
         task->options.last_ = SL_TASK_REGISTERED;
     }
@@ -433,7 +377,7 @@ sl_object *sl_arg_object(sl_call *call, size_t index) {
     const void *name = value ? kept(call, sl_value_as(value, SL_TYPE_OBJECT, whose)) : NULL;
     if (!name || value->object)
         return value ? value->object : NULL;
-    if (keep(call, open_object(call, value, &object)) != SL_OK)
+    if (keep(call, sl_call_open_object(call, name, &object)) != SL_OK)
         return NULL;
     return call->values[index].object = object;
 }
@@ -447,13 +391,52 @@ static void forget(sl_call *call) {
     call->output->apart = NULL;
     sl_store_object_release(call->result);
     call->result = NULL;
+    call->kept = false;
+}
+
+/* A result that stays here: only its name is written. `value` is to be written at *data. NULL: it
+ * does not. */
+static sl_store_object *keep_here(sl_call *call, const sl_value *value, void **data) {
+    const sl_task_facts *facts = call->facts;
+    if (call->turn || !facts || value->type == SL_TYPE_OBJECT || value->bytes < facts->keep_bytes)
+        return NULL;
+    sl_store *store = sl_session_store(facts->node);
+    return store ? (sl_store_object *)sl_object_make(store, value, data) : NULL;
+}
+
+static sl_err put_kept(sl_call *call, const sl_value *value, sl_store_object *object, void *data) {
+    sl_store_id id = sl_store_id_of(object);
+    uint8_t wire[256];
+    sl_value named = *value;
+    sl_value_size size;
+    named.kept_ = &id;
+    sl_err err = sl_values_measure(&named, 1, &size);
+    if (err == SL_OK && size.bytes > sizeof wire)
+        err = sl_fail(SL_ERR_INTERNAL, "a name of %zu bytes", size.bytes);
+    forget(call);
+    if (err == SL_OK) {
+        sl_values_encode(&named, 1, wire, NULL);
+        err = sl_task_output_write(call->output, wire, size.bytes);
+    }
+    if (err != SL_OK) {
+        sl_store_object_release(object);
+        return err;
+    }
+    sl_object_write(data, value);
+    call->result = object;
+    call->kept = true;
+    return SL_OK;
 }
 
 static sl_err put(sl_call *call, const sl_value *value) {
     sl_value_size size;
     sl_blob *blob = NULL;
     uint8_t few[128], *wire = few;
+    void *data = NULL;
     SL_TRY(sl_values_measure(value, 1, &size));
+    sl_store_object *kept = keep_here(call, value, &data);
+    if (kept)
+        return put_kept(call, value, kept, data);
     if (size.apart_bytes)
         SL_TRY(sl_blob_create(size.apart_bytes, &blob));
     if (size.bytes > sizeof few)
@@ -483,6 +466,11 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 int sl_return_object(sl_call *call, sl_object *object) {
     if (call->turn)
         return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
+    if (call->facts && !call->facts->holds_objects)
+        return keep(call, sl_fail(SL_ERR_UNAVAILABLE,
+                                  "task %.80s: an object stays in the network, and who submitted "
+                                  "this task cannot hold it",
                                   call->task->name));
     sl_value value = sl_object_value(object);
     SL_TRY(keep(call, put(call, &value)));
@@ -515,6 +503,8 @@ void *sl_return_array(sl_call *call, sl_dtype dtype, uint32_t dimensions, const 
     sl_value value = sl_array(dtype, sl_value_unwritten, dimensions, shape);
     if (keep(call, put(call, &value)) != SL_OK)
         return NULL;
+    if (call->kept)
+        return sl_store_data(call->result);
     if (call->output->apart)
         return call->output->apart->data;
     return call->output->data + call->output->size_bytes - sl_value_padded(value.bytes);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sdk/client.h"
 #include "sdk/value.h"
 
 struct sl_text_args {
@@ -161,13 +162,15 @@ static sl_err write_object(sl_object *object, sl_task_output *to) {
 sl_err sl_text_answer(const sl_task_output *from, sl_object *object, sl_task_output *to) {
     size_t count;
     sl_value value;
-    if (object)
-        return write_object(object, to);
     if (!from->size_bytes)
         return SL_OK;
     SL_TRY(sl_values_count(from->data, from->size_bytes, &count));
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "an answer of %zu values", count);
     SL_TRY(sl_values_decode(from->data, from->size_bytes, from->apart, false, &value));
+    if (value.type == SL_TYPE_OBJECT)
+        return write_object(object, to);
+    if (value.kept_) /* its data are in the object */
+        SL_TRY(sl_object_fetch(object, &value));
     return write_text(&value, to);
 }

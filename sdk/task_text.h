@@ -15,8 +15,8 @@ sl_err sl_text_args_read(const sl_value *values, size_t count, sl_text_args **ar
 sl_value *sl_text_args_values(sl_text_args *args, size_t *count);
 void sl_text_args_free(sl_text_args *args);
 
-/* Writes the value that a body wrote to `from` as text (sl_value_text()) to `to`; `object` is that
- * which it names, or NULL. Waits for the object. */
+/* Writes the value that a body wrote to `from` as text (sl_value_text()) to `to`; `object` is what
+ * it names, or what its data are in, or NULL. Waits for the object. */
 sl_err sl_text_answer(const sl_task_output *from, sl_object *object, sl_task_output *to) SL_CHECKED;
 
 #endif

@@ -233,6 +233,7 @@ static scheduler_task described(const gw_task *task) {
     return (scheduler_task){.tag = task->slot,
                             .kind = SL_TASK_FUNCTION,
                             .forget = true,
+                            .keep = SL_KEEP_OBJECTS,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
                             .memory_bytes = wish->memory_bytes,

@@ -75,3 +75,34 @@ start_up --modules off
 STARLANE_API_KEY=$may
 code 1 submit --module "$modules/one.so" --function who && says "takes no modules"
 end_up
+
+# --- lists of tasks ---
+cp "$modules/one.so" mine.so
+cat >list.jsonl <<'TASKS'
+{"name": "nine", "module": "mine.so", "function": "square", "args": [3.0]}
+{"name": "who", "module": "mine.so", "function": "who", "after": ["nine"]}
+{"name": "vector", "module": "mine.so", "function": "make_object", "args": 3}
+{"name": "refused", "module": "mine.so", "function": "refuse", "args": "that"}
+{"name": "wrong", "module": "mine.so", "function": "square", "args": ["text"]}
+{"name": "object", "module": "mine.so", "function": "square", "args": [{"x": 1}]}
+{"name": "plain", "function": "starlane.crc32", "args": "hello"}
+TASKS
+code 1 starlane run --nodes 2 --output here list.jsonl && says "I refuse that"
+holds "answers" "$(cat here/stdout/nine here/stdout/who here/stdout/vector here/stdout/plain | tr '\n' ' ')" = \
+    "9 one [1, 1, 1] 3610a686 "
+says "argument 0 of task square is a string"
+says "an object is no argument of a task"
+code 1 ranks 3 run --output there list.jsonl
+holds "answers over ranks" "$(cat there/stdout/nine there/stdout/vector | tr '\n' ' ')" = "9 [1, 1, 1] "
+mkdir below
+code 1 starlane rerun --failed here && says "3 failed" # the module is found again
+cd below || exit 1
+code 0 starlane run --output each --array 1-4 <(echo '{"module": "../mine.so", "function": "who"}')
+cd ..
+holds "an array of them" "$(cat below/each/stdout/* | sort | uniq -c | tr -s ' ')" = " 4 one"
+echo '{"module": "nosuch.so", "function": "f"}' >bad.jsonl
+echo '{"module": "mine.so", "function": "cube"}' >>bad.jsonl
+code 2 starlane run bad.jsonl && says "bad.jsonl:1: module: nosuch.so: No such file" && says 'bad.jsonl:2: module: the module has no task "cube"'
+echo '{"module": "mine.so", "command": ["true"]}' >bad.jsonl
+code 2 starlane run bad.jsonl && says "a module has functions"
+code 2 starlane run --modules off list.jsonl && says "takes no modules"
