@@ -4,6 +4,7 @@
  * In front of the arguments stand two values more (sdk/module.h): once they are dealt with it is a
  * call like any other. The module's code is used until the result, and what is said of a failure,
  * are copied; then another module may take its place. */
+#include <stdio.h>
 #include <string.h>
 
 #include "sdk/client.h"
@@ -36,10 +37,23 @@ static void fetched(void *context) {
     sl_view_release(&((fetching *)context)->view);
 }
 
+/* By the name of the function it is known on the way, to whoever counts, allows or writes down. */
+static sl_err check_name(const char *function, const sl_module_call *what) {
+    char name[SL_MODULE_PREFIX_BYTES + SL_TASK_NAME_BYTES];
+    sl_module_key_prefix(&what->key, name);
+    size_t length = strlen(name);
+    length += (size_t)snprintf(name + length, sizeof name - length, "/%s", what->name);
+    if (!function ||
+        (strncmp(function, name, length) == 0 && (!function[length] || function[length] == ':')))
+        return SL_OK;
+    return sl_fail(SL_ERR_INVALID, "a call of %.160s, but named %.160s", name, function);
+}
+
 static sl_err read_front(sl_call *call, sl_module_call *what) {
     if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
         return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
     SL_TRY(sl_module_about(&call->values[1], what));
+    SL_TRY(check_name(call->facts->function, what));
     SL_TRY(sl_call_open_object(call, call->values[0].data, &call->module_object));
     call->values += SL_MODULE_VALUES;
     call->count -= SL_MODULE_VALUES;

@@ -21,9 +21,8 @@ static sl_err executor_start(sl_actor *self, void *state, const void *arguments)
     }
     sl_slab_init(&executor->slab);
     if (executor->options.functions) {
-        executor->paces =
-            calloc(sl_functions_count(executor->options.functions) + SL_FAMILY_PACES,
-                   sizeof *executor->paces);
+        executor->paces = calloc(sl_functions_count(executor->options.functions) + SL_FAMILY_PACES,
+                                 sizeof *executor->paces);
         if (!executor->paces)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an executor");
     }

@@ -77,6 +77,7 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
                            .owner = attempt->owner.node,
                            .holds_objects = attempt->holds_objects,
                            .keep_bytes = attempt->keep_bytes,
+                           .function = call->name.data,
                            .apart = attempt->apart,
                            .cancelled = &attempt->cancelled};
     sl_task_output output;

@@ -22,6 +22,7 @@ typedef struct sl_task_facts {
     bool holds_objects;       /* the owner can: they may be returned */
     uint64_t keep_bytes;      /* a result of so many bytes may stay here, as an object that the
                                  owner holds */
+    const char *function;     /* the name it was called by; NULL: not known */
     const sl_blob *apart;     /* large data that came with the arguments; NULL: none */
     const uint8_t *cancelled; /* set to 1, while it runs, when nobody wants its result any more */
 } sl_task_facts;
@@ -99,8 +100,8 @@ sl_err sl_functions_find(const sl_functions *functions, const char *name, uint32
 /* Name of `id`, owned by the table, or NULL when there is none. */
 const char *sl_functions_name(const sl_functions *functions, uint32_t id);
 
-/* True when `id`, which exists, may run on the loop. Ids from sl_functions_count() on are those that
- * an executor gives to names of the family. */
+/* True when `id`, which exists, may run on the loop. Ids from sl_functions_count() on are those
+ * that an executor gives to names of the family. */
 bool sl_functions_may_be_inline(const sl_functions *functions, uint32_t id);
 
 /* FNV-1a (64 bit, Fowler/Noll/Vo) over the names in order, each with its NUL: equal on two ranks

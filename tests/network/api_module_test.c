@@ -283,19 +283,24 @@ TEST(a_task_that_the_file_does_not_have) {
 }
 
 TEST(values_that_say_no_module) {
-    sl_task shell = {.name = "0123456789abcdef/who", .options = {.last_ = SL_TASK_REGISTERED}};
-    uint8_t about[60] = {0};
+    sl_task shell = {.name = "0000000000000000/who", .options = {.last_ = SL_TASK_REGISTERED}};
+    uint8_t about[SL_MODULE_ABOUT_HEAD + 3] = {0};
     join("2", NULL, NULL);
     sl_object *object = sl_put(sl_bytes("x", 1));
     fails(&shell, "without its file");
     sl_future *none = sl_submit(&shell, SL_ARGS(sl_object_value(object), sl_i64(1)));
     CHECK_INT(sl_wait(none, SL_FOREVER), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "does not say what it calls");
-    sl_future *empty =
-        sl_submit(&shell, SL_ARGS(sl_object_value(object), sl_bytes(about, sizeof about)));
+    memcpy(about + SL_MODULE_ABOUT_HEAD, "who", 3);
+    sl_value says = sl_bytes(about, sizeof about);
+    sl_future *empty = sl_submit(&shell, SL_ARGS(sl_object_value(object), says));
     CHECK_INT(sl_wait(empty, SL_FOREVER), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "the module has 1 bytes, not 0");
-    sl_release(none), sl_release(empty);
+    shell.name = "0000000000000000/whom";
+    sl_future *other = sl_submit(&shell, SL_ARGS(sl_object_value(object), says));
+    CHECK_INT(sl_wait(other, SL_FOREVER), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "named 0000000000000000/whom");
+    sl_release(none), sl_release(empty), sl_release(other);
     sl_object_release(object);
     leave();
 }
