@@ -147,6 +147,8 @@ static sl_err name_all(uint8_t *arguments, const uint8_t *wire, const sl_value *
     for (size_t i = 0; i < count; i++) {
         if (values[i].type == SL_TYPE_FUTURE)
             return sl_fail(SL_ERR_REFUSED, "argument %zu: futures do not come from outside", i);
+        if (values[i].kept_) /* a name of the network's, which nobody outside was given */
+            return sl_fail(SL_ERR_REFUSED, "argument %zu: data that are not there", i);
         if (values[i].type == SL_TYPE_OBJECT)
             SL_TRY(name_argument(arguments + ((const uint8_t *)values[i].data - wire), i, naming,
                                  context));

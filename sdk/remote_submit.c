@@ -78,6 +78,8 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     SL_TRY(
         sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
+    if (future->value.kept_)
+        return sl_fail(SL_ERR_DECODE, "a result whose data have stayed in the network");
     return future->value.type == SL_TYPE_OBJECT ? take_object(future) : SL_OK;
 }
 
