@@ -1,7 +1,8 @@
 /* A node with its real actors, and peers that say well-formed messages of any content: registry,
  * scheduler and executor must take whatever decodes, and none may fail for it. The input is a list
  * of operations; messages are built field by field from it, so that each is one that a peer could
- * have encoded. */
+ * have encoded. How many there were in all is said at the end: an input has many, and a node of its
+ * own. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -230,11 +231,19 @@ static void spawn_all(stage *s) {
                           sizeof scheduler, NULL) == SL_OK);
 }
 
+static unsigned long long said;
+
+static void tell_said(void) {
+    fprintf(stderr, "messages: %llu\n", said);
+}
+
 static void open_stage(stage *s) {
     static FILE *nowhere;
     *s = (stage){.fake = fake_transport_create(NODES), .clock = sl_clock_real, .now_ns = 1000};
-    if (!nowhere)
+    if (!nowhere) {
         nowhere = fopen("/dev/null", "w");
+        atexit(tell_said);
+    }
     sl_log_configure(&(sl_log_options){.stream = nowhere, .level = SL_LOG_ERROR});
     s->clock.now_ns = now_ns;
     sl_node_options options = {
@@ -300,6 +309,7 @@ static void say(stage *s, input *in) {
     sl_addr to = {0, slot_of(type), 0};
     fake_record(&w, type->id, to, 0, wire, bytes);
     fake_frame(s->fake, peer, w.frame, w.bytes);
+    said++;
 }
 
 static void operation(stage *s, input *in) {
