@@ -2,6 +2,7 @@
  * fetched as bytes, and put. Such a program is started for each case. */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "bench/bench.h"
@@ -32,7 +33,6 @@ static const object_case cases[] = {
 
 static void measure(const bench *b, const object_case *c, samples *ours, samples *floor) {
     char line[LINE_BYTES], path[PATH_MAX + 32];
-    double value, under;
     snprintf(path, sizeof path, "%s/objects-%d", b->directory, (int)getpid());
     snprintf(line, sizeof line, "exec %s -n 2 '%s/starlane-bench-objects' %s '%s' %llu %u",
              b->mpirun, b->programs, c->name, path, (unsigned long long)c->bytes,
@@ -41,9 +41,10 @@ static void measure(const bench *b, const object_case *c, samples *ours, samples
     FILE *file = fopen(path, "r");
     if (code != 0 || !file)
         bench_die("this ended with %d: %s", code, line);
-    while (fscanf(file, "%lf %lf", &value, &under) == 2) {
-        samples_add(ours, value);
-        samples_add(floor, under);
+    while (fgets(line, sizeof line, file)) { /* ours and the floor */
+        char *rest;
+        samples_add(ours, strtod(line, &rest));
+        samples_add(floor, strtod(rest, NULL));
     }
     fclose(file);
     unlink(path);

@@ -1,5 +1,6 @@
 /* The command `starlane`: finds the subcommand and runs it. */
 #include <string.h>
+#include <time.h>
 
 #include "cli/cli.h"
 
@@ -84,11 +85,19 @@ static int unknown(const char *word, const char *nearest) {
     return CLI_BAD_USAGE;
 }
 
+/* A launcher ends the job at the first rank that fails, which must not be before the one that
+ * speaks has said why. Where that one has ended, the launcher ends this wait too. */
+static void let_it_be_said(void) {
+    nanosleep(&(struct timespec){.tv_sec = 2}, NULL);
+}
+
 int main(int argc, char **argv) {
     const char *nearest = NULL;
     if (argc < 2) {
         if (cli_speaks())
             cli_print_commands(stderr);
+        else
+            let_it_be_said();
         return CLI_BAD_USAGE;
     }
     const char *word = argv[1];
@@ -100,5 +109,7 @@ int main(int argc, char **argv) {
     int code = command ? command->run(command, argc - 1, argv + 1) : unknown(word, nearest);
     if (!command || command->run != cli_guard) /* the guarded program tells of itself */
         sl_launch_exits(code);
+    if (code == CLI_BAD_USAGE && !cli_speaks())
+        let_it_be_said();
     return code;
 }

@@ -417,7 +417,8 @@ void sl_mpi_close(sl_mpi *mpi, bool clean, int exit_code) {
         forget(mpi, false);
         return;
     }
-    sl_mpi_watchdog_start(&watchdog, "leaving MPI", mpi->settings.finalize_timeout_s, exit_code);
+    sl_mpi_watchdog_start(&watchdog, "leaving MPI", mpi->settings.finalize_timeout_s, exit_code,
+                          NULL);
     if (mpi->transport)
         mpi->transport->ops->close(mpi->transport);
     bool started = mpi->started;

@@ -18,7 +18,9 @@ static void *watch(void *argument) {
     bool over = w->over;
     pthread_mutex_unlock(&w->lock);
     if (!over) {
-        sl_warn("mpi", "%s still not over after %u s: ending without it", w->what, w->timeout_s);
+        sl_warn("mpi", "%s: not over after %u s, so this process ends", w->what, w->timeout_s);
+        if (w->tell)
+            w->tell(w->exit_code);
         _exit(w->exit_code);
     }
     return NULL;
@@ -30,9 +32,10 @@ void sl_mpi_watchdog_bite(const char *why, int exit_code) {
     _exit(exit_code);
 }
 
-void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s,
-                           int exit_code) {
-    *w = (sl_mpi_watchdog){.timeout_s = timeout_s, .exit_code = exit_code, .what = what};
+void sl_mpi_watchdog_start(sl_mpi_watchdog *w, const char *what, uint32_t timeout_s, int exit_code,
+                           void (*tell)(int exit_code)) {
+    *w = (sl_mpi_watchdog){
+        .timeout_s = timeout_s, .exit_code = exit_code, .what = what, .tell = tell};
     sl_cond_init(&w->changed);
     pthread_mutex_init(&w->lock, NULL);
     w->running = sl_thread_start(&w->thread, watch, w) == SL_OK;

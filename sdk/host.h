@@ -136,6 +136,7 @@ typedef struct sl_resident {
     uint32_t place; /* once it is gone */
     uint8_t stage;
     bool running, queued, started, ends, supervised, fails;
+    bool given_up;        /* by its home, while it runs: then `ends` is for the pool thread alone */
     uint32_t rank;        /* of its host, for who runs it */
     struct sl_pool *pool; /* that runs it; NULL: the loop does */
     const sl_actor_kind *kind;

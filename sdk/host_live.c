@@ -58,6 +58,7 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
+    resident->given_up = false;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
     sl_letters_free(&resident->ran);
@@ -526,6 +527,7 @@ static void run(sl_host *host, sl_resident *resident) {
 
 void sl_host_ran(sl_resident *resident) {
     resident->running = false;
+    resident->ends |= resident->given_up;
     finish(resident->host, resident);
 }
 
@@ -545,7 +547,7 @@ void sl_host_run_ready(sl_host *host) {
 
 static void give_up(sl_host *host, sl_resident *resident) {
     if (resident->running)
-        resident->ends = true;
+        resident->given_up = true;
     else
         end_resident(host, resident, SL_ERR_DEAD, "the actor was given up");
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mpi/watchdog.h"
 #include "runtime/log.h"
 #include "runtime/thread.h"
 #include "runtime/transport_thread.h"
@@ -72,8 +73,7 @@ static sl_err draw_seed(sl_network *network) {
     return SL_OK;
 }
 
-static sl_err open_network(sl_network *network, const void *communicator) {
-    bool over_mpi = communicator || sl_mpi_launched();
+static sl_err open_network(sl_network *network, const void *communicator, bool over_mpi) {
     SL_TRY(draw_seed(network));
     SL_TRY(sl_task_functions_freeze(&network->functions));
     sl_err err = sl_network_discover(network);
@@ -95,6 +95,28 @@ static sl_err open_network(sl_network *network, const void *communicator) {
     return sl_network_agree(network, err);
 }
 
+/* A run that was begun before is started again. */
+static void tell_launch(int code) {
+    if (!sl_launch_restart())
+        sl_launch_tell_exit(code);
+}
+
+/* MPI waits without end for a rank that dies as it starts, wherever that cannot be seen. */
+static sl_err open_in_time(sl_network *network, const void *communicator) {
+    bool over_mpi = communicator || sl_mpi_launched();
+    uint64_t timeout_s = sl_config_duration_ns(network->config, SL_OPT_START_TIMEOUT) / SL_NS_PER_S;
+    sl_mpi_watchdog watchdog;
+    if (!over_mpi || !timeout_s)
+        return open_network(network, communicator, over_mpi);
+    sl_mpi_watchdog_start(&watchdog,
+                          "bringing all ranks together (--start-timeout; has one not been started, "
+                          "or died?)",
+                          (uint32_t)timeout_s, SL_RUN_FAILED, tell_launch);
+    sl_err err = open_network(network, communicator, over_mpi);
+    sl_mpi_watchdog_stop(&watchdog);
+    return err;
+}
+
 int sl_network_open(const sl_options *options, const void *communicator, sl_network **out) {
     sl_network *network = calloc(1, sizeof *network);
     if (!network)
@@ -103,7 +125,7 @@ int sl_network_open(const sl_options *options, const void *communicator, sl_netw
     network->clean = true;
     sl_launch_take();
     pthread_mutex_init(&network->ending.lock, NULL);
-    sl_err err = open_network(network, communicator);
+    sl_err err = open_in_time(network, communicator);
     if (err != SL_OK) {
         char cause[1024];
         snprintf(cause, sizeof cause, "%s", sl_err_detail());

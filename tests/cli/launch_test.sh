@@ -114,5 +114,15 @@ for victim in 1 0; do
 done
 says "the first rank is lost"
 
+# --- one that dies while MPI starts, which MPI would wait for ---
+cat >dies_early <<'RANK'
+#!/bin/sh
+[ "$OMPI_COMM_WORLD_RANK" = 1 ] && kill -KILL $$
+exec "$@"
+RANK
+chmod +x dies_early
+code 1 starlane launch -n 3 -- ./dies_early "$command_path" run --start-timeout 3s --array 1-4 -- true
+says "--start-timeout" && says "not over after 3 s"
+
 # --- what the launcher says of programs that do not tell ---
 code 0 starlane launch -n 2 -- true
