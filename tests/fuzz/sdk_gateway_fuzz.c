@@ -95,7 +95,7 @@ typedef struct stage {
     uint64_t tags[TAGS_MOST];
     sl_event order;
     sl_task_status status; /* of ORDER_END */
-    bool with_data;
+    bool with_data, is_slow;
 } stage;
 
 static stage the;
@@ -411,8 +411,9 @@ static void hear_framed(client *c, maker *in, const uint8_t *message, size_t byt
 static void say_message(client *c, maker *in) {
     static uint8_t said_bytes[SAID_BYTES];
     uint8_t which = maker_byte(in), data = maker_byte(in);
-    sl_gateway_kind kind =
-        !c->welcomed && which % 4 ? SL_GATEWAY_HELLO : 1 + which % (SL_GATEWAY_KINDS - 1);
+    sl_gateway_kind kind = 1 + which % (SL_GATEWAY_KINDS - 1);
+    if (which >= 0x80)
+        kind = c->welcomed ? SL_GATEWAY_SUBMIT : SL_GATEWAY_HELLO;
     const sl_record *record = sl_gateway_record(kind);
     require(record != NULL);
     in->context = c;
@@ -453,6 +454,14 @@ static void deafen(client *c, bool deaf) {
     turn();
 }
 
+/* The scheduler answers at once, or is slow. */
+static void answer_as(uint8_t how) {
+    if (how % 4 < 2)
+        the.is_slow = how % 4;
+    else
+        order(how % 4 == 2 ? ORDER_ACCEPT : ORDER_REFUSE);
+}
+
 static void operation(maker *in) {
     uint8_t what = maker_byte(in);
     client *c = &the.clients[what >> 4 & (CLIENTS - 1)];
@@ -468,7 +477,7 @@ static void operation(maker *in) {
     else if (what == 11)
         leave(c);
     else if (what == 12)
-        order(maker_byte(in) % 4 ? ORDER_ACCEPT : ORDER_REFUSE);
+        answer_as(maker_byte(in));
     else if (what < 15) {
         the.status = maker_byte(in) % SL_TASK_STATUSES;
         the.with_data = what == 14;
@@ -477,6 +486,8 @@ static void operation(maker *in) {
         the.now_ns += (uint64_t)maker_byte(in) * 100 * SL_NS_PER_MS;
         turn();
     }
+    if (the.asked_count && !the.is_slow)
+        order(ORDER_ACCEPT);
 }
 
 /* ---- opening and closing ---- */
