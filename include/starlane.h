@@ -189,6 +189,7 @@ typedef struct sl_value {
     } scalar;
     sl_future *future; /* borrowed */
     sl_object *object; /* borrowed; NULL in a task: sl_arg_object() */
+    const void *kept_; /* the library's */
 } sl_value;
 
 /* These make values for arguments. Nothing is copied: what they point to is borrowed until the call
@@ -425,7 +426,9 @@ SL_API sl_future_state sl_state_of(const sl_future *future);
 SL_API void sl_cancel(sl_future *future);
 
 /* The result of a task that succeeded, borrowed until the future is released, else NULL. The others
- * answer as sl_arg_…() do, with sl_error_text() for what is wrong. */
+ * answer as sl_arg_…() do, with sl_error_text() for what is wrong. A large result (option
+ * result-inline) has stayed where it was made: the first of these calls fetches it, and waits for
+ * that. If its node was lost before, a task with retries is run again, else the answer is NULL. */
 SL_API const sl_value *sl_result(sl_future *future);
 SL_API double sl_result_f64(sl_future *future);
 SL_API int64_t sl_result_i64(sl_future *future);
@@ -622,8 +625,8 @@ SL_API int sl_connect(const char *url, const char *api_key, const char *project,
                       const sl_connect_options *options, sl_remote **remote);
 
 /* Submits one call of the task that the network's programs define as `task`. The future is as that
- * of sl_submit(); futures cannot be among the arguments. May wait when very much is under way.
- * NULL: refused. Any thread. */
+ * of sl_submit(); futures cannot be among the arguments, objects of the connection can. May wait
+ * when very much is under way. NULL: refused. Any thread. */
 SL_API sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
                                    const sl_task_options *options);
 
@@ -636,6 +639,14 @@ SL_API int sl_remote_submit_batch(sl_remote *remote, const char *task, const sl_
  * result is bytes. */
 SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *arguments,
                                  size_t bytes, const sl_task_options *options);
+
+/* Makes an object of the network out of a copy of `value`, which goes there in pieces; it counts
+ * against the project's quota of bytes. As an argument of sl_remote_submit() it is read by tasks as
+ * any object is; sl_get() fetches it, or one that a task returned, in pieces too. It is there until
+ * its handle is released, and tasks that have it among their arguments have ended, or the
+ * connection does. NULL: refused, and sl_error_text() says why (the quota, the network's memory).
+ * Waits until it is whole there. Any thread. */
+SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
 /* How the project is doing: text, or with `json` a JSON object; the caller's. */
 SL_API int sl_remote_status(sl_remote *remote, int json, char **text);

@@ -228,13 +228,14 @@ static bool must_end(sl_net *net) {
 static void end_links(sl_net *net) {
     step_marked(net, sl_clock_now_ns()); /* also those that have just begun to connect */
     while (net->links) {
-        sl_link *link = net->links;
+        sl_link *link = sl_link_retain(net->links);
         sl_link_step(link, false, false, sl_clock_now_ns()); /* what waits may leave */
-        if (link->fd < 0)
-            continue;
-        sl_link_refuse(link, SL_ERR_CLOSED, "the network is being left");
-        shutdown(link->fd, SHUT_WR);
-        sl_net_drop(link);
+        if (link->fd >= 0) {
+            sl_link_refuse(link, SL_ERR_CLOSED, "the network is being left");
+            shutdown(link->fd, SHUT_WR);
+            sl_net_drop(link);
+        }
+        sl_link_release(link);
     }
     for (sl_link *next; net->marked; net->marked = next) {
         next = net->marked->next_marked;

@@ -138,6 +138,8 @@ static scheduler_task task_of(const sl_future *future) {
     return (scheduler_task){.tag = future->slot,
                             .kind = SL_TASK_FUNCTION,
                             .forget = true,
+                            .keep = future->travels ? SL_KEEP_OBJECTS : SL_KEEP_RESULTS,
+                            .near = future->near,
                             .cpus = sl_task_cpus(options),
                             .gpus = options->gpus,
                             .memory_bytes = options->memory_bytes,

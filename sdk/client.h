@@ -31,7 +31,7 @@ typedef struct sl_item {
 /* A task's place in the client. */
 typedef enum sl_future_stage {
     SL_STAGE_INBOX,   /* not seen by the actor */
-    SL_STAGE_BLOCKED, /* waits for futures among its arguments */
+    SL_STAGE_BLOCKED, /* waits for futures among its arguments, perhaps again */
     SL_STAGE_QUEUED,  /* to be sent to the scheduler */
     SL_STAGE_SENT,    /* has a slot, which is its tag */
     SL_STAGE_ENDED
@@ -53,7 +53,9 @@ struct sl_future {
     uint32_t room_bytes; /* of what is behind this struct for the payload, and later the result */
     uint8_t *room;
     sl_blob *apart;
-    sl_future **needs; /* futures among the arguments, in their order; behind this struct */
+    uint32_t asked_bytes; /* what was asked for is in the room until the end … */
+    sl_blob *asked_apart; /* … and this with it, when it may have to be submitted again */
+    sl_future **needs;    /* futures among the arguments, in their order; behind this struct */
     uint32_t need_count;
     uint32_t pending; /* of them not ended */
     struct sl_dependents *dependents;
@@ -63,7 +65,11 @@ struct sl_future {
     uint8_t stage;
     bool cancelled;
     bool accepted;            /* the scheduler has said so */
+    bool travels;             /* its result does not stay where it is made */
     bool raw;                 /* over a connection: the result is bytes as they came */
+    uint32_t again_left;      /* so often may it be run again when its result is lost */
+    uint32_t losses;          /* so often were its arguments */
+    uint32_t near;            /* one more than the node that has its largest argument; or 0 */
     sl_remote *remote;        /* of that connection; NULL: of this process's network */
     uint64_t number;          /* there */
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
@@ -74,6 +80,11 @@ struct sl_future {
     char *message; /* malloc'ed */
     sl_value value;
     sl_blob *result_apart; /* that value.data may point into */
+
+    /* a result that has stayed where it was made: future_kept.c */
+    sl_object *kept;          /* its handle; with the value it does not change any more … */
+    _Atomic uint32_t fetched; /* … but for value.data and value.kept_, once, under a lock */
+    sl_future *again;         /* it was lost, and is made anew by that one; under the lock too */
 };
 
 /* Of a map: what its pieces returned, until somebody asks for the whole. */
@@ -155,16 +166,34 @@ void sl_client_await_room(sl_client *client);
 
 void sl_client_queue(sl_client *client, sl_future *future);
 
-/* client_submit.c: the head of a payload, of a task and so many bytes of arguments, which go to
- * what is returned; and the bytes of both. */
+/* client_submit.c: the head of a payload, of a task's name and so many bytes of arguments, which go
+ * to what is returned; and the bytes of both. */
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) SL_CHECKED;
 /* One call as a future; with `borrow` large data are not copied if one argument alone is large. */
 sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
                       bool borrow, sl_future **future) SL_CHECKED;
 /* Gives the actor its references, and pushes. */
 void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count);
-size_t sl_client_payload_bytes(const sl_task *task, size_t arguments);
-uint8_t *sl_client_payload_head(uint8_t *out, const sl_task *task, size_t arguments);
+size_t sl_client_payload_bytes(const char *name, size_t arguments);
+uint8_t *sl_client_payload_head(uint8_t *out, const char *name, size_t arguments);
+
+/* The same call once more, for a result that was lost; one reference. NULL: no memory. */
+sl_future *sl_client_make_again(sl_future *future);
+
+/* future_kept.c: any thread. Fetches the result of a future that is done, where it is kept
+ * elsewhere; waits. */
+sl_err sl_kept_fetch(sl_future *future) SL_CHECKED;
+/* The value of a future that is done for somebody's arguments: by its name, in `id`, where it is
+ * kept, unless that is lost and it is here. */
+sl_value sl_kept_value(sl_future *future, sl_store_id *id);
+/* The loop's thread. The future that has the result now: `future`, or the one that makes it anew.
+ */
+sl_future *sl_kept_newest(sl_future *future);
+/* True: nobody can fetch it any more. */
+bool sl_kept_is_lost(sl_future *future);
+/* Has it made anew, unless it is already; the future that does, borrowed, or NULL: it cannot be,
+ * and why is said. */
+sl_future *sl_kept_again(sl_client *client, sl_future *future);
 
 /* map.c: do what the pieces (the needs) of a map returned go together? */
 sl_err sl_gather_check(const sl_future *map) SL_CHECKED;
@@ -205,7 +234,17 @@ void sl_client_leave(sl_client *client);
 
 /* object.c: keeps the objects among `values` until the future has ended; and lets go of them. */
 sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) SL_CHECKED;
+sl_err sl_future_keep_those(sl_future *future, const sl_future *of) SL_CHECKED;
 void sl_future_let_go(sl_future *future);
+
+/* object.c: a view of a content, which is believed only if it is as a value is. SL_ERR_DECODE. */
+sl_err sl_view_fill(sl_view *view, const sl_store_content *content) SL_CHECKED;
+/* object.c: one of `store`, to be written at *data and sealed; and its writing. */
+sl_object *sl_object_make(sl_store *store, const sl_value *value, void **data);
+void sl_object_write(void *data, const sl_value *value);
+/* The content of an object as the data of a value that is kept in it, valid while there is a
+ * handle. Waits, for ever, but not on a loop's thread. */
+sl_err sl_object_fetch(sl_object *object, sl_value *value) SL_CHECKED;
 
 /* session.c: the store of a node of this process: inside a call of its tasks, or of the client's.
  */

@@ -9,6 +9,7 @@
 #include "runtime/futex.h"
 #include "runtime/log.h"
 #include "sdk/client.h"
+#include "sdk/task_call.h"
 
 /* ---- dependencies ---- */
 
@@ -43,7 +44,8 @@ static void drop_needs(sl_future *future) {
 static sl_blob *whole_blob(const sl_future *future, const sl_value *values, size_t count) {
     const sl_value *only = NULL;
     for (size_t i = 0; i < count; i++) {
-        if (values[i].bytes + (values[i].type == SL_TYPE_STRING) < SL_VALUE_APART_BYTES)
+        if (values[i].kept_ ||
+            values[i].bytes + (values[i].type == SL_TYPE_STRING) < SL_VALUE_APART_BYTES)
             continue;
         if (only)
             return NULL;
@@ -61,10 +63,32 @@ static sl_blob *whole_blob(const sl_future *future, const sl_value *values, size
     return NULL;
 }
 
+/* Where the largest argument is kept; NULL: none is kept elsewhere. */
+static const sl_value *largest_kept(const sl_value *values, size_t count) {
+    const sl_value *largest = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (values[i].kept_ && (!largest || values[i].bytes > largest->bytes))
+            largest = &values[i];
+    return largest;
+}
+
+static uint32_t node_of(const sl_value *kept) {
+    sl_store_id id;
+    memcpy(&id, kept->kept_, sizeof id);
+    return id.node;
+}
+
 static sl_err encode(sl_future *future, const sl_value *values, size_t count) {
     sl_value_size size;
+    char room[SL_FUNCTION_NAME_MAX_BYTES + 1];
+    const char *name = future->task->name;
+    const sl_value *kept = largest_kept(values, count);
+    if (kept) {
+        future->near = node_of(kept) + 1;
+        name = sl_task_waiting_name(future->task, room, sizeof room);
+    }
     SL_TRY(sl_values_measure(values, count, &size));
-    size_t bytes = sl_client_payload_bytes(future->task, size.bytes);
+    size_t bytes = sl_client_payload_bytes(name, size.bytes);
     if (bytes > UINT32_MAX / 2)
         return sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes", bytes);
     sl_blob *apart = sl_blob_retain(whole_blob(future, values, count));
@@ -76,7 +100,7 @@ static sl_err encode(sl_future *future, const sl_value *values, size_t count) {
         sl_blob_release(apart);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments of %zu bytes", bytes);
     }
-    uint8_t *at = sl_client_payload_head(payload, future->task, size.bytes);
+    uint8_t *at = sl_client_payload_head(payload, name, size.bytes);
     sl_values_encode(values, count, at, copy ? apart->data : NULL);
     sl_blob_release(future->apart);
     future->apart = apart;
@@ -90,34 +114,97 @@ static sl_err fill_in(sl_future *future) {
     uint32_t next = 0;
     SL_TRY(sl_values_count(future->payload, future->payload_bytes, &count));
     sl_value *values = malloc((count + 1) * sizeof *values);
-    if (!values)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", count);
+    sl_store_id *ids = malloc(future->need_count * sizeof *ids);
     sl_err err =
-        sl_values_decode(future->payload, future->payload_bytes, future->apart, true, values);
+        values && ids ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", count);
+    if (err == SL_OK)
+        err = sl_values_decode(future->payload, future->payload_bytes, future->apart, true, values);
     for (size_t i = 0; err == SL_OK && i < count; i++)
         if (values[i].type == SL_TYPE_FUTURE) {
-            sl_future *need = future->needs[next++];
+            sl_future *need = sl_kept_newest(future->needs[next]);
             err = sl_gather_result(need);
-            values[i] = need->value;
+            values[i] = sl_kept_value(need, &ids[next++]);
         }
     if (err == SL_OK)
         err = sl_future_keep(future, values, count);
     if (err == SL_OK)
         err = encode(future, values, count);
     free(values);
+    free(ids);
     return err;
 }
 
-void sl_client_go_on(sl_client *client, sl_future *future) {
-    sl_err err = future->need_count ? fill_in(future) : SL_OK;
+/* ---- arguments that are lost ---- */
+
+static bool has_kept(const sl_future *future) {
+    for (uint32_t i = 0; i < future->need_count; i++)
+        if (future->needs[i]->kept)
+            return true;
+    return false;
+}
+
+/* With `all`: somebody could not fetch one of them, and which is not known here yet. */
+static bool is_to_be_made(const sl_client *client, sl_future *need, bool all) {
+    sl_store_object *object = (sl_store_object *)need->kept;
+    if (!object || sl_state_of(need) != SL_FUTURE_DONE || sl_store_is_here(object))
+        return false;
+    bool may = all && need->again_left && sl_object_node(need->kept) != sl_node_id(client->node);
+    return may || sl_kept_is_lost(need);
+}
+
+/* Has those of its needs made anew whose results are lost, and waits for them. */
+static sl_err find_lost(sl_client *client, sl_future *future, bool all) {
+    for (uint32_t i = 0; i < future->need_count; i++) {
+        sl_future *need = sl_kept_newest(future->needs[i]);
+        if (is_to_be_made(client, need, all) && !(need = sl_kept_again(client, need)))
+            return SL_ERR_DEAD;
+        if (sl_client_depend(future, need) == SL_OK)
+            continue;
+        return sl_fail(SL_ERR_DEAD,
+                       "it needs the result of task %.100s, which was lost and could not be made "
+                       "anew: %.300s",
+                       need->task->name, need->message ? need->message : "");
+    }
+    return SL_OK;
+}
+
+static void go_on(sl_client *client, sl_future *future, bool all) {
+    sl_err err = SL_OK;
+    bool kept = has_kept(future);
+    if (kept)
+        err = find_lost(client, future, all);
+    if (err == SL_OK && future->pending)
+        return;
+    if (err == SL_OK && future->need_count)
+        err = fill_in(future);
     if (err != SL_OK) {
         char cause[512];
         snprintf(cause, sizeof cause, "%s", sl_err_detail());
         sl_client_end(client, future, SL_FUTURE_FAILED, err, cause);
         return;
     }
-    drop_needs(future);
+    if (!kept) /* else they keep what is to be fetched */
+        drop_needs(future);
     sl_client_queue(client, future);
+}
+
+void sl_client_go_on(sl_client *client, sl_future *future) {
+    go_on(client, future, false);
+}
+
+/* Its attempt could not fetch an argument. False: nothing can be done about it. */
+static bool go_on_again(sl_client *client, sl_future *future) {
+    enum { LOSSES_MOST = 3 };
+    if (!has_kept(future) || !future->accepted || future->losses == LOSSES_MOST)
+        return false;
+    future->losses++;
+    future->stage = SL_STAGE_BLOCKED;
+    future->accepted = false;
+    future->payload = future->room;
+    future->payload_bytes = future->asked_bytes;
+    future->apart = sl_blob_retain(future->asked_apart);
+    go_on(client, future, true);
+    return true;
 }
 
 /* ---- the end ---- */
@@ -236,14 +323,22 @@ static void tell_dependents(sl_client *client, sl_future *future, sl_future **do
     free(list);
 }
 
+static void forget_request(sl_future *future) {
+    drop_needs(future);
+    sl_future_let_go(future);
+    sl_blob_release(future->asked_apart);
+    future->asked_apart = NULL;
+}
+
 /* The actor's reference goes once the scheduler speaks of the task no more. */
 static void finish(sl_client *client, sl_future *future, sl_future_state state,
                    sl_future **doomed) {
     bool sent = future->stage == SL_STAGE_SENT;
+    bool may_come_again = future->kept && future->again_left && state == SL_FUTURE_DONE;
     publish(client, future, state);
     tell_dependents(client, future, doomed);
-    drop_needs(future);
-    sl_future_let_go(future);
+    if (!may_come_again)
+        forget_request(future);
     if (!sent || future->accepted)
         sl_future_drop(future);
 }
@@ -275,14 +370,15 @@ void sl_client_end_for(sl_client *client, sl_future *future, const sl_future *ca
 /* ---- results ---- */
 
 /* The hold that its maker made for this node passes to the future's handle. */
-static sl_err take_object(const sl_client *client, sl_value *value) {
+static sl_err take_object(const sl_client *client, sl_future *future) {
     sl_store_id id;
     sl_store_object *object = NULL;
-    if (value->type != SL_TYPE_OBJECT)
+    sl_value *value = &future->value;
+    if (value->type != SL_TYPE_OBJECT && !value->kept_)
         return SL_OK;
-    memcpy(&id, value->data, sizeof id);
+    memcpy(&id, value->kept_ ? value->kept_ : value->data, sizeof id);
     SL_TRY(sl_store_open(client->network->nodes[0].store, id, true, &object));
-    value->object = (sl_object *)object;
+    *(value->kept_ ? &future->kept : &value->object) = (sl_object *)object;
     sl_store_expect(object);
     return SL_OK;
 }
@@ -292,7 +388,8 @@ static sl_err keep_result(const sl_client *client, sl_future *future, const uint
     size_t count = 0;
     if (!bytes)
         return SL_OK; /* it returned nothing */
-    future->wire = bytes <= future->room_bytes ? future->room : malloc(bytes);
+    bool in_room = bytes <= future->room_bytes && !future->again_left;
+    future->wire = in_room ? future->room : malloc(bytes);
     if (!future->wire)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %zu bytes", bytes);
     memcpy(future->wire, output, bytes);
@@ -301,7 +398,7 @@ static sl_err keep_result(const sl_client *client, sl_future *future, const uint
     if (count != 1)
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     SL_TRY(sl_values_decode(future->wire, bytes, apart, false, &future->value));
-    return take_object(client, &future->value);
+    return take_object(client, future);
 }
 
 void sl_client_end_done(sl_client *client, sl_future *future, const uint8_t *output, size_t bytes,
@@ -327,7 +424,7 @@ static void end_with(sl_client *client, sl_future *future, const scheduler_outco
         sl_client_end_done(client, future, outcome->output.data, outcome->output.bytes, apart);
     } else if (outcome->status == SL_TASK_CANCELLED) {
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, message);
-    } else {
+    } else if (outcome->exit_code != SL_ERR_DEAD || !go_on_again(client, future)) {
         sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, message);
     }
 }

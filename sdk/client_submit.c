@@ -48,14 +48,14 @@ static uint32_t futures_in(const sl_args *args) {
 
 /* A payload is an executor_function as it travels: two lengths, each before its bytes. A task that
  * waits for others has its arguments alone, until they are complete. */
-size_t sl_client_payload_bytes(const sl_task *task, size_t arguments) {
-    return 2 * sizeof(uint32_t) + strlen(task->name) + arguments;
+size_t sl_client_payload_bytes(const char *name, size_t arguments) {
+    return 2 * sizeof(uint32_t) + strlen(name) + arguments;
 }
 
-uint8_t *sl_client_payload_head(uint8_t *out, const sl_task *task, size_t arguments) {
-    uint32_t name_bytes = (uint32_t)strlen(task->name), argument_bytes = (uint32_t)arguments;
+uint8_t *sl_client_payload_head(uint8_t *out, const char *name, size_t arguments) {
+    uint32_t name_bytes = (uint32_t)strlen(name), argument_bytes = (uint32_t)arguments;
     memcpy(out, &name_bytes, sizeof name_bytes);
-    memcpy(out + sizeof name_bytes, task->name, name_bytes);
+    memcpy(out + sizeof name_bytes, name, name_bytes);
     out += sizeof name_bytes + name_bytes;
     memcpy(out, &argument_bytes, sizeof argument_bytes);
     return out + sizeof argument_bytes;
@@ -122,7 +122,7 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     SL_TRY(sl_values_measure(args->values, args->count, &size));
     SL_TRY(check_needs(args));
     uint32_t needs = futures_in(args);
-    size_t payload = needs ? size.bytes : sl_client_payload_bytes(task, size.bytes);
+    size_t payload = needs ? size.bytes : sl_client_payload_bytes(task->name, size.bytes);
     size_t own = options_bytes(task, options), needs_bytes = needs * sizeof(sl_future *);
     size_t room = align8(payload);
     if (payload > UINT32_MAX / 2)
@@ -142,18 +142,49 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     take_needs(future, args);
     future->room = future->payload = tail + own + needs_bytes;
     future->room_bytes = (uint32_t)room;
-    future->payload_bytes = (uint32_t)payload;
+    future->payload_bytes = future->asked_bytes = (uint32_t)payload;
     future->apart = apart;
+    future->again_left = options->retries;
+    if (needs || options->retries)
+        future->asked_apart = sl_blob_retain(apart);
     sl_err err = sl_future_keep(future, args->values, args->count);
     if (err != SL_OK) {
         sl_future_drop(future);
         return err;
     }
     uint8_t *at =
-        needs ? future->payload : sl_client_payload_head(future->payload, task, size.bytes);
+        needs ? future->payload : sl_client_payload_head(future->payload, task->name, size.bytes);
     sl_values_encode(args->values, args->count, at, copy ? apart->data : NULL);
     *out = future;
     return SL_OK;
+}
+
+sl_future *sl_client_make_again(sl_future *of) {
+    size_t own = options_bytes(of->task, of->options);
+    size_t needs = of->need_count * sizeof(sl_future *);
+    sl_future *future = sl_future_create(own + needs + of->room_bytes);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory to make the result of task %.100s anew",
+                      of->task->name);
+        return NULL;
+    }
+    uint8_t *tail = (uint8_t *)(future + 1);
+    future->task = of->task;
+    take_options(future, of->options, tail);
+    future->needs = (sl_future **)(void *)(tail + own);
+    for (; future->need_count < of->need_count; future->need_count++)
+        future->needs[future->need_count] = sl_retain(of->needs[future->need_count]);
+    future->room = future->payload = tail + own + needs;
+    future->room_bytes = of->room_bytes;
+    future->payload_bytes = future->asked_bytes = of->asked_bytes;
+    memcpy(future->room, of->room, of->asked_bytes);
+    future->apart = sl_blob_retain(of->asked_apart);
+    future->asked_apart = sl_blob_retain(of->asked_apart);
+    future->again_left = of->again_left - 1;
+    if (sl_future_keep_those(future, of) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
 }
 
 /* ---- the API ---- */

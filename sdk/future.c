@@ -36,7 +36,11 @@ static void destroy(sl_future *future) {
     free(future->message);
     free(future->dependents);
     sl_blob_release(future->apart);
+    sl_blob_release(future->asked_apart);
     sl_blob_release(future->result_apart);
+    sl_object_release(future->kept);
+    if (future->again)
+        sl_future_drop(future->again);
     free(future);
 }
 
@@ -271,7 +275,8 @@ const sl_value *sl_result(sl_future *future) {
         (void)timed_out();
         return NULL;
     }
-    if (sl_future_verdict(future) != SL_OK || sl_gather_result(future) != SL_OK)
+    if (sl_future_verdict(future) != SL_OK || sl_gather_result(future) != SL_OK ||
+        (future->kept && sl_kept_fetch(future) != SL_OK))
         return NULL;
     return &future->value;
 }

@@ -9,11 +9,15 @@
 
 #include "actors/gateway/gateway.h"
 #include "net/link.h"
-#include "runtime/pool.h"
 #include "runtime/log.h"
-#include "sdk/value.h"
+#include "runtime/pool.h"
+#include "sdk/gateway_store.h"
 
-enum { WAITING_MOST = 4 << 20, URL_BYTES = SL_ENDPOINT_TEXT + SL_FINGERPRINT_TEXT + 16 };
+enum {
+    FETCHERS = 2,
+    WAITING_MOST = 4 << 20,
+    URL_BYTES = SL_ENDPOINT_TEXT + SL_FINGERPRINT_TEXT + 16
+};
 
 typedef struct door_visitor {
     sl_visitor visitor; /* first */
@@ -36,7 +40,9 @@ struct sl_gateway_place {
     sl_net *net;
     sl_tls *tls;
     sl_key_store *keys;
-    sl_pool *pool; /* a thread for the disk: tasks may hold the others for long */
+    sl_pool *pool;     /* a thread for the disk: tasks may hold the others for long */
+    sl_pool *fetchers; /* threads for objects that come from other nodes */
+    sl_gateway_objects objects;
     sl_node *node;
     sl_addr gateway;
     int audit_fd;
@@ -195,38 +201,6 @@ static const sl_gateway_door door = {.send = send_to,
                                      .address = address,
                                      .done = done};
 
-/* ---- what arguments may hold ---- */
-
-/* The name of an object would open it, whoever made it. What does not decode here does not for the
- * task either. */
-static sl_err check_values(const uint8_t *wire, size_t bytes, const sl_blob *data) {
-    size_t count;
-    if (sl_values_count(wire, bytes, &count) != SL_OK)
-        return SL_OK;
-    sl_value *values = calloc(count + 1, sizeof *values);
-    if (!values)
-        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
-    sl_err err = SL_OK;
-    if (sl_values_decode(wire, bytes, data, true, values) == SL_OK)
-        for (size_t i = 0; i < count; i++)
-            if (values[i].type == SL_TYPE_OBJECT || values[i].type == SL_TYPE_FUTURE)
-                err = sl_fail(SL_ERR_REFUSED,
-                              "argument %zu: objects and futures do not come from outside", i);
-    free(values);
-    return err;
-}
-
-static sl_err check_arguments(sl_bytes arguments, const sl_blob *data) {
-    uint8_t *aligned = malloc(arguments.bytes + 1);
-    if (!aligned)
-        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
-    if (arguments.bytes)
-        memcpy(aligned, arguments.data, arguments.bytes);
-    sl_err err = check_values(aligned, arguments.bytes, data);
-    free(aligned);
-    return err;
-}
-
 /* ---- opening and closing ---- */
 
 static sl_err open_audit(const char *directory, int *fd) {
@@ -239,13 +213,16 @@ static sl_err open_audit(const char *directory, int *fd) {
 
 static sl_err spawn(sl_gateway_place *place, double core_ucu) {
     sl_pool_options disk = {.threads = 1, .thread_name = "gateway"};
+    sl_pool_options fetchers = {.threads = FETCHERS, .thread_name = "gw-objects"};
     SL_TRY(sl_pool_create(place->node, &disk, &place->pool));
+    SL_TRY(sl_pool_create(place->node, &fetchers, &place->fetchers));
     sl_gateway_options options = {.door = &door,
+                                  .objects = &place->objects,
+                                  .fetchers = place->fetchers,
                                   .keys = place->keys,
                                   .pool = place->pool,
                                   .audit_fd = place->audit_fd,
-                                  .core_ucu = core_ucu,
-                                  .check = check_arguments};
+                                  .core_ucu = core_ucu};
     return sl_node_spawn(place->node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &options,
                          sizeof options, &place->gateway);
 }
@@ -286,13 +263,14 @@ static sl_err open_parts(sl_gateway_place *place, const sl_config *config, doubl
     return listen_at(place, sl_config_text(config, SL_OPT_LISTEN));
 }
 
-sl_err sl_gateway_open(const sl_config *config, sl_node *node, double core_ucu,
+sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, double core_ucu,
                        sl_gateway_place **out) {
     sl_gateway_place *place = calloc(1, sizeof *place);
     if (!place)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a gateway");
     pthread_mutex_init(&place->lock, NULL);
     place->node = node;
+    place->objects = sl_gateway_store(store);
     place->audit_fd = -1;
     *out = place; /* what failed half-way is closed like a whole one */
     return open_parts(place, config, core_ucu);
@@ -309,7 +287,9 @@ void sl_gateway_close(sl_gateway_place *place) {
     place->net = NULL;
     if (place->pool)
         sl_pool_destroy(place->pool);
-    place->pool = NULL;
+    if (place->fetchers)
+        sl_pool_destroy(place->fetchers);
+    place->pool = place->fetchers = NULL;
 }
 
 /* What was told and lay in the mailbox of an actor that stopped is dropped here. */

@@ -5,14 +5,15 @@
 #ifndef SL_SDK_GATEWAY_DOOR_H
 #define SL_SDK_GATEWAY_DOOR_H
 
+#include "actors/store/store.h"
 #include "runtime/config.h"
 #include "runtime/node.h"
 
 typedef struct sl_gateway_place sl_gateway_place;
 
-/* Spawns the gateway on `node` and listens where the options say. Before the loop runs. `core_ucu`:
- * what a core counts. */
-sl_err sl_gateway_open(const sl_config *config, sl_node *node, double core_ucu,
+/* Spawns the gateway on `node` and listens where the options say. Before the loop runs. `store`:
+ * the node's, for objects of clients; `core_ucu`: what a core counts. */
+sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, double core_ucu,
                        sl_gateway_place **place) SL_CHECKED;
 
 /* How clients get there: starlane://HOST:PORT#FINGERPRINT. */

@@ -73,6 +73,8 @@ static sl_err make_pieces(const sl_task *task, const cut *from, const sl_map_opt
     for (*made = 0; err == SL_OK && *made < from->pieces; *made += err == SL_OK) {
         piece_of(from, *made, shape, &values[0]);
         err = sl_client_make(task, &args, own, true, &pieces[*made]);
+        if (err == SL_OK)
+            pieces[*made]->travels = true; /* the whole is put together here */
     }
     free(values);
     return err;

@@ -134,6 +134,7 @@ static sl_err spawn_executor(sl_network_node *of) {
         .functions = of->network->functions,
         .pool = of->pool,
         .kill_grace_ns = KILL_GRACE_NS,
+        .keep_bytes = sl_config_bytes(of->network->config, SL_OPT_RESULT_INLINE),
         .bind = binds(of),
         .trace = of->lane,
     };
@@ -240,7 +241,7 @@ static sl_err open_gateway(sl_network_node *of, const sl_network_setup *setup) {
         return sl_fail(SL_ERR_INVALID, "--listen is for starlane up, and for programs that call "
                                        "sl_init(); a run takes no tasks of others");
     double cores = of->offer.cpus ? of->offer.cpus : 1;
-    return sl_gateway_open(network->config, of->node, of->offer.total_ucu / cores,
+    return sl_gateway_open(network->config, of->node, of->store, of->offer.total_ucu / cores,
                            &network->gateway);
 }
 

@@ -6,6 +6,7 @@
 
 #include "actors/executor/waiting.h"
 #include "sdk/client.h"
+#include "sdk/remote_name.h"
 #include "sdk/task_call.h"
 
 #define SOON_NS                                                                                    \
@@ -55,24 +56,34 @@ static void leave(sl_client *client) {
         sl_client_leave(client);
 }
 
+sl_object *sl_object_make(sl_store *store, const sl_value *value, void **data) {
+    sl_store_object *object = NULL;
+    if (make(store, value, &object) != SL_OK)
+        return NULL;
+    *data = sl_store_data(object);
+    return (sl_object *)object;
+}
+
+void sl_object_write(void *data, const sl_value *value) {
+    const void *from = value->data ? value->data : value->scalar.bytes;
+    if (value->bytes && from != sl_value_unwritten)
+        memcpy(data, from, value->bytes);
+    if (value->type == SL_TYPE_STRING)
+        ((char *)data)[value->bytes] = '\0';
+}
+
 static sl_object *put(const sl_value *value, bool copy, void **data) {
     sl_client *client;
     sl_store *store = enter(&client);
-    sl_store_object *object = NULL;
     if (!store)
         return NULL;
-    sl_err err = make(store, value, &object);
+    sl_object *object = sl_object_make(store, value, data);
     leave(client);
-    if (err != SL_OK)
-        return NULL;
-    *data = sl_store_data(object);
-    if (!copy)
-        return (sl_object *)object;
-    memcpy(*data, value->data ? value->data : value->scalar.bytes, value->bytes);
-    if (value->type == SL_TYPE_STRING)
-        ((char *)*data)[value->bytes] = '\0';
-    sl_object_seal((sl_object *)object);
-    return (sl_object *)object;
+    if (object && copy) {
+        sl_object_write(*data, value);
+        sl_object_seal(object);
+    }
+    return object;
 }
 
 sl_object *sl_put(sl_value value) {
@@ -96,13 +107,14 @@ static sl_err no_object(void) {
 }
 
 int sl_object_seal(sl_object *object) {
+    if (sl_object_is_remote(object))
+        return sl_fail(SL_ERR_INVALID, "an object of a connection is sealed as it is put");
     return object ? sl_store_seal(handle(object)) : no_object();
 }
 
 /* ---- reading ---- */
 
-/* What came from another rank is believed only if it is as a value is. */
-static sl_err fill(sl_view *view, const sl_store_content *content) {
+sl_err sl_view_fill(sl_view *view, const sl_store_content *content) {
     sl_value value = {.type = (sl_type)content->type.kind,
                       .dtype = (sl_dtype)content->type.dtype,
                       .dimensions = content->type.dimensions,
@@ -156,6 +168,24 @@ static sl_err await(sl_store_object *object, uint64_t timeout_ns, sl_store_conte
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
 }
 
+/* A peer has said of what type and size it is: what comes is held against that. */
+static bool is_as_said(const sl_value *value, const sl_store_content *content) {
+    bool string = value->type == SL_TYPE_STRING;
+    return content->type.kind == (uint8_t)value->type && content->bytes == value->bytes + string &&
+           (!string || memchr(content->data, '\0', content->bytes) ==
+                           (const char *)content->data + value->bytes);
+}
+
+sl_err sl_object_fetch(sl_object *object, sl_value *value) {
+    sl_store_content content;
+    SL_TRY(await(handle(object), UINT64_MAX, &content));
+    if (!is_as_said(value, &content))
+        return sl_fail(SL_ERR_DECODE, "a result that is kept as something else than it is");
+    value->data = content.data;
+    value->kept_ = NULL;
+    return SL_OK;
+}
+
 static sl_err may_wait(sl_store_object *object) {
     if (sl_call_is_brief() && !sl_store_is_here(object))
         return sl_fail(SL_ERR_INVALID,
@@ -168,9 +198,11 @@ int sl_get(sl_object *object, double timeout_s, sl_view *view) {
     *view = (sl_view){.object_ = NULL};
     if (!object)
         return no_object();
+    if (sl_object_is_remote(object))
+        return sl_remote_object_get(sl_remote_object_of(object), timeout_s, view);
     SL_TRY(may_wait(handle(object)));
     SL_TRY(await(handle(object), ns_of(timeout_s), &content));
-    SL_TRY(fill(view, &content));
+    SL_TRY(sl_view_fill(view, &content));
     sl_store_object_retain(handle(object));
     view->object_ = object;
     return SL_OK;
@@ -188,6 +220,10 @@ void sl_view_release(sl_view *view) {
 sl_object *sl_object_retain(sl_object *object) {
     if (!object)
         return NULL;
+    if (sl_object_is_remote(object)) {
+        sl_remote_object_retain(sl_remote_object_of(object));
+        return object;
+    }
     if (!sl_store_is_held(handle(object))) {
         uint32_t node;
         if (sl_call_is_brief()) {
@@ -205,14 +241,28 @@ sl_object *sl_object_retain(sl_object *object) {
 }
 
 void sl_object_release(sl_object *object) {
-    sl_store_object_release(handle(object));
+    if (sl_object_is_remote(object))
+        sl_remote_object_release(sl_remote_object_of(object));
+    else
+        sl_store_object_release(handle(object));
 }
 
 uint32_t sl_object_node(const sl_object *object) {
-    return object ? sl_store_id_of((const sl_store_object *)object).node : UINT32_MAX;
+    return object && !sl_object_is_remote(object)
+               ? sl_store_id_of((const sl_store_object *)object).node
+               : UINT32_MAX;
 }
 
 /* ---- among the arguments of a future ---- */
+
+/* One made elsewhere draws the task there, if nothing larger does. */
+static void keep_one(sl_future *future, sl_object *object) {
+    uint32_t node = sl_object_node(object);
+    sl_store_object_retain(handle(object));
+    future->objects[future->object_count++] = object;
+    if (!future->near && node != sl_rank())
+        future->near = node + 1;
+}
 
 sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) {
     uint32_t found = 0;
@@ -226,10 +276,20 @@ sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) {
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u objects among the arguments", found);
     future->objects = all;
     for (size_t i = 0; i < count; i++)
-        if (values[i].type == SL_TYPE_OBJECT && values[i].object) {
-            sl_store_object_retain(handle(values[i].object));
-            all[future->object_count++] = values[i].object;
-        }
+        if (values[i].type == SL_TYPE_OBJECT && values[i].object)
+            keep_one(future, values[i].object);
+    return SL_OK;
+}
+
+sl_err sl_future_keep_those(sl_future *future, const sl_future *of) {
+    if (!of->object_count)
+        return SL_OK;
+    future->objects = malloc(of->object_count * sizeof(sl_object *));
+    if (!future->objects)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u objects among the arguments",
+                       of->object_count);
+    for (uint32_t i = 0; i < of->object_count; i++)
+        keep_one(future, of->objects[i]);
     return SL_OK;
 }
 

@@ -82,6 +82,10 @@ static sl_err on_message(void *context, sl_link *link, const uint8_t *data, size
         return take_welcome(remote, &parts);
     if (parts.kind == SL_GATEWAY_STATUS)
         return take_status(remote, &parts);
+    if (parts.kind == SL_GATEWAY_OBJECT)
+        return sl_remote_take_object(remote, &parts);
+    if (parts.kind == SL_GATEWAY_PIECE)
+        return sl_remote_take_piece(remote, &parts);
     if (parts.kind != SL_GATEWAY_RESULTS)
         return sl_fail(SL_ERR_DECODE, "a message of kind %d from a gateway", parts.kind);
     return sl_remote_take_results(remote, &parts);
@@ -91,6 +95,7 @@ static void on_room(void *context, sl_link *link) {
     sl_remote *remote = context;
     (void)link;
     pthread_mutex_lock(&remote->lock);
+    sl_remote_tell_gone(remote);
     pthread_cond_broadcast(&remote->changed);
     pthread_mutex_unlock(&remote->lock);
 }
@@ -122,13 +127,20 @@ static sl_err prepare(sl_remote *remote, const char *url, const sl_connect_optio
     return sl_net_connect(remote->net, &address, remote->tls, NULL, &remote->link);
 }
 
-/* With the lock: until the link is closed, or what is waited for; false: the time is over. */
-static bool wait_for(sl_remote *remote, const bool *what, double timeout_s) {
-    struct timespec end = sl_cond_deadline((uint64_t)(timeout_s * 1e9));
+bool sl_remote_await(sl_remote *remote, const bool *what, const struct timespec *end) {
     while (!*what && !remote->closed)
-        if (pthread_cond_timedwait(&remote->changed, &remote->lock, &end) != 0)
+        if (pthread_cond_timedwait(&remote->changed, &remote->lock, end) != 0)
             return *what || remote->closed;
     return true;
+}
+
+static bool wait_for(sl_remote *remote, const bool *what, double timeout_s) {
+    struct timespec end = sl_cond_deadline((uint64_t)(timeout_s * 1e9));
+    return sl_remote_await(remote, what, &end);
+}
+
+sl_err sl_remote_closed(const sl_remote *remote) {
+    return sl_fail(SL_ERR_CLOSED, "the connection is closed: %s", remote->why);
 }
 
 static sl_err await_welcome(sl_remote *remote, double timeout_s) {
@@ -157,6 +169,7 @@ int sl_connect(const char *url, const char *api_key, const char *project,
     sl_remote *remote = calloc(1, sizeof *remote);
     if (!remote)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a connection");
+    atomic_init(&remote->references, 1);
     pthread_mutex_init(&remote->lock, NULL);
     sl_cond_init(&remote->changed);
     remote->secret_key = strdup(api_key);
@@ -188,10 +201,20 @@ void sl_disconnect(sl_remote *remote) {
     }
     sl_net_destroy(remote->net);
     sl_link_release(remote->link);
+    pthread_mutex_lock(&remote->lock);
+    remote->closed = true; /* for one that never had a link */
+    pthread_mutex_unlock(&remote->lock);
     sl_remote_end_all(remote);
     sl_tls_destroy(remote->tls);
     wipe_key(remote);
+    sl_remote_release(remote);
+}
+
+void sl_remote_release(sl_remote *remote) {
+    if (atomic_fetch_sub(&remote->references, 1) != 1)
+        return;
     free(remote->futures);
+    free(remote->gone);
     pthread_cond_destroy(&remote->changed);
     pthread_mutex_destroy(&remote->lock);
     free(remote);

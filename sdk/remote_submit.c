@@ -44,6 +44,19 @@ static sl_future *take_out(sl_remote *remote, uint64_t number) {
     return future;
 }
 
+static sl_err take_object(sl_future *future) {
+    sl_store_id id;
+    memcpy(&id, future->value.data, sizeof id);
+    uint64_t number = sl_remote_number_of(id);
+    if (!number)
+        return sl_fail(SL_ERR_DECODE, "an object without a number");
+    sl_remote_object *object = sl_remote_object_make(future->remote, number);
+    if (!object)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
+    future->value.object = sl_remote_object_as(object);
+    return SL_OK;
+}
+
 static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_parts *parts) {
     size_t count = 0;
     if (!output.bytes && !future->raw)
@@ -65,9 +78,9 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     SL_TRY(
         sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
-    return future->value.type == SL_TYPE_OBJECT
-               ? sl_fail(SL_ERR_UNAVAILABLE, "it is an object, which stays in the network")
-               : SL_OK;
+    if (future->value.kept_)
+        return sl_fail(SL_ERR_DECODE, "a result whose data have stayed in the network");
+    return future->value.type == SL_TYPE_OBJECT ? take_object(future) : SL_OK;
 }
 
 static void take_result(sl_remote *remote, const gateway_result *result,
@@ -156,10 +169,6 @@ static sl_future *make_future(sl_remote *remote, const char *function, bool raw)
 
 /* ---- sending ---- */
 
-static sl_err refuse_closed(const sl_remote *remote) {
-    return sl_fail(SL_ERR_CLOSED, "the connection is closed: %s", remote->why);
-}
-
 /* With the lock: gives numbers, once all have a place. */
 static sl_err enter(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -167,7 +176,7 @@ static sl_err enter(sl_remote *remote, gateway_task *wishes, sl_future **futures
         while (!remote->closed && remote->futures && remote->futures[number % remote->tasks_most])
             pthread_cond_wait(&remote->changed, &remote->lock);
         if (remote->closed || !remote->futures)
-            return refuse_closed(remote);
+            return sl_remote_closed(remote);
     }
     for (size_t i = 0; i < count; i++) {
         uint64_t number = ++remote->next_number;
@@ -188,23 +197,29 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
 
 static sl_err send_message(sl_remote *remote, const uint8_t *message, size_t bytes, sl_blob *data) {
     sl_err err;
+    sl_remote_tell_gone(remote);
     while ((err = sl_link_send(remote->link, message, bytes, data)) == SL_ERR_AGAIN &&
            !remote->closed)
         pthread_cond_wait(&remote->changed, &remote->lock);
-    return err == SL_OK ? SL_OK : remote->closed ? refuse_closed(remote) : err;
+    return err == SL_OK ? SL_OK : remote->closed ? sl_remote_closed(remote) : err;
+}
+
+sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *record, sl_blob *data) {
+    size_t bytes;
+    uint8_t *message = sl_gateway_encode(kind, record, &bytes);
+    sl_err err = message ? send_message(remote, message, bytes, data)
+                         : sl_fail(SL_ERR_TOO_LARGE, "%s", sl_err_detail());
+    free(message);
+    return err;
 }
 
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
                          sl_blob *data) {
     gateway_submit submit = {.tasks = {wishes, (uint32_t)count}};
-    size_t bytes;
     pthread_mutex_lock(&remote->lock);
     sl_err err = enter(remote, wishes, futures, count);
     if (err == SL_OK) {
-        uint8_t *message = sl_gateway_encode(SL_GATEWAY_SUBMIT, &submit, &bytes);
-        err = message ? send_message(remote, message, bytes, data)
-                      : sl_fail(SL_ERR_TOO_LARGE, "%s", sl_err_detail());
-        free(message);
+        err = sl_remote_send(remote, SL_GATEWAY_SUBMIT, &submit, data);
         if (err != SL_OK)
             take_back(remote, futures, count);
     }
@@ -214,22 +229,32 @@ static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **fu
 
 /* ---- the API ---- */
 
-static sl_err no_futures(const sl_args *args) {
-    for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
+/* Objects go by the names that the gateway knows them by. */
+static sl_err name_objects(const sl_remote *remote, sl_value *values, size_t count,
+                           sl_store_id *names) {
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].type == SL_TYPE_FUTURE)
             return sl_fail(SL_ERR_INVALID,
-                           "argument %zu: a future or an object; over a connection give what is in "
-                           "it instead",
+                           "argument %zu: a future; over a connection give what is in it instead",
                            i);
+        if (values[i].type != SL_TYPE_OBJECT)
+            continue;
+        const sl_object *object = values[i].object;
+        if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
+            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that is not of this connection",
+                           i);
+        names[i] = sl_remote_name_of(sl_remote_object_of(object)->number);
+        values[i].data = &names[i];
+        values[i].object = NULL;
+    }
     return SL_OK;
 }
 
-/* Encodes the values of one call: what is apart into a blob. */
-static sl_err encode(const sl_args *args, uint8_t **out, size_t *bytes, sl_blob **apart) {
+static sl_err encode_values(const sl_value *values, size_t count, uint8_t **out, size_t *bytes,
+                            sl_blob **apart) {
     sl_value_size size;
     sl_blob *blob = NULL;
-    SL_TRY(no_futures(args));
-    SL_TRY(sl_values_measure(args->values, args->count, &size));
+    SL_TRY(sl_values_measure(values, count, &size));
     if (size.apart_bytes)
         SL_TRY(sl_blob_create(size.apart_bytes, &blob));
     uint8_t *wire = malloc(size.bytes);
@@ -237,11 +262,37 @@ static sl_err encode(const sl_args *args, uint8_t **out, size_t *bytes, sl_blob 
         sl_blob_release(blob);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
     }
-    sl_values_encode(args->values, args->count, wire, blob ? blob->data : NULL);
+    sl_values_encode(values, count, wire, blob ? blob->data : NULL);
     *out = wire;
     *bytes = size.bytes;
     *apart = blob;
     return SL_OK;
+}
+
+static bool all_plain(const sl_args *args) {
+    for (size_t i = 0; i < args->count; i++)
+        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
+            return false;
+    return true;
+}
+
+/* Encodes the values of one call: what is apart into a blob. */
+static sl_err encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
+                     sl_blob **apart) {
+    if (all_plain(args))
+        return encode_values(args->values, args->count, out, bytes, apart);
+    sl_value *values = malloc(args->count * sizeof *values);
+    sl_store_id *names = malloc(args->count * sizeof *names);
+    sl_err err = values && names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
+    if (err == SL_OK) {
+        memcpy(values, args->values, args->count * sizeof *values);
+        err = name_objects(remote, values, args->count, names);
+    }
+    if (err == SL_OK)
+        err = encode_values(values, args->count, out, bytes, apart);
+    free(values);
+    free(names);
+    return err;
 }
 
 typedef struct batch {
@@ -266,7 +317,7 @@ static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *
     uint8_t *wire;
     size_t bytes;
     sl_blob *apart;
-    SL_TRY(encode(args, &wire, &bytes, &apart));
+    SL_TRY(encode(remote, args, &wire, &bytes, &apart));
     if (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || apart || b->apart) {
         sl_err err = flush(remote, b, futures + at - b->count);
         if (err != SL_OK) {
@@ -330,6 +381,8 @@ sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *a
     }
     sl_future *future = make_future(remote, function, true);
     gateway_task wish = wish_of(function, options, arguments, bytes);
+    if (!future)
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
     if (!future || send_tasks(remote, &wish, &future, 1, NULL) == SL_OK)
         return future;
     sl_future_drop(future);
@@ -339,11 +392,10 @@ sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *a
 void sl_remote_cancel(sl_future *future) {
     sl_remote *remote = future->remote;
     gateway_cancel cancel = {.number = future->number};
-    size_t bytes;
-    uint8_t *message = sl_gateway_encode(SL_GATEWAY_CANCEL, &cancel, &bytes);
     pthread_mutex_lock(&remote->lock);
-    if (message && future->number && !remote->closed)
-        (void)send_message(remote, message, bytes, NULL);
+    sl_err err = SL_OK;
+    if (future->number && !remote->closed)
+        err = sl_remote_send(remote, SL_GATEWAY_CANCEL, &cancel, NULL);
+    (void)err; /* a connection that ends, ends it too */
     pthread_mutex_unlock(&remote->lock);
-    free(message);
 }

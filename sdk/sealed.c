@@ -175,7 +175,9 @@ static sl_err run_and_seal(const call *c, sl_task_output *output) {
     sl_task_output_init(&inside, OUTPUT_MOST);
     if (output->facts) {
         facts = *output->facts;
-        facts.apart = NULL; /* nothing of a sealed task comes beside it */
+        facts.apart = NULL; /* nothing of a sealed task comes beside it, and nothing stays */
+        facts.holds_objects = false;
+        facts.keep_bytes = UINT64_MAX;
         inside.facts = &facts;
     }
     sl_err_clear();

@@ -1,7 +1,13 @@
 /* Design notes
  * A body's access functions answer with a zero where the argument is not what it takes it to be;
  * the first such error is kept, and the task fails with it when the body has returned. So a body
- * need not look at every access, and its fault is reported in its own terms. */
+ * need not look at every access, and its fault is reported in its own terms.
+ *
+ * A large result is an object of this node from the beginning, so that nothing is copied: it is
+ * written there, sealed when the body has returned, and held for the node that gets the result. A
+ * store without room makes it travel instead. Arguments that were kept elsewhere are fetched before
+ * the body is called; a task that is brief may run on the loop, which cannot wait, and is called by
+ * another name when it has such arguments. */
 #include "sdk/task_call.h"
 
 #include <stdarg.h>
@@ -22,7 +28,8 @@ struct sl_call {
     sl_task_output *output;
     sl_value *values;
     size_t count;
-    sl_store_object *result; /* held; of the last sl_return_…() */
+    sl_store_object *result; /* of the last sl_return_…(): what is named in the output … */
+    bool kept;               /* … as where the data are, and to be sealed */
     sl_err failed;           /* the first error of the library's in this call */
     char message[MESSAGE_BYTES];
 };
@@ -47,6 +54,13 @@ static sl_task *defined; /* before main(): one thread */
 void sl_task_define(sl_task *task) {
     task->next = defined;
     defined = task;
+}
+
+bool sl_task_is_defined(const char *name) {
+    const sl_task *task = defined;
+    while (task && strcmp(task->name, name) != 0)
+        task = task->next;
+    return task != NULL;
 }
 
 static sl_actor_kind *kinds; /* before main(): one thread */
@@ -101,16 +115,79 @@ static sl_err judge(sl_call *call, int returned) {
     return sl_fail(SL_ERR_FAILED, "%s %s returned %d", what(call), call->task->name, returned);
 }
 
+/* A hold that was made for who gets the result. */
+typedef struct handing {
+    sl_store_object *object; /* retained */
+    uint32_t owner;
+} handing;
+
+static void settle(void *context, bool sent) {
+    handing *one = context;
+    if (!sent)
+        sl_store_unhold(one->object, one->owner);
+    sl_store_object_release(one->object);
+    free(one);
+}
+
+static sl_err hold_for(sl_call *call, uint32_t owner) {
+    handing *one = malloc(sizeof *one);
+    if (!one)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result");
+    sl_err err = sl_store_hold(call->result, owner, UINT64_MAX);
+    if (err != SL_OK) {
+        free(one);
+        return err;
+    }
+    *one = (handing){call->result, owner};
+    sl_store_object_retain(call->result);
+    call->output->settle = settle;
+    call->output->settled = one;
+    return SL_OK;
+}
+
 /* Who gets the result holds the object before this call lets go of it. */
 static sl_err hand_over(sl_call *call, sl_err err) {
     if (!call->result)
         return err;
-    if (err == SL_OK && sl_call_cancelled(call)) /* nobody would let go of it */
+    if (err == SL_OK && call->kept)
+        err = sl_store_seal(call->result);
+    if (err == SL_OK && sl_call_cancelled(call))
         err = sl_fail(SL_ERR_CANCELLED, "nobody wants the object any more");
     else if (err == SL_OK && call->facts && call->facts->owner != SL_NO_NODE)
-        err = sl_store_hold(call->result, call->facts->owner, UINT64_MAX);
+        err = hold_for(call, call->facts->owner);
     sl_store_object_release(call->result);
     return err;
+}
+
+/* ---- arguments that were kept where they were made ---- */
+
+static sl_err fetch(sl_call *call, sl_store *store, size_t index) {
+    sl_value *value = &call->values[index];
+    sl_store_object *object;
+    sl_store_id id;
+    memcpy(&id, value->kept_, sizeof id);
+    SL_TRY(sl_store_open(store, id, false, &object));
+    value->object = (sl_object *)object; /* let go of with the others */
+    return sl_object_fetch(value->object, value);
+}
+
+/* Its maker's node may be lost, and the result of another task with it: SL_ERR_DEAD. */
+static sl_err fetch_all(sl_call *call) {
+    char cause[512];
+    for (size_t i = 0; i < call->count; i++) {
+        if (!call->values[i].kept_)
+            continue;
+        sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
+        sl_err err =
+            store ? fetch(call, store, i) : sl_fail(SL_ERR_CLOSED, "there is no store here");
+        if (err == SL_OK)
+            continue;
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        return sl_fail(err == SL_ERR_NOT_FOUND ? SL_ERR_DEAD : err,
+                       "argument %zu of task %.80s cannot be fetched: %.350s", i, call->task->name,
+                       cause);
+    }
+    return SL_OK;
 }
 
 static void close_objects(const sl_call *call) {
@@ -121,6 +198,7 @@ static void close_objects(const sl_call *call) {
 static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value *values) {
     SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
     call->values = values;
+    SL_TRY(fetch_all(call));
     sl_call *outer = here;
     here = call;
     int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
@@ -139,6 +217,7 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.failed = SL_OK;
     call.values = NULL;
     call.result = NULL;
+    call.kept = false;
     SL_TRY(sl_values_count(args, bytes, &call.count));
     if (call.count > FEW)
         values = malloc(call.count * sizeof *values);
@@ -161,11 +240,24 @@ sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
     return run_call(&turn->kind->task, turn, args, bytes, output);
 }
 
+/* Of a name that is too long nothing is made: its calls fail where they would wait. */
+const char *sl_task_waiting_name(const sl_task *task, char *room, size_t size) {
+    int length = snprintf(room, size, "%s:waits", task->name);
+    return task->options.brief && length < (int)size ? room : task->name;
+}
+
+static sl_err register_brief(sl_functions *functions, sl_task *task) {
+    char room[SL_FUNCTION_NAME_MAX_BYTES + 1];
+    const char *name = sl_task_waiting_name(task, room, sizeof room);
+    SL_TRY(sl_functions_register(functions, task->name, run, task));
+    return name == task->name ? SL_OK : sl_functions_register_slow(functions, name, run, task);
+}
+
 sl_err sl_task_calls_register(sl_functions *functions) {
     for (sl_task *task = defined; task; task = task->next) {
         if (sl_task_is_registered(task))
             continue;
-        SL_TRY(task->options.brief ? sl_functions_register(functions, task->name, run, task)
+        SL_TRY(task->options.brief ? register_brief(functions, task)
                                    : sl_functions_register_slow(functions, task->name, run, task));
         task->options.last_ = 1;
     }
@@ -284,13 +376,52 @@ static void forget(sl_call *call) {
     call->output->apart = NULL;
     sl_store_object_release(call->result);
     call->result = NULL;
+    call->kept = false;
+}
+
+/* A result that stays here: only its name is written. `value` is to be written at *data. NULL: it
+ * does not. */
+static sl_store_object *keep_here(sl_call *call, const sl_value *value, void **data) {
+    const sl_task_facts *facts = call->facts;
+    if (call->turn || !facts || value->type == SL_TYPE_OBJECT || value->bytes < facts->keep_bytes)
+        return NULL;
+    sl_store *store = sl_session_store(facts->node);
+    return store ? (sl_store_object *)sl_object_make(store, value, data) : NULL;
+}
+
+static sl_err put_kept(sl_call *call, const sl_value *value, sl_store_object *object, void *data) {
+    sl_store_id id = sl_store_id_of(object);
+    uint8_t wire[256];
+    sl_value named = *value;
+    sl_value_size size;
+    named.kept_ = &id;
+    sl_err err = sl_values_measure(&named, 1, &size);
+    if (err == SL_OK && size.bytes > sizeof wire)
+        err = sl_fail(SL_ERR_INTERNAL, "a name of %zu bytes", size.bytes);
+    forget(call);
+    if (err == SL_OK) {
+        sl_values_encode(&named, 1, wire, NULL);
+        err = sl_task_output_write(call->output, wire, size.bytes);
+    }
+    if (err != SL_OK) {
+        sl_store_object_release(object);
+        return err;
+    }
+    sl_object_write(data, value);
+    call->result = object;
+    call->kept = true;
+    return SL_OK;
 }
 
 static sl_err put(sl_call *call, const sl_value *value) {
     sl_value_size size;
     sl_blob *blob = NULL;
     uint8_t few[128], *wire = few;
+    void *data = NULL;
     SL_TRY(sl_values_measure(value, 1, &size));
+    sl_store_object *kept = keep_here(call, value, &data);
+    if (kept)
+        return put_kept(call, value, kept, data);
     if (size.apart_bytes)
         SL_TRY(sl_blob_create(size.apart_bytes, &blob));
     if (size.bytes > sizeof few)
@@ -320,6 +451,11 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 int sl_return_object(sl_call *call, sl_object *object) {
     if (call->turn)
         return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
+    if (call->facts && !call->facts->holds_objects)
+        return keep(call, sl_fail(SL_ERR_UNAVAILABLE,
+                                  "task %.80s: an object stays in the network, and who submitted "
+                                  "this task cannot hold it",
                                   call->task->name));
     sl_value value = sl_object_value(object);
     SL_TRY(keep(call, put(call, &value)));
@@ -352,6 +488,8 @@ void *sl_return_array(sl_call *call, sl_dtype dtype, uint32_t dimensions, const 
     sl_value value = sl_array(dtype, sl_value_unwritten, dimensions, shape);
     if (keep(call, put(call, &value)) != SL_OK)
         return NULL;
+    if (call->kept)
+        return sl_store_data(call->result);
     if (call->output->apart)
         return call->output->apart->data;
     return call->output->data + call->output->size_bytes - sl_value_padded(value.bytes);

@@ -8,9 +8,15 @@
 /* Registers every task that SL_TASK() defined and that is not in the table yet, in no order. */
 sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 
-/* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
+/* The name by which it is called when it has to wait for its arguments: in `room`, or its own. */
 struct sl_task;
+const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t size);
+
+/* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
 bool sl_task_is_registered(const struct sl_task *task);
+
+/* True when SL_TASK() defined a task of this name. */
+bool sl_task_is_defined(const char *name);
 
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "actors/store/store.h"
+#include "sdk/remote_name.h"
 
 #define MAGIC UINT32_C(0x31764c53) /* "SLv1" */
 
@@ -14,7 +15,9 @@ typedef struct head {
     uint32_t count;
 } head;
 
-enum place { HERE, APART, PLACES };
+enum place { HERE, APART, KEPT, PLACES };
+
+_Static_assert(sizeof(sl_store_id) == SL_VALUE_NAME_BYTES, "an object's name is its id");
 
 typedef struct entry {
     uint8_t type;
@@ -102,7 +105,7 @@ static sl_err check_array(const sl_value *value, size_t index) {
         bytes != value->bytes)
         return sl_fail(SL_ERR_INVALID, "argument %zu: %zu bytes do not fit its shape", index,
                        value->bytes);
-    if (bytes && !value->data && value->dimensions)
+    if (bytes && !value->data && value->dimensions && !value->kept_)
         return sl_fail(SL_ERR_INVALID, "argument %zu: an array without data", index);
     return SL_OK;
 }
@@ -111,17 +114,21 @@ static bool is_image(const sl_value *value) {
     return value->dtype == SL_U8 && value->dimensions == 3;
 }
 
+static bool has_data(const sl_value *value) {
+    return value->data || value->kept_;
+}
+
 static sl_err check_value(const sl_value *value, size_t index) {
     switch (value->type) {
     case SL_TYPE_NONE:
         return SL_OK;
     case SL_TYPE_BYTES:
-        return value->bytes && !value->data
+        return value->bytes && !has_data(value)
                    ? sl_fail(SL_ERR_INVALID, "argument %zu: bytes at NULL", index)
                    : SL_OK;
     case SL_TYPE_STRING:
-        return value->data ? SL_OK
-                           : sl_fail(SL_ERR_INVALID, "argument %zu: a string at NULL", index);
+        return has_data(value) ? SL_OK
+                               : sl_fail(SL_ERR_INVALID, "argument %zu: a string at NULL", index);
     case SL_TYPE_ARRAY:
         return check_array(value, index);
     case SL_TYPE_IMAGE:
@@ -130,6 +137,11 @@ static sl_err check_value(const sl_value *value, size_t index) {
                    : sl_fail(SL_ERR_INVALID,
                              "argument %zu: an image is u8[height, width, channels]", index);
     case SL_TYPE_OBJECT:
+        if (sl_object_is_remote(value->object))
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: an object of a connection, for tasks of "
+                           "that one alone",
+                           index);
         return value->object || value->data
                    ? SL_OK
                    : sl_fail(SL_ERR_INVALID, "argument %zu: an object that is NULL", index);
@@ -143,8 +155,8 @@ static sl_err check_value(const sl_value *value, size_t index) {
 }
 
 static size_t data_bytes(const sl_value *value) {
-    if (value->type == SL_TYPE_OBJECT)
-        return sizeof(sl_store_id);
+    if (value->type == SL_TYPE_OBJECT || value->kept_)
+        return SL_VALUE_NAME_BYTES;
     return value->type == SL_TYPE_FUTURE ? 0 : value->bytes + (value->type == SL_TYPE_STRING);
 }
 
@@ -174,6 +186,10 @@ sl_err sl_values_measure(const sl_value *values, size_t count, sl_value_size *si
 /* ---- encoding ---- */
 
 static void put_data(uint8_t *to, const sl_value *value) {
+    if (value->kept_) {
+        memcpy(to, value->kept_, SL_VALUE_NAME_BYTES);
+        return;
+    }
     if (value->type == SL_TYPE_OBJECT) {
         if (value->object) {
             sl_store_id id = sl_store_id_of((const sl_store_object *)value->object);
@@ -201,8 +217,11 @@ void sl_values_encode(const sl_value *values, size_t count, uint8_t *out, uint8_
         entry one = {.type = (uint8_t)value->type,
                      .dtype = is_array(value->type) ? (uint8_t)value->dtype : 0,
                      .dimensions = (uint8_t)dimensions_of(value),
-                     .place = bytes >= SL_VALUE_APART_BYTES ? APART : HERE,
-                     .bytes = bytes};
+                     .place = value->kept_                    ? KEPT
+                              : bytes >= SL_VALUE_APART_BYTES ? APART
+                                                              : HERE,
+                     .bytes =
+                         value->kept_ ? value->bytes + (value->type == SL_TYPE_STRING) : bytes};
         memcpy(out, &one, sizeof one);
         out += sizeof one;
         if (shape)
@@ -284,10 +303,11 @@ static sl_err read_data(reader *from, const entry *one, const uint8_t **data) {
         return SL_OK;
     }
     size_t left = (size_t)(from->end - from->at);
-    if (one->bytes > left || sl_value_padded(one->bytes) > left)
+    size_t bytes = one->place == KEPT ? SL_VALUE_NAME_BYTES : one->bytes;
+    if (bytes > left || sl_value_padded(bytes) > left)
         return broken("cut");
     *data = from->at;
-    from->at += sl_value_padded(one->bytes);
+    from->at += sl_value_padded(bytes);
     return SL_OK;
 }
 
@@ -302,13 +322,14 @@ static sl_err read_value(reader *from, bool futures, sl_value *value) {
                         .dtype = (sl_dtype)one.dtype,
                         .dimensions = one.dimensions,
                         .shape = shape,
-                        .data = data,
-                        .bytes = one.bytes};
+                        .data = one.place == KEPT ? NULL : data,
+                        .bytes = one.bytes,
+                        .kept_ = one.place == KEPT ? data : NULL};
     switch (value->type) {
     case SL_TYPE_BYTES:
         return SL_OK;
     case SL_TYPE_STRING:
-        if (!one.bytes || memchr(data, '\0', one.bytes) != data + one.bytes - 1)
+        if (!one.bytes || (!value->kept_ && memchr(data, '\0', one.bytes) != data + one.bytes - 1))
             return broken("a string without its end");
         value->bytes--;
         return SL_OK;
@@ -321,9 +342,11 @@ static sl_err read_value(reader *from, bool futures, sl_value *value) {
             return broken("an array whose bytes do not fit its shape");
         return SL_OK;
     case SL_TYPE_OBJECT:
-        return one.bytes == sizeof(sl_store_id) ? SL_OK : broken("an object without its name");
+        return one.bytes == sizeof(sl_store_id) && !value->kept_
+                   ? SL_OK
+                   : broken("an object without its name");
     default:
-        return one.bytes ? broken("data of what has none") : SL_OK;
+        return one.bytes || value->kept_ ? broken("data of what has none") : SL_OK;
     }
 }
 

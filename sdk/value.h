@@ -4,8 +4,10 @@
  *   u64 bytes, u64 shape[dimensions], and the data, filled up to 8 bytes
  *
  * in the machine's byte order: all ranks of a network are of one kind. Data of `place` 1 lie in a
- * blob beside it instead, each at the next multiple of 64 bytes. A string has its terminator, which
- * `bytes` counts. What is decoded was written by another process: everything is checked. */
+ * blob beside it instead, each at the next multiple of 64 bytes. Data of `place` 2 are kept in an
+ * object, whose name is here in their place: `kept_` of the value, which has no data. A string has
+ * its terminator, which `bytes` counts. What is decoded was written by another process: everything
+ * is checked. */
 #ifndef SL_SDK_VALUE_H
 #define SL_SDK_VALUE_H
 
@@ -38,6 +40,9 @@ void sl_values_encode(const sl_value *values, size_t count, uint8_t *out, uint8_
 
 /* How many values there are, from the head alone. SL_ERR_DECODE. */
 sl_err sl_values_count(const uint8_t *wire, size_t bytes, size_t *count) SL_CHECKED;
+
+/* Data that are a name, of an object or of where they are kept. */
+enum { SL_VALUE_NAME_BYTES = 16 };
 
 /* Decodes all of them into `values`, which has room for the count; they point into `wire` (8-byte
  * aligned) and `apart`. With `futures` false a future does not decode. SL_ERR_DECODE. */

@@ -46,6 +46,8 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
     sl_task_facts facts = {.node = sl_node_id(run->node),
                            .attempt = attempt->result.attempt,
                            .owner = attempt->owner.node,
+                           .holds_objects = attempt->holds_objects,
+                           .keep_bytes = attempt->keep_bytes,
                            .apart = attempt->apart,
                            .cancelled = &attempt->cancelled};
     sl_task_output output;
@@ -68,7 +70,10 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
     sl_attempt_drop_apart(attempt);
     if (err == SL_OK) {
         attempt->apart = output.apart;
+        attempt->settle = output.settle;
+        attempt->settled = output.settled;
         output.apart = NULL;
+        output.settle = NULL;
     }
     sl_task_output_fini(&output);
 }
@@ -132,6 +137,10 @@ static void end_late(sl_attempt *attempt) {
     snprintf(text, sizeof text, "it ran for %.3g s, longer than its %.3g s",
              (double)attempt->run_ns / 1e9, (double)attempt->timeout_ns / 1e9);
     attempt->result.status = SL_TASK_TIMED_OUT;
+    sl_attempt_settle(attempt, false);
+    free(attempt->output);
+    attempt->output = NULL;
+    attempt->result.output = (sl_bytes){0};
     free(attempt->message);
     attempt->message = strdup(text);
     attempt->result.message = sl_text_of(attempt->message);

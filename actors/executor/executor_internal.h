@@ -36,6 +36,10 @@ typedef struct sl_attempt {
     char *message;           /* malloc'ed */
     void *output;            /* malloc'ed, when it is longer than what follows */
     sl_blob *apart;          /* large data: of its arguments, then of its output */
+    bool holds_objects;      /* of sl_task_facts … */
+    uint64_t keep_bytes;     /* … and this too */
+    void (*settle)(void *context, bool sent); /* of its output: see sl_task_output */
+    void *settled;
     uint8_t short_output[48];
 } sl_attempt;
 
@@ -134,6 +138,8 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
                          sl_blob *apart, sl_attempt **attempt);
 /* The large data of its arguments are no output: let go of when it did not run. */
 void sl_attempt_drop_apart(sl_attempt *attempt);
+/* Its output has been sent, or never will be. */
+void sl_attempt_settle(sl_attempt *attempt, bool sent);
 /* What an attempt holds outside the slab. */
 void sl_attempt_free_parts(sl_attempt *attempt);
 void sl_attempt_destroy(sl_executor *executor, sl_attempt *attempt);

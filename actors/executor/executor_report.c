@@ -114,8 +114,11 @@ void sl_executor_send_ended(sl_executor *executor) {
         if (err != SL_OK)
             sl_debug("executor", "%u results for an owner that is gone: %s", count,
                      sl_err_detail());
-        for (uint32_t i = 0; i < count; i++)
-            sl_attempt_destroy(executor, sl_attempts_pop(&executor->ended));
+        for (uint32_t i = 0; i < count; i++) {
+            sl_attempt *attempt = sl_attempts_pop(&executor->ended);
+            sl_attempt_settle(attempt, err == SL_OK);
+            sl_attempt_destroy(executor, attempt);
+        }
     }
     free(many);
 }

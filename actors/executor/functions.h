@@ -19,6 +19,9 @@ typedef struct sl_task_facts {
     uint32_t node;
     uint32_t attempt;         /* from 1 */
     uint32_t owner;           /* the node that the result goes to; SL_NO_NODE: it is lost */
+    bool holds_objects;       /* the owner can: they may be returned */
+    uint64_t keep_bytes;      /* a result of so many bytes may stay here, as an object that the
+                                 owner holds */
     const sl_blob *apart;     /* large data that came with the arguments; NULL: none */
     const uint8_t *cancelled; /* set to 1, while it runs, when nobody wants its result any more */
 } sl_task_facts;
@@ -32,6 +35,9 @@ typedef struct sl_task_output {
     size_t capacity_bytes;
     size_t limit_bytes;
     sl_blob *apart; /* owned: large data that goes with what is written; NULL: none */
+    /* Once its fate is known, on any thread: has it been sent? NULL: nobody has to know. */
+    void (*settle)(void *context, bool sent);
+    void *settled;
 } sl_task_output;
 
 /* Empty, at most `limit_bytes` will be accepted. Allocates nothing. */
@@ -42,7 +48,8 @@ void sl_task_output_init(sl_task_output *output, size_t limit_bytes);
 void sl_task_output_init_in(sl_task_output *output, size_t limit_bytes, void *room,
                             size_t room_bytes);
 
-/* Frees what was written and is not taken, and lets go of `apart`. */
+/* Frees what was written and is not taken, and lets go of `apart`; what is to be settled was not
+ * sent. */
 void sl_task_output_fini(sl_task_output *output);
 
 /* Appends a copy of `bytes`. SL_ERR_TOO_LARGE over the limit or SL_ERR_NO_MEMORY: nothing added. */

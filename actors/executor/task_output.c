@@ -17,6 +17,8 @@ void sl_task_output_fini(sl_task_output *output) {
     if (output->data != output->room)
         free(output->data);
     sl_blob_release(output->apart);
+    if (output->settle)
+        output->settle(output->settled, false);
     *output = (sl_task_output){.limit_bytes = output->limit_bytes};
 }
 
@@ -52,7 +54,10 @@ sl_err sl_task_output_write(sl_task_output *output, const void *bytes, size_t si
 void *sl_task_output_take(sl_task_output *output, size_t *size_bytes) {
     void *data = output->size_bytes ? output->data : NULL;
     *size_bytes = output->size_bytes;
-    *output = (sl_task_output){
-        .facts = output->facts, .limit_bytes = output->limit_bytes, .apart = output->apart};
+    *output = (sl_task_output){.facts = output->facts,
+                               .limit_bytes = output->limit_bytes,
+                               .apart = output->apart,
+                               .settle = output->settle,
+                               .settled = output->settled};
     return data;
 }

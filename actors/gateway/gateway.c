@@ -72,6 +72,7 @@ void gw_drop_session(gateway *gw, gw_session *session) {
         }
     gw_forget_out(session);
     free(session->buckets);
+    free(session->objects);
     free(session);
 }
 
@@ -84,6 +85,7 @@ static void leave(gateway *gw, gw_session *session) {
         session->project->clients--;
     }
     gw_cancel_all(gw, session);
+    gw_release_objects(gw, session);
     session->stage = GW_CLOSING;
     if (!session->checking)
         gw_drop_session(gw, session);
@@ -147,7 +149,7 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
                              .held_bytes_most = project->quota.payload_bytes,
                              .clients = project->clients,
                              .nodes = sl_node_count(sl_actor_node(gw->self))};
-    gw_send(gw, session, SL_GATEWAY_STATUS, &status);
+    gw_send(gw, session, SL_GATEWAY_STATUS, &status, NULL);
     free(ask);
 }
 
@@ -169,6 +171,14 @@ static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
         take_cancel(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ASK)
         take_ask(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_PUT)
+        gw_take_put(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_PIECE)
+        gw_take_piece(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_READ)
+        gw_take_read(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_RELEASE)
+        gw_take_release(gw, session, &parts);
     else
         gw_refuse(gw, session, "a message of kind %d is not for a gateway", parts.kind);
 }
@@ -207,6 +217,8 @@ static void on_event(gateway *gw, const node_event *body) {
         gw_on_checked(gw, event);
     else if (event->kind == GW_EVENT_WRITTEN)
         gw_on_written(gw, event);
+    else if (event->kind == GW_EVENT_FETCHED)
+        gw_on_fetched(gw, event);
     else
         on_visit(gw, event);
 }
@@ -263,8 +275,10 @@ static void gateway_stop(sl_actor *self, void *state) {
             session->visitor->session = NULL;
             session->visitor = NULL;
         }
-    for (gw_session *session = gw->sessions; session; session = session->next)
+    for (gw_session *session = gw->sessions; session; session = session->next) {
         gw_cancel_all(gw, session);
+        gw_release_objects(gw, session);
+    }
     while (gw->sessions)
         gw_drop_session(gw, gw->sessions);
     gw_tasks_fini(gw);

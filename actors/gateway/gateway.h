@@ -1,14 +1,16 @@
 /* The gateway actor: clients from outside the job, their tasks, and what they may.
  *
- * A client says its API key and project, submits calls of functions, and gets each one's result. It
- * sees what it submitted itself, and sums of its project, and nothing else: numbers are its own,
- * and nothing in the protocol names what is another's. Its tasks go to the scheduler of the
- * gateway's node. A client that goes takes its tasks with it: they are cancelled.
+ * A client says its API key and project, submits calls of functions, and gets each one's result; it
+ * brings objects, and gets those that tasks return. It sees what it submitted itself, and sums of
+ * its project, and nothing else: numbers are its own, and nothing in the protocol names what is
+ * another's. Its tasks go to the scheduler of the gateway's node. A client that goes takes its
+ * tasks with it: they are cancelled.
  *
  * How bytes reach it is the door's matter (the simulator and tests have one of their own). */
 #ifndef SL_GATEWAY_GATEWAY_H
 #define SL_GATEWAY_GATEWAY_H
 
+#include "actors/gateway/gateway_msgs.h"
 #include "actors/gateway/key_store.h"
 #include "runtime/actor.h"
 #include "runtime/pool.h"
@@ -50,15 +52,44 @@ struct sl_visitor {
     void *session;
 };
 
+/* Names the gateway's own object of a client's number; NULL: it has none such. */
+typedef void *(*sl_gateway_naming)(void *context, uint64_t number);
+
+/* What the gateway asks of the network's store. On the loop's thread, and nothing waits, but
+ * fetch(), which a pool's thread calls. An object here is a handle, which release() ends. */
+typedef struct sl_gateway_objects {
+    void *context;
+    /* A new object of what a client says of it, to be written. SL_ERR_INVALID: it cannot be one;
+     * SL_ERR_NO_MEMORY: the store has no room. */
+    sl_err (*make)(void *context, const gateway_put *put, void **object);
+    void (*write)(void *object, uint64_t offset, const uint8_t *data, size_t bytes);
+    sl_err (*seal)(void *object);
+    void (*release)(void *object); /* any thread; NULL is fine */
+    /* Brings its content to where it can be read. */
+    sl_err (*fetch)(void *object);
+    /* What it is, once fetched or sealed: numbers of `about`, its shape into `shape`. */
+    sl_err (*describe)(void *object, gateway_object *about, gateway_dimension shape[8]);
+    /* A part of its content, which keeps the object. */
+    sl_err (*part)(void *object, uint64_t offset, uint64_t bytes, sl_blob **blob);
+    /* Puts the network's names for a client's into a call's arguments. SL_ERR_REFUSED, with the
+     * reason: they name what is not its own. */
+    sl_err (*arguments)(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
+                        sl_gateway_naming naming, void *naming_context);
+    /* Takes the object that a task returned out of its output: the handle, or NULL when that is
+     * something else. */
+    void *(*result)(void *context, const char *function, sl_bytes output);
+    /* An output that names an object by a client's number; `out` has room for so many bytes. */
+    size_t (*name)(uint64_t number, uint8_t out[64]);
+} sl_gateway_objects;
+
 typedef struct sl_gateway_options {
     const sl_gateway_door *door;
-    sl_key_store *keys; /* borrowed, outlives the actor: nobody else uses it */
-    sl_pool *pool;      /* borrowed, outlives the actor; for the disk, not shared with tasks */
-    int audit_fd;       /* borrowed; where lines of JSON are appended; -1: nowhere */
-    double core_ucu;    /* what an hour of a core counts for a task that asked for no UCU */
-    /* May a client send these arguments? SL_ERR_REFUSED, with the reason: they name what is not
-     * its own. NULL: any. */
-    sl_err (*check)(sl_bytes arguments, const sl_blob *data);
+    const sl_gateway_objects *objects; /* borrowed, outlives the actor */
+    sl_pool *fetchers;                 /* borrowed, outlives the actor: fetch() may take long */
+    sl_key_store *keys;                /* borrowed, outlives the actor: nobody else uses it */
+    sl_pool *pool;   /* borrowed, outlives the actor; for the disk, not shared with tasks */
+    int audit_fd;    /* borrowed; where lines of JSON are appended; -1: nowhere */
+    double core_ucu; /* what an hour of a core counts for a task that asked for no UCU */
     void (*opened)(void *context, sl_addr gateway); /* it is ready for events; may be NULL */
     void *context;
 } sl_gateway_options;

@@ -131,7 +131,8 @@ static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
                                .tasks_most = TASKS_MOST};
     session->project = project_of(gw, check->project);
     session->buckets = calloc(BUCKETS, sizeof *session->buckets);
-    if (!session->project || !session->buckets) {
+    session->objects = calloc(OBJECT_BUCKETS, sizeof *session->objects);
+    if (!session->project || !session->buckets || !session->objects) {
         session->project = NULL;
         gw_refuse(gw, session, "the gateway is out of memory");
         return;
@@ -143,7 +144,7 @@ static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
     sl_guesses_right(&gw->guesses, session->address);
     gw->options.door->trust(session->visitor);
     gw_audit(gw, session, "hello", "ok", "project %s", session->project->name);
-    gw_send(gw, session, SL_GATEWAY_WELCOME, &welcome);
+    gw_send(gw, session, SL_GATEWAY_WELCOME, &welcome, NULL);
 }
 
 static void answer_hello(gateway *gw, gw_check *check) {

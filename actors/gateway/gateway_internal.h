@@ -1,6 +1,7 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
- * scheduler and back), gateway_out.c (the way to the client), gateway_check.c (what the pool does:
- * keys, the audit log). All on the loop's thread but what a job runs. */
+ * scheduler and back), gateway_objects.c (objects), gateway_out.c (the way to the client),
+ * gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread but what a
+ * job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
 #define SL_GATEWAY_INTERNAL_H
 
@@ -10,7 +11,9 @@
 #include "runtime/strbuf.h"
 
 enum {
-    TASKS_MOST = 65536,         /* of one connection under way */
+    TASKS_MOST = 65536,   /* of one connection under way */
+    OBJECTS_MOST = 65536, /* of one connection */
+    OBJECT_BUCKETS = 256,
     BUCKETS = 1024,             /* of a session's tasks */
     CHUNK_BYTES = 262144,       /* of results in one message, about */
     OUT_MOST_BYTES = 256 << 20, /* of results that a client does not take */
@@ -39,6 +42,17 @@ typedef struct gw_chunk {
 
 typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
 
+/* An object of a client: while it has it, or tasks that it submitted do. */
+typedef struct gw_object {
+    struct gw_object *chain; /* in its session's bucket */
+    uint64_t number;
+    gw_project *project;
+    void *object;        /* the store's */
+    uint64_t bytes, got; /* of it; and, of one that is being put, so far */
+    uint32_t references;
+    bool whole;
+} gw_object;
+
 typedef struct gw_task {
     struct gw_task *next;       /* in the queue */
     struct gw_task *chain;      /* in its session's bucket */
@@ -50,6 +64,8 @@ typedef struct gw_task {
     uint32_t payload_bytes;
     uint64_t held_bytes;
     sl_blob *data;
+    gw_object **objects; /* among the arguments */
+    uint32_t object_count;
     uint32_t slot;
     bool sent, accepted, ended, cancelled;
     char region[64], function[256];
@@ -68,8 +84,11 @@ typedef struct gw_session {
     bool checking; /* a job knows it */
     bool paused, blocked, touched;
     struct gw_session *next_touched;
-    gw_task **buckets; /* BUCKETS of them */
-    uint8_t *results;  /* records that wait for the end of the turn, behind room for their head */
+    gw_task **buckets;   /* BUCKETS of them */
+    gw_object **objects; /* OBJECT_BUCKETS of them */
+    uint32_t object_count;
+    uint64_t last_object, own_object; /* numbers */
+    uint8_t *results; /* records that wait for the end of the turn, behind room for their head */
     size_t results_bytes, results_room;
     uint32_t results_count;
     gw_chunk *out, **out_tail;
@@ -94,6 +113,7 @@ typedef struct gateway {
     gw_task **unaccepted; /* a ring */
     uint32_t unaccepted_first, unaccepted_count;
     struct scheduler_task *batch;
+    struct gw_fetch *fetches; /* under way */
 
     struct gw_check *checks, **checks_tail; /* one is with the pool at a time */
     bool check_busy;
@@ -120,15 +140,36 @@ struct scheduler_done;
 void gw_on_accepted(gateway *gw, const void *accepted);
 void gw_on_done(gateway *gw, const void *done);
 
+/* The end of a task whose result has been fetched. */
+void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result);
+
+/* gateway_objects.c */
+void gw_take_put(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_piece(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_read(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_release(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_release_objects(gateway *gw, gw_session *session); /* it has left */
+/* Gives the task the objects that its arguments name. */
+sl_err gw_name_arguments(gateway *gw, gw_session *session, gw_task *task, uint8_t *arguments,
+                         size_t bytes) SL_CHECKED;
+void gw_drop_task_objects(gateway *gw, gw_task *task);
+/* True when the outcome is an object, which is fetched first: gw_end_fetched() follows. */
+bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result);
+void gw_on_fetched(gateway *gw, sl_event *event);
+/* One of the tasks that wait for that; nothing comes of it any more. NULL: there is none. */
+gw_task *gw_forget_fetch(gateway *gw);
+
 /* gateway_out.c */
 void gw_add_result(gateway *gw, gw_session *session, const gateway_result *result, sl_blob *data);
-void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void *record);
+/* `data` goes behind the record; retained; may be NULL. */
+void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void *record,
+             sl_blob *data);
 void gw_send_out(gateway *gw, gw_session *session); /* what waits, as far as it goes */
 void gw_send_touched(gateway *gw);
 void gw_forget_out(gw_session *session);
 
 /* gateway_check.c. Event kinds of its own, after the door's. */
-enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN };
+enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN, GW_EVENT_FETCHED };
 sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;
 void gw_check_again(gateway *gw); /* do the keys of those that are here still hold? */
 void gw_on_checked(gateway *gw, sl_event *event);

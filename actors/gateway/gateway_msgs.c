@@ -7,10 +7,12 @@
 #include "runtime/protocol_define.h"
 
 static const sl_record *const records[SL_GATEWAY_KINDS] = {
-    [SL_GATEWAY_HELLO] = &gateway_hello_record,   [SL_GATEWAY_WELCOME] = &gateway_welcome_record,
-    [SL_GATEWAY_SUBMIT] = &gateway_submit_record, [SL_GATEWAY_RESULTS] = &gateway_results_record,
-    [SL_GATEWAY_CANCEL] = &gateway_cancel_record, [SL_GATEWAY_ASK] = &gateway_ask_record,
-    [SL_GATEWAY_STATUS] = &gateway_status_record,
+    [SL_GATEWAY_HELLO] = &gateway_hello_record,     [SL_GATEWAY_WELCOME] = &gateway_welcome_record,
+    [SL_GATEWAY_SUBMIT] = &gateway_submit_record,   [SL_GATEWAY_RESULTS] = &gateway_results_record,
+    [SL_GATEWAY_CANCEL] = &gateway_cancel_record,   [SL_GATEWAY_ASK] = &gateway_ask_record,
+    [SL_GATEWAY_STATUS] = &gateway_status_record,   [SL_GATEWAY_PUT] = &gateway_put_record,
+    [SL_GATEWAY_PIECE] = &gateway_piece_record,     [SL_GATEWAY_READ] = &gateway_read_record,
+    [SL_GATEWAY_RELEASE] = &gateway_release_record, [SL_GATEWAY_OBJECT] = &gateway_object_record,
 };
 
 const sl_record *sl_gateway_record(sl_gateway_kind kind) {

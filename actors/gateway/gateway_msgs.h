@@ -8,7 +8,15 @@
  *
  *   u8 kind, u8 zero[3], u32 record bytes, the record, data
  */
-enum { SL_GATEWAY_VERSION = 1, SL_GATEWAY_HEAD_BYTES = 8 };
+enum {
+    SL_GATEWAY_VERSION = 2,
+    SL_GATEWAY_HEAD_BYTES = 8,
+    SL_GATEWAY_PIECE_BYTES = 65000, /* of an object in one message, which is one frame with them */
+    SL_GATEWAY_READ_BYTES = 1 << 20 /* of an object by one request */
+};
+
+/* Objects that the gateway names, as results, have numbers from here on. */
+#define SL_GATEWAY_OBJECT_OWN (UINT64_C(1) << 63)
 
 typedef enum sl_gateway_kind {
     SL_GATEWAY_HELLO = 1,
@@ -18,6 +26,11 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_CANCEL,
     SL_GATEWAY_ASK,
     SL_GATEWAY_STATUS,
+    SL_GATEWAY_PUT,
+    SL_GATEWAY_PIECE,
+    SL_GATEWAY_READ,
+    SL_GATEWAY_RELEASE,
+    SL_GATEWAY_OBJECT,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
 

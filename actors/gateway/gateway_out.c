@@ -76,7 +76,8 @@ void gw_add_result(gateway *gw, gw_session *session, const gateway_result *resul
         end_results(gw, session, data);
 }
 
-void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void *record) {
+void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void *record,
+             sl_blob *data) {
     size_t bytes;
     uint8_t *message = sl_gateway_encode(kind, record, &bytes);
     if (!message) {
@@ -84,7 +85,7 @@ void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void 
         return;
     }
     end_results(gw, session, NULL);
-    put_chunk(gw, session, message, bytes, NULL);
+    put_chunk(gw, session, message, bytes, data);
     free(message);
 }
 

@@ -49,7 +49,8 @@ static void leave_session(gw_task *task) {
 
 /* ---- the end of a task ---- */
 
-static void destroy(gw_task *task) {
+static void destroy(gateway *gw, gw_task *task) {
+    gw_drop_task_objects(gw, task);
     sl_blob_release(task->data);
     free(task->payload);
     free(task);
@@ -65,11 +66,12 @@ static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob
     project->ended++;
     project->failed += result->status != SL_TASK_DONE;
     project->held_bytes -= task->held_bytes;
+    gw_drop_task_objects(gw, task);
     leave_session(task);
     if (session)
         gw_add_result(gw, session, result, data);
     if (!task->sent || task->accepted)
-        destroy(task);
+        destroy(gw, task);
 }
 
 static void fail_task(gateway *gw, gw_task *task, sl_task_status status, const char *why) {
@@ -116,7 +118,7 @@ static void copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-static sl_err make_task(gw_session *session, const gateway_task *wish, uint64_t bytes,
+static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wish, uint64_t bytes,
                         const sl_gateway_parts *parts, gw_task **out) {
     gw_task *task = calloc(1, sizeof *task);
     sl_err err = SL_OK;
@@ -126,9 +128,13 @@ static sl_err make_task(gw_session *session, const gateway_task *wish, uint64_t 
         err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
     if (err == SL_OK && parts->data_bytes)
         err = sl_blob_copy(parts->data, parts->data_bytes, &task->data);
+    if (err == SL_OK) /* they end the payload */
+        err = gw_name_arguments(gw, session, task,
+                                task->payload + task->payload_bytes - wish->arguments.bytes,
+                                wish->arguments.bytes);
     if (err != SL_OK) {
         if (task)
-            destroy(task);
+            destroy(gw, task);
         return err;
     }
     task->wish = *wish;
@@ -149,13 +155,8 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
     const char *why = over_quota(session, bytes);
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
-    if (!why && make_task(session, wish, bytes, parts, &task) != SL_OK)
+    if (!why && make_task(gw, session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
-    if (task && gw->options.check && gw->options.check(wish->arguments, task->data) != SL_OK) {
-        why = sl_err_detail();
-        destroy(task);
-        task = NULL;
-    }
     if (!task) {
         refuse_number(gw, session, wish->number, why);
         return;
@@ -219,6 +220,7 @@ static scheduler_task described(const gw_task *task) {
     return (scheduler_task){.tag = task->slot,
                             .kind = SL_TASK_FUNCTION,
                             .forget = true,
+                            .keep = SL_KEEP_OBJECTS,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
                             .memory_bytes = wish->memory_bytes,
@@ -326,7 +328,7 @@ void gw_on_accepted(gateway *gw, const void *body) {
         gw->unaccepted_count--;
         task->accepted = true;
         if (task->ended) {
-            destroy(task);
+            destroy(gw, task);
         } else if (accepted->error) {
             gw->slots[task->slot] = NULL;
             gw->free_slots[gw->free_count++] = task->slot;
@@ -360,10 +362,19 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
                              .status = outcome->status,
                              .message = outcome->message,
                              .output = outcome->output};
+    if (outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
+        return;
     if (task->cancelled)
         fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
     else
         end_task(gw, task, &result, data);
+}
+
+void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result) {
+    if (task->cancelled)
+        fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
+    else
+        end_task(gw, task, result, NULL);
 }
 
 void gw_on_done(gateway *gw, const void *body) {
@@ -404,17 +415,19 @@ void gw_cancel_all(gateway *gw, gw_session *session) {
 /* Nothing more comes of the scheduler. */
 void gw_tasks_fini(gateway *gw) {
     while (gw->queue_head)
-        destroy(pop(gw));
+        destroy(gw, pop(gw));
     for (uint32_t i = 0; i < gw->unaccepted_count; i++) {
         gw_task *task = gw->unaccepted[(gw->unaccepted_first + i) % UNACCEPTED_MOST];
         if (task->ended)
-            destroy(task);
+            destroy(gw, task);
         else
             task->accepted = true;
     }
     for (uint32_t slot = 0; slot < gw->slot_count; slot++)
         if (gw->slots[slot])
-            destroy(gw->slots[slot]);
+            destroy(gw, gw->slots[slot]);
+    for (gw_task *task; (task = gw_forget_fetch(gw)) != NULL;)
+        destroy(gw, task);
     free(gw->slots);
     free(gw->free_slots);
     free(gw->unaccepted);

@@ -176,15 +176,31 @@ static void try_later(sl_scheduler *scheduler, uint32_t node) {
     scheduler->nodes.views[node].retry_ns = scheduler->pass_ns + RETRY_NS;
 }
 
+/* Where its largest argument lies, if it can begin there at once: nothing has to be moved. Else
+ * `count`. */
+static uint32_t find_near(const sl_scheduler *scheduler, const sl_task *task, uint32_t count) {
+    uint32_t i = 0;
+    while (i < count && (scheduler->candidates[i].node + 1 != task->near ||
+                         scheduler->candidates[i].slots_free < 1))
+        i++;
+    return i;
+}
+
+/* The index among the candidates. With one there is nothing to choose, unless somebody wants to
+ * read why. */
+static uint32_t choose(sl_scheduler *scheduler, const sl_task *task, uint32_t count) {
+    if (count == 1 && !scheduler->options.explain)
+        return 0;
+    uint32_t near = !task->near ? count : find_near(scheduler, task, count);
+    return near < count ? near : ask_policy(scheduler, task, count);
+}
+
 /* False when the task fits nowhere now. */
 static bool place_one(sl_scheduler *scheduler, sl_task *task) {
     uint32_t count = candidates_of(scheduler, task);
     if (!count)
         return false;
-    /* With one candidate there is nothing to choose, unless somebody wants to read why. */
-    uint32_t chosen =
-        count > 1 || scheduler->options.explain ? ask_policy(scheduler, task, count) : 0;
-    uint32_t node = scheduler->candidates[chosen].node;
+    uint32_t node = scheduler->candidates[choose(scheduler, task, count)].node;
     if (!sl_slot_list_push(&scheduler->outbox[node], task->slot)) {
         try_later(scheduler, node);
         return false;
@@ -226,6 +242,7 @@ static sl_err send_some(sl_scheduler *scheduler, uint32_t node, const uint32_t *
         tasks[i] = (executor_task){.task = sl_task_number(task),
                                    .attempt = task->attempts,
                                    .kind = task->kind,
+                                   .keep = task->keep,
                                    .cpus = task->cpus,
                                    .gpus = task->gpus,
                                    .memory_bytes = task->memory_bytes,

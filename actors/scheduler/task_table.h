@@ -35,7 +35,9 @@ typedef struct sl_task {
     uint32_t retries;
     uint32_t region; /* index in nodes->regions; 0: any */
     uint32_t group;  /* index in estimates; 0: unknown */
+    uint32_t near;   /* one more than the node that is preferred; 0: none */
     uint8_t kind;
+    uint8_t keep; /* sl_task_keep */
 
     /* where it stands */
     uint8_t state;

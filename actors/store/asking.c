@@ -118,11 +118,40 @@ sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns, sl_store_conte
 
 static sl_err hold_own(sl_store_object *object, uint32_t node) {
     pthread_mutex_lock(&object->store->lock);
-    sl_holder *holder = sl_store_holder(object, node, true);
+    bool lost = node >= object->store->options.nodes || object->store->lost[node];
+    sl_holder *holder = lost ? NULL : sl_store_holder(object, node, true);
     if (holder)
         holder->holds++;
     pthread_mutex_unlock(&object->store->lock);
+    if (lost)
+        return sl_fail(SL_ERR_DEAD, "node %u, which was to hold the object, is lost", node);
     return holder ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a hold");
+}
+
+static void unhold_own(sl_store_object *object, uint32_t node) {
+    pthread_mutex_lock(&object->store->lock);
+    sl_holder *holder = sl_store_holder(object, node, false);
+    if (holder && holder->holds)
+        holder->holds--;
+    pthread_mutex_unlock(&object->store->lock);
+}
+
+/* Of a foreign one its owner hears from who holds it. Without memory to say so it is held until
+ * that node is left. */
+void sl_store_unhold(sl_store_object *object, uint32_t node) {
+    sl_store *store = object->store;
+    if (object->id.node == store->options.node) {
+        unhold_own(object, node);
+        return;
+    }
+    sl_giving *giving = malloc(sizeof *giving);
+    if (!giving)
+        return;
+    pthread_mutex_lock(&store->lock);
+    *giving = (sl_giving){.next = store->givings, .id = object->id, .holds = 1, .to = node};
+    store->givings = giving;
+    sl_store_tell(store);
+    pthread_mutex_unlock(&store->lock);
 }
 
 sl_err sl_store_hold(sl_store_object *object, uint32_t node, uint64_t timeout_ns) {

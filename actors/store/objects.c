@@ -12,9 +12,13 @@ enum { BUCKETS_FIRST = 64 };
 
 sl_err sl_store_create(const sl_store_options *options, sl_store **out) {
     sl_store *store = calloc(1, sizeof *store);
-    if (store)
+    if (store) {
         store->buckets = calloc(BUCKETS_FIRST, sizeof(sl_store_object *));
-    if (!store || !store->buckets) {
+        store->lost = calloc(options->nodes, sizeof *store->lost);
+    }
+    if (!store || !store->buckets || !store->lost) {
+        if (store)
+            free(store->buckets), free(store->lost);
         free(store);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a store");
     }
@@ -49,6 +53,7 @@ void sl_store_release(sl_store *store) {
     sl_shared_release(store->shared);
     pthread_mutex_destroy(&store->lock);
     free(store->buckets);
+    free(store->lost);
     free(store);
 }
 
@@ -347,6 +352,7 @@ static void let_go(sl_store *store, sl_store_object *object, sl_store_object **g
         sl_giving *giving = object->giving;
         *giving = (sl_giving){.next = store->givings,
                               .id = object->id,
+                              .to = SL_NO_NODE,
                               .holds = object->held,
                               .leases = object->leased};
         store->givings = giving;
@@ -399,6 +405,7 @@ sl_store_load sl_store_loads(sl_store *store) {
     load.copies = store->copies;
     for (uint32_t i = 0; i < store->bucket_count; i++)
         for (sl_store_object *object = store->buckets[i]; object; object = object->next) {
+            load.owned += is_own(store, object->id);
             load.mapped += object->map != NULL;
             for (uint32_t j = 0; j < object->holder_count; j++) {
                 load.holds += object->holders[j].holds;

@@ -79,11 +79,28 @@ static void begin_asking(sl_store_state *s, sl_asking *asking) {
 
 /* ---- what this node gives back ---- */
 
+static void let_go_of(sl_store *store, sl_store_id id) {
+    sl_store_object *object;
+    if (sl_store_open(store, id, true, &object) == SL_OK)
+        sl_store_object_release(object);
+}
+
+static sl_err send_giving(sl_store_state *s, const sl_giving *giving, uint32_t to) {
+    const sl_store_id *id = &giving->id;
+    store_release release = {id->incarnation, id->sequence, giving->holds, giving->leases};
+    store_given given = {id->node, id->incarnation, id->sequence};
+    if (to == s->store->options.node) {
+        let_go_of(s->store, *id);
+        return SL_OK;
+    }
+    return giving->to == SL_NO_NODE ? store_release_send(s->self, sl_store_at(to), &release)
+                                    : store_given_send(s->self, sl_store_at(to), &given);
+}
+
 static void give(sl_store_state *s, sl_giving *giving) {
-    store_release body = {giving->id.incarnation, giving->id.sequence, giving->holds,
-                          giving->leases};
-    sl_err err = store_release_send(s->self, sl_store_at(giving->id.node), &body);
-    if (err != SL_OK && !sl_node_peer_is_gone(s->store->node, giving->id.node)) {
+    uint32_t to = giving->to == SL_NO_NODE ? giving->id.node : giving->to;
+    sl_err err = send_giving(s, giving, to);
+    if (err != SL_OK && !sl_node_peer_is_gone(s->store->node, to)) {
         giving->next = s->giving;
         s->giving = giving;
         return;
@@ -318,6 +335,8 @@ static void on_lost(sl_store_state *s, const node_peer_lost *lost) {
     sl_store *store = s->store;
     sl_store_object *gone = NULL;
     pthread_mutex_lock(&store->lock);
+    if (lost->node < store->options.nodes)
+        store->lost[lost->node] = true;
     for (uint32_t i = 0; i < store->bucket_count; i++)
         for (sl_store_object *object = store->buckets[i], *next; object; object = next) {
             next = object->next;
@@ -338,6 +357,18 @@ static void on_lost(sl_store_state *s, const node_peer_lost *lost) {
     }
     give_again(s);
     sl_store_pay(s);
+}
+
+static void on_back(sl_store_state *s, uint32_t node) {
+    pthread_mutex_lock(&s->store->lock);
+    if (node < s->store->options.nodes)
+        s->store->lost[node] = false;
+    pthread_mutex_unlock(&s->store->lock);
+    give_again(s);
+}
+
+static void on_given(sl_store_state *s, const store_given *given) {
+    let_go_of(s->store, (sl_store_id){given->node, given->incarnation, given->sequence});
 }
 
 /* ---- the actor ---- */
@@ -390,8 +421,11 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
     case node_peer_lost_id:
         on_lost(s, message->body);
         break;
+    case store_given_id:
+        on_given(s, message->body);
+        break;
     case node_peer_back_id:
-        give_again(s);
+        on_back(s, ((const node_peer_back *)message->body)->node);
         break;
     default:
         sl_warn("store", "unwelcome message %s from node %u", message->type->record.name, node);

@@ -91,12 +91,17 @@ sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns,
 void sl_store_expect(sl_store_object *object);
 
 /* Makes a hold for `node`: for this one (then the handle has it, whoever else lets go), or for one
- * that is sent the id. Waits as above if the object is foreign. */
+ * that is sent the id. Waits as above if the object is foreign. SL_ERR_DEAD: that node is lost. */
 sl_err sl_store_hold(sl_store_object *object, uint32_t node, uint64_t timeout_ns) SL_CHECKED;
+
+/* Takes back a hold made for `node`, which has not been sent the id and never will be. Waits for
+ * nothing; the loop too. */
+void sl_store_unhold(sl_store_object *object, uint32_t node);
 
 /* For tests and metrics. */
 typedef struct sl_store_load {
     uint64_t objects; /* known here: own ones, and others' with a handle or a copy */
+    uint64_t owned;   /* of them this node's own */
     uint64_t bytes;   /* that count against the limit */
     uint64_t holds;   /* of other nodes, on own objects */
     uint64_t leases;  /* of other nodes, on memory of this one */

@@ -21,6 +21,7 @@ typedef struct sl_giving {
     struct sl_giving *next;
     sl_store_id id;
     uint32_t holds, leases;
+    uint32_t to; /* SL_NO_NODE: its owner; else who was to hold it */
 } sl_giving;
 
 struct sl_store_object {
@@ -73,6 +74,7 @@ struct sl_store {
     uint64_t sequence, used_bytes, copies;
     sl_asking *asked;   /* the newest first, for the actor to take */
     sl_giving *givings; /* the same */
+    bool *lost;         /* by node */
     sl_node *node;      /* while the actor runs */
     bool told;          /* the event is on its way */
     sl_event event;

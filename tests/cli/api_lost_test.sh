@@ -14,3 +14,8 @@ done
 # Actors of a rank that dies end with it, or are started again elsewhere; the others go on.
 victim=$(dirname "$command_path")/../tests/api_actor_victim
 code 0 starlane launch -n 3 -- "$victim" && shows "asked DEAD DEAD DEAD DEAD, name NOT_FOUND, sum 100" && shows "anew 1" && shows "shutdown DEAD"
+
+# Results that stayed at a rank that dies; copied between ranks, as over hosts, so that none is mapped before.
+victim=$(dirname "$command_path")/../tests/api_kept_victim
+code 0 starlane launch -n 4 -- "$victim" --starlane-regions=a:1,b:3 --starlane-store-share=false --starlane-result-inline=32KiB &&
+    shows "right 12, added 12, lost some, told all" && shows "shutdown DEAD"

@@ -60,7 +60,8 @@ TEST(every_rank_drives) {
     check_chain(rank);
     check_batch(rank);
     sl_future *deep = sl_submit(&sum_to, SL_ARGS(sl_i64(20)));
-    CHECK_INT(sl_wait(deep, 60), 0);
+    int error_deep = sl_wait(deep, 60);
+    CHECK_STR(error_deep ? sl_error_text() : "", "");
     CHECK_INT(sl_result_i64(deep), 210);
     sl_release(deep);
     usleep((useconds_t)(rank * 20000)); /* they leave one after another */

@@ -2,14 +2,11 @@
  * such as do not keep to the rules. */
 #include "tests/lib/test.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
-#include "actors/gateway/gateway_msgs.h"
-#include "net/link.h"
 #include "sdk/value.h"
-#include "starlane.h"
+#include "tests/lib/outside.h"
 
 /* ---- tasks ---- */
 
@@ -41,53 +38,10 @@ SL_TASK(double_all) {
     return 0;
 }
 
-/* ---- the network ---- */
-
-static char directory[512], url[600];
-
-static char *key_for(const char *project, const char *scopes) {
-    char *key = NULL;
-    if (sl_api_key_create(directory, project, scopes, 30, &key) != 0)
-        abort();
-    return key;
-}
-
-static int begin(void) {
-    sl_options *options;
-    snprintf(directory, sizeof directory, "%s/gateway", sl_test_dir());
-    if (sl_options_create(&options) != 0 || sl_options_set(options, "listen", "127.0.0.1:0") != 0 ||
-        sl_options_set(options, "gateway", directory) != 0)
-        return 1;
-    sl_init_options init = {.options = options, .nodes = 2};
-    int err = sl_init(NULL, NULL, &init);
-    if (err == 0)
-        snprintf(url, sizeof url, "%s", sl_listening_at());
-    return err;
-}
-
-static sl_remote *join(const char *project, const char *scopes) {
-    char *key = key_for(project, scopes);
-    sl_remote *remote = NULL;
-    if (sl_connect(url, key, project, NULL, &remote) != 0)
-        sl_test_fail(__FILE__, __LINE__, "%s", sl_error_text());
-    sl_free(key);
-    return remote;
-}
-
-static uint64_t field(sl_remote *remote, const char *name) {
-    char *text = NULL, quoted[40];
-    if (sl_remote_status(remote, 1, &text) != 0)
-        return UINT64_MAX;
-    snprintf(quoted, sizeof quoted, "\"%s\":", name);
-    uint64_t value = strtoull(strstr(text, quoted) + strlen(quoted), NULL, 10);
-    sl_free(text);
-    return value;
-}
-
 /* ---- what clients do ---- */
 
 static void results_and_errors(void) {
-    sl_remote *remote = join("physics", "submit,read");
+    sl_remote *remote = outside_join("physics", "submit,read");
     sl_future *nine = sl_remote_submit(remote, "square", SL_ARGS(sl_f64(3)), NULL);
     CHECK_INT(sl_wait(nine, SL_FOREVER), 0);
     CHECK_DOUBLE(sl_result_f64(nine), 9, 0);
@@ -99,24 +53,24 @@ static void results_and_errors(void) {
     sl_future *none = sl_remote_submit(remote, "nosuch", SL_NO_ARGS, NULL);
     CHECK_INT(sl_wait(none, SL_FOREVER), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "nosuch");
-    sl_future *raw = sl_remote_call(remote, "starlane.crc32", "hello", 5, NULL);
+    sl_future *plain = sl_remote_call(remote, "starlane.crc32", "hello", 5, NULL);
     size_t bytes;
-    CHECK_INT(sl_wait(raw, SL_FOREVER), 0);
-    CHECK(memcmp(sl_result_bytes(raw, &bytes), "3610a686", 8) == 0);
+    CHECK_INT(sl_wait(plain, SL_FOREVER), 0);
+    CHECK(memcmp(sl_result_bytes(plain, &bytes), "3610a686", 8) == 0);
     CHECK(!sl_remote_submit(remote, "", SL_NO_ARGS, NULL));
     CHECK(!sl_remote_submit(remote, "square", SL_ARGS(sl_wait_for(nine)), NULL));
     CHECK_CONTAINS(sl_error_text(), "give what is in it instead");
     CHECK(!sl_submit(&square, SL_ARGS(sl_wait_for(nine)))); /* nor in the network's own */
-    CHECK_INT(field(remote, "ended"), 4);
-    CHECK_INT(field(remote, "failed"), 2);
+    CHECK_INT(outside_field(remote, "ended"), 4);
+    CHECK_INT(outside_field(remote, "failed"), 2);
     sl_disconnect(remote);
     CHECK_DOUBLE(sl_result_f64(nine), 9, 0); /* futures stay */
-    sl_release(nine), sl_release(no), sl_release(none), sl_release(raw);
+    sl_release(nine), sl_release(no), sl_release(none), sl_release(plain);
 }
 
 static void large_arrays(void) {
     enum { COUNT = 3 << 20 };
-    sl_remote *remote = join("physics", "submit,read");
+    sl_remote *remote = outside_join("physics", "submit,read");
     float *in = malloc(COUNT * sizeof *in);
     for (size_t i = 0; i < COUNT; i++)
         in[i] = (float)i;
@@ -140,7 +94,7 @@ static void large_arrays(void) {
 
 static void batches(void) {
     enum { COUNT = 100000 }; /* more than may be under way at once */
-    sl_remote *remote = join("physics", "submit,read");
+    sl_remote *remote = outside_join("physics", "submit,read");
     sl_value *values = calloc(COUNT, sizeof *values);
     sl_args *args = calloc(COUNT, sizeof *args);
     sl_future **futures = calloc(COUNT, sizeof(void *));
@@ -156,8 +110,8 @@ static void batches(void) {
         sl_release(futures[i]);
     }
     CHECK_INT(wrong, 0);
-    CHECK_INT(field(remote, "running"), 0);
-    CHECK_INT(field(remote, "held_bytes"), 0);
+    CHECK_INT(outside_field(remote, "running"), 0);
+    CHECK_INT(outside_field(remote, "held_bytes"), 0);
     sl_disconnect(remote);
     free(values), free(args), free(futures);
 }
@@ -168,7 +122,7 @@ static void await_number(_Atomic int *number, int least) {
 }
 
 static void taking_back(void) {
-    sl_remote *remote = join("physics", "submit,read");
+    sl_remote *remote = outside_join("physics", "submit,read");
     atomic_store(&waiting, 0);
     atomic_store(&given_up, 0);
     sl_future *futures[2] = {sl_remote_submit(remote, "wait_long", SL_NO_ARGS, NULL),
@@ -194,25 +148,26 @@ static void taking_back(void) {
 /* ---- what keys and projects may ---- */
 
 static void projects_apart(void) {
-    sl_remote *one = join("alpha", "submit,read"), *two = join("beta", "submit,read");
+    sl_remote *one = outside_join("alpha", "submit,read"),
+              *two = outside_join("beta", "submit,read");
     atomic_store(&waiting, 0);
     sl_future *mine = sl_remote_submit(one, "wait_long", SL_NO_ARGS, NULL);
     sl_future *theirs = sl_remote_submit(two, "wait_long", SL_NO_ARGS, NULL);
     await_number(&waiting, 2);
-    CHECK_INT(field(one, "running"), 1); /* both have number 1 */
-    CHECK_INT(field(two, "clients"), 1);
+    CHECK_INT(outside_field(one, "running"), 1); /* both have number 1 */
+    CHECK_INT(outside_field(two, "clients"), 1);
     sl_cancel(mine);
     CHECK_INT(sl_wait(mine, SL_FOREVER), SL_ERROR_CANCELLED);
     CHECK_INT(sl_wait(theirs, 0.05), SL_ERROR_TIMEOUT);
-    CHECK_INT(field(two, "running"), 1);
-    CHECK_INT(field(one, "running"), 0);
+    CHECK_INT(outside_field(two, "running"), 1);
+    CHECK_INT(outside_field(one, "running"), 0);
     sl_disconnect(one);
     sl_disconnect(two);
     sl_release(mine), sl_release(theirs);
 }
 
 static void scopes_and_quotas(void) {
-    sl_remote *reader = join("gamma", "read"), *writer = join("gamma", "submit");
+    sl_remote *reader = outside_join("gamma", "read"), *writer = outside_join("gamma", "submit");
     char *text;
     sl_future *no = sl_remote_submit(reader, "square", SL_ARGS(sl_f64(1)), NULL);
     CHECK_INT(sl_wait(no, SL_FOREVER), SL_ERROR_FAILED);
@@ -221,8 +176,8 @@ static void scopes_and_quotas(void) {
     CHECK_INT(sl_remote_status(writer, 0, &text), SL_ERROR_CLOSED);
     CHECK_CONTAINS(sl_error_text(), "lacks the scope read");
     sl_disconnect(writer);
-    CHECK_INT(sl_api_quota(directory, "gamma", 0, 2, 1000), 0);
-    writer = join("gamma", "submit");
+    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 2, 1000), 0);
+    writer = outside_join("gamma", "submit");
     sl_future *futures[3];
     for (int i = 0; i < 3; i++)
         futures[i] = sl_remote_submit(writer, "wait_long", SL_NO_ARGS, NULL);
@@ -244,16 +199,16 @@ static void scopes_and_quotas(void) {
 
 static void a_revoked_key(void) {
     sl_remote *remote = NULL, *again;
-    char *key = key_for("delta", "submit"), id[17] = {};
+    char *key = outside_key("delta", "submit"), id[17] = {};
     memcpy(id, key + 4, 16);
-    REQUIRE(sl_connect(url, key, "delta", NULL, &remote) == 0);
+    REQUIRE(sl_connect(outside_url, key, "delta", NULL, &remote) == 0);
     sl_future *task = sl_remote_submit(remote, "wait_long", SL_NO_ARGS, NULL);
-    CHECK_INT(sl_api_key_revoke(directory, id), 0);
+    CHECK_INT(sl_api_key_revoke(outside_directory, id), 0);
     CHECK_INT(sl_wait(task, SL_FOREVER), SL_ERROR_CLOSED);
     CHECK_CONTAINS(sl_error_text(), "was revoked");
     CHECK(!sl_remote_submit(remote, "square", SL_ARGS(sl_f64(1)), NULL));
     CHECK_CONTAINS(sl_error_text(), "was revoked");
-    CHECK(sl_connect(url, key, "delta", NULL, &again) != 0);
+    CHECK(sl_connect(outside_url, key, "delta", NULL, &again) != 0);
     CHECK_CONTAINS(sl_error_text(), "was revoked");
     sl_disconnect(remote);
     sl_release(task);
@@ -262,101 +217,10 @@ static void a_revoked_key(void) {
 
 /* ---- what is no client ---- */
 
-typedef struct raw {
-    sl_net *net;
-    sl_tls *tls;
-    sl_link *link;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int opened, closed, messages;
-    char why[800];
-} raw;
-
-static void change(raw *of, int *number) {
-    pthread_mutex_lock(&of->lock);
-    ++*number;
-    pthread_cond_broadcast(&of->changed);
-    pthread_mutex_unlock(&of->lock);
-}
-
-static void await(raw *of, const int *number) {
-    pthread_mutex_lock(&of->lock);
-    while (!*number)
-        pthread_cond_wait(&of->changed, &of->lock);
-    pthread_mutex_unlock(&of->lock);
-}
-
-static sl_err raw_opened(void *context, sl_link *link) {
-    (void)link;
-    change(context, &((raw *)context)->opened);
-    return SL_OK;
-}
-
-static sl_err raw_message(void *context, sl_link *link, const uint8_t *data, size_t bytes,
-                          sl_blob *blob) {
-    (void)link, (void)data, (void)bytes, (void)blob;
-    change(context, &((raw *)context)->messages);
-    return SL_OK;
-}
-
-static void raw_closed(void *context, sl_link *link, sl_err err, const char *why) {
-    (void)link, (void)err;
-    snprintf(((raw *)context)->why, 800, "%s", why);
-    change(context, &((raw *)context)->closed);
-}
-
-static const sl_net_ops raw_ops = {raw_opened, raw_message, NULL, raw_closed};
-
-static void dial(raw *of) {
-    sl_net_options options = {.ops = &raw_ops, .context = of};
-    sl_address address;
-    *of = (raw){};
-    pthread_mutex_init(&of->lock, NULL);
-    pthread_cond_init(&of->changed, NULL);
-    if (sl_url_parse(url, &address) != SL_OK ||
-        sl_tls_client(address.fingerprint, NULL, &of->tls) != SL_OK ||
-        sl_net_create(&options, &of->net) != SL_OK ||
-        sl_net_connect(of->net, &address, of->tls, NULL, &of->link) != SL_OK)
-        abort();
-    await(of, &of->opened);
-}
-
-static void hang_up(raw *of) {
-    sl_net_destroy(of->net);
-    sl_link_release(of->link);
-    sl_tls_destroy(of->tls);
-}
-
-static void say(raw *of, sl_gateway_kind kind, const void *record, const void *data, size_t more) {
-    size_t bytes;
-    sl_blob *blob = NULL;
-    uint8_t *message = sl_gateway_encode(kind, record, &bytes);
-    if (!message || (more && sl_blob_copy(data, more, &blob) != SL_OK) ||
-        sl_link_send(of->link, message, bytes, blob) != SL_OK)
-        abort();
-    sl_blob_release(blob);
-    free(message);
-}
-
-static void enter(raw *of, const char *project) {
-    char *key = key_for(project, "submit");
-    gateway_hello hello = {SL_GATEWAY_VERSION, sl_text_of(key), sl_text_of(project)};
-    dial(of);
-    say(of, SL_GATEWAY_HELLO, &hello, NULL, 0);
-    await(of, &of->messages);
-    sl_free(key);
-}
-
-static void refused(raw *of, const char *why) {
-    await(of, &of->closed);
-    CHECK_CONTAINS(of->why, why);
-    hang_up(of);
-}
-
 /* The name of an object that the network's own program has: a client cannot know it, but may guess.
  */
 static void a_guessed_object(void) {
-    sl_remote *remote = join("epsilon", "submit");
+    sl_remote *remote = outside_join("epsilon", "submit");
     sl_object *object = sl_put(sl_string("ours"));
     REQUIRE(object != NULL);
     sl_value value = sl_object_value(object);
@@ -367,7 +231,7 @@ static void a_guessed_object(void) {
     sl_values_encode(&value, 1, wire, NULL);
     sl_future *future = sl_remote_call(remote, "square", wire, size.bytes, NULL);
     CHECK_INT(sl_wait(future, SL_FOREVER), SL_ERROR_FAILED);
-    CHECK_CONTAINS(sl_error_text(), "do not come from outside");
+    CHECK_CONTAINS(sl_error_text(), "there is no such object");
     sl_release(future);
     free(wire);
     sl_object_release(object);
@@ -375,36 +239,36 @@ static void a_guessed_object(void) {
 }
 
 static void what_is_no_client(void) {
-    sl_remote *good = join("epsilon", "submit,read");
+    sl_remote *good = outside_join("epsilon", "submit,read");
     gateway_task call = {.number = 5, .function = sl_text_of("starlane.echo")};
     gateway_task calls[2] = {call, call};
     gateway_submit one = {.tasks = {&call, 1}}, two = {.tasks = {calls, 2}};
     gateway_hello hello = {.version = 99};
     gateway_status status = {};
     raw r;
-    dial(&r);
+    raw_dial(&r);
     CHECK_INT(sl_link_send(r.link, "nonsense", 8, NULL), SL_OK);
-    refused(&r, "no message of a gateway");
-    dial(&r);
-    say(&r, SL_GATEWAY_SUBMIT, &one, NULL, 0); /* before it was welcome */
-    refused(&r, "kind 3, where 1 is due");
-    dial(&r);
-    say(&r, SL_GATEWAY_HELLO, &hello, NULL, 0);
-    refused(&r, "version 99");
-    enter(&r, "epsilon");
-    say(&r, SL_GATEWAY_SUBMIT, &one, NULL, 0);
-    say(&r, SL_GATEWAY_SUBMIT, &one, NULL, 0); /* a replay */
-    refused(&r, "task 5 after task 5: numbers ascend");
-    enter(&r, "epsilon");
-    say(&r, SL_GATEWAY_SUBMIT, &two, "large", 5);
-    refused(&r, "large data behind 2 tasks");
-    enter(&r, "epsilon");
-    say(&r, SL_GATEWAY_STATUS, &status, NULL, 0);
-    refused(&r, "is not for a gateway");
-    enter(&r, "epsilon");
+    raw_refused(&r, "no message of a gateway");
+    raw_dial(&r);
+    raw_say(&r, SL_GATEWAY_SUBMIT, &one, NULL, 0); /* before it was welcome */
+    raw_refused(&r, "kind 3, where 1 is due");
+    raw_dial(&r);
+    raw_say(&r, SL_GATEWAY_HELLO, &hello, NULL, 0);
+    raw_refused(&r, "version 99");
+    raw_enter(&r, "epsilon");
+    raw_say(&r, SL_GATEWAY_SUBMIT, &one, NULL, 0);
+    raw_say(&r, SL_GATEWAY_SUBMIT, &one, NULL, 0); /* a replay */
+    raw_refused(&r, "task 5 after task 5: numbers ascend");
+    raw_enter(&r, "epsilon");
+    raw_say(&r, SL_GATEWAY_SUBMIT, &two, "large", 5);
+    raw_refused(&r, "large data behind 2 tasks");
+    raw_enter(&r, "epsilon");
+    raw_say(&r, SL_GATEWAY_STATUS, &status, NULL, 0);
+    raw_refused(&r, "is not for a gateway");
+    raw_enter(&r, "epsilon");
     hello.version = SL_GATEWAY_VERSION;
-    say(&r, SL_GATEWAY_HELLO, &hello, NULL, 0); /* again */
-    refused(&r, "is not for a gateway");
+    raw_say(&r, SL_GATEWAY_HELLO, &hello, NULL, 0); /* again */
+    raw_refused(&r, "is not for a gateway");
     /* Others notice nothing. */
     sl_future *nine = sl_remote_submit(good, "square", SL_ARGS(sl_f64(3)), NULL);
     CHECK_INT(sl_wait(nine, SL_FOREVER), 0);
@@ -414,26 +278,26 @@ static void what_is_no_client(void) {
 
 static void wrong_keys(void) {
     sl_remote *remote;
-    char *key = key_for("zeta", "submit"), wrong[100];
+    char *key = outside_key("zeta", "submit"), wrong[100];
     snprintf(wrong, sizeof wrong, "%s", key);
     wrong[60] = wrong[60] == '0' ? '1' : '0';
     CHECK_INT(sl_connect("starlane://127.0.0.1:1", key, "zeta", NULL, &remote), SL_ERROR_INVALID);
-    CHECK(sl_connect(url, key, "eta", NULL, &remote) != 0);
+    CHECK(sl_connect(outside_url, key, "eta", NULL, &remote) != 0);
     CHECK_CONTAINS(sl_error_text(), "not for project 'eta'");
     int refusals = 0;
     for (int i = 0; i < 6; i++) {
-        CHECK(sl_connect(url, wrong, "zeta", NULL, &remote) != 0);
+        CHECK(sl_connect(outside_url, wrong, "zeta", NULL, &remote) != 0);
         refusals += strstr(sl_error_text(), "too many wrong keys") != NULL;
     }
     CHECK(refusals >= 1); /* guessing has to wait, also with the right one: */
-    CHECK(sl_connect(url, key, "zeta", NULL, &remote) != 0 || refusals < 3);
+    CHECK(sl_connect(outside_url, key, "zeta", NULL, &remote) != 0 || refusals < 3);
     sl_free(key);
 }
 
 static void audited(void) {
     char path[600], line[2000];
     int lines = 0, wrong = 0;
-    snprintf(path, sizeof path, "%s/audit.jsonl", directory);
+    snprintf(path, sizeof path, "%s/audit.jsonl", outside_directory);
     FILE *file = fopen(path, "r");
     REQUIRE(file != NULL);
     while (fgets(line, sizeof line, file)) {
@@ -447,8 +311,8 @@ static void audited(void) {
 }
 
 TEST(clients_from_outside) {
-    REQUIRE(begin() == 0);
-    CHECK_CONTAINS(url, "starlane://127.0.0.1:");
+    REQUIRE(outside_begin() == 0);
+    CHECK_CONTAINS(outside_url, "starlane://127.0.0.1:");
     results_and_errors();
     large_arrays();
     batches();
@@ -459,7 +323,7 @@ TEST(clients_from_outside) {
     what_is_no_client();
     a_guessed_object();
     /* A client that is there as the network ends. */
-    sl_remote *last = join("physics", "submit");
+    sl_remote *last = outside_join("physics", "submit");
     sl_future *task = sl_remote_submit(last, "wait_long", SL_NO_ARGS, NULL);
     wrong_keys();
     CHECK_INT(sl_shutdown(), 0);

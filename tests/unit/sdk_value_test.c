@@ -158,8 +158,8 @@ TEST(types_are_named_in_errors) {
 TEST(a_payload_is_an_executor_function) {
     sl_task task = {.name = "some.task"};
     uint8_t wire[128];
-    size_t bytes = sl_client_payload_bytes(&task, 5), memory;
-    memcpy(sl_client_payload_head(wire, &task, 5), "abcde", 5);
+    size_t bytes = sl_client_payload_bytes(task.name, 5), memory;
+    memcpy(sl_client_payload_head(wire, task.name, 5), "abcde", 5);
     REQUIRE(sl_record_measure(&executor_function_record, wire, bytes, &memory) == SL_OK);
     executor_function *call = malloc(memory);
     REQUIRE(sl_record_decode(&executor_function_record, wire, bytes, call, NULL) == SL_OK);
