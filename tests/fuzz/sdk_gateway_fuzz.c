@@ -5,7 +5,8 @@
  *
  * Whatever they say: what the gateway answers decodes; nothing follows a link's end; a task has at
  * most one result, and exactly one in the end, if its client is still there; the scheduler is asked
- * for no tag twice, and all it was asked for ends. */
+ * for no tag twice, and all it was asked for ends; objects are written and read within their
+ * bounds, and all are released. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +37,9 @@ enum {
     STRANGER_BYTES = 4096,
     MESSAGE_BYTES = 1 << 20,
     TURNS = 8,
-    DATA_MOST = 64
+    DATA_MOST = 64,
+    OBJECT_MOST_BYTES = 1 << 12,
+    NAMES_OBJECT = 0xa0 /* arguments that begin so: the next byte is an object's number */
 };
 
 static void require(bool holds) {
@@ -59,6 +62,7 @@ typedef struct client {
     uint32_t host;
     bool here, closed, ended, left; /* closed by the gateway; its link has ended */
     bool paused, deaf, welcomed, lossy;
+    uint64_t put, put_bytes, put_got; /* the last object it brought */
     uint32_t number_count;
     number numbers[NUMBERS_MOST];
 } client;
@@ -95,7 +99,8 @@ typedef struct stage {
     uint64_t tags[TAGS_MOST];
     sl_event order;
     sl_task_status status; /* of ORDER_END */
-    bool with_data, is_slow;
+    bool with_data, with_object, is_slow;
+    uint32_t objects; /* that somebody has */
 } stage;
 
 static stage the;
@@ -149,7 +154,7 @@ static void answer(sl_actor *self, bool well) {
 }
 
 static void end_tag(sl_actor *self) {
-    static const uint8_t output[] = "output";
+    static const uint8_t output[] = "output", named[] = "Object";
     sl_blob *blob = NULL;
     scheduler_outcome outcome = {.tag = the.tags[0],
                                  .start_s = 1,
@@ -157,7 +162,7 @@ static void end_tag(sl_actor *self) {
                                  .attempts = 1,
                                  .status = (uint8_t)the.status,
                                  .message = sl_text_of("why"),
-                                 .output = {output, sizeof output}};
+                                 .output = {the.with_object ? named : output, sizeof output}};
     scheduler_done done = {.outcomes = {&outcome, 1}};
     if (the.with_data)
         require(sl_blob_copy(output, sizeof output, &blob) == SL_OK);
@@ -198,6 +203,116 @@ static void order(order_kind kind) {
     sl_notify(the.node, &the.order);
     turn();
 }
+
+/* ---- objects ---- */
+
+typedef struct object {
+    uint32_t references;
+    gateway_object about;
+    gateway_dimension shape[8];
+    uint8_t data[];
+} object;
+
+static object *make_object(uint64_t bytes, uint8_t kind) {
+    object *o = calloc(1, sizeof *o + bytes);
+    require(o != NULL);
+    o->references = 1;
+    o->about = (gateway_object){.bytes = bytes, .kind = kind};
+    the.objects++;
+    return o;
+}
+
+static sl_err object_make(void *context, const gateway_put *put, void **out) {
+    (void)context;
+    if (!put->kind || put->bytes > OBJECT_MOST_BYTES)
+        return sl_fail(SL_ERR_INVALID, "no such object");
+    object *o = make_object(put->bytes, put->kind);
+    o->about.shape.count = put->shape.count;
+    for (uint32_t i = 0; i < put->shape.count; i++)
+        o->shape[i] = put->shape.items[i];
+    *out = o;
+    return SL_OK;
+}
+
+static void object_write(void *of, uint64_t offset, const uint8_t *data, size_t bytes) {
+    object *o = of;
+    require(offset <= o->about.bytes && bytes <= o->about.bytes - offset);
+    memcpy(o->data + offset, data, bytes);
+}
+
+static sl_err object_seal(void *of) {
+    const object *o = of;
+    return o->about.bytes && o->data[0] == 0xff ? sl_fail(SL_ERR_INVALID, "not this") : SL_OK;
+}
+
+static void object_release(void *of) {
+    object *o = of;
+    if (!o || --o->references)
+        return;
+    the.objects--;
+    free(o);
+}
+
+static sl_err object_fetch(void *of) {
+    const object *o = of;
+    return o->about.bytes % 3 ? SL_OK : sl_fail(SL_ERR_DEAD, "it was lost");
+}
+
+static sl_err object_describe(void *of, gateway_object *about, gateway_dimension shape[8]) {
+    const object *o = of;
+    uint64_t asked_for = about->number;
+    *about = o->about;
+    about->number = asked_for;
+    about->shape.items = memcpy(shape, o->shape, sizeof o->shape);
+    return SL_OK;
+}
+
+static void part_released(void *of, void *data) {
+    (void)data;
+    object_release(of);
+}
+
+static sl_err object_part(void *of, uint64_t offset, uint64_t bytes, sl_blob **blob) {
+    object *o = of;
+    require(bytes && offset <= o->about.bytes && bytes <= o->about.bytes - offset);
+    o->references++;
+    require(sl_blob_wrap(o->data + offset, bytes, part_released, o, blob) == SL_OK);
+    return SL_OK;
+}
+
+static sl_err object_arguments(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
+                               sl_gateway_naming naming, void *naming_context) {
+    (void)context, (void)data;
+    for (size_t i = 0; i + 1 < bytes && arguments[i] == NAMES_OBJECT; i += 2) {
+        const object *o = naming(naming_context, arguments[i + 1]);
+        if (!o)
+            return sl_fail(SL_ERR_REFUSED, "no such object");
+        require(o->references);
+        arguments[i] = 0;
+    }
+    return SL_OK;
+}
+
+static void *object_result(void *context, const char *function, sl_bytes output) {
+    (void)context;
+    return output.bytes && output.data[0] == 'O' ? make_object(strlen(function) * 10, 1) : NULL;
+}
+
+static size_t object_name(uint64_t number, uint8_t out[64]) {
+    memcpy(out, &number, sizeof number);
+    return sizeof number;
+}
+
+static const sl_gateway_objects objects = {.make = object_make,
+                                           .write = object_write,
+                                           .seal = object_seal,
+                                           .release = object_release,
+                                           .fetch = object_fetch,
+                                           .describe = object_describe,
+                                           .part = object_part,
+                                           .arguments = object_arguments,
+                                           .result = object_result,
+                                           .name = object_name};
 
 /* ---- the door ---- */
 
@@ -299,11 +414,21 @@ static void tell(client *c, sl_visit_kind kind, const uint8_t *data, size_t byte
     sl_notify(the.node, &s->visit.event);
 }
 
+static void note_object(client *c, const sl_gateway_parts *parts) {
+    gateway_put *put = sl_gateway_decode(parts, SL_GATEWAY_PUT);
+    if (put)
+        c->put = put->number, c->put_bytes = put->bytes, c->put_got = 0;
+    else if (parts->kind == SL_GATEWAY_PIECE)
+        c->put_got += parts->data_bytes;
+    free(put);
+}
+
 /* What the client may hope for: the gateway will have read the same. */
-static void note_tasks(client *c, const uint8_t *data, size_t bytes) {
+static void note(client *c, const uint8_t *data, size_t bytes) {
     sl_gateway_parts parts;
-    if (sl_gateway_take_apart(data, bytes, &parts) != SL_OK || parts.kind != SL_GATEWAY_SUBMIT)
+    if (sl_gateway_take_apart(data, bytes, &parts) != SL_OK)
         return;
+    note_object(c, &parts);
     gateway_submit *submit = sl_gateway_decode(&parts, SL_GATEWAY_SUBMIT);
     const gateway_task *tasks = submit ? submit->tasks.items : NULL;
     for (uint32_t i = 0; submit && i < submit->tasks.count; i++) {
@@ -318,7 +443,7 @@ static void note_tasks(client *c, const uint8_t *data, size_t bytes) {
 
 static sl_err on_message(void *context, const uint8_t *data, size_t bytes, sl_blob *blob) {
     client *c = context;
-    note_tasks(c, data, bytes);
+    note(c, data, bytes);
     messages++;
     tell(c, VISIT_SAID, data, bytes, blob);
     return SL_OK;
@@ -361,7 +486,26 @@ static void leave(client *c) {
 
 /* ---- what clients say ---- */
 
-/* Mostly what gets further: a key that there is, tasks in their order. */
+/* Mostly what gets further: objects in their order, and of those there are. */
+static bool known_of_object(client *c, const sl_record *record, const sl_field *field, void *at,
+                            uint8_t first) {
+    bool is_put = record == &gateway_put_record, is_piece = record == &gateway_piece_record;
+    if (!is_put && !is_piece && record != &gateway_read_record && record != &gateway_release_record)
+        return false;
+    if (strcmp(field->name, "number") == 0 && is_put)
+        *(uint64_t *)at = c->put + 1;
+    else if (strcmp(field->name, "number") == 0)
+        *(uint64_t *)at = is_piece || first % 4 ? c->put : SL_GATEWAY_OBJECT_OWN + 1 + first % 3;
+    else if (strcmp(field->name, "offset") == 0 && is_piece)
+        *(uint64_t *)at = c->put_got;
+    else if (is_put && strcmp(field->name, "bytes") == 0)
+        *(uint64_t *)at = first % DATA_MOST;
+    else
+        return false;
+    return true;
+}
+
+/* A key that there is, tasks in their order. */
 static bool known(maker *m, const sl_record *record, const sl_field *field, void *at, int depth) {
     client *c = m->context;
     uint8_t first = maker_byte(m);
@@ -376,8 +520,12 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
         *(uint32_t *)at = SL_GATEWAY_VERSION;
     else if (record == &gateway_task_record && strcmp(field->name, "number") == 0)
         *(uint64_t *)at = c->number_count + 1 + first % 2;
-    else
-        return false;
+    else if (strcmp(field->name, "arguments") == 0 && first % 2) {
+        uint8_t *name = maker_take(m, 2);
+        name[0] = NAMES_OBJECT, name[1] = (uint8_t)c->put;
+        *(sl_bytes *)at = (sl_bytes){name, 2};
+    } else
+        return known_of_object(c, record, field, at, first);
     return true;
 }
 
@@ -426,7 +574,10 @@ static void say_message(client *c, maker *in) {
     require(message != NULL);
     memcpy(said_bytes, message, bytes);
     free(message);
-    for (; data >= 0x80 && data % DATA_MOST; data--)
+    size_t behind = data >= 0x80 ? data % DATA_MOST : 0;
+    if (kind == SL_GATEWAY_PIECE && data % 4 && c->put_bytes - c->put_got <= DATA_MOST)
+        behind = c->put_bytes - c->put_got;
+    while (behind-- > 0)
         said_bytes[bytes++] = maker_byte(in);
     hear_framed(c, in, said_bytes, bytes);
 }
@@ -481,6 +632,7 @@ static void operation(maker *in) {
     else if (what < 15) {
         the.status = maker_byte(in) % SL_TASK_STATUSES;
         the.with_data = what == 14;
+        the.with_object = maker_byte(in) & 1;
         order(ORDER_END);
     } else {
         the.now_ns += (uint64_t)maker_byte(in) * 100 * SL_NS_PER_MS;
@@ -546,10 +698,11 @@ static void open_stage(void) {
     sl_node_options options = {
         .transport = fake_transport_base(the.fake), .incarnation = 1, .clock = &the.clock};
     sl_pool_options pool = {.threads = 1, .run = run_job};
-    sl_gateway_options gateway = {.door = &door, .keys = keys, .audit_fd = fileno(nowhere)};
+    sl_gateway_options gateway = {
+        .door = &door, .objects = &objects, .keys = keys, .audit_fd = fileno(nowhere)};
     require(sl_node_create(&options, &the.node) == SL_OK);
     require(sl_pool_create(the.node, &pool, &the.pool) == SL_OK);
-    gateway.pool = the.pool;
+    gateway.pool = gateway.fetchers = the.pool;
     require(sl_node_spawn(the.node, SL_SLOT_SCHEDULER, &scheduler_class, NULL, 0, &the.scheduler) ==
             SL_OK);
     require(sl_node_spawn(the.node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &gateway, sizeof gateway,
@@ -564,7 +717,7 @@ static void settle(void) {
     while (the.asked_count)
         order(ORDER_ACCEPT);
     the.status = SL_TASK_DONE;
-    the.with_data = false;
+    the.with_data = the.with_object = false;
     while (the.accepted_count || the.asked_count)
         order(the.accepted_count ? ORDER_END : ORDER_ACCEPT);
     turn();
@@ -589,7 +742,7 @@ static void close_stage(bool orderly) {
     for (int i = 0; i < CLIENTS; i++)
         if (the.clients[i].here)
             sl_frame_reader_fini(&the.clients[i].reader);
-    require(sl_blob_alive_bytes() == 0);
+    require(sl_blob_alive_bytes() == 0 && the.objects == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
