@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "actors/executor/executor_msgs.h"
 #include "actors/gateway/gateway.h"
@@ -22,25 +21,15 @@
 #include "runtime/record.h"
 #include "runtime/runtime_msgs.h"
 #include "tests/lib/fake_transport.h"
+#include "tests/lib/heap_objects.h"
+#include "tests/lib/made_keys.h"
 #include "tests/lib/maker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum {
-    OPERATIONS_MOST = 96,
-    CLIENTS = 4,
-    KEYS = 6,
-    NUMBERS_MOST = 512,
-    TAGS_MOST = 4096,
-    UNANSWERED_MOST = 256,
-    SAID_BYTES = 1 << 15,
-    STRANGER_BYTES = 4096,
-    MESSAGE_BYTES = 1 << 20,
-    TURNS = 8,
-    DATA_MOST = 64,
-    OBJECT_MOST_BYTES = 1 << 12,
-    NAMES_OBJECT = 0xa0 /* arguments that begin so: the next byte is an object's number */
-};
+enum { OPERATIONS_MOST = 96, CLIENTS = 4, NUMBERS_MOST = 512, TAGS_MOST = 4096 };
+enum { UNANSWERED_MOST = 256, SAID_BYTES = 1 << 15, DATA_MOST = 64, TURNS = 8 };
+enum { STRANGER_BYTES = 4096, MESSAGE_BYTES = 1 << 20 };
 
 static void require(bool holds) {
     if (!holds)
@@ -94,18 +83,15 @@ typedef struct stage {
 
     asked asked[UNANSWERED_MOST];
     uint32_t asked_count;
-    uint64_t accepted[TAGS_MOST];
     uint32_t accepted_count, tag_count; /* of all that are under way */
     uint64_t tags[TAGS_MOST];
     sl_event order;
     sl_task_status status; /* of ORDER_END */
     bool with_data, with_object, is_slow;
-    uint32_t objects; /* that somebody has */
 } stage;
 
 static stage the;
 static sl_key_store *keys;
-static char key_texts[KEYS][SL_KEY_TEXT_BYTES];
 static unsigned long long messages;
 
 static uint64_t now_ns(const sl_clock *clock) {
@@ -203,116 +189,6 @@ static void order(order_kind kind) {
     sl_notify(the.node, &the.order);
     turn();
 }
-
-/* ---- objects ---- */
-
-typedef struct object {
-    uint32_t references;
-    gateway_object about;
-    gateway_dimension shape[8];
-    uint8_t data[];
-} object;
-
-static object *make_object(uint64_t bytes, uint8_t kind) {
-    object *o = calloc(1, sizeof *o + bytes);
-    require(o != NULL);
-    o->references = 1;
-    o->about = (gateway_object){.bytes = bytes, .kind = kind};
-    the.objects++;
-    return o;
-}
-
-static sl_err object_make(void *context, const gateway_put *put, void **out) {
-    (void)context;
-    if (!put->kind || put->bytes > OBJECT_MOST_BYTES)
-        return sl_fail(SL_ERR_INVALID, "no such object");
-    object *o = make_object(put->bytes, put->kind);
-    o->about.shape.count = put->shape.count;
-    for (uint32_t i = 0; i < put->shape.count; i++)
-        o->shape[i] = put->shape.items[i];
-    *out = o;
-    return SL_OK;
-}
-
-static void object_write(void *of, uint64_t offset, const uint8_t *data, size_t bytes) {
-    object *o = of;
-    require(offset <= o->about.bytes && bytes <= o->about.bytes - offset);
-    memcpy(o->data + offset, data, bytes);
-}
-
-static sl_err object_seal(void *of) {
-    const object *o = of;
-    return o->about.bytes && o->data[0] == 0xff ? sl_fail(SL_ERR_INVALID, "not this") : SL_OK;
-}
-
-static void object_release(void *of) {
-    object *o = of;
-    if (!o || --o->references)
-        return;
-    the.objects--;
-    free(o);
-}
-
-static sl_err object_fetch(void *of) {
-    const object *o = of;
-    return o->about.bytes % 3 ? SL_OK : sl_fail(SL_ERR_DEAD, "it was lost");
-}
-
-static sl_err object_describe(void *of, gateway_object *about, gateway_dimension shape[8]) {
-    const object *o = of;
-    uint64_t asked_for = about->number;
-    *about = o->about;
-    about->number = asked_for;
-    about->shape.items = memcpy(shape, o->shape, sizeof o->shape);
-    return SL_OK;
-}
-
-static void part_released(void *of, void *data) {
-    (void)data;
-    object_release(of);
-}
-
-static sl_err object_part(void *of, uint64_t offset, uint64_t bytes, sl_blob **blob) {
-    object *o = of;
-    require(bytes && offset <= o->about.bytes && bytes <= o->about.bytes - offset);
-    o->references++;
-    require(sl_blob_wrap(o->data + offset, bytes, part_released, o, blob) == SL_OK);
-    return SL_OK;
-}
-
-static sl_err object_arguments(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
-                               sl_gateway_naming naming, void *naming_context) {
-    (void)context, (void)data;
-    for (size_t i = 0; i + 1 < bytes && arguments[i] == NAMES_OBJECT; i += 2) {
-        const object *o = naming(naming_context, arguments[i + 1]);
-        if (!o)
-            return sl_fail(SL_ERR_REFUSED, "no such object");
-        require(o->references);
-        arguments[i] = 0;
-    }
-    return SL_OK;
-}
-
-static void *object_result(void *context, const char *function, sl_bytes output) {
-    (void)context;
-    return output.bytes && output.data[0] == 'O' ? make_object(strlen(function) * 10, 1) : NULL;
-}
-
-static size_t object_name(uint64_t number, uint8_t out[64]) {
-    memcpy(out, &number, sizeof number);
-    return sizeof number;
-}
-
-static const sl_gateway_objects objects = {.make = object_make,
-                                           .write = object_write,
-                                           .seal = object_seal,
-                                           .release = object_release,
-                                           .fetch = object_fetch,
-                                           .describe = object_describe,
-                                           .part = object_part,
-                                           .arguments = object_arguments,
-                                           .result = object_result,
-                                           .name = object_name};
 
 /* ---- the door ---- */
 
@@ -513,7 +389,7 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
     if (first >= 0xe0)
         return false;
     if (strcmp(field->name, "key") == 0)
-        *(sl_text *)at = sl_text_of(key_texts[first % KEYS]);
+        *(sl_text *)at = sl_text_of(made_key(first));
     else if (strcmp(field->name, "project") == 0)
         *(sl_text *)at = sl_text_of(first % 8 ? "p" : "q");
     else if (strcmp(field->name, "version") == 0)
@@ -522,7 +398,7 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
         *(uint64_t *)at = c->number_count + 1 + first % 2;
     else if (strcmp(field->name, "arguments") == 0 && first % 2) {
         uint8_t *name = maker_take(m, 2);
-        name[0] = NAMES_OBJECT, name[1] = (uint8_t)c->put;
+        name[0] = HEAP_OBJECTS_NAME, name[1] = (uint8_t)c->put;
         *(sl_bytes *)at = (sl_bytes){name, 2};
     } else
         return known_of_object(c, record, field, at, first);
@@ -644,38 +520,8 @@ static void operation(maker *in) {
 
 /* ---- opening and closing ---- */
 
-static char directory[64];
-
 static void end(void) {
-    char command[128];
     fprintf(stderr, "messages: %llu\n", messages);
-    sl_key_store_close(keys);
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    if (system(command) != 0)
-        fprintf(stderr, "%s stays behind\n", directory);
-}
-
-/* Keys that may all, may only submit, only read, were revoked, have expired, or are another
- * project's. */
-static void make_keys(void) {
-    static const uint32_t scopes[KEYS] = {SL_SCOPE_SUBMIT | SL_SCOPE_READ | SL_SCOPE_ADMIN,
-                                          SL_SCOPE_SUBMIT,
-                                          SL_SCOPE_READ,
-                                          SL_SCOPE_SUBMIT,
-                                          SL_SCOPE_SUBMIT,
-                                          SL_SCOPE_SUBMIT};
-    strcpy(directory, "/tmp/starlane-fuzz-XXXXXX");
-    require(mkdtemp(directory) != NULL && sl_key_store_open(directory, &keys) == SL_OK);
-    atexit(end);
-    for (int i = 0; i < KEYS; i++)
-        require(sl_key_store_create(keys, i == 5 ? "q" : "p", scopes[i], 1, i == 4 ? 2 : 0,
-                                    key_texts[i]) == SL_OK);
-    char id[SL_KEY_NAME_BYTES];
-    snprintf(id, sizeof id, "%.16s", key_texts[3] + 4);
-    require(sl_key_store_revoke(keys, id, 2) == SL_OK);
-    require(sl_key_store_set_quota(
-                keys, &(sl_quota){.project = "q", .ucu_s = 5, .tasks = 3, .payload_bytes = 200}) ==
-            SL_OK);
 }
 
 static void run_job(void *context, sl_job *job) {
@@ -689,7 +535,8 @@ static void open_stage(void) {
     if (!nowhere) {
         nowhere = fopen("/dev/null", "we");
         require(nowhere != NULL);
-        make_keys();
+        keys = made_keys();
+        atexit(end);
     }
     the = (stage){.fake = fake_transport_create(1), .clock = sl_clock_real, .now_ns = 1000};
     the.clock.now_ns = now_ns;
@@ -699,7 +546,7 @@ static void open_stage(void) {
         .transport = fake_transport_base(the.fake), .incarnation = 1, .clock = &the.clock};
     sl_pool_options pool = {.threads = 1, .run = run_job};
     sl_gateway_options gateway = {
-        .door = &door, .objects = &objects, .keys = keys, .audit_fd = fileno(nowhere)};
+        .door = &door, .objects = &heap_objects, .keys = keys, .audit_fd = fileno(nowhere)};
     require(sl_node_create(&options, &the.node) == SL_OK);
     require(sl_pool_create(the.node, &pool, &the.pool) == SL_OK);
     gateway.pool = gateway.fetchers = the.pool;
@@ -742,7 +589,7 @@ static void close_stage(bool orderly) {
     for (int i = 0; i < CLIENTS; i++)
         if (the.clients[i].here)
             sl_frame_reader_fini(&the.clients[i].reader);
-    require(sl_blob_alive_bytes() == 0 && the.objects == 0);
+    require(sl_blob_alive_bytes() == 0 && heap_objects_alive() == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
