@@ -46,7 +46,6 @@ typedef struct number {
 
 typedef struct client {
     sl_visitor visitor; /* first */
-    struct stage *stage;
     sl_frame_reader reader;
     uint32_t host;
     bool here, closed, ended, left; /* closed by the gateway; its link has ended */
@@ -262,7 +261,7 @@ static void door_done(sl_event *event) {
     client *c = client_of(s->visit.visitor);
     if (event->kind == VISIT_LEFT) {
         sl_frame_reader_fini(&c->reader);
-        *c = (client){.stage = NULL};
+        *c = (client){0};
     }
     sl_blob_release(s->blob);
     free(s);
@@ -346,7 +345,7 @@ static void come(client *c, uint8_t host) {
     const sl_frame_limits limits = {.frame_bytes = STRANGER_BYTES};
     if (c->here)
         return;
-    *c = (client){.stage = &the, .host = host & 1, .here = true};
+    *c = (client){.host = host & 1, .here = true};
     sl_frame_reader_init(&c->reader, &frame_ops, c, &limits);
     tell(c, VISIT_CAME, NULL, 0, NULL);
     turn();
@@ -460,10 +459,8 @@ static void say_message(client *c, maker *in) {
 
 /* Any bytes: of a message, or of the link. */
 static void say_bytes(client *c, maker *in, bool framed) {
-    size_t left = (size_t)(in->end - in->at), bytes = maker_byte(in);
-    left = (size_t)(in->end - in->at);
-    if (bytes > left)
-        bytes = left;
+    size_t bytes = maker_byte(in), left = (size_t)(in->end - in->at);
+    bytes = bytes < left ? bytes : left;
     const uint8_t *data = in->at;
     in->at += bytes;
     if (framed)
