@@ -16,6 +16,10 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_TAKEN] = &gateway_taken_record,     [SL_GATEWAY_BYE] = &gateway_bye_record,
 };
 
+const sl_record *sl_gateway_record(sl_gateway_kind kind) {
+    return kind < SL_GATEWAY_KINDS ? records[kind] : NULL;
+}
+
 sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts *parts) {
     uint32_t record_bytes;
     if (size < SL_GATEWAY_HEAD_BYTES || bytes[0] == 0 || bytes[0] >= SL_GATEWAY_KINDS || bytes[1] ||
