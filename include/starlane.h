@@ -904,6 +904,11 @@ SL_API int sl_keys_show(const char *directory, int json, char **text);
 SL_API int sl_keys_sign(const char *directory, const char *request, double days,
                         const char *certificate);
 
+/* Gives the client in `directory` a new encryption key, for so many days, in place of the one it
+ * has: results that were sealed to that are lost. Nodes have a new one at every start. Blocks for
+ * the disk. */
+SL_API int sl_keys_renew(const char *directory, double days);
+
 /* ---- API keys: what `starlane key` does. `directory` is the gateway's, made if need be ---- */
 
 /* A new key for a project, with scopes ("submit,read"), that holds for so many days (0: for ever).

@@ -3,6 +3,7 @@
  * to seal, and gives it back; there are as many as did so at once.
  * What was opened, and what the function wrote, is wiped before its memory is free.
  */
+#include "sdk/seal.h"
 #include "sdk/sealed.h"
 
 #include <pthread.h>

@@ -37,6 +37,8 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_BYE,
     SL_GATEWAY_LONG, /* these two: parts of a message (gateway_stream.h) */
     SL_GATEWAY_MORE,
+    SL_GATEWAY_WHO,
+    SL_GATEWAY_NODES,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
 
