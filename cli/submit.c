@@ -57,15 +57,17 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
     if (code != CLI_GO_ON)
         return code;
     code = CLI_BAD_USAGE;
-    if (argc < 2 || argc > 3) {
-        cli_fail(command, 0, "it takes FUNCTION [TEXT]");
+    int module = sl_options_is_set(options, "module");
+    if (!module && (argc < 2 || argc > 3)) {
+        cli_fail(command, 0, "it takes FUNCTION [TEXT], or --module FILE");
     } else {
         sl_keys *keys;
         sl_remote *remote = NULL;
         if (open_keys(command, options, &keys) == 0)
             remote = cli_connect(command, options);
         if (remote)
-            code = submit(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
+            code = module ? cli_submit_module(command, remote, options, argc - 1, argv + 1)
+                          : submit(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
         sl_disconnect(remote);
         sl_keys_close(keys);
     }

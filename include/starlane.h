@@ -249,6 +249,11 @@ static inline sl_value sl_wait_for(sl_future *future) {
     return value;
 }
 
+/* A value as text for a person: of a number or a string a line, of an array its elements in
+ * brackets; bytes as they are. `*text` is the caller's, and has a NUL behind its `*bytes`. Futures
+ * and objects have none. Any thread. */
+SL_API int sl_value_text(const sl_value *value, char **text, size_t *bytes);
+
 /* "f32", …; bytes of an element; elements of an array (1 of a scalar). Any thread. */
 SL_API const char *sl_dtype_name(sl_dtype dtype);
 SL_API size_t sl_dtype_bytes(sl_dtype dtype);
@@ -297,17 +302,56 @@ typedef struct sl_task {
     struct sl_task *next; /* the library's */
 } sl_task;
 
+/* The version of what follows: of a module's notes, and of the structs that its tasks share with
+ * the library. It changes when one that was built before could not be run any more. */
+enum { SL_MODULE_ABI = 1, SL_TASK_NAME_BYTES = 128, SL_TASK_REGION_BYTES = 64 };
+
+/* What SL_TASK() leaves in the file beside the task, for who looks at a module before it is loaded:
+ * an ELF note of type 1 of owner "Starlane". The fields of the options are those of
+ * sl_task_options. */
+typedef struct __attribute__((packed, aligned(4))) sl_task_note {
+    uint32_t owner_bytes;
+    uint32_t desc_bytes;
+    uint32_t type;
+    char owner[12];
+    uint32_t abi;
+    uint32_t task_bytes; /* of an sl_task */
+    char name[SL_TASK_NAME_BYTES];
+    struct __attribute__((packed)) {
+        int32_t cpus;
+        uint32_t gpus;
+        uint64_t memory_bytes;
+        double ucu;
+        char region[SL_TASK_REGION_BYTES];
+        int32_t priority;
+        uint32_t retries;
+        double timeout_s;
+        int32_t brief;
+        int32_t last_;
+    } options;
+} sl_task_note;
+
 /* SL_TASK(name, .cpus = 2, .retries = 1) { … } defines the task `name`, with any of the options
  * above, and makes it known before main(). The body gets `sl_call *call`, runs on a thread of the
  * node that was chosen, several calls at once, and returns 0 or an error: sl_call_fail(). A name is
- * used once in a program; every rank runs the same program. SL_TASK_DECLARE(name) makes one known
- * to another file. */
+ * used once in a program; every rank runs the same program. In a shared object that
+ * sl_module_load() takes it defines a task of that module. SL_TASK_DECLARE(name) makes one known to
+ * another file. */
 #define SL_TASK(...) SL_TASK_(__VA_ARGS__, .last_ = 0)
 #define SL_TASK_(task, ...)                                                                        \
     extern sl_task task;                                                                           \
     extern sl_task task;                                                                           \
     static int task##_body_(sl_call *call);                                                        \
     sl_task task = {.name = #task, .body = task##_body_, .options = {__VA_ARGS__}};                \
+    static const sl_task_note task##_note_ __attribute__((                                         \
+        section(".note.starlane"), used, aligned(4))) = {.owner_bytes = 9,                         \
+                                                         .desc_bytes = sizeof(sl_task_note) - 24,  \
+                                                         .type = 1,                                \
+                                                         .owner = "Starlane",                      \
+                                                         .abi = SL_MODULE_ABI,                     \
+                                                         .task_bytes = sizeof(sl_task),            \
+                                                         .name = #task,                            \
+                                                         .options = {__VA_ARGS__}};                \
     __attribute__((constructor)) static void task##_define_(void) {                                \
         sl_task_define(&task);                                                                     \
     }                                                                                              \
@@ -500,6 +544,39 @@ typedef struct sl_map_options {
  * into one. The future has it; a piece that fails makes it fail. The array's data is borrowed until
  * the map has ended. `options` NULL: the defaults. */
 SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
+
+/* ---- modules: tasks that are not in the program ---- */
+
+/* A module is a shared object whose tasks SL_TASK() defines:
+ *
+ *     cc -shared -fPIC mine.c -o libmine.so $(pkg-config --cflags --libs starlane)
+ *
+ * A node that is to run one of them fetches the file by the network's objects, once, holds it
+ * against its SHA-256, and loads it into its process: a module may do whatever the node may. */
+typedef struct sl_module sl_module;
+
+/* Reads a module's file and puts it where nodes find it. Files that are no module fail here; what
+ * a node finds wrong (another machine, a library that is missing) is told by the wait for its
+ * tasks. The handle is the caller's: sl_module_release(). A file that has changed is another
+ * module; who loaded it before goes on with what it was. Any thread, a task's body included. */
+SL_API int sl_module_load(const char *path, sl_module **module);
+
+/* The task `name` of a module: for sl_submit(), sl_map() and their kin, with the options that it
+ * was defined with. NULL, with what there is in sl_error_text(). Borrowed from the module. */
+SL_API const sl_task *sl_module_task(const sl_module *module, const char *name);
+
+/* Its tasks, in the order of their names; NULL beyond the last. */
+SL_API const sl_task *sl_module_task_at(const sl_module *module, size_t index);
+
+/* The SHA-256 of its file, 64 hexadecimal digits; borrowed from the module. */
+SL_API const char *sl_module_id(const sl_module *module);
+
+/* Lets go of it: tasks that were submitted keep what they need. NULL is fine. */
+SL_API void sl_module_release(sl_module *module);
+
+/* In a constructor of a module: says why it cannot be used here (printf style). Its tasks then fail
+ * with that, and it is not loaded. Elsewhere no effect. */
+SL_API void sl_module_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- actors: state that lives on one node at a time, and that only messages reach ---- */
 
@@ -707,6 +784,16 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * connection does. NULL: refused, and sl_error_text() says why (the quota, the network's memory).
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
+
+/* Reads a module's file as sl_module_load() does, and puts it into the network. Its tasks are for
+ * sl_remote_submit_task() on this connection, whose API key must have the scope `module`: that is
+ * as much as being a node of the network. Waits until it is there. Any thread. */
+SL_API int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module);
+
+/* Submits one call of a task of such a module. `options` NULL: those it was defined with. As
+ * sl_remote_submit() else. */
+SL_API sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
+                                        const sl_task_options *options);
 
 /* How the project is doing: text, or with `json` a JSON object; the caller's. */
 SL_API int sl_remote_status(sl_remote *remote, int json, char **text);

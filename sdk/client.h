@@ -73,6 +73,7 @@ struct sl_future {
     sl_remote *remote;        /* of that connection; NULL: of this process's network */
     uint64_t number;          /* there */
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
+    sl_module *module;        /* that the task is of, and lives as long as; NULL */
 
     /* the end: written before the state says so */
     int32_t error;               /* what a wait returns */
@@ -235,6 +236,12 @@ void sl_client_on_done(sl_client *client, const scheduler_done *done);
  * sl_client_leave() ends that. */
 sl_client *sl_client_enter(void);
 void sl_client_leave(sl_client *client);
+
+/* session.c: starts a network that is not sl_init()'s so that bodies of its tasks may submit; no
+ * more, after its loop; and, once it is finished, frees what was made for it. */
+sl_err sl_session_start(sl_network *network) SL_CHECKED;
+void sl_session_stop(void);
+void sl_session_forget(void);
 
 /* object.c: keeps the objects among `values` until the future has ended; and lets go of them. */
 sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) SL_CHECKED;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sdk/client.h"
+#include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_call.h"
@@ -189,8 +190,8 @@ static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy
     return sl_blob_wrap((void *)(uintptr_t)large->data, bytes, leave_alone, NULL, blob);
 }
 
-sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
-                      bool borrow, sl_future **out) {
+static sl_err make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                   bool borrow, sl_future **out) {
     bool copy = false;
     sl_value_size size;
     if (options->sealed)
@@ -235,6 +236,32 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     return SL_OK;
 }
 
+sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                      bool borrow, sl_future **out) {
+    enum { FEW = 16 };
+    sl_value few[FEW], *values = few;
+    if (!sl_task_is_of_module(task))
+        return make(task, args, options, borrow, out);
+    if (args->count > SL_ARGS_MAX - SL_MODULE_VALUES)
+        return sl_fail(SL_ERR_TOO_LARGE, "%zu arguments; at most %d", args->count,
+                       SL_ARGS_MAX - SL_MODULE_VALUES);
+    sl_args all = {values, args->count + SL_MODULE_VALUES};
+    if (all.count > FEW)
+        all.values = values = malloc(all.count * sizeof *values);
+    if (!values)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", all.count);
+    sl_module_entry *entry = sl_module_entry_of(task);
+    sl_module_values(entry, values);
+    if (args->count)
+        memcpy(values + SL_MODULE_VALUES, args->values, args->count * sizeof *values);
+    sl_err err = make(task, &all, options, borrow, out);
+    if (err == SL_OK)
+        (*out)->module = sl_module_retain(entry->module);
+    if (values != few)
+        free(values);
+    return err;
+}
+
 sl_future *sl_client_make_again(sl_future *of) {
     size_t own = options_bytes(of->task, of->options);
     size_t needs = of->need_count * sizeof(sl_future *);
@@ -246,6 +273,7 @@ sl_future *sl_client_make_again(sl_future *of) {
     }
     uint8_t *tail = (uint8_t *)(future + 1);
     future->task = of->task;
+    future->module = sl_module_retain(of->module);
     take_options(future, of->options, tail);
     future->needs = (sl_future **)(void *)(tail + own);
     for (; future->need_count < of->need_count; future->need_count++)
@@ -274,10 +302,19 @@ void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count
     sl_client_push(client, &futures[count - 1]->item, &futures[0]->item, (uint32_t)count);
 }
 
+/* True unless there is such a task and it cannot be submitted. */
+static bool resolve(const sl_task **task, const sl_task_options **options) {
+    bool there = *task != NULL;
+    *task = sl_task_to_submit(*task);
+    if (*task && !*options)
+        *options = &(*task)->options;
+    return *task || !there;
+}
+
 sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options) {
     sl_future *future = NULL;
-    if (task && !options)
-        options = &task->options;
+    if (!resolve(&task, &options))
+        return NULL;
     if (sl_client_check(task, options) != SL_OK)
         return NULL;
     sl_client *client = sl_client_enter();
@@ -349,8 +386,8 @@ static sl_err submit_all(sl_client *client, const sl_task *task, const sl_args *
 
 int sl_submit_batch(const sl_task *task, const sl_args *args, size_t count,
                     const sl_task_options *options, sl_future **futures) {
-    if (task && !options)
-        options = &task->options;
+    if (!resolve(&task, &options))
+        return SL_ERR_INVALID;
     SL_TRY(sl_client_check(task, options));
     SL_TRY(check_all(args, count));
     sl_client *client = sl_client_enter();

@@ -35,6 +35,7 @@ static void destroy(sl_future *future) {
     sl_future_let_go(future);
     sl_future_seal_drop(future->seal);
     free(future->among);
+    sl_module_release(future->module);
     sl_object_release(future->value.object);
     free(future->message);
     free(future->dependents);

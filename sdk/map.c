@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "sdk/client.h"
+#include "sdk/module.h"
+#include "sdk/task_call.h"
 
 enum {
     PIECES_PER_CORE = 4, /* so that nodes of unlike speed end together */
@@ -92,6 +94,8 @@ static sl_future *whole(const sl_task *task, size_t pieces) {
     future->needs = (sl_future **)(void *)(future + 1);
     future->gather = (sl_gather *)(void *)(future->needs + pieces);
     memset(future->gather, 0, sizeof *future->gather);
+    if (sl_task_is_of_module(task))
+        future->module = sl_module_retain(sl_module_entry_of(task)->module);
     return future;
 }
 
@@ -123,6 +127,10 @@ sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *opt
     sl_future *future = NULL;
     cut from;
     options = options ? options : &defaults;
+    bool there = task != NULL;
+    task = sl_task_to_submit(task);
+    if (there && !task)
+        return NULL;
     if (sl_client_check(task, options->options ? options->options
                               : task           ? &task->options
                                                : NULL) != SL_OK)

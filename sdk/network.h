@@ -110,6 +110,13 @@ void sl_network_lose(sl_network *network, uint32_t rank);
 /* … and is back: what it has is worth waiting for again. The network stays as it is. */
 void sl_network_regain(sl_network *network, uint32_t rank);
 
+/* The network that this process's nodes belong to, from start to finish; of several the first.
+ * NULL: there is none. Any thread. */
+sl_network *sl_network_here(void);
+
+/* Its node `rank`, if it is one of this process; else NULL. */
+sl_network_node *sl_network_node_here(uint32_t rank);
+
 /* True in the process that has node 0. */
 bool sl_network_leads(const sl_network *network);
 

@@ -104,6 +104,17 @@ static const char *over_quota(const gw_session *session, uint64_t bytes) {
     return NULL;
 }
 
+/* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
+ * powerful as being a node. */
+static const char *may_bring(gateway *gw, const gw_session *session, const gateway_task *wish) {
+    if (!memchr(wish->function.data, '/', wish->function.bytes))
+        return NULL;
+    bool may = session->scopes & SL_SCOPE_MODULE;
+    gw_audit(gw, session, "module", may ? "ok" : "refused", "task %llu calls %s",
+             (unsigned long long)wish->number, wish->function.data);
+    return may ? NULL : "this API key may not bring modules: it lacks the scope module";
+}
+
 static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
     executor_function call = {.name = wish->function, .arguments = wish->arguments};
     *bytes = (uint32_t)sl_record_wire_bytes(&executor_function_record, &call);
@@ -169,6 +180,8 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
     const char *why = over_quota(session, bytes);
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
+    if (!why)
+        why = may_bring(gw, session, wish);
     if (!why && make_task(gw, session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
     if (!task) {

@@ -57,6 +57,18 @@ for example in hello pipeline words actor; do
             { cat "$work/log"; echo "$example said this on $ranks ranks"; exit 1; }
     done
 done
+# Tasks that are in neither the program nor the library.
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror -shared -fPIC "$examples/api/libmine.c" -o "$work/libmine.so" $(pkg-config --cflags --libs starlane)
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/module.c" -o "$work/module" $(pkg-config --cflags --libs starlane)
+for ranks in 1 3; do
+    start=("$@" -n "$ranks")
+    [ "$ranks" != 1 ] || start=()
+    "${start[@]}" "$work/module" "$work/libmine.so" 10000 >"$work/log" 2>&1 ||
+        { cat "$work/log"; echo "module failed on $ranks ranks"; exit 1; }
+    grep -q '^1229 primes below 10000' "$work/log" || { cat "$work/log"; echo "module said this on $ranks ranks"; exit 1; }
+done
 # A client from outside, and a network that it finds.
 # shellcheck disable=SC2046 # a list of flags
 "$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/remote.c" -o "$work/remote" $(pkg-config --cflags --libs starlane)

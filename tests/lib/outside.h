@@ -30,6 +30,7 @@ typedef struct raw {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int opened, closed, messages;
+    char session[SL_GATEWAY_SESSION_BYTES]; /* of a welcome */
     char why[800];
 } raw;
 
