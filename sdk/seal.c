@@ -21,6 +21,7 @@
 #include "sdk/trust_words.h"
 
 #define LEARNED_NS (60 * SL_NS_PER_S)
+#define OWN_S      ((uint64_t)10 * 365 * 86400) /* a client may read again what it keeps */
 
 enum {
     LIFETIME_S = 86400,
@@ -185,6 +186,72 @@ int sl_keys_open(const char *directory, const char *authority, const char *revok
 
 void sl_keys_close(sl_keys *keys) {
     keys_drop(keys);
+}
+
+/* ---- what is sealed for oneself ---- */
+
+static sl_err seal_own(sl_keys *keys, sl_sealer *sealer, sl_part data, uint8_t **out,
+                       size_t *bytes) {
+    uint8_t credential[SL_CREDENTIAL_MOST_BYTES];
+    uint64_t now_s = (uint64_t)sl_clock_wall_s();
+    size_t size, body_at;
+    sl_peer self;
+    SL_TRY(sl_identity_credential(keys->identity, credential, &size));
+    SL_TRY(sl_trust_check(keys->trust, credential, size, now_s, &self));
+    const sl_seal_request request = {.sender = keys->identity,
+                                     .recipients = &self,
+                                     .recipient_count = 1,
+                                     .kind = SL_SEAL_DATA,
+                                     .body_bytes = data.bytes,
+                                     .now_s = now_s,
+                                     .lifetime_s = OWN_S};
+    SL_TRY(sl_seal_layout(&request, bytes, &body_at));
+    *out = malloc(*bytes);
+    if (!*out)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to seal %zu bytes", data.bytes);
+    if (data.bytes)
+        memcpy(*out + body_at, data.data, data.bytes);
+    return sl_seal_whole(sealer, &request, *out);
+}
+
+sl_err sl_keys_seal_own(sl_keys *keys, sl_part data, uint8_t **envelope, size_t *bytes) {
+    tools *t;
+    uint8_t *made = NULL;
+    SL_TRY(tools_borrow(keys, &t));
+    sl_err err = seal_own(keys, t->sealer, data, &made, bytes);
+    tools_give_back(keys, t);
+    if (err != SL_OK) {
+        if (made)
+            sl_secret_wipe(made, *bytes);
+        free(made);
+        return err;
+    }
+    *envelope = made;
+    return SL_OK;
+}
+
+sl_err sl_keys_open_own(sl_keys *keys, uint8_t *envelope, size_t bytes, char **data, size_t *size) {
+    tools *t;
+    uint8_t *body;
+    sl_peer sender;
+    const sl_open_request request = {.recipient = keys->identity,
+                                     .trust = keys->trust,
+                                     .kind = SL_SEAL_DATA,
+                                     .role = SL_ROLE_CLIENT,
+                                     .now_s = (uint64_t)sl_clock_wall_s()};
+    SL_TRY(tools_borrow(keys, &t));
+    sl_err err = sl_open_whole(t->opener, envelope, bytes, &request, &sender, &body, size);
+    tools_give_back(keys, t);
+    SL_TRY(err);
+    if (memcmp(sender.certificate.identity, sl_identity_key(keys->identity), SL_PUBLIC_KEY_BYTES) !=
+        0)
+        return sl_fail(SL_ERR_SEAL, "what somebody else has sealed");
+    *data = malloc(*size + 1);
+    if (!*data)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu bytes", *size);
+    memcpy(*data, body, *size);
+    (*data)[*size] = '\0';
+    return SL_OK;
 }
 
 /* ---- whom to seal for ---- */
@@ -625,7 +692,8 @@ static void set_error(sl_future *future, sl_err err, const char *text, size_t by
     atomic_store(&future->state, SL_FUTURE_FAILED);
 }
 
-static sl_err open_result(sl_future *future, struct sl_future_seal *end) {
+sl_err sl_seal_open(struct sl_future_seal *end, sl_blob *apart, const void *wire, size_t bytes,
+                    sl_opened *opened) {
     tools *t;
     const sl_open_request request = {.recipient = end->keys->identity,
                                      .trust = end->keys->trust,
@@ -634,13 +702,20 @@ static sl_err open_result(sl_future *future, struct sl_future_seal *end) {
                                      .about = end->id,
                                      .now_s = (uint64_t)sl_clock_wall_s()};
     SL_TRY(tools_borrow(end->keys, &t));
-    sl_err err = future->result_apart
-                     ? sl_opened_take(t->opener, &request, future->result_apart, &end->opened)
-                     : sl_opened_copy(t->opener, &request, future->wire,
-                                      (size_t)future->value.bytes, &end->opened);
+    sl_err err = apart ? sl_opened_take(t->opener, &request, apart, opened)
+                       : sl_opened_copy(t->opener, &request, wire, bytes, opened);
     tools_give_back(end->keys, t);
     SL_TRY(err);
-    return end->opened.form == SL_BODY_ANSWER || (end->opened.form == SL_BODY_ENDED && end->command)
+    if (opened->form == SL_BODY_ANSWER || opened->form == SL_BODY_ENDED)
+        return SL_OK;
+    sl_opened_close(opened);
+    return sl_fail(SL_ERR_DECODE, "a sealed result of another kind");
+}
+
+static sl_err open_result(sl_future *future, struct sl_future_seal *end) {
+    SL_TRY(sl_seal_open(end, future->result_apart, future->wire, (size_t)future->value.bytes,
+                        &end->opened));
+    return end->opened.form == SL_BODY_ANSWER || end->command
                ? SL_OK
                : sl_fail(SL_ERR_DECODE, "a sealed result of another kind");
 }

@@ -56,6 +56,17 @@ sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
                          uint8_t *(*place)(void *context, size_t size), void *context,
                          sl_seal_made *made) SL_CHECKED;
 
+/* Opens what answers a task: in `apart`, or, with that NULL, at `wire`. Any thread, one at a time.
+ */
+struct sl_opened;
+sl_err sl_seal_open(struct sl_future_seal *end, sl_blob *apart, const void *wire, size_t bytes,
+                    struct sl_opened *opened) SL_CHECKED;
+
+/* Seals data of a client's own for itself, and opens it; what comes out is to be freed. */
+sl_err sl_keys_seal_own(sl_keys *keys, sl_part data, uint8_t **envelope, size_t *bytes) SL_CHECKED;
+sl_err sl_keys_open_own(sl_keys *keys, uint8_t *envelope, size_t bytes, char **data,
+                        size_t *size) SL_CHECKED;
+
 /* A future has ended: opens its result, once; its error and value are what they are from then on.
  * No effect on others. Any thread. */
 void sl_future_settle(sl_future *future);
