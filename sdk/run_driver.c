@@ -57,7 +57,10 @@ void sl_run_drain(sl_run_state *run, int code, const char *reason) {
 
 void sl_run_fail(sl_run_state *run, const char *what) {
     snprintf(run->failure, sizeof run->failure, "%s: %.400s", what, sl_err_detail());
-    sl_run_drain(run, SL_RUN_FAILED, "failed");
+    if (run->next) /* else the scheduler has nothing to drain, and knows of nobody to tell so */
+        sl_run_drain(run, SL_RUN_FAILED, "failed");
+    else
+        sl_run_end(run, SL_RUN_FAILED, "failed");
 }
 
 static void check_finished(sl_run_state *run) {
