@@ -1,10 +1,11 @@
 /* What `starlane-bench api` measures, as a program on the public API: started by mpirun on two
  * ranks, it writes a line for each round to a file: the figure, and its floor where it has one.
  *
- *     starlane-bench-api batch|window|brief|map|hop-1k|hop-1m|ask|send|roam|remote|remote-one FILE
- *         COUNT ROUNDS */
+ *     starlane-bench-api batch|window|brief|map|hop-1k|hop-1m|ask|send|roam|remote|remote-one|
+ *         sealed|sealed-one|sealed-bulk FILE COUNT ROUNDS */
 #include <math.h>
 #include <mpi.h>
+#include <openssl/evp.h>
 #include <stdbool.h>
 #include <starlane.h>
 #include <stdio.h>
@@ -78,7 +79,7 @@ static double batch_per_s(size_t count) {
 }
 
 /* The oldest is waited for, and another takes its place. */
-static double window_per_s(const sl_task *task, size_t count) {
+static double window_per_s(const sl_task *task, const sl_task_options *how, size_t count) {
     sl_future *futures[WINDOW] = {NULL};
     double begin_s = now_s();
     for (size_t i = 0; i < count + WINDOW; i++) {
@@ -87,7 +88,7 @@ static double window_per_s(const sl_task *task, size_t count) {
             (sl_wait(*at, SL_FOREVER) != 0 || sl_result_i64(*at) != (int64_t)(i - WINDOW) + 1))
             die("a task");
         sl_release(*at);
-        *at = i < count ? sl_submit(task, SL_ARGS(sl_i64((int64_t)i))) : NULL;
+        *at = i < count ? sl_submit_with(task, SL_ARGS(sl_i64((int64_t)i)), how) : NULL;
     }
     return (double)count / (now_s() - begin_s);
 }
@@ -355,13 +356,142 @@ static void run_remote(const char *what, FILE *out, const char *directory, size_
     sl_disconnect(remote);
 }
 
+/* ---- sealed tasks: keys are made for the run, the same identity for both ranks ---- */
+
+enum { BULK_BYTES = 64 << 20, CHUNK_BYTES = 1 << 16 };
+
+SL_TASK(first_byte) {
+    size_t bytes;
+    const uint8_t *data = sl_arg_bytes(call, 0, &bytes);
+    return sl_return_i64(call, bytes == BULK_BYTES ? data[0] : -1);
+}
+
+static void certify(const char *directory, const char *role) {
+    char own[4400], request[4500], signed_[4500];
+    snprintf(own, sizeof own, "%s/%s", directory, role);
+    snprintf(request, sizeof request, "%s/certificate", own);
+    snprintf(signed_, sizeof signed_, "%s/signed-%s", directory, role);
+    if (sl_keys_create(own, role, role, NULL) != 0 ||
+        sl_keys_sign(directory, request, 1, signed_) != 0 || rename(signed_, request) != 0)
+        die("keys");
+}
+
+/* The directory is the authority's; nodes and client are below. The last file says that all is
+ * there. */
+static void make_keys(const char *directory, char pin[65]) {
+    char done[4400], partial[4400], *text;
+    snprintf(done, sizeof done, "%s/pin", directory);
+    snprintf(partial, sizeof partial, "%s/pin.part", directory);
+    if (sl_launch_rank() == 0) {
+        if (sl_keys_create(directory, "authority", NULL, NULL) != 0)
+            die("authority");
+        certify(directory, "node");
+        certify(directory, "client");
+        if (sl_keys_show(directory, 0, &text) != 0 ||
+            sscanf(strstr(text, "fingerprint"), "fingerprint %64s", pin) != 1)
+            die("fingerprint");
+        sl_free(text);
+        FILE *file = fopen(partial, "w");
+        if (!file || fputs(pin, file) < 0 || fclose(file) != 0 || rename(partial, done) != 0)
+            die(done);
+        return;
+    }
+    FILE *file;
+    while (!(file = fopen(done, "r")))
+        usleep(10000);
+    if (fscanf(file, "%64s", pin) != 1)
+        die(done);
+    fclose(file);
+}
+
+static double one_s(const sl_task_options *how, size_t count) {
+    double *took = malloc((count + 1) * sizeof *took);
+    if (!took)
+        die("no memory");
+    for (size_t i = 0; i <= count; i++) {
+        double begin_s = now_s();
+        sl_future *future = sl_submit_with(&add_one, SL_ARGS(sl_i64((int64_t)i)), how);
+        if (sl_wait(future, SL_FOREVER) != 0 || sl_result_i64(future) != (int64_t)i + 1)
+            die("a task");
+        took[i] = now_s() - begin_s;
+        sl_release(future);
+    }
+    qsort(took, count + 1, sizeof *took, by_value);
+    double median = took[count / 2];
+    free(took);
+    return median;
+}
+
+static double bulk_per_s(const sl_task_options *how, const uint8_t *data, size_t count) {
+    double begin_s = now_s();
+    for (size_t i = 0; i < count; i++) {
+        sl_future *future = sl_submit_with(&first_byte, SL_ARGS(sl_bytes(data, BULK_BYTES)), how);
+        if (sl_wait(future, SL_FOREVER) != 0 || sl_result_i64(future) != data[0])
+            die("a large task");
+        sl_release(future);
+    }
+    return (double)count * BULK_BYTES / (now_s() - begin_s);
+}
+
+static void crypt_all(EVP_CIPHER_CTX *context, bool sealing, const uint8_t *from, uint8_t *to) {
+    uint8_t key[32] = {1}, nonce[12] = {2}, tag[16];
+    int made;
+    for (size_t at = 0; at < BULK_BYTES; at += CHUNK_BYTES) {
+        EVP_CipherInit_ex(context, EVP_aes_256_gcm(), NULL, key, nonce, sealing);
+        EVP_CipherUpdate(context, to + at, &made, from + at, CHUNK_BYTES);
+        if (sealing) {
+            EVP_CipherFinal_ex(context, tag, &made);
+            EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, sizeof tag, tag);
+        }
+    }
+}
+
+static double bare_per_s(const uint8_t *data, uint8_t *sealed, size_t count) {
+    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    double begin_s = now_s();
+    for (size_t i = 0; i < count; i++) {
+        crypt_all(context, true, data, sealed);
+        crypt_all(context, false, sealed, sealed);
+    }
+    double seconds = now_s() - begin_s;
+    EVP_CIPHER_CTX_free(context);
+    return (double)count * BULK_BYTES / seconds;
+}
+
+static void run_sealed(const char *what, FILE *out, const char *directory, const char *pin,
+                       size_t count, int rounds) {
+    char client[4400];
+    sl_keys *keys;
+    uint8_t *data = malloc(BULK_BYTES), *sealed = malloc(BULK_BYTES);
+    snprintf(client, sizeof client, "%s/client", directory);
+    if (!data || !sealed || sl_keys_open(client, pin, NULL, &keys) != 0)
+        die("keys");
+    memset(data, 1, BULK_BYTES), memset(sealed, 1, BULK_BYTES);
+    const sl_seal seal = {.keys = keys};
+    sl_task_options how = add_one.options;
+    how.sealed = &seal;
+    for (int round = -1; round < rounds; round++) {
+        bool one = strcmp(what, "sealed-one") == 0, bulk = strcmp(what, "sealed-bulk") == 0;
+        double ours = bulk  ? bulk_per_s(&how, data, count)
+                      : one ? one_s(&how, count)
+                            : window_per_s(&add_one, &how, count);
+        double floor = bulk  ? bare_per_s(data, sealed, count)
+                       : one ? one_s(NULL, count)
+                             : window_per_s(&add_one, NULL, count);
+        if (round >= 0)
+            fprintf(out, "%.9g %.9g\n", ours, floor);
+    }
+    sl_keys_close(keys);
+    free(data), free(sealed);
+}
+
 /* ---- the program ---- */
 
 static double measure(const char *what, size_t count) {
     if (strcmp(what, "batch") == 0)
         return batch_per_s(count);
     if (strcmp(what, "window") == 0)
-        return window_per_s(&add_one, count);
+        return window_per_s(&add_one, NULL, count);
     if (strcmp(what, "hop-1k") == 0)
         return hop_s(&small_hopper, count);
     if (strcmp(what, "hop-1m") == 0)
@@ -372,7 +502,7 @@ static double measure(const char *what, size_t count) {
         return send_per_s(count);
     if (strcmp(what, "roam") == 0)
         return roam_per_s(count);
-    return window_per_s(&add_one_brief, count);
+    return window_per_s(&add_one_brief, NULL, count);
 }
 
 static void run(const char *what, FILE *out, size_t count, int rounds) {
@@ -388,13 +518,18 @@ int main(int argc, char **argv) {
         return 2;
     int map = strcmp(argv[1], "map") == 0, rounds = (int)strtol(argv[4], NULL, 10), level;
     size_t count = strtoull(argv[3], NULL, 10);
-    bool remote = strncmp(argv[1], "remote", 6) == 0;
-    char directory[4200];
+    bool remote = strncmp(argv[1], "remote", 6) == 0, sealed = strncmp(argv[1], "sealed", 6) == 0;
+    char directory[4200], node[4300], pin[65] = "";
     sl_options *options;
     snprintf(directory, sizeof directory, "%s-gateway", argv[2]);
     if (map)
         MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
+    snprintf(node, sizeof node, "%s/node", directory);
+    if (sealed)
+        make_keys(directory, pin);
     if (sl_options_create(&options) != 0 ||
+        (sealed && (sl_options_set(options, "keys", node) != 0 ||
+                    sl_options_set(options, "authority", pin) != 0)) ||
         sl_options_set(options, "cpus", !map && sl_launch_rank() == 0 ? "0" : "1") != 0 ||
         (remote && (sl_options_set(options, "listen", "127.0.0.1:0") != 0 ||
                     sl_options_set(options, "gateway", directory) != 0)) ||
@@ -407,6 +542,8 @@ int main(int argc, char **argv) {
         compare_maps(out, count, rounds);
     else if (remote)
         run_remote(argv[1], out, directory, count, rounds);
+    else if (sealed)
+        run_sealed(argv[1], out, directory, pin, count, rounds);
     else
         run(argv[1], out, count, rounds);
     int error = sl_shutdown();
