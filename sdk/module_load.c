@@ -68,8 +68,12 @@ sl_err sl_module_key_of(const void *bytes, size_t size, sl_module_key *key) {
 }
 
 static void print_hex(const uint8_t *bytes, size_t count, char *text) {
-    for (size_t i = 0; i < count; i++)
-        sprintf(text + 2 * i, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    text[2 * count] = '\0';
 }
 
 void sl_module_key_print(const sl_module_key *key, char text[SL_MODULE_ID_BYTES]) {
