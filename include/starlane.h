@@ -289,7 +289,9 @@ typedef struct sl_task_options {
                               sl_call_cancelled() */
     int32_t brief;         /* it takes a few microseconds and never waits for a future: may run
                               where messages are handled, which saves handing it to a thread */
-    int32_t last_;         /* the library's */
+    const struct sl_seal *sealed; /* nobody but the nodes named there can read arguments, function
+                                     and result: see sl_seal. NULL: not sealed */
+    int32_t last_;                /* the library's */
 } sl_task_options;
 
 /* A task as SL_TASK() defines it. */
@@ -325,6 +327,7 @@ typedef struct __attribute__((packed, aligned(4))) sl_task_note {
         uint32_t retries;
         double timeout_s;
         int32_t brief;
+        const struct sl_seal *sealed; /* no matter here */
         int32_t last_;
     } options;
 } sl_task_note;
@@ -685,6 +688,36 @@ SL_API int sl_call_is(const sl_call *call, const char *method);
 SL_API sl_actor_ref sl_call_self(const sl_call *call);
 SL_API void sl_call_migrate(sl_call *call, uint32_t node);
 
+/* ---- sealed tasks: what only their client and the nodes that run them can read ---- */
+
+/* A client's keys: its identity, as `starlane identity` makes it, and whose certificates it
+ * believes. */
+typedef struct sl_keys sl_keys;
+
+/* Opens the identity of a client in `directory`. `authority` is the fingerprint of who certifies
+ * the nodes (several: commas between them), by which alone they are believed. `revoked` (NULL:
+ * none) is a file of fingerprints that are not, one a line. Blocks for the disk. */
+SL_API int sl_keys_open(const char *directory, const char *authority, const char *revoked,
+                        sl_keys **keys);
+
+/* Futures of sealed tasks keep what they need of them. NULL is fine. */
+SL_API void sl_keys_close(sl_keys *keys);
+
+/* How to seal a task, by sl_task_options.sealed. What it is called, its arguments, its result or
+ * why it failed are sealed; everybody on the way sees the other options, the nodes that may run it,
+ * sizes and times. Arguments are data: no futures, and no objects. Sealing takes some 80
+ * microseconds and 50 for each node, on the thread that submits; the first time, and about once a
+ * minute, it asks the nodes who they are. */
+typedef struct sl_seal {
+    sl_keys *keys;
+    const char *const *nodes; /* that may run it, as their certificates name them; NULL: every node
+                                 that the authority has certified */
+    size_t node_count;
+    uint32_t nodes_most; /* of them at most so many, one task for these and the next for others, may
+                            run each task; 0: 16 */
+    double lifetime_s;   /* it is to be started within so many seconds; 0: a day */
+} sl_seal;
+
 /* ---- from outside: a connection to the gateway of a network ---- */
 
 typedef struct sl_remote sl_remote;
@@ -758,7 +791,7 @@ typedef int sl_function(const void *arguments, size_t argument_bytes, sl_reply *
  * process. Every rank registers the same names, before the first network is opened. Names that
  * begin with `starlane.` are the library's: starlane.echo (answers its arguments), starlane.sleep
  * (seconds, as text), starlane.fail (fails with its arguments as the reason), starlane.crc32 (of
- * its arguments, as text); with the option `keys`, starlane.credential and starlane.sealed. */
+ * its arguments, as text), and starlane.sealed, which runs sealed tasks. */
 SL_API int sl_register_function(const char *name, sl_function *function, void *context);
 
 /* Appends `size` bytes (copied) to the reply. */

@@ -7,6 +7,8 @@
 #include "sdk/client.h"
 #include "sdk/module.h"
 #include "sdk/remote.h"
+#include "sdk/seal.h"
+#include "sdk/sealed.h"
 #include "sdk/task_call.h"
 
 enum {
@@ -71,6 +73,11 @@ static sl_err check_needs(const sl_args *args) {
         if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->remote)
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future of another network; give its result instead", i);
+        else if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->seal)
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: a future whose result is sealed: wait for it, and give "
+                           "its result, sealed again or not",
+                           i);
     return SL_OK;
 }
 
@@ -90,6 +97,7 @@ static void take_options(sl_future *future, const sl_task_options *options, uint
     }
     sl_task_options *copy = (sl_task_options *)(void *)at;
     *copy = *options;
+    copy->sealed = NULL;
     if (options->region)
         copy->region = strcpy((char *)(at + sizeof *copy), options->region);
     future->options = copy;
@@ -100,6 +108,56 @@ static size_t options_bytes(const sl_task *task, const sl_task_options *options)
         return 0;
     return align8(sizeof *options + (options->region ? strlen(options->region) + 1 : 0));
 }
+
+/* ---- sealed ---- */
+
+/* A call on its way into a future, whose size is known once it is about to be sealed. */
+typedef struct sealing {
+    const sl_task *task;
+    const sl_task_options *options;
+    sl_future *future;
+} sealing;
+
+static uint8_t *place_envelope(void *context, size_t size) {
+    sealing *s = context;
+    bool apart = size >= SL_VALUE_APART_BYTES;
+    size_t arguments = apart ? 0 : size, own = options_bytes(s->task, s->options);
+    size_t payload = sl_client_payload_bytes(SL_SEALED_FUNCTION, arguments);
+    sl_future *future = s->future = sl_future_create(own + align8(payload));
+    if (!future)
+        return NULL;
+    future->task = s->task;
+    take_options(future, s->options, (uint8_t *)(future + 1));
+    future->room = future->payload = (uint8_t *)(future + 1) + own;
+    future->room_bytes = (uint32_t)align8(payload);
+    future->payload_bytes = (uint32_t)payload;
+    uint8_t *at = sl_client_payload_head(future->payload, SL_SEALED_FUNCTION, arguments);
+    if (!apart)
+        return at;
+    return sl_blob_create(size, &future->apart) == SL_OK ? future->apart->data : NULL;
+}
+
+static sl_err make_sealed(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                          sl_future **out) {
+    sealing s = {.task = task, .options = options};
+    sl_seal_source source = sl_session_source();
+    sl_seal_made made;
+    sl_err err = sl_seal_call(options->sealed, &source, task->name, args, options->retries,
+                              place_envelope, &s, &made);
+    if (err != SL_OK) {
+        char cause[512];
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        sl_release(s.future);
+        return sl_fail(err, "task %.80s: %s", task->name, cause);
+    }
+    s.future->seal = made.end;
+    s.future->among = made.among;
+    s.future->among_bytes = made.among_bytes;
+    *out = s.future;
+    return SL_OK;
+}
+
+/* ---- a call ---- */
 
 /* What the data apart of a call lie in. */
 static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy, sl_blob **blob) {
@@ -121,6 +179,8 @@ static sl_err make(const sl_task *task, const sl_args *args, size_t front,
                    const sl_task_options *options, bool borrow, sl_future **out) {
     bool copy = false;
     sl_value_size size;
+    if (options->sealed)
+        return make_sealed(task, args, options, out);
     SL_TRY(sl_values_measure(args->values, args->count, &size));
     SL_TRY(check_needs(args));
     uint32_t needs = futures_in(args);

@@ -102,13 +102,13 @@ static void set_date(json_t *object, const char *key, uint64_t at_s) {
 }
 
 static void set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t size) {
-    char text[2 * SL_FINGERPRINT_BYTES + 1];
+    char text[2 * SL_KEY_FINGERPRINT_BYTES + 1];
     sl_hex(bytes, size, text);
     json_object_set_new(object, key, json_string(text));
 }
 
 static void set_fingerprint(json_t *object, const char *key, const uint8_t *of) {
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
     sl_fingerprint(of, fingerprint);
     set_hex(object, key, fingerprint, sizeof fingerprint);
 }

@@ -118,6 +118,10 @@ static sl_err start(sl_client *client, const sl_task *task, const cut *from,
     return SL_OK;
 }
 
+static bool is_sealed(const sl_task *task, const sl_map_options *options) {
+    return options->options ? options->options->sealed : task->options.sealed;
+}
+
 sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options) {
     static const sl_map_options defaults;
     sl_future *future = NULL;
@@ -131,6 +135,10 @@ sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *opt
                               : task           ? &task->options
                                                : NULL) != SL_OK)
         return NULL;
+    if (is_sealed(task, options)) {
+        (void)sl_fail(SL_ERR_UNAVAILABLE, "a map cannot be sealed: submit its pieces, sealed");
+        return NULL;
+    }
     sl_client *client = sl_client_enter();
     if (!client)
         return NULL;
@@ -194,7 +202,7 @@ void sl_gather_forget(sl_gather *gather) {
 sl_err sl_gather_result(sl_future *map) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     sl_err err = SL_OK;
-    if (!map->gather || atomic_load(&map->gather->ready) || sl_state_of(map) != SL_FUTURE_DONE)
+    if (!map->gather || atomic_load(&map->gather->ready) || sl_future_how(map) != SL_FUTURE_DONE)
         return SL_OK;
     pthread_mutex_lock(&lock);
     if (!atomic_load(&map->gather->ready)) {

@@ -17,6 +17,7 @@
 #include "actors/registry/timing.h"
 #include "actors/registry/ucu.h"
 #include "actors/scheduler/ledger.h"
+#include "actors/roster/roster.h"
 #include "actors/store/store.h"
 #include "mpi/bootstrap.h"
 #include "mpi/topology_file.h"
@@ -46,6 +47,7 @@ typedef struct sl_network_node {
     sl_pool *pool;
     sl_node *node;
     sl_store *store;
+    sl_roster *roster;
 
     /* of its loop */
     pthread_t thread;

@@ -195,24 +195,6 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
     }
 }
 
-static sl_err send_message(sl_remote *remote, const uint8_t *message, size_t bytes, sl_blob *data) {
-    sl_err err;
-    sl_remote_tell_gone(remote);
-    while ((err = sl_link_send(remote->link, message, bytes, data)) == SL_ERR_AGAIN &&
-           !remote->closed)
-        pthread_cond_wait(&remote->changed, &remote->lock);
-    return err == SL_OK ? SL_OK : remote->closed ? sl_remote_closed(remote) : err;
-}
-
-sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *record, sl_blob *data) {
-    size_t bytes;
-    uint8_t *message = sl_gateway_encode(kind, record, &bytes);
-    sl_err err = message ? send_message(remote, message, bytes, data)
-                         : sl_fail(SL_ERR_TOO_LARGE, "%s", sl_err_detail());
-    free(message);
-    return err;
-}
-
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
                          sl_blob *data) {
     gateway_submit submit = {.tasks = {wishes, (uint32_t)count}};

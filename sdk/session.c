@@ -14,9 +14,11 @@
 #include "runtime/thread.h"
 #include "sdk/client.h"
 #include "sdk/options.h"
+#include "sdk/seal.h"
 
-#define FLAG     "--starlane-"
-#define STUCK_NS (10 * SL_NS_PER_S) /* a body that does not end is not waited for longer */
+#define FLAG      "--starlane-"
+#define ROSTER_NS (15 * SL_NS_PER_S)
+#define STUCK_NS  (10 * SL_NS_PER_S) /* a body that does not end is not waited for longer */
 
 enum { ARGUMENTS_MOST = 256 };
 
@@ -59,6 +61,15 @@ void sl_client_leave(sl_client *client) {
 sl_store *sl_session_store(uint32_t node) {
     const sl_network_node *here = sl_network_node_here(node);
     return here ? here->store : NULL;
+}
+
+static sl_err fetch_nodes(void *context, sl_roster_node **list, uint32_t *count) {
+    const sl_network *network = context;
+    return sl_roster_gather(network->nodes[0].roster, ROSTER_NS, list, count);
+}
+
+sl_seal_source sl_session_source(void) {
+    return (sl_seal_source){session.client.source, fetch_nodes, session.client.network};
 }
 
 uint32_t sl_rank(void) {
@@ -268,6 +279,7 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
     if (session.begun)
         return sl_fail(SL_ERR_EXISTS, "the network was joined already");
     memset(&session.client, 0, sizeof session.client);
+    session.client.source = sl_seal_source_id();
     session.client.all_drive = options && options->all_drive;
     session.begun = true;
     atomic_store(&session.stage, OPENING);

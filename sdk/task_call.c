@@ -87,6 +87,10 @@ bool sl_task_is_registered(const sl_task *task) {
     return task->options.last_ != SL_TASK_UNKNOWN;
 }
 
+static bool is_sealed(const sl_call *call) {
+    return call->facts && call->facts->is_sealed;
+}
+
 /* ---- a call ---- */
 
 static sl_err keep(sl_call *call, sl_err err) {
@@ -180,6 +184,8 @@ sl_err sl_call_fetch_all(sl_call *call) {
     for (size_t i = 0; i < call->count; i++) {
         if (!call->values[i].kept_)
             continue;
+        if (is_sealed(call))
+            return sl_fail(SL_ERR_INVALID, "a sealed task is given data alone");
         sl_err err = fetch(call, i);
         if (err == SL_OK)
             continue;
@@ -377,6 +383,11 @@ sl_object *sl_arg_object(sl_call *call, size_t index) {
     const void *name = value ? kept(call, sl_value_as(value, SL_TYPE_OBJECT, whose)) : NULL;
     if (!name || value->object)
         return value ? value->object : NULL;
+    if (is_sealed(call)) { /* its name came from who could not have given it to another task */
+        (void)keep(
+            call, sl_fail(SL_ERR_INVALID, "%s is an object, which no sealed task is given", whose));
+        return NULL;
+    }
     if (keep(call, sl_call_open_object(call, name, &object)) != SL_OK)
         return NULL;
     return call->values[index].object = object;
@@ -466,6 +477,11 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 int sl_return_object(sl_call *call, sl_object *object) {
     if (call->turn)
         return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
+    if (is_sealed(call))
+        return keep(call, sl_fail(SL_ERR_INVALID,
+                                  "task %.80s: an object is not sealed: a sealed task returns what "
+                                  "is in it",
                                   call->task->name));
     if (call->facts && !call->facts->holds_objects)
         return keep(call, sl_fail(SL_ERR_UNAVAILABLE,

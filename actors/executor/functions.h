@@ -6,6 +6,7 @@
 #ifndef SL_ACTORS_EXECUTOR_FUNCTIONS_H
 #define SL_ACTORS_EXECUTOR_FUNCTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,7 @@ typedef struct sl_task_facts {
     const char *function;     /* the name it was called by; NULL: not known */
     const sl_blob *apart;     /* large data that came with the arguments; NULL: none */
     const uint8_t *cancelled; /* set to 1, while it runs, when nobody wants its result any more */
+    bool is_sealed;           /* nothing of it may go anywhere but into its answer */
 } sl_task_facts;
 
 /* The bytes a function task answers with: grows as they are written, up to a limit. */

@@ -17,7 +17,7 @@
 
 enum { WORDS_MOST = 8, LINE_MOST = 512 };
 
-static const char *const scope_names[] = {"submit", "read", "admin", "module"};
+static const char *const scope_names[] = {"submit", "read", "admin", "command", "module"};
 enum { SCOPES = sizeof scope_names / sizeof *scope_names };
 _Static_assert(SL_SCOPES_ALL == (1 << SCOPES) - 1, "each scope has a name");
 
@@ -29,7 +29,8 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
                (strlen(scope_names[i]) != length || memcmp(at, scope_names[i], length) != 0))
             i++;
         if (i == SCOPES)
-            return sl_fail(SL_ERR_INVALID, "'%.*s' is no scope: submit, read, admin and module are",
+            return sl_fail(SL_ERR_INVALID,
+                           "'%.*s' is no scope: submit, read, admin, command and module are",
                            (int)(length < 40 ? length : 40), at);
         found |= 1u << i;
         at += length;
@@ -58,7 +59,7 @@ bool sl_project_is_valid(const char *name) {
 }
 
 void sl_key_list_print(const sl_key_list *list, sl_strbuf *out) {
-    char scopes[32];
+    char scopes[SL_SCOPES_TEXT_BYTES];
     sl_strbuf_append(out, FIRST "\n");
     for (size_t i = 0; i < list->count; i++) {
         const sl_api_key *key = &list->keys[i];

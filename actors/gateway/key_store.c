@@ -311,6 +311,17 @@ static void draw_key(const sl_key_store *store, sl_api_key *key, char *text) {
     sodium_memzero(drawn, sizeof drawn);
 }
 
+void sl_name_draw(char text[SL_DRAWN_BYTES]) {
+    uint8_t drawn[(SL_DRAWN_BYTES - 1) / 2];
+    randombytes_buf(drawn, sizeof drawn);
+    put_hex(drawn, sizeof drawn, text);
+    sodium_memzero(drawn, sizeof drawn);
+}
+
+bool sl_name_is(const char *one, const char *other) {
+    return sodium_memcmp(one, other, SL_DRAWN_BYTES - 1) == 0;
+}
+
 sl_err sl_key_store_create(sl_key_store *store, const char *project, uint32_t scopes,
                            uint64_t now_s, uint64_t expires_s, char *text) {
     char drawn[SL_KEY_TEXT_BYTES];

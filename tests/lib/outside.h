@@ -12,6 +12,8 @@
 extern char outside_directory[512]; /* of the gateway */
 extern char outside_url[600];
 
+extern const char *outside_options[8]; /* NAME=VALUE, set before; ends with a NULL */
+
 /* Two nodes and a gateway; sl_init()'s answer. sl_shutdown() ends them. */
 int outside_begin(void);
 /* A new API key; sl_free(). */
@@ -28,6 +30,7 @@ typedef struct raw {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int opened, closed, messages;
+    char session[SL_GATEWAY_SESSION_BYTES]; /* of a welcome */
     char why[800];
 } raw;
 
