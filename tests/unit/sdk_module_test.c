@@ -316,6 +316,23 @@ TEST(loaded_from_memory_and_from_a_file) {
     sl_module_unload(NULL);
 }
 
+/* The loader goes by the path of what it has, also of a file that is long closed. */
+TEST(those_that_stay_are_no_others) {
+    sl_loaded_module *lasting, *two;
+    const sl_task *who, *square;
+    for (int i = 0; i < 3; i++) {
+        REQUIRE(load("lasting", SL_MODULE_IN_MEMORY, &lasting) == SL_OK);
+        sl_module_unload(lasting);
+        REQUIRE(load("two", SL_MODULE_IN_MEMORY, &two) == SL_OK);
+        CHECK_INT(sl_loaded_module_task(two, "square", &square), SL_OK);
+        REQUIRE(load("lasting", SL_MODULE_IN_MEMORY, &lasting) == SL_OK);
+        CHECK_INT(sl_loaded_module_task(lasting, "who", &who), SL_OK);
+        CHECK(sl_loaded_module_has(lasting, who) && !sl_loaded_module_has(two, who));
+        sl_module_unload(two);
+        sl_module_unload(lasting);
+    }
+}
+
 TEST(what_cannot_be_loaded_says_why) {
     sl_loaded_module *module;
     CHECK_INT(load("refusing", SL_MODULE_IN_MEMORY, &module), SL_ERR_FAILED);
