@@ -57,6 +57,7 @@ static bool get_here(const sl_future *future, sl_value *value) {
     if (!sl_store_is_here(handle(future)) || sl_store_get(handle(future), 0, &content) != SL_OK ||
         content.bytes < value->bytes)
         return false;
+    sl_store_unpin(handle(future)); /* what is another node's is not spilled */
     value->data = content.data;
     value->kept_ = NULL;
     return true;
@@ -75,8 +76,12 @@ sl_value sl_kept_value(sl_future *future, sl_store_id *id) {
 
 /* ---- for a thread that reads it ---- */
 
-static void install(sl_future *future, const sl_value *value) {
+/* The content that `newest` has pinned stays with it, and `newest` with `future`. */
+static void install(sl_future *future, sl_future *newest, const sl_value *value) {
     pthread_mutex_lock(&lock);
+    if (newest->kept && newest->pinned)
+        sl_store_unpin(handle(newest));
+    newest->pinned = newest->kept != NULL;
     if (!atomic_load(&future->fetched)) {
         future->value = *value;
         atomic_store(&future->fetched, 1);
@@ -119,7 +124,7 @@ sl_err sl_kept_fetch(sl_future *future) {
             SL_TRY(await_again(future, newest));
         sl_err err = fetch_of(newest, &value);
         if (err == SL_OK)
-            install(future, &value);
+            install(future, newest, &value);
         else if (err == SL_ERR_DEAD || err == SL_ERR_NOT_FOUND)
             SL_TRY(make_again(newest));
         else

@@ -179,8 +179,10 @@ static bool is_as_said(const sl_value *value, const sl_store_content *content) {
 sl_err sl_object_fetch(sl_object *object, sl_value *value) {
     sl_store_content content;
     SL_TRY(await(handle(object), UINT64_MAX, &content));
-    if (!is_as_said(value, &content))
+    if (!is_as_said(value, &content)) {
+        sl_store_unpin(handle(object));
         return sl_fail(SL_ERR_DECODE, "a result that is kept as something else than it is");
+    }
     value->data = content.data;
     value->kept_ = NULL;
     return SL_OK;
@@ -189,7 +191,8 @@ sl_err sl_object_fetch(sl_object *object, sl_value *value) {
 static sl_err may_wait(sl_store_object *object) {
     if (sl_call_is_brief() && !sl_store_is_here(object))
         return sl_fail(SL_ERR_INVALID,
-                       "a task that is .brief may not wait for an object of another node");
+                       "a task that is .brief may not wait for an object of another node, or "
+                       "one that was spilled to disk");
     return SL_OK;
 }
 
@@ -202,7 +205,11 @@ int sl_get(sl_object *object, double timeout_s, sl_view *view) {
         return sl_remote_object_get(sl_remote_object_of(object), timeout_s, view);
     SL_TRY(may_wait(handle(object)));
     SL_TRY(await(handle(object), ns_of(timeout_s), &content));
-    SL_TRY(sl_view_fill(view, &content));
+    sl_err err = sl_view_fill(view, &content);
+    if (err != SL_OK) {
+        sl_store_unpin(handle(object));
+        return err;
+    }
     sl_store_object_retain(handle(object));
     view->object_ = object;
     return SL_OK;
@@ -211,6 +218,8 @@ int sl_get(sl_object *object, double timeout_s, sl_view *view) {
 void sl_view_release(sl_view *view) {
     sl_object *object = view->object_;
     *view = (sl_view){.object_ = NULL};
+    if (object && !sl_object_is_remote(object))
+        sl_store_unpin(handle(object));
     sl_object_release(object);
 }
 

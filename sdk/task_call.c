@@ -191,8 +191,12 @@ static sl_err fetch_all(sl_call *call) {
 }
 
 static void close_objects(const sl_call *call) {
-    for (size_t i = 0; call->values && i < call->count; i++)
-        sl_object_release(call->values[i].object);
+    for (size_t i = 0; call->values && i < call->count; i++) {
+        const sl_value *value = &call->values[i];
+        if (value->object && value->type != SL_TYPE_OBJECT && value->data) /* was fetched */
+            sl_store_unpin((sl_store_object *)value->object);
+        sl_object_release(value->object);
+    }
 }
 
 static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value *values) {

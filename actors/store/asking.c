@@ -96,24 +96,54 @@ void sl_store_expect(sl_store_object *object) {
         sl_asking_drop(asking);
 }
 
-/* True once it can be read. */
+/* True once it can be read: then it is pinned. */
 static bool look(sl_store_object *object, sl_store_content *content, sl_err *err) {
     sl_store *store = object->store;
     pthread_mutex_lock(&store->lock);
     bool own = object->id.node == store->options.node, here = object->here;
-    if (here)
+    bool open = own && !object->sealed;
+    if (here) {
         *content = (sl_store_content){object->type, object->data, object->bytes};
+        object->pins += own;
+        sl_store_relist(object);
+    }
     pthread_mutex_unlock(&store->lock);
-    *err = own && !here ? sl_fail(SL_ERR_INVALID, "the object is not sealed yet") : SL_OK;
+    *err = open ? sl_fail(SL_ERR_INVALID, "the object is not sealed yet") : SL_OK;
     return here;
 }
 
 sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
     sl_err err;
-    if (look(object, content, &err) || err != SL_OK)
-        return err;
-    SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
-    return look(object, content, &err) ? err : sl_fail(SL_ERR_INTERNAL, "no object came");
+    bool own = object->id.node == object->store->options.node;
+    while (!look(object, content, &err)) {
+        SL_TRY(err);
+        if (!own) {
+            SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
+            sl_store_trim(object->store);
+        } else if (sl_node_runs_here()) {
+            return sl_fail(SL_ERR_INVALID, "what runs where messages are handled may not wait for "
+                                           "an object that was spilled to disk");
+        } else {
+            SL_TRY(sl_store_bring_back(object));
+        }
+    }
+    return SL_OK;
+}
+
+void sl_store_pin(sl_store_object *object) {
+    pthread_mutex_lock(&object->store->lock);
+    object->pins++;
+    sl_store_relist(object);
+    pthread_mutex_unlock(&object->store->lock);
+}
+
+void sl_store_unpin(sl_store_object *object) {
+    pthread_mutex_lock(&object->store->lock);
+    if (object->id.node == object->store->options.node && object->pins) {
+        object->pins--;
+        sl_store_relist(object);
+    }
+    pthread_mutex_unlock(&object->store->lock);
 }
 
 static sl_err hold_own(sl_store_object *object, uint32_t node) {
