@@ -158,8 +158,8 @@ static sl_err get_until(sl_store_object *object, uint64_t timeout_ns, sl_store_c
 static sl_err await(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
     uint64_t soon_ns = timeout_ns < SOON_NS ? timeout_ns : SOON_NS;
     sl_err err = sl_store_get(object, soon_ns, content);
-    if (err != SL_ERR_TIMEOUT || timeout_ns == 0)
-        return err;
+    if ((err != SL_ERR_TIMEOUT && err != SL_ERR_NO_MEMORY) || timeout_ns == 0)
+        return err; /* room may be what others have just now */
     SL_TRY(sl_executor_wait_begin());
     err = get_until(object, timeout_ns, content);
     char cause[512];

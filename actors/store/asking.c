@@ -8,7 +8,10 @@
 #include "runtime/futex.h"
 #include "runtime/node.h"
 
-enum { LOOKS = 100 /* at an answer, before sleeping: a rank of this host needs no longer */ };
+enum {
+    LOOKS = 100,      /* at an answer, before sleeping: a rank of this host needs no longer */
+    ROOM_ROUNDS = 200 /* for what others have and will let go of */
+};
 
 void sl_store_tell(sl_store *store) {
     if (!store->node || store->told)
@@ -104,7 +107,7 @@ static bool look(sl_store_object *object, sl_store_content *content, sl_err *err
     bool open = own && !object->sealed;
     if (here) {
         *content = (sl_store_content){object->type, object->data, object->bytes};
-        object->pins += own;
+        object->pins++;
         sl_store_relist(object);
     }
     pthread_mutex_unlock(&store->lock);
@@ -112,21 +115,32 @@ static bool look(sl_store_object *object, sl_store_content *content, sl_err *err
     return here;
 }
 
+static sl_err bring(sl_store_object *object, uint64_t timeout_ns, bool *asked) {
+    if (object->id.node != object->store->options.node) {
+        SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
+        *asked = true;
+        return SL_OK;
+    }
+    if (sl_node_runs_here())
+        return sl_fail(SL_ERR_INVALID, "what runs where messages are handled may not wait for an "
+                                       "object that was spilled to disk");
+    return sl_store_bring_back(object);
+}
+
 sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
+    uint64_t most = timeout_ns / SL_STORE_ROUND_NS;
+    uint32_t rounds = most < ROOM_ROUNDS ? (uint32_t)most : ROOM_ROUNDS;
+    bool asked = false;
     sl_err err;
-    bool own = object->id.node == object->store->options.node;
     while (!look(object, content, &err)) {
         SL_TRY(err);
-        if (!own) {
-            SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
-            sl_store_trim(object->store);
-        } else if (sl_node_runs_here()) {
-            return sl_fail(SL_ERR_INVALID, "what runs where messages are handled may not wait for "
-                                           "an object that was spilled to disk");
-        } else {
-            SL_TRY(sl_store_bring_back(object));
-        }
+        err = bring(object, timeout_ns, &asked);
+        if (err != SL_OK &&
+            (err != SL_ERR_NO_MEMORY || !sl_store_await_room(object->store, &rounds)))
+            return err;
     }
+    if (asked) /* now that it stays */
+        sl_store_trim(object->store);
     return SL_OK;
 }
 
@@ -139,10 +153,8 @@ void sl_store_pin(sl_store_object *object) {
 
 void sl_store_unpin(sl_store_object *object) {
     pthread_mutex_lock(&object->store->lock);
-    if (object->id.node == object->store->options.node && object->pins) {
-        object->pins--;
-        sl_store_relist(object);
-    }
+    object->pins -= object->pins != 0;
+    sl_store_relist(object);
     pthread_mutex_unlock(&object->store->lock);
 }
 

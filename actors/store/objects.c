@@ -5,6 +5,7 @@
 
 #include "actors/store/store_internal.h"
 #include "runtime/log.h"
+#include "runtime/thread.h"
 
 enum { BUCKETS_FIRST = 64 };
 
@@ -26,7 +27,7 @@ sl_err sl_store_create(const sl_store_options *options, sl_store **out) {
     store->bucket_count = BUCKETS_FIRST;
     atomic_init(&store->references, 1);
     pthread_mutex_init(&store->lock, NULL);
-    pthread_cond_init(&store->changed, NULL);
+    sl_cond_init(&store->changed);
     pthread_cond_init(&store->wanted, NULL);
     sl_err err = options->spill_directory
                      ? sl_spill_open(options->spill_directory, options->disk, &store->spill)
@@ -110,6 +111,8 @@ static void table_in(sl_store *store, sl_store_object *object) {
     *bucket = object;
 }
 
+static void idle_out(sl_store *store, sl_store_object *object);
+
 static void table_out(sl_store *store, sl_store_object *object, sl_store_object **gone) {
     sl_store_object **at = &store->buckets[bucket_of(store, object->id)];
     while (*at != object)
@@ -117,6 +120,9 @@ static void table_out(sl_store *store, sl_store_object *object, sl_store_object 
     *at = object->next;
     store->object_count--;
     sl_store_unlist(object);
+    if (object->idle)
+        idle_out(store, object);
+    sl_store_feed(store);
     if (object->blob)
         store->used_bytes -= object->bytes;
     object->next = *gone;
@@ -136,40 +142,63 @@ void sl_store_bury(sl_store_object *gone) {
     }
 }
 
-/* ---- copies without handles: the newest are kept, as far as there is room ---- */
+/* ---- copies whose content nobody has: the newest are kept, as far as there is room ---- */
 
 static void idle_in(sl_store *store, sl_store_object *object) {
     object->idle = true;
     object->newer = NULL;
     object->older = store->newest;
-    if (store->newest)
-        store->newest->newer = object;
-    else
-        store->oldest = object;
+    *(object->older ? &object->older->newer : &store->oldest) = object;
     store->newest = object;
+    store->idle_bytes += object->bytes;
 }
 
 static void idle_out(sl_store *store, sl_store_object *object) {
     object->idle = false;
     *(object->newer ? &object->newer->older : &store->newest) = object->older;
     *(object->older ? &object->older->newer : &store->oldest) = object->newer;
+    store->idle_bytes -= object->bytes;
+}
+
+void sl_store_relist_copy(sl_store_object *object) {
+    bool idle = object->blob && !object->pins;
+    if (idle && !object->idle)
+        idle_in(object->store, object);
+    else if (!idle && object->idle)
+        idle_out(object->store, object);
+}
+
+/* Of one that still has handles the content is fetched again when it is wanted again. */
+static void copy_out(sl_store *store, sl_store_object *object, sl_store_object **gone) {
+    sl_store_object *shell = object->references ? calloc(1, sizeof *shell) : NULL;
+    if (!object->references) {
+        table_out(store, object, gone);
+        return;
+    }
+    idle_out(store, object);
+    store->used_bytes -= object->bytes;
+    if (shell) { /* for the blob to be let go of without the lock */
+        shell->blob = object->blob;
+        shell->next = *gone;
+        *gone = shell;
+    } else {
+        sl_blob_release(object->blob);
+    }
+    object->blob = NULL;
+    object->data = NULL;
+    object->here = false;
 }
 
 bool sl_store_make_room(sl_store *store, uint64_t bytes, sl_store_object **gone) {
     uint64_t limit = store->options.limit_bytes;
-    while (store->used_bytes + bytes > limit && store->oldest) {
-        sl_store_object *oldest = store->oldest;
-        idle_out(store, oldest);
-        table_out(store, oldest, gone);
-    }
+    while (store->used_bytes + bytes > limit && store->oldest)
+        copy_out(store, store->oldest, gone);
     return store->used_bytes + bytes <= limit;
 }
 
 uint64_t sl_store_room(const sl_store *store) {
-    uint64_t idle_bytes = 0, limit = store->options.limit_bytes;
-    for (sl_store_object *object = store->newest; object; object = object->older)
-        idle_bytes += object->bytes;
-    uint64_t stays = store->used_bytes - idle_bytes - store->listed_bytes;
+    uint64_t limit = store->options.limit_bytes;
+    uint64_t stays = store->used_bytes - store->idle_bytes - store->listed_bytes;
     return stays < limit ? limit - stays : 0;
 }
 
@@ -308,8 +337,6 @@ static sl_err open_foreign(sl_store *store, sl_store_id id, bool held, sl_store_
         }
         table_in(store, object);
     }
-    if (object->idle)
-        idle_out(store, object);
     sl_store_retain(object);
     object->held += held;
     *out = object;
@@ -351,8 +378,9 @@ static void let_go(sl_store *store, sl_store_object *object, sl_store_object **g
         object->giving = object->blob ? malloc(sizeof *giving) : NULL;
         sl_store_tell(store);
     }
+    object->pins = 0;
     if (object->blob && object->giving)
-        idle_in(store, object);
+        sl_store_relist(object);
     else
         table_out(store, object, gone);
 }

@@ -50,6 +50,11 @@ void sl_store_unlist(sl_store_object *object) {
 }
 
 void sl_store_relist(sl_store_object *object) {
+    sl_store_feed(object->store);
+    if (object->id.node != object->store->options.node) {
+        sl_store_relist_copy(object);
+        return;
+    }
     if (!object->store->spill || is_free(object) == object->listed)
         return;
     if (object->listed)
@@ -114,6 +119,8 @@ static sl_err refuse_room(const sl_store *store, uint64_t bytes, sl_err err) {
                    (unsigned long long)store->options.limit_bytes, cause);
 }
 
+/* ---- room ---- */
+
 sl_err sl_store_reserve(sl_store *store, uint64_t bytes) {
     sl_store_object *gone = NULL;
     sl_err err = SL_OK;
@@ -142,6 +149,18 @@ void sl_store_trim(sl_store *store) {
         continue;
     pthread_mutex_unlock(&store->lock);
     sl_store_bury(gone);
+}
+
+bool sl_store_await_room(sl_store *store, uint32_t *rounds) {
+    const struct timespec deadline = sl_cond_deadline(SL_STORE_ROUND_NS);
+    if (!store->spill || !*rounds)
+        return false;
+    pthread_mutex_lock(&store->lock);
+    store->hungry++;
+    *rounds -= pthread_cond_timedwait(&store->changed, &store->lock, &deadline) != 0;
+    store->hungry--;
+    pthread_mutex_unlock(&store->lock);
+    return true;
 }
 
 /* ---- and back ---- */

@@ -252,6 +252,7 @@ static void on_object(sl_store_state *s, uint32_t node, const store_object *body
         object->bytes = body->data->bytes;
         object->data = body->data->data;
         object->here = true;
+        sl_store_relist(object);
         store->used_bytes += object->bytes;
         store->copies++;
     }

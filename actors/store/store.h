@@ -38,10 +38,10 @@ typedef struct sl_store_object sl_store_object;
 
 typedef struct sl_store_options {
     uint32_t node;
-    uint32_t nodes;       /* of the network */
-    uint32_t incarnation; /* of this life of the node */
-    uint64_t limit_bytes; /* for objects made here and copies of others' */
-    bool shares;          /* other nodes are other processes, some perhaps of this host */
+    uint32_t nodes;              /* of the network */
+    uint32_t incarnation;        /* of this life of the node */
+    uint64_t limit_bytes;        /* for objects made here and copies of others' */
+    bool shares;                 /* other nodes are other processes, some perhaps of this host */
     const char *spill_directory; /* for objects beyond the limit; NULL: there are none */
     const sl_spill_disk *disk;   /* NULL: the system's */
 } sl_store_options;
@@ -81,7 +81,8 @@ bool sl_store_is_held(sl_store_object *object);
  * loop's thread.
  * SL_ERR_TIMEOUT, which may come early: who has a clock looks at it, and goes on; SL_ERR_DEAD: its
  * owner is lost; SL_ERR_NOT_FOUND: it is no more; SL_ERR_INVALID: it is not sealed;
- * SL_ERR_NO_MEMORY: it is larger than what the limit leaves; SL_ERR_IO: it was spilled, and cannot
+ * SL_ERR_NO_MEMORY: it is larger than what the limit leaves, and, where objects can be spilled,
+ * nobody has let go of enough within 10 s; SL_ERR_IO: it was spilled, and cannot
  * be read; SL_ERR_CLOSED. */
 typedef struct sl_store_content {
     sl_store_type type;
@@ -109,15 +110,15 @@ void sl_store_unhold(sl_store_object *object, uint32_t node);
 
 /* For tests and metrics. */
 typedef struct sl_store_load {
-    uint64_t objects; /* known here: own ones, and others' with a handle or a copy */
-    uint64_t owned;   /* of them this node's own */
-    uint64_t bytes;   /* that count against the limit */
-    uint64_t holds;   /* of other nodes, on own objects */
-    uint64_t leases;  /* of other nodes, on memory of this one */
-    uint64_t mapped;  /* foreign objects read in their owner's memory */
-    uint64_t copies;  /* foreign objects that have been copied here so far */
-    uint64_t pinned;  /* own objects whose content somebody has */
-    uint64_t spilled; /* own objects that only the disk has */
+    uint64_t objects;       /* known here: own ones, and others' with a handle or a copy */
+    uint64_t owned;         /* of them this node's own */
+    uint64_t bytes;         /* that count against the limit */
+    uint64_t holds;         /* of other nodes, on own objects */
+    uint64_t leases;        /* of other nodes, on memory of this one */
+    uint64_t mapped;        /* foreign objects read in their owner's memory */
+    uint64_t copies;        /* foreign objects that have been copied here so far */
+    uint64_t pinned;        /* own objects whose content somebody has */
+    uint64_t spilled;       /* own objects that only the disk has */
     uint64_t spills, loads; /* so far: to the disk, and back */
 } sl_store_load;
 sl_store_load sl_store_loads(sl_store *store);

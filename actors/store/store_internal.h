@@ -42,12 +42,12 @@ struct sl_store_object {
     uint32_t held, leased;          /* foreign: at its owner */
     sl_giving *giving;              /* foreign: made before there is anything to give back */
     sl_store_object *newer, *older; /* in one of the lists: */
-    bool idle;                      /* a copy without handles */
+    bool idle;                      /* a copy whose content nobody has */
     bool listed;                    /* own, and may be spilled: spilling.c */
     bool busy;                      /* own: it is being written to the disk, or read */
     bool stored;                    /* own: the disk has it, at `place`, and … */
     bool spilled;                   /* … memory has not */
-    uint32_t pins;                  /* own: of those that have its content */
+    uint32_t pins;                  /* of those that have its content */
     sl_spill_place place;
 };
 
@@ -88,11 +88,13 @@ struct sl_store {
     pthread_mutex_t lock; /* of what follows */
     sl_store_object **buckets;
     uint32_t bucket_count, object_count;
-    sl_store_object *newest, *oldest; /* copies without handles */
+    sl_store_object *newest, *oldest; /* copies whose content nobody has */
+    uint64_t idle_bytes;              /* of them */
     uint64_t sequence, used_bytes, copies;
 
-    sl_spill *spill;          /* NULL: nothing is spilled; the file has a lock of its own */
-    pthread_cond_t changed;   /* an object is not busy any more */
+    sl_spill *spill;        /* NULL: nothing is spilled; the file has a lock of its own */
+    pthread_cond_t changed; /* an object is not busy any more, or there is more room */
+    uint32_t hungry;        /* threads that wait for room */
     sl_store_object *newest_own, *oldest_own; /* that may be spilled */
     uint64_t listed_bytes, spills, loads;
     uint32_t writing; /* threads that spill */
@@ -100,11 +102,11 @@ struct sl_store {
     pthread_cond_t wanted;      /* there is something to read, or `closing` */
     sl_reading *to_read, *read; /* the oldest first; the newest first, for the actor */
     bool reads, closing;        /* there is a reader; it is to end */
-    sl_asking *asked;   /* the newest first, for the actor to take */
-    sl_giving *givings; /* the same */
-    bool *lost;         /* by node */
-    sl_node *node;      /* while the actor runs */
-    bool told;          /* the event is on its way */
+    sl_asking *asked;           /* the newest first, for the actor to take */
+    sl_giving *givings;         /* the same */
+    bool *lost;                 /* by node */
+    sl_node *node;              /* while the actor runs */
+    bool told;                  /* the event is on its way */
     sl_event event;
 };
 
@@ -153,6 +155,7 @@ uint64_t sl_store_room(const sl_store *store);
 void sl_store_look_over(sl_store_object *object, sl_store_object **gone);
 sl_holder *sl_store_holder(sl_store_object *object, uint32_t node, bool make);
 
+void sl_store_relist_copy(sl_store_object *object);
 /* One more handle; the first keeps the store. */
 void sl_store_retain(sl_store_object *object);
 
@@ -160,14 +163,26 @@ void sl_store_retain(sl_store_object *object);
 void sl_store_bury(sl_store_object *gone);
 sl_err sl_store_memory(sl_store *store, uint64_t bytes, sl_blob **blob);
 
-/* spilling.c: under the lock. After something that decides whether an own object may be spilled. */
+/* spilling.c: under the lock. After something that decides whether memory may do without an object.
+ */
 void sl_store_relist(sl_store_object *object);
 void sl_store_unlist(sl_store_object *object);
 /* The reader brings it back, for a get that is answered then. False: no memory, or no reader. */
 bool sl_store_read_for(sl_store *store, uint32_t node, const store_get *get,
                        sl_store_object *object);
 
-/* Without it. Counts so many bytes before memory is taken for them; blocks to spill others, but on
+enum { SL_STORE_ROUND_NS = 50000000 };
+
+static inline void sl_store_feed(sl_store *store) {
+    if (store->hungry)
+        pthread_cond_broadcast(&store->changed);
+}
+
+/* Without it. Waits up to `rounds` times this long for room that others have; false: it was in
+ * vain. */
+bool sl_store_await_room(sl_store *store, uint32_t *rounds);
+
+/* Counts so many bytes before memory is taken for them; blocks to spill others, but on
  * a loop's thread, where nothing is. SL_ERR_NO_MEMORY. */
 sl_err sl_store_reserve(sl_store *store, uint64_t bytes) SL_CHECKED;
 void sl_store_unreserve(sl_store *store, uint64_t bytes);
