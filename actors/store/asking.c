@@ -85,7 +85,8 @@ static sl_err ask(sl_store_object *object, sl_asking_kind kind, uint32_t holder,
 }
 
 void sl_store_expect(sl_store_object *object) {
-    if (!object->store->host || sl_store_is_here(object))
+    /* What is leased cannot be spilled: then it is asked for when it is wanted. */
+    if (!object->store->host || object->store->spill || sl_store_is_here(object))
         return;
     sl_asking *asking = calloc(1, sizeof *asking);
     if (!asking)
@@ -152,10 +153,14 @@ void sl_store_pin(sl_store_object *object) {
 }
 
 void sl_store_unpin(sl_store_object *object) {
+    sl_store_object *gone = NULL;
     pthread_mutex_lock(&object->store->lock);
     object->pins -= object->pins != 0;
     sl_store_relist(object);
+    if (object->store->spill) /* else its owner has no use for it */
+        sl_store_leave_place(object, &gone);
     pthread_mutex_unlock(&object->store->lock);
+    sl_store_bury(gone);
 }
 
 static sl_err hold_own(sl_store_object *object, uint32_t node) {

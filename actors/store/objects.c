@@ -189,6 +189,30 @@ static void copy_out(sl_store *store, sl_store_object *object, sl_store_object *
     object->here = false;
 }
 
+/* Without memory to say so it stays leased. */
+void sl_store_leave_place(sl_store_object *object, sl_store_object **gone) {
+    sl_store *store = object->store;
+    if (!object->map || object->pins)
+        return;
+    sl_store_object *shell = calloc(1, sizeof *shell);
+    sl_giving *giving = malloc(sizeof *giving);
+    if (!shell || !giving) {
+        free(shell), free(giving);
+        return;
+    }
+    shell->map = object->map;
+    shell->next = *gone;
+    *gone = shell;
+    object->map = NULL;
+    object->data = NULL;
+    object->here = false;
+    *giving = (sl_giving){
+        .next = store->givings, .id = object->id, .leases = object->leased, .to = SL_NO_NODE};
+    object->leased = 0;
+    store->givings = giving;
+    sl_store_tell(store);
+}
+
 bool sl_store_make_room(sl_store *store, uint64_t bytes, sl_store_object **gone) {
     uint64_t limit = store->options.limit_bytes;
     while (store->used_bytes + bytes > limit && store->oldest)

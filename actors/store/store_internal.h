@@ -156,6 +156,9 @@ void sl_store_look_over(sl_store_object *object, sl_store_object **gone);
 sl_holder *sl_store_holder(sl_store_object *object, uint32_t node, bool make);
 
 void sl_store_relist_copy(sl_store_object *object);
+/* Gives the place of a foreign object back, if nobody has its content, so that its owner may spill
+ * it. Handles stay. */
+void sl_store_leave_place(sl_store_object *object, sl_store_object **gone);
 /* One more handle; the first keeps the store. */
 void sl_store_retain(sl_store_object *object);
 
