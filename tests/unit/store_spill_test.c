@@ -189,8 +189,7 @@ TEST(what_somebody_has_is_not_spilled) {
 
 TEST(without_a_directory_no_room_is_an_error) {
     sl_store *store = store_of(3 * EACH, false, false);
-    sl_store_options nowhere = {
-        .nodes = 1, .limit_bytes = 1, .spill_directory = "/nowhere/at all"};
+    sl_store_options nowhere = {.nodes = 1, .limit_bytes = 1, .spill_directory = "/nowhere/at all"};
     sl_store_object *objects[3];
     for (uint32_t i = 0; i < 3; i++)
         objects[i] = put(store, i, EACH);
