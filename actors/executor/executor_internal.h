@@ -36,7 +36,8 @@ typedef struct sl_attempt {
     char *message;           /* malloc'ed */
     void *output;            /* malloc'ed, when it is longer than what follows */
     sl_blob *apart;          /* large data: of its arguments, then of its output */
-    uint64_t keep_bytes;     /* of sl_task_facts */
+    bool holds_objects;      /* of sl_task_facts … */
+    uint64_t keep_bytes;     /* … and this too */
     void (*settle)(void *context, bool sent); /* of its output: see sl_task_output */
     void *settled;
     uint8_t short_output[48];
@@ -100,7 +101,11 @@ typedef struct sl_function_pace {
     uint64_t runs;
     double mean_ns;
     double longest_ns; /* decays towards the mean */
+    char *name;        /* malloc'ed; of a name of the family, whose paces are behind the others */
 } sl_function_pace;
+
+/* So many names of the family are told apart; others take the place of those that share theirs. */
+enum { SL_FAMILY_PACES = 256 };
 
 struct sl_executor {
     sl_actor *self;
@@ -172,6 +177,7 @@ sl_err sl_executor_start_command(sl_executor *executor, sl_run *run);
 void sl_executor_tell_started(sl_executor *executor, const sl_attempt *attempt);
 void sl_executor_command_ended(sl_executor *executor, sl_run *run);
 sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt);
+void sl_executor_free_paces(sl_executor *executor);
 /* How many functions like this one may run in a row; and whether right here, on the loop. */
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run);
 void sl_executor_call_all(sl_run *run);

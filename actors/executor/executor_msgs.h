@@ -17,6 +17,13 @@ typedef enum sl_task_status {
     SL_TASK_STATUSES
 } sl_task_status;
 
+/* What who gets a function's result can hold. */
+typedef enum sl_task_keep {
+    SL_KEEP_NOTHING,
+    SL_KEEP_OBJECTS, /* objects that the function returns */
+    SL_KEEP_RESULTS, /* also any large result, which then stays where it was made */
+} sl_task_keep;
+
 #define SL_PROTOCOL "actors/executor/executor_msgs.def"
 #include "runtime/protocol.h"
 #endif

@@ -61,15 +61,16 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
     sl_attempt *attempt = sl_slab_take(&executor->slab, sizeof *attempt);
     if (!attempt)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for an attempt");
-    *attempt =
-        (sl_attempt){.owner = owner,
-                     .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
-                     .timeout_ns = task->timeout_ns,
-                     .arrival = ++executor->arrivals,
-                     .kind = task->kind,
-                     .apart = sl_blob_retain(apart),
-                     .keep_bytes = task->keep ? executor->options.keep_bytes : UINT64_MAX,
-                     .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
+    *attempt = (sl_attempt){
+        .owner = owner,
+        .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
+        .timeout_ns = task->timeout_ns,
+        .arrival = ++executor->arrivals,
+        .kind = task->kind,
+        .apart = sl_blob_retain(apart),
+        .holds_objects = task->keep >= SL_KEEP_OBJECTS,
+        .keep_bytes = task->keep >= SL_KEEP_RESULTS ? executor->options.keep_bytes : UINT64_MAX,
+        .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
     if (err != SL_OK) {
         sl_attempt_destroy(executor, attempt);
