@@ -327,6 +327,7 @@ typedef struct __attribute__((packed, aligned(4))) sl_task_note {
         uint32_t retries;
         double timeout_s;
         int32_t brief;
+        const struct sl_seal *sealed; /* no matter here */
         int32_t last_;
     } options;
 } sl_task_note;
@@ -497,7 +498,8 @@ SL_API void sl_release(sl_future *future);
  * that dies takes its objects along; what ranks of its host have a view of stays readable. */
 
 /* Makes an object of a copy of `value`. The handle is the caller's: sl_object_release(). NULL, with
- * sl_error_text(): NO_MEMORY when the store of this rank (option store-bytes) has no room. */
+ * sl_error_text(): NO_MEMORY when the store of this rank (option store-bytes) has no room, and
+ * other objects cannot be spilled for it (option store-spill). */
 SL_API sl_object *sl_put(sl_value value);
 
 /* The same without a copy: of the type of `value`, whose data is not looked at; bytes, an array or
@@ -517,7 +519,8 @@ typedef struct sl_view {
 /* Opens a view of an object: no copy where it lies at a rank of this host, else it is fetched
  * first, once for all who read it here. Waits up to `timeout_s` for that. 0, or SL_ERROR_TIMEOUT;
  * SL_ERROR_NO_MEMORY: larger than what store-bytes leaves; SL_ERROR_INVALID: not sealed; others
- * when its node is lost or it is no more. The view has its own hold on the object. */
+ * when its node is lost, it is no more, or it was spilled and cannot be read. The view has its own
+ * hold on the object. */
 SL_API int sl_get(sl_object *object, double timeout_s, sl_view *view);
 
 /* Closes it; one that is zeroed or closed is fine. */

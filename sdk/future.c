@@ -42,6 +42,8 @@ static void destroy(sl_future *future) {
     sl_blob_release(future->apart);
     sl_blob_release(future->asked_apart);
     sl_blob_release(future->result_apart);
+    if (future->pinned)
+        sl_store_unpin((sl_store_object *)future->kept);
     sl_object_release(future->kept);
     if (future->again)
         sl_future_drop(future->again);
