@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -91,10 +90,9 @@ sl_err sl_run_stored_line(sl_run_state *run, uint32_t task, sl_strbuf *out) {
         return SL_OK;
     SL_TRY(sl_strbuf_err(out));
     SL_TRY(sl_keys_seal_own(run->seal->keys, (sl_part){out->data, out->length}, &envelope, &bytes));
-    size_t room = sodium_base64_encoded_len(bytes, sodium_base64_VARIANT_ORIGINAL);
-    char *text = malloc(room);
+    char *text = malloc(2 * bytes + 1);
     if (text)
-        sodium_bin2base64(text, room, envelope, bytes, sodium_base64_VARIANT_ORIGINAL);
+        sl_hex(envelope, bytes, text);
     free(envelope);
     sl_secret_wipe(out->data, out->length);
     sl_strbuf_clear(out);
@@ -115,7 +113,6 @@ void sl_run_ledger_line(sl_run_state *run, uint32_t task, sl_strbuf *out) {
 sl_err sl_run_unseal_line(sl_run_state *run, const char *text, size_t length, char **plain,
                           size_t *bytes) {
     static const char head[] = "{\"sealed\":\"";
-    size_t got = 0;
     *plain = NULL;
     if (length < sizeof head - 1 || memcmp(text, head, sizeof head - 1) != 0)
         return run->seal ? sl_fail(SL_ERR_INVALID, "this run is not sealed: resume it without "
@@ -124,18 +121,19 @@ sl_err sl_run_unseal_line(sl_run_state *run, const char *text, size_t length, ch
     if (!run->seal)
         return sl_fail(SL_ERR_INVALID, "this run is sealed: resume it with --sealed and the keys "
                                        "of its client");
-    uint8_t *envelope = malloc(length);
-    if (!envelope)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed task");
-    sl_err err = SL_OK;
-    const char *at = text + sizeof head - 1, *end = at;
-    size_t left = length - sizeof head + 1;
-    if (sodium_base642bin(envelope, length, at, left, NULL, &got, &end,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        left - (size_t)(end - at) != 2 || memcmp(end, "\"}", 2) != 0)
+    char *hex = strndup(text + sizeof head - 1, length - sizeof head + 1);
+    size_t digits = hex ? strcspn(hex, "\"") : 0, got = digits / 2;
+    uint8_t *envelope = malloc(got + 1);
+    sl_err err = hex && envelope ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed task");
+    if (err == SL_OK && strcmp(hex + digits, "\"}") != 0)
         err = sl_fail(SL_ERR_DECODE, "a sealed task that is none");
+    if (err == SL_OK) {
+        hex[digits] = '\0';
+        err = sl_hex_parse(hex, got, envelope);
+    }
     if (err == SL_OK)
         err = sl_keys_open_own(run->seal->keys, envelope, got, plain, bytes);
+    free(hex);
     free(envelope);
     return err;
 }

@@ -202,7 +202,7 @@ static sl_err run_and_seal(const call *c, sl_task_output *output) {
     const sl_part why = {message, strlen(message)}, said = {inside.data, inside.size_bytes},
                   large = {inside.apart ? inside.apart->data : NULL,
                            inside.apart ? (size_t)inside.apart->bytes : 0};
-    sl_sealing what = {.form = SL_BODY_ANSWER, .code = err, .sections = {{&why, 1}}};
+    sl_sealing what = {.form = SL_BODY_ANSWER, .code = err, .sections = {{&why, 1, false}}};
     if (err == SL_OK) {
         bool own = inside.apart && atomic_load(&inside.apart->references) == 1;
         what.sections[1] = (sl_section){&said, 1, true};
