@@ -225,7 +225,8 @@ static sl_err make(const sl_task *task, const sl_args *args, size_t front,
     future->again_left = options->retries;
     if (needs || options->retries)
         future->asked_apart = sl_blob_retain(apart);
-    sl_err err = sl_future_keep(future, args->values + front, args->count - front);
+    sl_err err =
+        sl_future_keep(future, front ? args->values + front : args->values, args->count - front);
     if (err != SL_OK) {
         sl_future_drop(future);
         return err;
@@ -243,6 +244,9 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     sl_value few[FEW], *values = few;
     if (!sl_task_is_of_module(task))
         return make(task, args, 0, options, borrow, out);
+    if (options->sealed)
+        return sl_fail(SL_ERR_UNAVAILABLE, "task %.80s: a task of a module cannot be sealed",
+                       task->name);
     if (args->count > SL_ARGS_MAX - SL_MODULE_VALUES)
         return sl_fail(SL_ERR_TOO_LARGE, "%zu arguments; at most %d", args->count,
                        SL_ARGS_MAX - SL_MODULE_VALUES);
