@@ -111,7 +111,7 @@ static void copy_text(char *to, size_t room, sl_text text) {
 
 /* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
  * powerful as being a node. */
-static const char *may_bring(gateway *gw, const gw_session *session, const gateway_task *wish) {
+static const char *may_bring(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!memchr(wish->function.data, '/', wish->function.bytes))
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
