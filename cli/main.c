@@ -41,14 +41,19 @@ const cli_command cli_commands[] = {
      "Slurm's PMIx server as long as the job may need it. Exit code: PROGRAM's.\n",
      "guard", cli_guard},
     {"identity",
-     "create DIR ROLE [NAME [PROJECT]] | show DIR | sign DIR REQUEST CERTIFICATE [DAYS]",
+     "create DIR ROLE [NAME [PROJECT]] | show DIR | sign DIR REQUEST CERTIFICATE [DAYS] | renew "
+     "DIR "
+     "[DAYS]",
      "make and certify the keys of nodes and clients",
      "create makes the identity of a node, a client or an authority (ROLE) in DIR, and a request\n"
      "for a certificate in DIR/certificate. sign has the authority in DIR sign a REQUEST, for "
      "DAYS\n"
      "(365): the new file CERTIFICATE then takes the place of the request. show tells what is "
      "public,\n"
-     "also the fingerprint that others pin.\n",
+     "also the fingerprint that others pin. renew gives a client a new encryption key, for DAYS; "
+     "what "
+     "was\n"
+     "sealed to the one before opens no more.\n",
      "identity", cli_identity},
     {"up", "[OPTION...]", "keep a network running, for clients from outside",
      "Prints the URL that clients connect to; they need an API key (starlane key). Ends by SIGINT "

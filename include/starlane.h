@@ -498,7 +498,8 @@ SL_API void sl_release(sl_future *future);
  * that dies takes its objects along; what ranks of its host have a view of stays readable. */
 
 /* Makes an object of a copy of `value`. The handle is the caller's: sl_object_release(). NULL, with
- * sl_error_text(): NO_MEMORY when the store of this rank (option store-bytes) has no room. */
+ * sl_error_text(): NO_MEMORY when the store of this rank (option store-bytes) has no room, and
+ * other objects cannot be spilled for it (option store-spill). */
 SL_API sl_object *sl_put(sl_value value);
 
 /* The same without a copy: of the type of `value`, whose data is not looked at; bytes, an array or
@@ -518,7 +519,8 @@ typedef struct sl_view {
 /* Opens a view of an object: no copy where it lies at a rank of this host, else it is fetched
  * first, once for all who read it here. Waits up to `timeout_s` for that. 0, or SL_ERROR_TIMEOUT;
  * SL_ERROR_NO_MEMORY: larger than what store-bytes leaves; SL_ERROR_INVALID: not sealed; others
- * when its node is lost or it is no more. The view has its own hold on the object. */
+ * when its node is lost, it is no more, or it was spilled and cannot be read. The view has its own
+ * hold on the object. */
 SL_API int sl_get(sl_object *object, double timeout_s, sl_view *view);
 
 /* Closes it; one that is zeroed or closed is fine. */
@@ -904,6 +906,11 @@ SL_API int sl_keys_show(const char *directory, int json, char **text);
  * the request. */
 SL_API int sl_keys_sign(const char *directory, const char *request, double days,
                         const char *certificate);
+
+/* Gives the client in `directory` a new encryption key, for so many days, in place of the one it
+ * has: results that were sealed to that are lost. Nodes have a new one at every start. Blocks for
+ * the disk. */
+SL_API int sl_keys_renew(const char *directory, double days);
 
 /* ---- API keys: what `starlane key` does. `directory` is the gateway's, made if need be ---- */
 

@@ -67,7 +67,7 @@ static const char *date(uint64_t seconds, char text[32]) {
 }
 
 static void print_key(const sl_api_key *key, int json, sl_strbuf *out) {
-    char scopes[SL_SCOPES_TEXT_BYTES], created[32], expires[32];
+    char scopes[SL_SCOPES_BYTES], created[32], expires[32];
     sl_scopes_print(key->scopes, scopes);
     date(key->created_s, created);
     date(key->expires_s, expires);

@@ -10,7 +10,7 @@
 #include "runtime/runtime_msgs.h"
 #include "sdk/client_msgs.h"
 #include "sdk/network_stop.h"
-#include "sdk/sealed.h"
+#include "sdk/seal.h"
 #include "sdk/task_amounts.h"
 
 #define KNOWN_WITHIN_NS (3 * SL_NS_PER_S) /* then tasks go to the nodes that are known */

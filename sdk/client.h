@@ -88,7 +88,8 @@ struct sl_future {
     /* a result that has stayed where it was made: future_kept.c */
     sl_object *kept;          /* its handle; with the value it does not change any more … */
     _Atomic uint32_t fetched; /* … but for value.data and value.kept_, once, under a lock */
-    sl_future *again;         /* it was lost, and is made anew by that one; under the lock too */
+    bool pinned;              /* under the lock, as is the next */
+    sl_future *again;         /* it was lost, and is made anew by that one */
 };
 
 /* Of a map: what its pieces returned, until somebody asks for the whole. */
@@ -254,7 +255,7 @@ sl_err sl_view_fill(sl_view *view, const sl_store_content *content) SL_CHECKED;
 sl_object *sl_object_make(sl_store *store, const sl_value *value, void **data);
 void sl_object_write(void *data, const sl_value *value);
 /* The content of an object as the data of a value that is kept in it, valid while there is a
- * handle. Waits, for ever, but not on a loop's thread. */
+ * handle, until it is unpinned. Waits, for ever, but not on a loop's thread. */
 sl_err sl_object_fetch(sl_object *object, sl_value *value) SL_CHECKED;
 
 /* session.c: the store of a node of this process: inside a call of its tasks, or of the client's.

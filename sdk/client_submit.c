@@ -8,7 +8,6 @@
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
-#include "sdk/sealed.h"
 #include "sdk/task_call.h"
 
 enum {

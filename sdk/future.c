@@ -33,15 +33,17 @@ static void destroy(sl_future *future) {
     if (future->wire && future->wire != future->room)
         free(future->wire);
     sl_future_let_go(future);
-    sl_module_release(future->module);
     sl_future_seal_drop(future->seal);
     free(future->among);
+    sl_module_release(future->module);
     sl_object_release(future->value.object);
     free(future->message);
     free(future->dependents);
     sl_blob_release(future->apart);
     sl_blob_release(future->asked_apart);
     sl_blob_release(future->result_apart);
+    if (future->pinned)
+        sl_store_unpin((sl_store_object *)future->kept);
     sl_object_release(future->kept);
     if (future->again)
         sl_future_drop(future->again);

@@ -63,7 +63,7 @@ struct sl_future_seal {
     sl_keys *keys;
     uint64_t source;
     uint8_t id[SL_ENVELOPE_ID_BYTES];
-    sl_seal_result as;
+    bool raw; /* the result is bytes */
     pthread_mutex_t lock;
     _Atomic uint32_t settled;
     sl_opened opened;
@@ -484,11 +484,18 @@ sl_err sl_seal_call(const sl_seal *seal, const sl_seal_source *source, const cha
     return err;
 }
 
-/* ---- opening ---- */
-
-void sl_future_seal_as(struct sl_future_seal *end, sl_seal_result as) {
-    end->as = as;
+sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const char *function,
+                     sl_part arguments, uint32_t retries,
+                     uint8_t *(*place)(void *context, size_t size), void *context,
+                     sl_seal_made *made) {
+    const sl_part name = {function, strlen(function)};
+    const sl_sealing what = {.form = SL_BODY_CALL, .sections = {{&name, 1}, {&arguments, 1}}};
+    SL_TRY(sl_seal_make(seal, source, &what, retries, place, context, made));
+    made->end->raw = true;
+    return SL_OK;
 }
+
+/* ---- opening ---- */
 
 void sl_future_seal_drop(struct sl_future_seal *end) {
     if (!end)
@@ -535,7 +542,7 @@ static sl_err read_value(sl_future *future, struct sl_future_seal *end) {
     const sl_part *output = &end->opened.sections[1];
     size_t count = 0;
     future->value = (sl_value){.type = SL_TYPE_NONE};
-    if (end->as == SL_SEAL_RESULT_BYTES) {
+    if (end->raw) {
         future->value =
             (sl_value){.type = SL_TYPE_BYTES, .data = output->data, .bytes = output->bytes};
         return SL_OK;

@@ -8,7 +8,9 @@
 
 #include "actors/roster/roster.h"
 #include "sdk/client.h"
-#include "sdk/sealed_body.h"
+#include "actors/secure/wire.h"
+
+#define SL_SEALED_FUNCTION "starlane.sealed"
 
 /* Where nodes are learned: in the job, or over a connection. */
 typedef struct sl_seal_source {
@@ -30,7 +32,8 @@ typedef struct sl_seal_made {
 
 /* Seals `what` as `seal` says; `retries` as the task's options have them. `place` is told the size
  * and answers with where the envelope goes. */
-sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source, const sl_sealing *what,
+struct sl_sealing;
+sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source, const struct sl_sealing *what,
                     uint32_t retries, uint8_t *(*place)(void *context, size_t size), void *context,
                     sl_seal_made *made) SL_CHECKED;
 
@@ -40,12 +43,11 @@ sl_err sl_seal_call(const sl_seal *seal, const sl_seal_source *source, const cha
                     uint8_t *(*place)(void *context, size_t size), void *context,
                     sl_seal_made *made) SL_CHECKED;
 
-/* What a future of a sealed task has until, and after, its result is opened. */
-typedef enum sl_seal_result {
-    SL_SEAL_RESULT_VALUE, /* of a task of the API */
-    SL_SEAL_RESULT_BYTES  /* of a registered function */
-} sl_seal_result;
-void sl_future_seal_as(struct sl_future_seal *end, sl_seal_result as);
+/* The same with the bytes that a registered function gets; its result is bytes too. */
+sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const char *function,
+                     sl_part arguments, uint32_t retries,
+                     uint8_t *(*place)(void *context, size_t size), void *context,
+                     sl_seal_made *made) SL_CHECKED;
 
 /* A future has ended: opens its result, once; its error and value are what they are from then on.
  * No effect on others. Any thread. */

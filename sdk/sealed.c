@@ -3,6 +3,7 @@
  * to seal, and gives it back; there are as many as did so at once.
  * What was opened, and what the function wrote, is wiped before its memory is free.
  */
+#include "sdk/seal.h"
 #include "sdk/sealed.h"
 
 #include <pthread.h>
@@ -111,6 +112,8 @@ static sl_err run_call(const call *c, sl_task_output *output) {
     snprintf(name, sizeof name, "%.*s", (int)first->bytes, (const char *)first->data);
     if (strcmp(name, SL_SEALED_FUNCTION) == 0)
         return sl_fail(SL_ERR_INVALID, "a sealed task inside a sealed task");
+    if (sl_functions_is_family(c->functions, name)) /* whether its client may was not asked */
+        return sl_fail(SL_ERR_REFUSED, "a task of a module cannot be sealed");
     SL_TRY(sl_functions_find(c->functions, name, &id));
     return sl_functions_call(c->functions, id, arguments->data, arguments->bytes, output);
 }
@@ -123,6 +126,7 @@ static sl_err run_inside(const call *c, const sl_task_facts *outer, sl_task_outp
         return sl_fail(SL_ERR_INVALID, "a sealed task of an unknown form");
     if (outer)
         facts = *outer;
+    facts.function = NULL;
     SL_TRY(sl_opened_apart(&c->opened, &apart));
     facts.apart = apart;
     facts.is_sealed = true; /* nothing of it comes beside its answer, and nothing stays */

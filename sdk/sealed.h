@@ -12,8 +12,6 @@
 #include "actors/executor/functions.h"
 #include "sdk/sealed_body.h"
 
-#define SL_SEALED_FUNCTION "starlane.sealed"
-
 /* Envelopes from this size on travel beside their task. */
 enum { SL_SEALED_APART_BYTES = 32768 };
 

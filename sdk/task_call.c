@@ -198,8 +198,12 @@ sl_err sl_call_fetch_all(sl_call *call) {
 }
 
 static void close_objects(const sl_call *call) {
-    for (size_t i = 0; call->values && i < call->count; i++)
-        sl_object_release(call->values[i].object);
+    for (size_t i = 0; call->values && i < call->count; i++) {
+        const sl_value *value = &call->values[i];
+        if (value->object && value->type != SL_TYPE_OBJECT && value->data) /* was fetched */
+            sl_store_unpin((sl_store_object *)value->object);
+        sl_object_release(value->object);
+    }
     sl_object_release(call->module_object);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actors/gateway/gateway_internal.h"
+#include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
@@ -217,6 +218,8 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_submit(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_CANCEL)
         take_cancel(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_WHO)
+        gw_take_who(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ASK)
         take_ask(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_PUT)
@@ -318,6 +321,9 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
     case scheduler_done_id:
         gw_on_done(gw, message->body);
         break;
+    case roster_list_id:
+        gw_on_roster(gw, message->body);
+        break;
     case node_room_id:
         gw->blocked = false;
         break;
@@ -353,6 +359,7 @@ static void gateway_stop(sl_actor *self, void *state) {
         gw_drop_session(gw, gw->sessions);
     gw_tasks_fini(gw);
     gw_check_fini(gw);
+    free(gw->known);
     for (gw_project *next; gw->projects; gw->projects = next) {
         next = gw->projects->next;
         free(gw->projects);

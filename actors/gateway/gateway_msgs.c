@@ -14,7 +14,12 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_PIECE] = &gateway_piece_record,     [SL_GATEWAY_READ] = &gateway_read_record,
     [SL_GATEWAY_RELEASE] = &gateway_release_record, [SL_GATEWAY_OBJECT] = &gateway_object_record,
     [SL_GATEWAY_TAKEN] = &gateway_taken_record,     [SL_GATEWAY_BYE] = &gateway_bye_record,
+    [SL_GATEWAY_WHO] = &gateway_who_record,         [SL_GATEWAY_NODES] = &gateway_nodes_record,
 };
+
+const sl_record *sl_gateway_record(sl_gateway_kind kind) {
+    return kind < SL_GATEWAY_KINDS ? records[kind] : NULL;
+}
 
 sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts *parts) {
     uint32_t record_bytes;

@@ -53,6 +53,7 @@ static void destroy(gateway *gw, gw_task *task) {
     gw_drop_task_objects(gw, task);
     sl_blob_release(task->data);
     free(task->payload);
+    free(task->among);
     free(task);
 }
 
@@ -132,6 +133,17 @@ static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
     return payload;
 }
 
+static sl_err copy_among(gw_task *task, sl_bytes among) {
+    if (!among.bytes)
+        return SL_OK;
+    task->among = malloc(among.bytes);
+    if (!task->among)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+    memcpy(task->among, among.data, among.bytes);
+    task->among_bytes = among.bytes;
+    return SL_OK;
+}
+
 static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wish, uint64_t bytes,
                         const sl_gateway_parts *parts, gw_task **out) {
     gw_task *task = calloc(1, sizeof *task);
@@ -142,6 +154,8 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
         err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
     if (err == SL_OK && parts->data_bytes)
         err = sl_blob_copy(parts->data, parts->data_bytes, &task->data);
+    if (err == SL_OK)
+        err = copy_among(task, wish->among);
     if (err == SL_OK) /* they end the payload */
         err = gw_name_arguments(gw, session, task,
                                 task->payload + task->payload_bytes - wish->arguments.bytes,
@@ -245,6 +259,7 @@ static scheduler_task described(const gw_task *task) {
                             .priority = wish->priority,
                             .retries = wish->retries,
                             .region = sl_text_of(task->region),
+                            .among = {task->among, task->among_bytes},
                             .group = sl_text_of(task->function),
                             .payload = {task->payload, task->payload_bytes}};
 }

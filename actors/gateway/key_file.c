@@ -41,7 +41,7 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     return SL_OK;
 }
 
-void sl_scopes_print(uint32_t scopes, char *text) {
+void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]) {
     *text = '\0';
     for (size_t i = 0; i < SCOPES; i++)
         if (scopes & 1u << i) {
@@ -59,7 +59,7 @@ bool sl_project_is_valid(const char *name) {
 }
 
 void sl_key_list_print(const sl_key_list *list, sl_strbuf *out) {
-    char scopes[SL_SCOPES_TEXT_BYTES];
+    char scopes[SL_SCOPES_BYTES];
     sl_strbuf_append(out, FIRST "\n");
     for (size_t i = 0; i < list->count; i++) {
         const sl_api_key *key = &list->keys[i];

@@ -24,10 +24,10 @@ enum {
     SL_KEY_NAME_BYTES = 17,                  /* of an ID, with its NUL */
     SL_KEY_TEXT_BYTES = 4 + 16 + 1 + 64 + 1, /* of a key, with its NUL */
     SL_DRAWN_BYTES = 33,                     /* of a drawn name, with its NUL */
-    SL_SCOPES_TEXT_BYTES = 40,
-    SL_PROJECT_BYTES = 65, /* of a project's name, with its NUL */
+    SL_PROJECT_BYTES = 65,                   /* of a project's name, with its NUL */
     SL_KEYS_MOST = 4096,
-    SL_KEY_FILE_MOST_BYTES = 2 << 20
+    SL_KEY_FILE_MOST_BYTES = 2 << 20,
+    SL_SCOPES_BYTES = 64, /* of scopes' names, with room for more */
 };
 
 typedef enum sl_scope {
@@ -97,10 +97,9 @@ sl_err sl_key_store_check(const sl_key_store *store, const char *text, size_t by
                           const char *project, uint64_t now_s, const sl_api_key **key,
                           const char **known) SL_CHECKED;
 
-/* "submit,read,admin,command,module" to scopes, and back; `text` has room for SL_SCOPES_TEXT_BYTES.
- */
+/* "submit,read,admin,command,module" to scopes, and back. */
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) SL_CHECKED;
-void sl_scopes_print(uint32_t scopes, char *text);
+void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]);
 
 /* A name that nobody guesses: 32 hexadecimal digits. */
 void sl_name_draw(char text[SL_DRAWN_BYTES]);

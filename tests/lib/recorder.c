@@ -112,6 +112,10 @@ sl_transport *sl_recorder_create(sl_transport *inner, sl_recording *recording) {
     return &made->transport;
 }
 
+void sl_recording_add(sl_recording *recording, const void *bytes, size_t size) {
+    record(recording, bytes, size, &recording->frames);
+}
+
 bool sl_recording_has(sl_recording *recording, const void *what, size_t size) {
     pthread_mutex_lock(&recording->lock);
     bool has = recording->size && memmem(recording->bytes, recording->size, what, size);

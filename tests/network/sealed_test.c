@@ -12,6 +12,7 @@
 #include "runtime/node.h"
 #include "runtime/runtime_msgs.h"
 #include "runtime/transport_thread.h"
+#include "sdk/seal.h"
 #include "sdk/sealed.h"
 #include "tests/lib/fake_registry.h"
 #include "tests/lib/files.h"

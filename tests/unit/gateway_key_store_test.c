@@ -223,7 +223,7 @@ TEST(files_of_others_and_links_are_refused) {
 
 TEST(scopes_are_words) {
     uint32_t scopes;
-    char text[SL_SCOPES_TEXT_BYTES];
+    char text[SL_SCOPES_BYTES];
     CHECK_INT(sl_scopes_parse("admin,submit", &scopes), SL_OK);
     CHECK_INT(scopes, SL_SCOPE_ADMIN | SL_SCOPE_SUBMIT);
     sl_scopes_print(scopes, text);
