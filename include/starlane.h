@@ -577,8 +577,8 @@ SL_API const char *sl_module_id(const sl_module *module);
 /* Lets go of it: tasks that were submitted keep what they need. NULL is fine. */
 SL_API void sl_module_release(sl_module *module);
 
-/* In a constructor of a module: says why it cannot be used here (printf style). Its tasks then fail
- * with that, and it is not loaded. Elsewhere no effect. */
+/* In a constructor of a module, which may not wait for tasks: says why the module cannot be used
+ * here (printf style). Its tasks then fail with that, and it is not loaded. Elsewhere no effect. */
 SL_API void sl_module_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- actors: state that lives on one node at a time, and that only messages reach ---- */

@@ -104,14 +104,23 @@ static const char *over_quota(const gw_session *session, uint64_t bytes) {
     return NULL;
 }
 
+static void copy_text(char *to, size_t room, sl_text text) {
+    size_t bytes = text.bytes < room ? text.bytes : room - 1;
+    memcpy(to, text.data, bytes);
+    to[bytes] = '\0';
+}
+
 /* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
  * powerful as being a node. */
-static const char *may_bring(gateway *gw, const gw_session *session, const gateway_task *wish) {
+static const char *may_bring(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!memchr(wish->function.data, '/', wish->function.bytes))
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
-    gw_audit(gw, session, "module", may ? "ok" : "refused", "task %llu calls %s",
-             (unsigned long long)wish->number, wish->function.data);
+    if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
+        copy_text(session->module_task, sizeof session->module_task, wish->function);
+        gw_audit(gw, session, "module", may ? "ok" : "refused", "from task %llu on: %s",
+                 (unsigned long long)wish->number, session->module_task);
+    }
     return may ? NULL : "this API key may not bring modules: it lacks the scope module";
 }
 
@@ -122,12 +131,6 @@ static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
     if (payload)
         sl_record_encode(&executor_function_record, &call, payload, NULL);
     return payload;
-}
-
-static void copy_text(char *to, size_t room, sl_text text) {
-    size_t bytes = text.bytes < room ? text.bytes : room - 1;
-    memcpy(to, text.data, bytes);
-    to[bytes] = '\0';
 }
 
 static sl_err copy_among(gw_task *task, sl_bytes among) {
