@@ -33,7 +33,10 @@ static void destroy(sl_future *future) {
         free(future->wire);
     sl_future_let_go(future);
     sl_object_release(future->value.object);
+    if (future->keeps_remote)
+        sl_remote_command_forget(future);
     free(future->message);
+    free(future->ended);
     free(future->dependents);
     sl_blob_release(future->apart);
     sl_blob_release(future->asked_apart);
