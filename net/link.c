@@ -129,7 +129,7 @@ static sl_err queue_whole(sl_link *link, const void *head, size_t head_bytes, co
     uint8_t *at = sl_out_reserve(&link->queued, SL_FRAME_HEAD_BYTES + bytes);
     if (!at)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a message of %zu bytes", bytes);
-    sl_frame_head(at, SL_FRAME_WHOLE, 0, (uint32_t)bytes);
+    sl_frame_put_head(at, SL_FRAME_WHOLE, 0, (uint32_t)bytes);
     if (head_bytes)
         memcpy(at + SL_FRAME_HEAD_BYTES, head, head_bytes);
     if (blob && blob->bytes)

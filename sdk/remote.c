@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "runtime/thread.h"
+#include "sdk/seal.h"
 
 #define CONNECT_S 15.0
 #define ANSWER_S  60.0 /* the connection may have to be made again meanwhile */
@@ -120,6 +121,8 @@ static sl_err take_message(sl_remote *remote, const uint8_t *message, size_t byt
         return sl_remote_take_named(remote, &parts);
     if (parts.kind == SL_GATEWAY_OBJECT)
         return sl_remote_take_object(remote, &parts);
+    if (parts.kind == SL_GATEWAY_NODES)
+        return sl_remote_take_nodes(remote, &parts);
     if (parts.kind == SL_GATEWAY_PIECE)
         return sl_remote_take_piece(remote, &parts);
     if (parts.kind != SL_GATEWAY_RESULTS)
@@ -248,6 +251,7 @@ int sl_connect(const char *url, const char *api_key, const char *project,
     sl_stream_in_init(&remote->in, IN_MOST_BYTES);
     remote->secret_key = strdup(api_key);
     remote->project = remote->own_project = strdup(project);
+    remote->source = sl_seal_source_id();
     if (remote->secret_key) /* where memory may be locked */
         (void)mlock(remote->secret_key, strlen(remote->secret_key));
     sl_err err = remote->secret_key && remote->project
@@ -303,6 +307,7 @@ void sl_remote_release(sl_remote *remote) {
         return;
     free(remote->futures);
     free(remote->own_project);
+    free(remote->nodes);
     pthread_cond_destroy(&remote->changed);
     pthread_mutex_destroy(&remote->lock);
     free(remote);

@@ -84,6 +84,11 @@ struct sl_remote {
     uint64_t asked;
     sl_remote_object *objects; /* put or read just now */
     uint64_t next_object;
+    uint64_t source; /* of the nodes that tasks are sealed for */
+    uint64_t asked_nodes;
+    bool told_nodes;
+    struct sl_roster_node *nodes; /* as told last */
+    uint32_t node_count;
 };
 
 /* remote.c: the memory, once nobody has it any more. */
@@ -99,6 +104,10 @@ sl_err sl_remote_take_object(sl_remote *remote, const sl_gateway_parts *parts) S
 sl_err sl_remote_take_piece(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
 /* The object that a result names; one reference. NULL when out of memory. */
 sl_remote_object *sl_remote_object_make(sl_remote *remote, uint64_t number);
+
+/* remote_nodes.c: the net's thread; and where tasks learn whom they may be sealed for. */
+sl_err sl_remote_take_nodes(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+struct sl_seal_source sl_remote_source(sl_remote *remote);
 
 /* remote_keep.c: the thread that makes links anew. */
 void *sl_remote_keeper(void *remote);

@@ -110,7 +110,7 @@ static void keep_stream(outside *of, const char *name, const gateway_ended *ende
                    sl_err_detail());
 }
 
-static const gateway_node *node_of(const outside *of, uint32_t number) {
+static const gateway_member *node_of(const outside *of, uint32_t number) {
     for (uint32_t i = 0; of->nodes && i < of->nodes->list.count; i++)
         if (of->nodes->list.items[i].node == number)
             return &of->nodes->list.items[i];
@@ -118,7 +118,7 @@ static const gateway_node *node_of(const outside *of, uint32_t number) {
 }
 
 static void place(const outside *of, sl_task_result *result, uint32_t node) {
-    const gateway_node *at = node_of(of, node);
+    const gateway_member *at = node_of(of, node);
     result->rank = (int32_t)node;
     result->host = at ? at->host.data : NULL;
     result->region = at ? at->region.data : NULL;
@@ -440,7 +440,7 @@ static sl_err know_nodes(outside *of) {
     if (!summary->ranks)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", summary->rank_count);
     for (uint32_t i = 0; i < of->nodes->list.count; i++) {
-        const gateway_node *node = &of->nodes->list.items[i];
+        const gateway_member *node = &of->nodes->list.items[i];
         if (node->node < summary->rank_count)
             summary->ranks[node->node] = (sl_rank_summary){
                 .host = node->host.data, .region = node->region.data, .cores = node->cores};

@@ -29,7 +29,7 @@ static const char *state_of(uint8_t state) {
     return state < sizeof names / sizeof *names ? names[state] : "unknown";
 }
 
-static void print_node(const gateway_node *node, int json, sl_strbuf *out) {
+static void print_node(const gateway_member *node, int json, sl_strbuf *out) {
     if (!json) {
         sl_strbuf_printf(out,
                          "%5u  %-24.24s  %-12.12s  %-9s  %5u/%-5u  %3u/%-3u  %9.1f  %7u  %7u\n",

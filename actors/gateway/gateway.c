@@ -10,6 +10,7 @@
 
 #include "actors/gateway/gateway_internal.h"
 #include "actors/registry/registry_msgs.h"
+#include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
@@ -191,8 +192,8 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
                              .clients = project->clients,
                              .nodes = sl_node_count(sl_actor_node(gw->self))};
     if (ask->nodes) {
-        status.list.items = gw->nodes;
-        status.list.count = gw->node_count < NODES_MOST ? gw->node_count : NODES_MOST;
+        status.list.items = gw->members;
+        status.list.count = gw->member_count < NODES_MOST ? gw->member_count : NODES_MOST;
     }
     gw_send(gw, session, SL_GATEWAY_STATUS, &status, NULL);
     free(ask);
@@ -228,6 +229,8 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_submit(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_CANCEL)
         take_cancel(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_WHO)
+        gw_take_who(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ASK)
         take_ask(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_PUT)
@@ -273,14 +276,14 @@ static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
 
 /* ---- the network ---- */
 
-static void forget_nodes(gateway *gw) {
-    for (uint32_t i = 0; i < gw->node_count; i++) {
-        free((void *)(uintptr_t)gw->nodes[i].host.data);
-        free((void *)(uintptr_t)gw->nodes[i].region.data);
+static void forget_members(gateway *gw) {
+    for (uint32_t i = 0; i < gw->member_count; i++) {
+        free((void *)(uintptr_t)gw->members[i].host.data);
+        free((void *)(uintptr_t)gw->members[i].region.data);
     }
-    free(gw->nodes);
-    gw->nodes = NULL;
-    gw->node_count = 0;
+    free(gw->members);
+    gw->members = NULL;
+    gw->member_count = 0;
 }
 
 static void keep_text(sl_text *to, sl_text from) {
@@ -290,22 +293,22 @@ static void keep_text(sl_text *to, sl_text from) {
     *to = sl_text_of(strdup(from.data));
 }
 
-static gateway_node *node_of(gateway *gw, uint32_t number) {
-    for (uint32_t i = 0; i < gw->node_count; i++)
-        if (gw->nodes[i].node == number)
-            return &gw->nodes[i];
-    gateway_node *all = realloc(gw->nodes, (gw->node_count + (size_t)1) * sizeof *all);
+static gateway_member *member_of(gateway *gw, uint32_t number) {
+    for (uint32_t i = 0; i < gw->member_count; i++)
+        if (gw->members[i].node == number)
+            return &gw->members[i];
+    gateway_member *all = realloc(gw->members, (gw->member_count + (size_t)1) * sizeof *all);
     if (!all)
         return NULL;
-    gw->nodes = all;
-    all[gw->node_count] = (gateway_node){.node = number};
-    return &all[gw->node_count++];
+    gw->members = all;
+    all[gw->member_count] = (gateway_member){.node = number};
+    return &all[gw->member_count++];
 }
 
 static void on_view(gateway *gw, const registry_view *view) {
     for (uint32_t i = 0; i < view->members.count; i++) {
         const registry_member *member = &view->members.items[i];
-        gateway_node *node = member->offer.count == 1 ? node_of(gw, member->node) : NULL;
+        gateway_member *node = member->offer.count == 1 ? member_of(gw, member->node) : NULL;
         if (!node)
             continue;
         const registry_offer *offer = &member->offer.items[0];
@@ -402,6 +405,9 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
     case registry_view_id:
         on_view(gw, message->body);
         return SL_OK;
+    case roster_list_id:
+        gw_on_roster(gw, message->body);
+        break;
     case node_room_id:
         gw->blocked = false;
         break;
@@ -441,11 +447,12 @@ static void gateway_stop(sl_actor *self, void *state) {
     gw_commands_fini(gw);
     gw_tasks_fini(gw);
     gw_check_fini(gw);
+    free(gw->known);
     for (gw_project *next; gw->projects; gw->projects = next) {
         next = gw->projects->next;
         free(gw->projects);
     }
-    forget_nodes(gw);
+    forget_members(gw);
 }
 
 const sl_actor_class sl_gateway_class = {.name = "gateway",

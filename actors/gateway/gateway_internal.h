@@ -88,6 +88,8 @@ typedef struct gw_task {
     uint32_t slot;
     bool sent, accepted, ended, cancelled;
     char region[64], function[256];
+    uint8_t *among;
+    uint32_t among_bytes;
 } gw_task;
 
 typedef struct gw_session {
@@ -105,6 +107,8 @@ typedef struct gw_session {
     uint32_t running;
     bool checking; /* a job knows it */
     bool paused, blocked, touched;
+    bool asks_who; /* who_number waits for the roster */
+    uint64_t who_number;
     struct gw_session *next_touched;
     gw_task **buckets;   /* BUCKETS of them */
     gw_entry **entries;  /* BUCKETS of them */
@@ -141,9 +145,13 @@ typedef struct gateway {
     gw_entry **entries; /* ENTRY_BUCKETS of them */
     gw_entry *oldest, *newest;
     uint64_t last_id, last_serial;
-    gw_task *ending; /* will not run */
-    gateway_node *nodes;
-    uint32_t node_count;
+    gw_task *ending;         /* will not run */
+    gateway_member *members; /* nodes that the registry has spoken of */
+    uint32_t member_count;
+    gateway_node *known; /* what the roster said last; one allocation, with what it points to */
+    uint32_t known_count;
+    uint64_t known_ns; /* when; 0: never */
+    bool gathering;    /* it has been asked */
 
     struct gw_check *checks, **checks_tail; /* one is with the pool at a time */
     bool check_busy;
@@ -238,6 +246,10 @@ bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result);
 void gw_on_fetched(gateway *gw, sl_event *event);
 /* One of the tasks that wait for that; nothing comes of it any more. NULL: there is none. */
 gw_task *gw_forget_fetch(gateway *gw);
+
+/* gateway_nodes.c: who the nodes are. */
+void gw_take_who(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_on_roster(gateway *gw, const void *list);
 
 /* gateway_out.c */
 void gw_add_result(gateway *gw, gw_session *session, const gateway_result *result, sl_blob *data);

@@ -18,7 +18,12 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_LOOK] = &gateway_look_record,       [SL_GATEWAY_SEEN] = &gateway_seen_record,
     [SL_GATEWAY_LOGS] = &gateway_logs_record,       [SL_GATEWAY_LOG] = &gateway_log_record,
     [SL_GATEWAY_TAKEN] = &gateway_taken_record,     [SL_GATEWAY_BYE] = &gateway_bye_record,
+    [SL_GATEWAY_WHO] = &gateway_who_record,         [SL_GATEWAY_NODES] = &gateway_nodes_record,
 };
+
+const sl_record *sl_gateway_record(sl_gateway_kind kind) {
+    return kind < SL_GATEWAY_KINDS ? records[kind] : NULL;
+}
 
 sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts *parts) {
     uint32_t record_bytes;

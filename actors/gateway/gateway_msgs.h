@@ -48,6 +48,8 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_BYE,
     SL_GATEWAY_LONG, /* these two: parts of a message (gateway_stream.h) */
     SL_GATEWAY_MORE,
+    SL_GATEWAY_WHO,
+    SL_GATEWAY_NODES,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
 
@@ -70,6 +72,9 @@ typedef struct sl_gateway_parts {
 
 /* Any bytes. SL_ERR_DECODE. */
 sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts *parts) SL_CHECKED;
+
+/* What messages of this kind hold; NULL: there is no such kind. */
+const sl_record *sl_gateway_record(sl_gateway_kind kind);
 
 /* The record of a message, decoded, which must be of this kind: to be freed; or NULL, with an
  * error (SL_ERR_DECODE, SL_ERR_NO_MEMORY). */

@@ -17,9 +17,9 @@
 
 enum { WORDS_MOST = 8, LINE_MOST = 512 };
 
-static const char *const scope_names[] = {"submit", "read", "admin", "command"};
-
+static const char *const scope_names[] = {"submit", "read", "admin", "command", "module"};
 enum { SCOPES = sizeof scope_names / sizeof *scope_names };
+_Static_assert(SL_SCOPES_ALL == (1 << SCOPES) - 1, "each scope has a name");
 
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     uint32_t found = 0;
@@ -30,7 +30,7 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
             i++;
         if (i == SCOPES)
             return sl_fail(SL_ERR_INVALID,
-                           "'%.*s' is no scope: submit, read, admin and command are",
+                           "'%.*s' is no scope: submit, read, admin, command and module are",
                            (int)(length < 40 ? length : 40), at);
         found |= 1u << i;
         at += length;
@@ -41,7 +41,7 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     return SL_OK;
 }
 
-void sl_scopes_print(uint32_t scopes, char *text) {
+void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]) {
     *text = '\0';
     for (size_t i = 0; i < SCOPES; i++)
         if (scopes & 1u << i) {
@@ -59,7 +59,7 @@ bool sl_project_is_valid(const char *name) {
 }
 
 void sl_key_list_print(const sl_key_list *list, sl_strbuf *out) {
-    char scopes[32];
+    char scopes[SL_SCOPES_BYTES];
     sl_strbuf_append(out, FIRST "\n");
     for (size_t i = 0; i < list->count; i++) {
         const sl_api_key *key = &list->keys[i];

@@ -6,7 +6,6 @@
 
 /* ---- the network ---- */
 
-const char *outside_options[8];
 char outside_directory[512], outside_url[600];
 
 char *outside_key(const char *project, const char *scopes) {
@@ -16,24 +15,20 @@ char *outside_key(const char *project, const char *scopes) {
     return key;
 }
 
-static int set_options(sl_options *options) {
-    for (size_t i = 0; i < 8 && outside_options[i]; i++) {
-        char name[64];
-        const char *value = strchr(outside_options[i], '=');
-        snprintf(name, sizeof name, "%.*s", (int)(value - outside_options[i]), outside_options[i]);
-        if (sl_options_set(options, name, value + 1) != 0)
-            return 1;
-    }
-    return 0;
+int outside_begin(void) {
+    return outside_begin_with(NULL);
 }
 
-int outside_begin(void) {
+int outside_begin_with(const char *const *more) {
     static sl_options *options; /* of the last network: it may look at them */
     sl_options_destroy(options);
     snprintf(outside_directory, sizeof outside_directory, "%s/gateway", sl_test_dir());
     if (sl_options_create(&options) != 0 || sl_options_set(options, "listen", "127.0.0.1:0") != 0 ||
-        sl_options_set(options, "gateway", outside_directory) != 0 || set_options(options) != 0)
+        sl_options_set(options, "gateway", outside_directory) != 0)
         return 1;
+    for (; more && *more; more += 2)
+        if (sl_options_set(options, more[0], more[1]) != 0)
+            return 1;
     sl_init_options init = {.options = options, .nodes = 2};
     int err = sl_init(NULL, NULL, &init);
     if (err == 0)

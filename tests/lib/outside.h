@@ -12,10 +12,10 @@
 extern char outside_directory[512]; /* of the gateway */
 extern char outside_url[600];
 
-extern const char *outside_options[8]; /* NAME=VALUE, set before; ends with a NULL */
-
 /* Two nodes and a gateway; sl_init()'s answer. sl_shutdown() ends them. */
 int outside_begin(void);
+/* The same with options, name and value by turns, until a NULL; NULL: none. */
+int outside_begin_with(const char *const *more);
 /* A new API key; sl_free(). */
 char *outside_key(const char *project, const char *scopes);
 /* A client with a key of its own; NULL, and the test has failed. */

@@ -473,9 +473,9 @@ TEST(runs_from_outside) {
 
 /* What is kept of detached commands is bounded by time and by bytes. */
 TEST(what_is_kept) {
-    outside_options[0] = "gateway-keep-ended=1s";
-    outside_options[1] = "gateway-keep-bytes=100KB";
-    REQUIRE(outside_begin() == 0);
+    static const char *const options[] = {"gateway-keep-ended", "1s", "gateway-keep-bytes", "100KB",
+                                          NULL};
+    REQUIRE(outside_begin_with(options) == 0);
     sl_remote *remote = outside_join("physics", ALL);
     uint64_t first = detach(remote, "seq 1 10000", NULL, 0);
     CHECK_INT(await(remote, first).stands, SL_COMMAND_DONE);
@@ -487,5 +487,4 @@ TEST(what_is_kept) {
     await_no_files();
     sl_disconnect(remote);
     CHECK_INT(sl_shutdown(), 0);
-    outside_options[0] = outside_options[1] = NULL;
 }

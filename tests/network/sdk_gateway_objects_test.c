@@ -356,8 +356,8 @@ static void no_objects(void) {
 }
 
 TEST(objects_from_outside) {
-    outside_options[0] = "store-bytes=32MB";
-    REQUIRE(outside_begin() == 0);
+    const char *const options[] = {"store-bytes", "32MB", NULL};
+    REQUIRE(outside_begin_with(options) == 0);
     sl_remote *remote = outside_join("physics", "submit,read");
     there_and_back(remote);
     types_stay(remote);

@@ -286,8 +286,8 @@ TEST(connections_that_break) {
 }
 
 TEST(clients_that_stay_away) {
-    outside_options[0] = "gateway-keep=2s";
-    REQUIRE(outside_begin() == 0);
+    const char *const options[] = {"gateway-keep", "2s", NULL};
+    REQUIRE(outside_begin_with(options) == 0);
     put_between();
     who_stays_away();
     cutter_stop(between);
