@@ -58,7 +58,8 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
-    resident->given_up = false;
+    resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
+    resident->save_every = resident->since_save = 0;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
     sl_letters_free(&resident->ran);
@@ -116,7 +117,7 @@ static void become_gone(sl_host *host, sl_resident *resident, uint32_t place, ui
 /* The actor ends: its home, and all that have sent to it, are told. */
 static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
     sl_actor_id id = resident->node.id;
-    actor_ended body = {id.life, id.number, resident->epoch};
+    actor_ended body = {id.life, id.number, resident->epoch, sl_text_of(message)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     for (uint32_t i = 0; i < resident->sender_count; i++)
         sl_host_say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
@@ -148,7 +149,7 @@ static sl_sender *sender_of(sl_resident *resident, uint32_t node, uint64_t life,
 }
 
 static void make_ready(sl_host *host, sl_resident *resident) {
-    if (resident->queued || resident->running || resident->stage != SL_HERE)
+    if (resident->queued || resident->running || resident->awaits || resident->stage != SL_HERE)
         return;
     resident->queued = true;
     resident->next_ready = NULL;
@@ -290,6 +291,8 @@ static sl_err settle(sl_host *host, sl_resident *resident, const actor_come *com
     resident->kind = sl_actor_kind_of(come->kind.data);
     resident->epoch = come->epoch;
     resident->supervised = come->supervised;
+    resident->saves = come->saves;
+    resident->save_every = come->save_every;
     SL_TRY(take_passed(resident, come));
     if (!resident->kind)
         return sl_fail(SL_ERR_NOT_FOUND, "node %u knows no actor %.100s", host->rank,
@@ -380,6 +383,8 @@ static sl_err send_away(sl_host *host, sl_resident *resident) {
                        .answer_tag = resident->answer_tag,
                        .kind = sl_text_of(resident->kind->name),
                        .supervised = resident->supervised,
+                       .saves = resident->saves,
+                       .save_every = resident->save_every,
                        .moves = true,
                        .passed = {passed, resident->sender_count},
                        .state = resident->saved};
@@ -394,7 +399,7 @@ static void depart(sl_host *host, sl_resident *resident) {
         stay(host, resident, SL_ERR_NO_MEMORY, "its state could not be saved");
         return;
     }
-    if (to >= host->count || sl_network_is_spare(host->of->network, to)) {
+    if (!sl_host_serves(host, to)) {
         stay(host, resident, SL_ERR_INVALID, "no actors live on that node");
         return;
     }
@@ -477,8 +482,30 @@ static void fail(sl_host *host, sl_resident *resident) {
     sl_host_tick(host);
 }
 
+/* True: it waits for its home to have the state, and nobody hears of what led to it before. */
+static bool send_saved(sl_host *host, sl_resident *resident) {
+    sl_actor_id id = resident->node.id;
+    actor_saved body = {id.life, id.number, resident->epoch, resident->saved};
+    sl_err err = SL_ERR_NO_MEMORY;
+    resident->save_due = false;
+    resident->since_save = 0;
+    if (resident->saved)
+        err = sl_host_post(host, id.home, &actor_saved_type, &body);
+    if (err != SL_OK)
+        sl_warn("host", "the state of an actor could not be saved: %s", sl_err_text(err));
+    resident->awaits = err == SL_OK;
+    if (!resident->moves) {
+        sl_blob_release(resident->saved);
+        resident->saved = NULL;
+    }
+    return resident->awaits;
+}
+
 static void finish(sl_host *host, sl_resident *resident) {
     put_back(resident);
+    if (resident->save_due && !resident->ends && resident->failed == SL_OK &&
+        send_saved(host, resident))
+        return;
     report(host, resident);
     if (resident->failed != SL_OK) {
         char cause[512];
@@ -544,6 +571,15 @@ void sl_host_run_ready(sl_host *host) {
 }
 
 /* ---- the home's word, and its end ---- */
+
+void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept) {
+    sl_resident *resident =
+        sl_id_find(&host->residents, (sl_actor_id){from, kept->life, kept->number});
+    if (!resident || !resident->awaits || resident->epoch != kept->epoch)
+        return;
+    resident->awaits = false;
+    finish(host, resident);
+}
 
 static void give_up(sl_host *host, sl_resident *resident) {
     if (resident->running)
