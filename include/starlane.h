@@ -327,6 +327,7 @@ typedef struct __attribute__((packed, aligned(4))) sl_task_note {
         uint32_t retries;
         double timeout_s;
         int32_t brief;
+        const struct sl_seal *sealed; /* no matter here */
         int32_t last_;
     } options;
 } sl_task_note;

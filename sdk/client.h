@@ -73,7 +73,7 @@ struct sl_future {
     sl_remote *remote;        /* of that connection; NULL: of this process's network */
     uint64_t number;          /* there */
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
-    sl_module *module;        /* that the task is of, and lives as long as; NULL */
+    sl_module *module;        /* that the task is of, which keeps task and file; NULL */
 
     /* the end: written before the state says so */
     int32_t error;               /* what a wait returns */

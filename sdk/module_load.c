@@ -2,7 +2,8 @@
  * The loader reads files, so the bytes become one that nobody else can reach: a sealed memory file,
  * or, where there are none, a file of mode 0600 in a new directory of mode 0700, which are gone
  * again once it is loaded. The loader takes a file whose path it has loaded before for the same one
- * without looking; so a memory file stays open, and its path its own, as long as it is loaded.
+ * without looking; so a memory file stays open, and its path its own, as long as it is loaded: for
+ * ever, where a module does not let itself be unloaded.
  *
  * A module's constructors run inside dlopen(), on the thread that loads: what they define by
  * SL_TASK() goes to that thread's module, and must be what its notes say. A definition whose symbol
@@ -68,8 +69,12 @@ sl_err sl_module_key_of(const void *bytes, size_t size, sl_module_key *key) {
 }
 
 static void print_hex(const uint8_t *bytes, size_t count, char *text) {
-    for (size_t i = 0; i < count; i++)
-        sprintf(text + 2 * i, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    text[2 * count] = '\0';
 }
 
 void sl_module_key_print(const sl_module_key *key, char text[SL_MODULE_ID_BYTES]) {
@@ -131,6 +136,10 @@ static int memory_file(void) {
     return fd;
 }
 
+static void path_of(int fd, char path[PATH_BYTES]) {
+    snprintf(path, PATH_BYTES, "/proc/self/fd/%d", fd);
+}
+
 static void *open_path(const char *path) {
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
@@ -144,7 +153,7 @@ static sl_err open_in_memory(sl_loaded_module *module, const void *bytes, size_t
     if (fcntl(module->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
         0)
         return sl_fail(SL_ERR_UNAVAILABLE, "a memory file cannot be sealed: %s", strerror(errno));
-    snprintf(path, sizeof path, "/proc/self/fd/%d", module->fd);
+    path_of(module->fd, path);
     module->handle = open_path(path);
     return SL_OK;
 }
@@ -265,11 +274,20 @@ static sl_err check_and_load(sl_loaded_module *module, const void *bytes, size_t
     return load(module, bytes, size, place);
 }
 
+static bool is_still_loaded(int fd) {
+    char path[PATH_BYTES];
+    path_of(fd, path);
+    void *still = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    if (still)
+        dlclose(still);
+    return still != NULL;
+}
+
 /* What was loaded of it, or less. */
 static void close_parts(sl_loaded_module *module) {
     if (module->handle)
         dlclose(module->handle);
-    if (module->fd >= 0)
+    if (module->fd >= 0 && !is_still_loaded(module->fd))
         close(module->fd);
     free(module->tasks);
     sl_module_file_fini(&module->file);
