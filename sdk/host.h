@@ -328,6 +328,17 @@ void sl_host_run_ready(sl_host *host);
 void sl_host_ran(sl_resident *resident);
 void sl_host_live_stop(sl_host *host);
 
+/* host_live.c, for host_move.c */
+void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t place,
+                          uint64_t epoch);
+/* What it had is released; where it went is remembered. */
+void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t place, uint64_t epoch);
+
+/* host_move.c: goes to where it is to move, once its state was saved; or stays, and says so. */
+void sl_resident_depart(sl_host *host, sl_resident *resident);
+/* How far each sender's messages are handled; the list is to be freed. */
+sl_err sl_resident_passed(const sl_resident *resident, actor_passed **list) SL_CHECKED;
+
 /* host_turn.c: runs what a resident has to run, on any thread. */
 void sl_resident_run(sl_resident *resident);
 
