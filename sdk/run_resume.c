@@ -8,7 +8,8 @@
 #include "actors/scheduler/ledger_reader.h"
 #include "sdk/line_reader.h"
 
-#define STORED_LINE_MOST (16u << 20) /* a task of a line of 1 MiB, escaped, with its defaults; sealed */
+#define STORED_LINE_MOST                                                                           \
+    (16u << 20) /* a task of a line of 1 MiB, escaped, with its defaults; sealed */
 
 static sl_err path_in(const sl_run_state *run, const char *name, char *path, size_t size) {
     int length = snprintf(path, size, "%s/%s", run->dir.path, name);

@@ -141,18 +141,19 @@ sl_err sl_run_unseal_line(sl_run_state *run, const char *text, size_t length, ch
 /* ---- sealing a task ---- */
 
 typedef struct placing {
+    const char *function;
     sl_arena *arena;
     sl_bytes payload;
 } placing;
 
 static uint8_t *place(void *context, size_t size) {
     placing *p = context;
-    size_t bytes = sl_client_payload_bytes(SL_SEALED_FUNCTION, size);
+    size_t bytes = sl_client_payload_bytes(p->function, size);
     uint8_t *payload = sl_arena_alloc(p->arena, bytes, 8);
     if (!payload)
         return NULL;
     p->payload = (sl_bytes){payload, (uint32_t)bytes};
-    return sl_client_payload_head(payload, SL_SEALED_FUNCTION, size);
+    return sl_client_payload_head(payload, p->function, size);
 }
 
 /* A file is sealed from where the system has it, and never read whole. */
@@ -204,9 +205,10 @@ static sl_err seal_command(sl_run_seal *seal, const sl_task_spec *spec, placing 
 static sl_err seal_task(sl_run_seal *seal, sl_arena *arena, scheduler_task *task) {
     const sl_task_spec *spec = sl_task_list_at(seal->run->list, (uint32_t)task->tag);
     const char *args = spec->kind == SL_FORM_FUNCTION && spec->args ? spec->args : "";
-    placing where = {.arena = arena};
+    bool function = spec->kind == SL_FORM_FUNCTION;
+    placing where = {.function = function ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND, .arena = arena};
     sl_seal_made made;
-    SL_TRY(spec->kind == SL_FORM_FUNCTION
+    SL_TRY(function
                ? seal_parts(seal, SL_BODY_CALL, (sl_part){spec->function, strlen(spec->function)},
                             (sl_part){args, strlen(args)}, spec->retries, &where, &made)
                : seal_command(seal, spec, &where, &made));

@@ -204,12 +204,13 @@ static sl_err encode_command(const executor_command *command, uint8_t **out, siz
 }
 
 static sl_err encode_words(const sl_command *command, uint8_t **out, size_t *bytes) {
-    uint32_t arguments = count_words(command->arguments),
-             environment = count_words(command->environment);
-    executor_command record = {
-        .arguments = {words_of(command->arguments, arguments), arguments},
-        .environment = {words_of(command->environment, environment), environment},
-        .directory = sl_text_of(command->directory)};
+    const char *const shell[] = {"/bin/sh", "-c", command->shell};
+    const char *const *argv = command->shell ? shell : command->argv;
+    uint32_t arguments = command->shell ? 3 : count_words(argv),
+             environment = count_words(command->env);
+    executor_command record = {.arguments = {words_of(argv, arguments), arguments},
+                               .environment = {words_of(command->env, environment), environment},
+                               .directory = sl_text_of(command->cwd)};
     sl_err err = record.arguments.items && record.environment.items
                      ? encode_command(&record, out, bytes)
                      : sl_fail(SL_ERR_NO_MEMORY, "no memory for the words of a command");
@@ -235,13 +236,16 @@ sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
         sl_secret_wipe(words, bytes);
     free(words);
     if (err == SL_OK)
-        made->end->command = true;
+        made->end->command = made->command = true;
     return err;
 }
 
 static sl_err check_command(const sl_command *command, const sl_task_options *options) {
-    if (!command || !command->arguments || !command->arguments[0])
-        return sl_fail(SL_ERR_INVALID, "a command has at least its program");
+    if (!command || (command->argv && command->argv[0]) == (command->shell != NULL))
+        return sl_fail(SL_ERR_INVALID, "a command has either argv or shell");
+    if (command->after_count || command->detached)
+        return sl_fail(SL_ERR_UNAVAILABLE, "a sealed command comes after no other, and goes on "
+                                           "without its client no longer");
     if (command->input_bytes && !command->input)
         return sl_fail(SL_ERR_INVALID, "a command whose input is at NULL");
     if (!options || !options->sealed)

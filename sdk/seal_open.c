@@ -140,7 +140,7 @@ void sl_future_settle(sl_future *future) {
     pthread_mutex_unlock(&end->lock);
 }
 
-int sl_result_command(sl_future *future, sl_command_result *result) {
+int sl_result_sealed_command(sl_future *future, sl_sealed_command *result) {
     const struct sl_future_seal *end = future ? future->seal : NULL;
     sl_ended ended;
     if (!end || !end->command)
@@ -152,10 +152,10 @@ int sl_result_command(sl_future *future, sl_command_result *result) {
         return err ? err : SL_ERR_FAILED;
     SL_TRY(sl_ended_read(end->opened.sections[0], &ended));
     const sl_part *out = &end->opened.sections[1], *errors = &end->opened.sections[2];
-    *result = (sl_command_result){.exit_code = ended.exit_code,
+    *result = (sl_sealed_command){.exit_code = ended.exit_code,
                                   .signal = ended.signal,
                                   .user_s = (double)ended.user_us / 1e6,
-                                  .system_s = (double)ended.system_us / 1e6,
+                                  .sys_s = (double)ended.system_us / 1e6,
                                   .max_rss_bytes = ended.max_rss_bytes,
                                   .output = out->data,
                                   .output_bytes = out->bytes,

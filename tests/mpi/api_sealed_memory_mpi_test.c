@@ -124,20 +124,20 @@ static sl_future *run_shell(const char *script, const void *input, size_t bytes)
     const char *const arguments[] = {"sh", "-c", script, NULL};
     const sl_task_options how = {.sealed = &seal};
     sl_future *future = sl_seal_command(
-        NULL, &(sl_command){.arguments = arguments, .input = input, .input_bytes = bytes}, &how);
+        NULL, &(sl_command){.argv = arguments, .input = input, .input_bytes = bytes}, &how);
     if (sl_wait(future, 100) != 0)
         sl_test_fail(__FILE__, __LINE__, "%s: %s", script, sl_error_text());
     return future;
 }
 
 static void check_commands(void) {
-    sl_command_result result = {0};
+    sl_sealed_command result = {0};
     char script[80];
     uint8_t *data = malloc(PAYLOAD);
     fill(data);
     size_t there = ask(&start_peak), here = begin_peak();
     sl_future *future = run_shell("wc -c", data, PAYLOAD);
-    CHECK_INT(sl_result_command(future, &result), 0);
+    CHECK_INT(sl_result_sealed_command(future, &result), 0);
     CHECK_INT(atoll(result.output), PAYLOAD);
     sl_release(future);
     check_growth("the client, by what a command reads,", here, status_of("VmHWM"));
@@ -146,7 +146,7 @@ static void check_commands(void) {
     snprintf(script, sizeof script, "head -c %zu /dev/zero", PAYLOAD);
     there = ask(&start_peak), here = begin_peak();
     future = run_shell(script, NULL, 0);
-    CHECK_INT(sl_result_command(future, &result), 0);
+    CHECK_INT(sl_result_sealed_command(future, &result), 0);
     CHECK_INT(result.output_bytes, PAYLOAD);
     sl_release(future);
     check_growth("the client, by what a command writes,", here, status_of("VmHWM"));

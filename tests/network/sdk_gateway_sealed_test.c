@@ -198,17 +198,24 @@ TEST(functions_of_bytes) {
 }
 
 TEST(commands_from_outside) {
-    sl_command_result result;
+    sl_sealed_command result;
     const char *const arguments[] = {"sh", "-c",   "printf '%s ' \"$1\"; cat; exit 4",
                                      "sh", secret, NULL};
     const sl_command command = {
-        .arguments = arguments, .input = answer, .input_bytes = sizeof answer - 1};
+        .argv = arguments, .input = answer, .input_bytes = sizeof answer - 1};
     begin(sl_test_keys_make()->node);
+    sl_future *refused = sl_seal_command(remote, &command, sealed());
+    CHECK_INT(sl_wait(refused, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "lacks the scope command");
+    sl_release(refused);
+    sl_disconnect(remote);
+    remote = outside_join("physics", "submit,command");
     for (int i = 0; i < 10; i++) {
-        sl_future *future = sl_seal_command(remote, &command, sealed());
+        sl_future *future = i % 2 ? sl_remote_command(remote, &command, sealed())
+                                  : sl_seal_command(remote, &command, sealed());
         CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
         CHECK_STR(sl_error_text(), "exit code 4");
-        CHECK_INT(sl_result_command(future, &result), 0);
+        CHECK_INT(sl_result_sealed_command(future, &result), 0);
         CHECK_INT(result.output_bytes, sizeof secret + sizeof answer - 1);
         CHECK(result.output_bytes && memcmp(result.output, secret, sizeof secret - 1) == 0);
         sl_release(future);
