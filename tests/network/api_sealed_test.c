@@ -61,6 +61,10 @@ SL_TASK(give_object) {
     return err;
 }
 
+SL_ACTOR(listener) {
+    return 0;
+}
+
 /* ---- who listens between the nodes ---- */
 
 static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -259,6 +263,9 @@ TEST(what_cannot_be_sealed_is_not_submitted) {
     check_refused(&nothing, SL_ARGS(sl_wait_for(clear)), "cannot wait for a future");
     check_refused(&nothing, SL_ARGS(sl_object_value(object)), "an object is not sealed");
     CHECK(!sl_submit(&nothing, SL_ARGS(sl_wait_for(future))));
+    CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
+    sl_actor_ref actor;
+    CHECK(sl_actor_spawn(&listener, SL_ARGS(sl_wait_for(future)), NULL, &actor) != 0);
     CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
     const sl_map_options map = {.options = &how};
     CHECK(!sl_map(&nothing, sl_vector(SL_F64, numbers, 3), &map));
