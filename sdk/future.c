@@ -38,7 +38,10 @@ static void destroy(sl_future *future) {
     free(future->among);
     sl_module_release(future->module);
     sl_object_release(future->value.object);
+    if (future->keeps_remote)
+        sl_remote_command_forget(future);
     free(future->message);
+    free(future->ended);
     free(future->dependents);
     sl_blob_release(future->apart);
     sl_blob_release(future->asked_apart);

@@ -9,6 +9,7 @@
 #include "mpi/launcher.h"
 #include "mpi/slurm_time.h"
 #include "runtime/log.h"
+#include "sdk/client.h"
 #include "sdk/launch_state.h"
 #include "sdk/options.h"
 
@@ -129,6 +130,18 @@ static FILE *progress_stream(const sl_run_state *run) {
     return sl_config_enum(run->config, SL_OPT_PROGRESS) == NEVER ? NULL : run->request->messages;
 }
 
+static sl_object *put_here(void *store, sl_value value) {
+    void *data;
+    sl_object *object = sl_object_make(store, &value, &data);
+    if (!object)
+        return NULL;
+    sl_object_write(data, &value);
+    if (sl_object_seal(object) == SL_OK)
+        return object;
+    sl_object_release(object);
+    return NULL;
+}
+
 static sl_err drive_nodes(sl_run_state *run) {
     sl_network *network = run->network;
     sl_run_argument argument = {.run = run};
@@ -141,7 +154,7 @@ static sl_err drive_nodes(sl_run_state *run) {
     uint32_t code;
     SL_TRY(sl_network_start(network, &setup));
     signals_to_driver(network);
-    sl_run_modules_put(run);
+    sl_run_modules_put(run, put_here, network->nodes[0].store);
     sl_err err = sl_network_loop(network, &code);
     sl_run_signals_release();
     char cause[512];
@@ -225,7 +238,7 @@ static void say_end(sl_run_state *run) {
     if (ended < run->total)
         sl_run_say(run, ", %llu left", (unsigned long long)(run->total - ended));
     sl_run_say(run, " in %.3g s; results in %s\n", took_s > 0 ? took_s : 0, run->dir.path);
-    if (run->code != SL_RUN_DONE && run->code != SL_RUN_FAILED)
+    if (run->network && run->code != SL_RUN_DONE && run->code != SL_RUN_FAILED)
         sl_run_say(run, "starlane: to go on: starlane run --resume %s\n", run->dir.path);
 }
 
@@ -241,7 +254,12 @@ static void write_summary(sl_run_state *run) {
     sl_strbuf_fini(&text);
 }
 
-static void release(sl_run_state *run) {
+void sl_run_say_end(sl_run_state *run) {
+    say_end(run);
+    write_summary(run);
+}
+
+void sl_run_release(sl_run_state *run) {
     sl_run_close_files(run);
     sl_run_discard_dir(run);
     sl_output_dir_close(&run->dir);
@@ -283,11 +301,9 @@ int sl_run(sl_network *network, const sl_run_request *request, int *code) {
     sl_err err = lead(&run);
     char cause[1024];
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
-    if (run.ending) {
-        say_end(&run);
-        write_summary(&run);
-    }
+    if (run.ending)
+        sl_run_say_end(&run);
     *code = run.code;
-    release(&run);
+    sl_run_release(&run);
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
 }

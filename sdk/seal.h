@@ -33,8 +33,9 @@ typedef struct sl_seal_made {
 /* Seals `what` as `seal` says; `retries` as the task's options have them. `place` is told the size
  * and answers with where the envelope goes. */
 struct sl_sealing;
-sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source, const struct sl_sealing *what,
-                    uint32_t retries, uint8_t *(*place)(void *context, size_t size), void *context,
+sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source,
+                    const struct sl_sealing *what, uint32_t retries,
+                    uint8_t *(*place)(void *context, size_t size), void *context,
                     sl_seal_made *made) SL_CHECKED;
 
 /* The same of a call of `function` with values, which must be data. */
