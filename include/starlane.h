@@ -648,6 +648,9 @@ typedef struct sl_spawn_options {
     int restart_on_loss;    /* on another node, when its own is lost; else it ends */
     uint32_t restarts_most; /* 0: 3; one failure more within … */
     double restarts_s;      /* … so many seconds (0: 60), and it ends */
+    /* Of one that is started again: after so many messages its state is saved, and it begins with
+     * that instead; 0: only when its body says so, by sl_call_save(). */
+    uint32_t save_every;
 } sl_spawn_options;
 
 /* Any thread, bodies included. Spawns an actor and names it in `*actor`, at once: whether it could
@@ -669,6 +672,10 @@ SL_API sl_future *sl_actor_ask(const sl_actor_ref *actor, const char *method, sl
  * here, and messages follow it. The future ends once it is there. */
 SL_API sl_future *sl_actor_migrate(const sl_actor_ref *actor, uint32_t node);
 
+/* A future that is done when the actor has ended, for good: its result is a string that says why.
+ * It says nothing of new starts. */
+SL_API sl_future *sl_actor_monitor(const sl_actor_ref *actor);
+
 /* Ends it, after the messages sent before. */
 SL_API int sl_actor_stop(const sl_actor_ref *actor);
 
@@ -689,6 +696,10 @@ SL_API const char *sl_call_method(const sl_call *call);
 SL_API int sl_call_is(const sl_call *call, const char *method);
 SL_API sl_actor_ref sl_call_self(const sl_call *call);
 SL_API void sl_call_migrate(sl_call *call, uint32_t node);
+
+/* In the body of an actor that is started again (sl_spawn_options): has its state saved once the
+ * body has returned, before this message's sender hears anything of it. Others: no effect. */
+SL_API void sl_call_save(sl_call *call);
 
 /* ---- sealed tasks: what only their client and the nodes that run them can read ---- */
 
