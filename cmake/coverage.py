@@ -11,7 +11,8 @@ import subprocess
 import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
-ROOMS = ["runtime", "kernels", "mpi", "actors/registry", "actors/scheduler", "actors/executor", "sdk", "cli"]
+ROOMS = ["runtime", "kernels", "mpi", "net"] + sorted(
+    f"actors/{folder.name}" for folder in (SOURCE / "actors").iterdir() if folder.is_dir()) + ["sdk", "cli"]
 # What several rooms add up to.
 SUMS = {"actors": "actors/"}
 

@@ -18,8 +18,8 @@ static void put_little(uint8_t *at, size_t bytes, uint64_t value) {
         at[i] = (uint8_t)(value >> (8 * i));
 }
 
-void sl_frame_head(uint8_t out[SL_FRAME_HEAD_BYTES], sl_frame_kind kind, uint16_t stream,
-                   uint32_t bytes) {
+void sl_frame_put_head(uint8_t out[SL_FRAME_HEAD_BYTES], sl_frame_kind kind, uint16_t stream,
+                       uint32_t bytes) {
     put_little(out, 4, bytes);
     out[4] = (uint8_t)kind;
     out[5] = 0;

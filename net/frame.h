@@ -34,8 +34,8 @@ typedef enum sl_frame_kind {
 } sl_frame_kind;
 
 /* Writes a head to `out`. */
-void sl_frame_head(uint8_t out[SL_FRAME_HEAD_BYTES], sl_frame_kind kind, uint16_t stream,
-                   uint32_t bytes);
+void sl_frame_put_head(uint8_t out[SL_FRAME_HEAD_BYTES], sl_frame_kind kind, uint16_t stream,
+                       uint32_t bytes);
 
 /* What one may send. The sums hold for all of its streams together. */
 typedef struct sl_frame_limits {

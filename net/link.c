@@ -30,7 +30,7 @@ static sl_err on_message(void *context, const uint8_t *data, size_t bytes, sl_bl
 static void on_bye(void *context, const char *why) {
     sl_link *link = context;
     if (why[0])
-        sl_link_fail(link, SL_ERR_CLOSED, "%s closed the link: %s", link->peer, why);
+        sl_link_fail(link, SL_ERR_REFUSED, "%s closed the link: %s", link->peer, why);
     else
         sl_link_fail(link, SL_OK, "%s has left", link->peer);
 }
@@ -129,7 +129,7 @@ static sl_err queue_whole(sl_link *link, const void *head, size_t head_bytes, co
     uint8_t *at = sl_out_reserve(&link->queued, SL_FRAME_HEAD_BYTES + bytes);
     if (!at)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a message of %zu bytes", bytes);
-    sl_frame_head(at, SL_FRAME_WHOLE, 0, (uint32_t)bytes);
+    sl_frame_put_head(at, SL_FRAME_WHOLE, 0, (uint32_t)bytes);
     if (head_bytes)
         memcpy(at + SL_FRAME_HEAD_BYTES, head, head_bytes);
     if (blob && blob->bytes)

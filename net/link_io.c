@@ -64,7 +64,7 @@ static void put_bye(sl_link *link, const char *why) {
     link->bye_written = true;
     if (!at)
         return;
-    sl_frame_head(at, SL_FRAME_BYE, 0, (uint32_t)bytes);
+    sl_frame_put_head(at, SL_FRAME_BYE, 0, (uint32_t)bytes);
     memcpy(at + SL_FRAME_HEAD_BYTES, why, bytes);
 }
 
@@ -297,8 +297,8 @@ static void put_piece(sl_link *link, out_stream *stream) {
         return; /* the next step tries again */
     if (!stream->begun)
         stream->number = free_number(link);
-    sl_frame_head(at, stream->begun ? SL_FRAME_MORE : SL_FRAME_BEGIN, stream->number,
-                  (uint32_t)(prefix + bytes));
+    sl_frame_put_head(at, stream->begun ? SL_FRAME_MORE : SL_FRAME_BEGIN, stream->number,
+                      (uint32_t)(prefix + bytes));
     at += SL_FRAME_HEAD_BYTES;
     for (size_t i = 0; i < prefix; i++)
         *at++ = (uint8_t)(total >> (8 * i));
@@ -447,7 +447,7 @@ static void beat(sl_link *link) {
     pthread_mutex_lock(&link->lock);
     at = link->queued_bytes ? NULL : sl_out_reserve(&link->queued, SL_FRAME_HEAD_BYTES);
     if (at) {
-        sl_frame_head(at, SL_FRAME_BEAT, 0, 0);
+        sl_frame_put_head(at, SL_FRAME_BEAT, 0, 0);
         link->queued_bytes += SL_FRAME_HEAD_BYTES;
     }
     pthread_mutex_unlock(&link->lock);

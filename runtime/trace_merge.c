@@ -1,7 +1,7 @@
-/* Design notes: all parts are mapped, checked once (after that every index in them is good), and
- * written event by event in Chrome's JSON trace format. Arrows need all spans of a flow in the
- * order of time, so those alone are gathered and sorted; memory is bounded by what the lanes of the
- * nodes held. */
+/* Design notes: all parts are in memory (mapped), checked once (after that every index in them is
+ * good), and written event by event in Chrome's JSON trace format. Arrows need all spans of a flow
+ * in the order of time, so those alone are gathered and sorted; memory is bounded by what the lanes
+ * of the nodes held. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,8 +16,7 @@
 #include "runtime/trace_part.h"
 
 typedef struct part {
-    void *map; /* NULL: missing */
-    size_t size;
+    bool good; /* what follows is set */
     const sl_trace_part_header *header;
     const uint32_t *lanes;
     const sl_trace_part_point *points;
@@ -47,25 +46,25 @@ typedef struct merger {
 
 /* --- reading parts --- */
 
-/* Lays the sections out over the map; false when they do not fill it exactly. */
-static bool lay_out(part *p) {
-    const sl_trace_part_header *h = p->map;
-    if (p->size < sizeof *h || memcmp(h->magic, SL_TRACE_MAGIC, sizeof h->magic) != 0 ||
+/* Lays the sections out over the bytes; false when they do not fill them exactly. */
+static bool lay_out(part *p, const sl_trace_part *of) {
+    const sl_trace_part_header *h = of->data;
+    if (!h || of->size < sizeof *h || memcmp(h->magic, SL_TRACE_MAGIC, sizeof h->magic) != 0 ||
         h->event_bytes != sizeof(sl_trace_part_event) || h->lanes > SL_TRACE_LANES_MAX ||
         h->points > SL_TRACE_POINTS_MAX || h->string_bytes == 0 ||
         h->string_bytes > SL_TRACE_STRINGS_MAX_BYTES || h->string_bytes % 8)
         return false;
     size_t names = (h->lanes + h->lanes % 2) * sizeof(uint32_t);
     size_t head = sizeof *h + names + h->points * sizeof *p->points + h->string_bytes;
-    if (p->size < head || (p->size - head) % sizeof *p->events ||
-        (p->size - head) / sizeof *p->events != h->events)
+    if (of->size < head || (of->size - head) % sizeof *p->events ||
+        (of->size - head) / sizeof *p->events != h->events)
         return false;
-    const char *at = (const char *)p->map + sizeof *h;
+    const char *at = (const char *)of->data + sizeof *h;
     p->header = h;
     p->lanes = (const uint32_t *)at;
     p->points = (const sl_trace_part_point *)(at + names);
     p->strings = at + names + h->points * sizeof *p->points;
-    p->events = (const sl_trace_part_event *)((const char *)p->map + head);
+    p->events = (const sl_trace_part_event *)((const char *)of->data + head);
     return p->strings[0] == '\0' && p->strings[h->string_bytes - 1] == '\0';
 }
 
@@ -86,37 +85,13 @@ static bool check(const part *p) {
     return good;
 }
 
-static void unmap(part *p) {
-    if (p->map)
-        munmap(p->map, p->size);
-    p->map = NULL;
-}
-
-/* Maps and checks a file; leaves `p->map` NULL when there is no good one. */
-static void map_part(part *p, const char *path, uint32_t node) {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
-        p->size = (size_t)info.st_size;
-        p->map = mmap(NULL, p->size, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (p->map == MAP_FAILED)
-            p->map = NULL;
-    }
-    close(fd);
-    if (p->map && !(lay_out(p) && check(p) && p->header->node == node))
-        unmap(p);
-}
-
-static sl_err map_parts(merger *m, const char *path) {
-    char name[PATH_MAX];
+static void read_parts(merger *m, sl_trace_part *parts) {
     for (uint32_t n = 0; n < m->nodes; n++) {
-        SL_TRY(sl_trace_part_path(path, n, name, sizeof name));
-        map_part(&m->parts[n], name, n);
-        m->summary.missing += !m->parts[n].map;
+        part *p = &m->parts[n];
+        p->good = lay_out(p, &parts[n]) && check(p) && p->header->node == n;
+        parts[n].good = p->good;
+        m->summary.missing += !p->good;
     }
-    return SL_OK;
 }
 
 /* --- flows --- */
@@ -131,7 +106,7 @@ static size_t survey(merger *m) {
     m->origin_ns = UINT64_MAX;
     for (uint32_t n = 0; n < m->nodes; n++) {
         const part *p = &m->parts[n];
-        if (!p->map)
+        if (!p->good)
             continue;
         m->summary.events += p->header->events;
         m->summary.dropped += p->header->dropped;
@@ -165,7 +140,7 @@ static sl_err gather(merger *m) {
     if (!m->stops)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to order %zu spans of the trace", count);
     for (uint32_t n = 0; n < m->nodes; n++)
-        if (m->parts[n].map)
+        if (m->parts[n].good)
             collect_stops(m, &m->parts[n]);
     qsort(m->stops, m->stop_count, sizeof *m->stops, compare_stops);
     return SL_OK;
@@ -313,7 +288,7 @@ static void write_metadata(merger *m) {
             (unsigned long long)m->summary.events, (unsigned long long)m->summary.dropped);
     fprintf(m->file, "\"nodes\":%u,\"missing_nodes\":[", m->nodes);
     for (uint32_t n = 0; n < m->nodes; n++)
-        if (!m->parts[n].map) {
+        if (!m->parts[n].good) {
             fprintf(m->file, "%s%u", comma, n);
             comma = ",";
         }
@@ -323,58 +298,98 @@ static void write_metadata(merger *m) {
 static void write_all(merger *m) {
     write_metadata(m);
     for (uint32_t n = 0; n < m->nodes; n++)
-        if (m->parts[n].map)
+        if (m->parts[n].good)
             write_part(m, &m->parts[n]);
     write_flows(m);
     fputs("\n]}\n", m->file);
 }
 
-/* Writes beside `path` and renames, so that `path` is whole or not there. */
-static sl_err write_file(merger *m, const char *path) {
-    char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    if (length < 0 || length >= (int)sizeof temporary)
-        return sl_fail(SL_ERR_TOO_LARGE, "the path of the trace is longer than %d bytes", PATH_MAX);
-    m->file = fopen(temporary, "we");
-    if (!m->file)
-        return sl_fail(SL_ERR_IO, "cannot write trace %s: %s", temporary, strerror(errno));
+static sl_err merge(merger *m, sl_trace_part *parts) {
+    read_parts(m, parts);
+    SL_TRY(gather(m));
     write_all(m);
-    bool failed = ferror(m->file);
-    failed |= fclose(m->file) != 0;
-    if (m->err == SL_OK && (failed || rename(temporary, path) != 0))
-        m->err = sl_fail(SL_ERR_IO, "cannot write trace %s: %s", path, strerror(errno));
-    if (m->err != SL_OK)
-        unlink(temporary);
     return m->err;
 }
 
-static void remove_parts(const merger *m, const char *path) {
-    char name[PATH_MAX];
-    for (uint32_t n = 0; n < m->nodes; n++)
-        if (m->parts[n].map && sl_trace_part_path(path, n, name, sizeof name) == SL_OK)
-            unlink(name);
-}
-
-static sl_err merge(merger *m, const char *path) {
-    SL_TRY(map_parts(m, path));
-    SL_TRY(gather(m));
-    SL_TRY(write_file(m, path));
-    remove_parts(m, path);
-    return SL_OK;
-}
-
-sl_err sl_trace_merge(const char *path, uint32_t nodes, sl_trace_summary *summary) {
-    merger m = {.nodes = nodes, .parts = calloc(nodes ? nodes : 1, sizeof(part))};
+sl_err sl_trace_merge_parts(sl_trace_part *parts, uint32_t nodes, FILE *out,
+                            sl_trace_summary *summary) {
+    merger m = {.nodes = nodes, .parts = calloc(nodes ? nodes : 1, sizeof *m.parts), .file = out};
     if (!m.parts)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to merge the trace");
     sl_strbuf_init(&m.line, 32 * SL_TRACE_STRINGS_MAX_BYTES); /* four strings, escaped */
-    sl_err err = merge(&m, path);
-    for (uint32_t n = 0; n < nodes; n++)
-        unmap(&m.parts[n]);
+    sl_err err = merge(&m, parts);
     if (err == SL_OK && summary)
         *summary = m.summary;
     sl_strbuf_fini(&m.line);
     free(m.stops);
     free(m.parts);
+    return err;
+}
+
+/* --- files --- */
+
+/* Leaves `of->data` NULL when there is no such file. */
+static void map_part(sl_trace_part *of, const char *path) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+        void *map = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (map != MAP_FAILED)
+            *of = (sl_trace_part){.data = map, .size = (size_t)info.st_size};
+    }
+    close(fd);
+}
+
+static sl_err map_parts(sl_trace_part *parts, uint32_t nodes, const char *path) {
+    char name[PATH_MAX];
+    for (uint32_t n = 0; n < nodes; n++) {
+        SL_TRY(sl_trace_part_path(path, n, name, sizeof name));
+        map_part(&parts[n], name);
+    }
+    return SL_OK;
+}
+
+/* Writes beside `path` and renames, so that `path` is whole or not there. */
+static sl_err write_file(sl_trace_part *parts, uint32_t nodes, const char *path,
+                         sl_trace_summary *summary) {
+    char temporary[PATH_MAX];
+    int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    if (length < 0 || length >= (int)sizeof temporary)
+        return sl_fail(SL_ERR_TOO_LARGE, "the path of the trace is longer than %d bytes", PATH_MAX);
+    FILE *file = fopen(temporary, "we");
+    if (!file)
+        return sl_fail(SL_ERR_IO, "cannot write trace %s: %s", temporary, strerror(errno));
+    sl_err err = sl_trace_merge_parts(parts, nodes, file, summary);
+    bool failed = ferror(file);
+    failed |= fclose(file) != 0;
+    if (err == SL_OK && (failed || rename(temporary, path) != 0))
+        err = sl_fail(SL_ERR_IO, "cannot write trace %s: %s", path, strerror(errno));
+    if (err != SL_OK)
+        unlink(temporary);
+    return err;
+}
+
+static void remove_parts(const sl_trace_part *parts, uint32_t nodes, const char *path) {
+    char name[PATH_MAX];
+    for (uint32_t n = 0; n < nodes; n++)
+        if (parts[n].good && sl_trace_part_path(path, n, name, sizeof name) == SL_OK)
+            unlink(name);
+}
+
+sl_err sl_trace_merge(const char *path, uint32_t nodes, sl_trace_summary *summary) {
+    sl_trace_part *parts = calloc(nodes ? nodes : 1, sizeof *parts);
+    if (!parts)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory to merge the trace");
+    sl_err err = map_parts(parts, nodes, path);
+    if (err == SL_OK)
+        err = write_file(parts, nodes, path, summary);
+    if (err == SL_OK)
+        remove_parts(parts, nodes, path);
+    for (uint32_t n = 0; n < nodes; n++)
+        if (parts[n].data)
+            munmap((void *)(uintptr_t)parts[n].data, parts[n].size);
+    free(parts);
     return err;
 }

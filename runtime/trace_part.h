@@ -9,6 +9,8 @@
 #ifndef SL_RUNTIME_TRACE_PART_H
 #define SL_RUNTIME_TRACE_PART_H
 
+#include <stdio.h>
+
 #include "runtime/trace.h"
 
 #define SL_TRACE_MAGIC "SLTRACE1"
@@ -48,6 +50,19 @@ typedef struct sl_trace_part_event {
         char text[SL_TRACE_TEXT_BYTES];
     } args;
 } sl_trace_part_event;
+
+/* A part as it lies in memory, 8-byte aligned; `data` NULL: there is none. */
+typedef struct sl_trace_part {
+    const void *data;
+    size_t size;
+    bool good; /* set by the merge: it was whole, and is in the trace */
+} sl_trace_part;
+
+/* Writes the trace of nodes 0, 1, ... to `out`, leaving out parts that are not good. The summary,
+ * if any, is set on success. Whether `out` took it all its ferror() says. SL_ERR_NO_MEMORY;
+ * SL_ERR_TOO_LARGE. */
+sl_err sl_trace_merge_parts(sl_trace_part *parts, uint32_t nodes, FILE *out,
+                            sl_trace_summary *summary) SL_CHECKED;
 
 struct sl_trace {
     uint32_t node;

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Small enough that a run of ten tasks stays small, large enough that malloc is not seen. */
-#define CHUNK_BYTES ((size_t)256 * 1024)
+/* Chunks grow with what there is: a run of ten tasks stays small, and of a million malloc is not
+ * seen. */
+#define CHUNK_LEAST_BYTES ((size_t)4 * 1024)
+#define CHUNK_BYTES       ((size_t)256 * 1024)
 
 struct sl_arena_chunk {
     struct sl_arena_chunk *older;
@@ -24,6 +26,13 @@ void sl_arena_fini(sl_arena *arena) {
         chunk = older;
     }
     sl_arena_init(arena);
+}
+
+static size_t next_chunk_bytes(const sl_arena *arena, size_t size) {
+    size_t bytes = CHUNK_LEAST_BYTES;
+    while (bytes < CHUNK_BYTES && (bytes < arena->held_bytes || bytes / 4 < size))
+        bytes *= 2;
+    return bytes;
 }
 
 static struct sl_arena_chunk *chunk_add(sl_arena *arena, size_t size) {
@@ -61,13 +70,14 @@ void *sl_arena_alloc(sl_arena *arena, size_t size, size_t align) {
     }
     if (size > CHUNK_BYTES / 4)
         return alloc_large(arena, size);
-    struct sl_arena_chunk *chunk = chunk_add(arena, CHUNK_BYTES);
+    size_t bytes = next_chunk_bytes(arena, size);
+    struct sl_arena_chunk *chunk = chunk_add(arena, bytes);
     if (!chunk)
         return NULL;
     chunk->older = arena->chunks;
     arena->chunks = chunk;
     arena->next = chunk->bytes + size;
-    arena->end = chunk->bytes + CHUNK_BYTES;
+    arena->end = chunk->bytes + bytes;
     return chunk->bytes;
 }
 

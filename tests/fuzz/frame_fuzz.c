@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-enum { PEER = 1, NODES = 2 };
+enum { PEER = 1, NODES = 2, BULK_MOST_BYTES = 1 << 14 };
 
 static sl_err reader_receive(sl_actor *self, void *state, const sl_message *message) {
     sl_strbuf json;
@@ -55,7 +55,7 @@ static void frame(session *s, const uint8_t *data, size_t bytes, bool put_right)
 static void bulk(session *s, const uint8_t *data, size_t bytes) {
     uint64_t id, wanted;
     sl_blob *blob;
-    if (!fake_expected(s->fake, PEER, &id, &wanted) || wanted > 1 << 20)
+    if (!fake_expected(s->fake, PEER, &id, &wanted) || wanted > BULK_MOST_BYTES)
         return;
     if (sl_blob_create(wanted, &blob) != SL_OK)
         return;

@@ -1,8 +1,8 @@
 /* A node with its real actors, and peers that say well-formed messages of any content: registry,
  * scheduler and executor must take whatever decodes, and none may fail for it. The input is a list
  * of operations; messages are built field by field from it, so that each is one that a peer could
- * have encoded. */
-#include <math.h>
+ * have encoded. How many there were in all is said at the end: an input has many, and a node of its
+ * own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,125 +15,35 @@
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
-#include "runtime/record.h"
 #include "tests/lib/fake_transport.h"
+#include "tests/lib/maker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
-enum { NODES = 3, CORES = 2, COMMANDS_MOST = 64, ARENA_BYTES = 1 << 16, OPERATIONS_MOST = 64 };
+enum { NODES = 3, CORES = 2, COMMANDS_MOST = 64, OPERATIONS_MOST = 64 };
 
 static void require(bool holds) {
     if (!holds)
         abort();
 }
 
-/* ---- input ---- */
-
-typedef struct input {
-    const uint8_t *at;
-    const uint8_t *end;
-} input;
-
-static uint8_t byte(input *in) {
-    return in->at < in->end ? *in->at++ : 0;
-}
-
-/* Mostly small; now and then any, or the most there is. */
-static uint64_t number(input *in) {
-    uint8_t first = byte(in);
-    uint64_t value = 0;
-    if (first < 0xf0)
-        return first;
-    if (first == 0xff)
-        return UINT64_MAX;
-    for (int i = 0; i < 8; i++)
-        value = value << 8 | byte(in);
-    return value;
-}
-
-static double real(input *in) {
-    static const double odd[] = {NAN, INFINITY, -INFINITY, -1, 1e300};
-    uint8_t first = byte(in);
-    return first >= 0xf8 ? odd[first % (sizeof odd / sizeof *odd)] : first;
-}
-
-/* ---- messages ---- */
-
-static _Alignas(16) uint8_t arena[ARENA_BYTES];
-static size_t arena_used;
-
-static void *take(size_t bytes) {
-    static _Alignas(16) uint8_t spare[ARENA_BYTES];
-    size_t start = (arena_used + 15) & ~(size_t)15;
-    if (start + bytes > sizeof arena)
-        return spare;
-    arena_used = start + bytes;
-    return memset(arena + start, 0, bytes);
-}
-
-static void build(input *in, const sl_record *record, void *body, int depth);
-
-static sl_bytes some_bytes(input *in, uint32_t most) {
-    uint32_t count = byte(in) % (most < 40 ? most + 1 : 40);
-    uint8_t *bytes = take(count + 1u);
-    for (uint32_t i = 0; i < count; i++)
-        bytes[i] = byte(in);
-    return (sl_bytes){bytes, count};
-}
-
 /* What an executor is to run, well-formed most of the time. */
-static sl_bytes payload(input *in, int depth) {
-    const sl_record *record = byte(in) & 1 ? &executor_command_record : &executor_function_record;
-    void *body = take(record->bytes);
-    build(in, record, body, depth + 1);
-    size_t bytes = sl_record_wire_bytes(record, body);
-    uint8_t *wire = take(bytes);
-    if (bytes > 1024 || sl_record_check(record, body) != SL_OK)
-        return some_bytes(in, 40);
-    require(sl_record_encode(record, body, wire, NULL) == wire + bytes);
-    return (sl_bytes){wire, (uint32_t)bytes};
-}
-
-static void build_list(input *in, const sl_field *field, sl_list *list, int depth) {
-    uint32_t count = depth < 3 ? byte(in) % 4 : 0;
-    uint8_t *items = take(count * field->record->bytes + 1u);
-    for (uint32_t i = 0; i < count; i++)
-        build(in, field->record, items + i * field->record->bytes, depth + 1);
-    *list = (sl_list){items, count};
-}
-
-static void build_scalar(input *in, const sl_field *field, void *at) {
-    uint64_t value;
-    double fraction;
-    switch (field->kind) {
-    case SL_KIND_F64:
-        fraction = real(in);
-        memcpy(at, &fraction, sizeof fraction);
-        break;
-    case SL_KIND_BOOL:
-        *(bool *)at = byte(in) & 1;
-        break;
-    case SL_KIND_ADDR:
-        *(sl_addr *)at = (sl_addr){byte(in) % (NODES + 1), byte(in) % 8, byte(in) % 2};
-        break;
-    default:
-        value = number(in);
-        memcpy(at, &value, sl_kind_bytes(field->kind));
+static bool known(maker *m, const sl_record *record, const sl_field *field, void *at, int depth) {
+    (void)record;
+    if (field->kind != SL_KIND_BYTES || strcmp(field->name, "payload") != 0)
+        return false;
+    const sl_record *of = maker_byte(m) & 1 ? &executor_command_record : &executor_function_record;
+    void *body = maker_take(m, of->bytes);
+    maker_fill(m, of, body, depth + 1);
+    size_t bytes = sl_record_wire_bytes(of, body);
+    uint8_t *wire = maker_take(m, bytes);
+    if (bytes > 1024 || sl_record_check(of, body) != SL_OK) {
+        *(sl_bytes *)at = maker_bytes(m, 40);
+        return true;
     }
-}
-
-static void build(input *in, const sl_record *record, void *body, int depth) {
-    SL_EACH_FIELD(field, record) {
-        void *at = sl_field_in(field, body);
-        if (field->kind == SL_KIND_LIST)
-            build_list(in, field, at, depth);
-        else if (field->kind == SL_KIND_BYTES && strcmp(field->name, "payload") == 0)
-            *(sl_bytes *)at = payload(in, depth);
-        else if (field->kind == SL_KIND_TEXT || field->kind == SL_KIND_BYTES)
-            *(sl_bytes *)at = some_bytes(in, field->bound);
-        else if (field->kind != SL_KIND_BLOB)
-            build_scalar(in, field, at);
-    }
+    require(sl_record_encode(of, body, wire, NULL) == wire + bytes);
+    *(sl_bytes *)at = (sl_bytes){wire, (uint32_t)bytes};
+    return true;
 }
 
 /* ---- the node ---- */
@@ -230,11 +140,19 @@ static void spawn_all(stage *s) {
                           sizeof scheduler, NULL) == SL_OK);
 }
 
+static unsigned long long said;
+
+static void tell_said(void) {
+    fprintf(stderr, "messages: %llu\n", said);
+}
+
 static void open_stage(stage *s) {
     static FILE *nowhere;
     *s = (stage){.fake = fake_transport_create(NODES), .clock = sl_clock_real, .now_ns = 1000};
-    if (!nowhere)
+    if (!nowhere) {
         nowhere = fopen("/dev/null", "w");
+        atexit(tell_said);
+    }
     sl_log_configure(&(sl_log_options){.stream = nowhere, .level = SL_LOG_ERROR});
     s->clock.now_ns = now_ns;
     sl_node_options options = {
@@ -281,14 +199,12 @@ static uint32_t slot_of(const sl_message_type *type) {
                                 : SL_SLOT_EXECUTOR;
 }
 
-static void say(stage *s, input *in) {
-    uint32_t peer = 1 + byte(in) % (NODES - 1);
-    const sl_message_type *type = types[byte(in) % (sizeof types / sizeof *types)];
+static void say(stage *s, maker *in) {
+    uint32_t peer = 1 + maker_byte(in) % (NODES - 1);
+    const sl_message_type *type = types[maker_byte(in) % (sizeof types / sizeof *types)];
     if (type->lane >= SL_LANES)
         return;
-    arena_used = 0;
-    void *body = take(type->record.bytes);
-    build(in, &type->record, body, 0);
+    void *body = maker_begin(in, &type->record);
     size_t bytes = sl_record_wire_bytes(&type->record, body);
     if (sl_record_check(&type->record, body) != SL_OK || bytes > FAKE_FRAME_BYTES - 200)
         return;
@@ -300,29 +216,32 @@ static void say(stage *s, input *in) {
     sl_addr to = {0, slot_of(type), 0};
     fake_record(&w, type->id, to, 0, wire, bytes);
     fake_frame(s->fake, peer, w.frame, w.bytes);
+    said++;
 }
 
-static void operation(stage *s, input *in) {
-    uint8_t what = byte(in) % 16;
+static void operation(stage *s, maker *in) {
+    uint8_t what = maker_byte(in) % 16;
     if (what < 11) {
         say(s, in);
         turn(s, 2);
     } else if (what < 13) {
-        s->now_ns += (uint64_t)byte(in) * 10 * SL_NS_PER_MS;
+        s->now_ns += (uint64_t)maker_byte(in) * 10 * SL_NS_PER_MS;
         turn(s, 10);
     } else if (what < 15) {
         if (s->command_count)
-            end_command(s, byte(in) % s->command_count, byte(in) % SL_PROCESS_STATUS_COUNT);
+            end_command(s, maker_byte(in) % s->command_count,
+                        maker_byte(in) % SL_PROCESS_STATUS_COUNT);
         turn(s, 5);
     } else {
-        fake_lost(s->fake, 1 + byte(in) % (NODES - 1));
+        fake_lost(s->fake, 1 + maker_byte(in) % (NODES - 1));
         turn(s, 5);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     static stage s;
-    input in = {data, data + bytes};
+    static maker in = {.nodes = NODES, .slots = 7, .known = known};
+    in.at = data, in.end = data + bytes;
     open_stage(&s);
     for (int i = 0; i < OPERATIONS_MOST && in.at < in.end; i++)
         operation(&s, &in);

@@ -86,8 +86,16 @@ static void open_tables(void) {
     for (int i = 0; i < TABLES; i++)
         copy_table(tables[i]);
     run("DETACH sample");
+    run("PRAGMA automatic_index = OFF"); /* what the keys of a ledger's tables are for */
+    run("CREATE INDEX main.of_run ON run (key); CREATE INDEX main.of_session ON session (number);"
+        "CREATE INDEX main.of_node ON node (session, rank); CREATE INDEX main.of_task ON task (id);"
+        "CREATE INDEX main.of_name ON task (name); CREATE INDEX main.of_result ON result (task);"
+        "CREATE INDEX main.of_dependency ON dependency (task, after);"
+        "CREATE INDEX main.of_placement ON placement (task, choice);"
+        "CREATE INDEX main.of_attempt ON attempt (task, attempt)");
     for (int i = 0; i < TABLES; i++)
         prepare_table(&prepared[i], tables[i]);
+    ledger_sample_keep_statements(db);
 }
 
 /* ---- changes ---- */

@@ -1,6 +1,5 @@
 #include "tests/lib/ledger_sample.h"
 
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,4 +167,60 @@ size_t ledger_sample_get(const sl_ledger_disk *disk, const char *path, void *byt
     require(!take || file->pMethods->xRead(file, bytes, (int)take, 0) == SQLITE_OK);
     close_file(file);
     return (size_t)have;
+}
+
+static sqlite3_file *open_for_good;
+
+void ledger_sample_open(const sl_ledger_disk *disk, const char *path) {
+    open_for_good = open_file(disk, path, SQLITE_OPEN_READWRITE);
+}
+
+void ledger_sample_poke(size_t offset, uint8_t value) {
+    require(open_for_good->pMethods->xWrite(open_for_good, &value, 1, (sqlite3_int64)offset) ==
+            SQLITE_OK);
+    require(open_for_good->pMethods->xSync(open_for_good, SQLITE_SYNC_NORMAL) == SQLITE_OK);
+}
+
+/* ---- statements ---- */
+
+enum { STATEMENTS_MOST = 64 };
+
+int __real_sqlite3_prepare_v2(sqlite3 *db, const char *sql, int bytes, sqlite3_stmt **statement,
+                              const char **tail);
+int __wrap_sqlite3_prepare_v2(sqlite3 *db, const char *sql, int bytes, sqlite3_stmt **statement,
+                              const char **tail);
+int __real_sqlite3_finalize(sqlite3_stmt *statement);
+int __wrap_sqlite3_finalize(sqlite3_stmt *statement);
+
+static sqlite3 *kept_of;
+static sqlite3_stmt *waiting[STATEMENTS_MOST];
+
+void ledger_sample_keep_statements(sqlite3 *db) {
+    kept_of = db;
+}
+
+int __wrap_sqlite3_prepare_v2(sqlite3 *db, const char *sql, int bytes, sqlite3_stmt **statement,
+                              const char **tail) {
+    for (int i = 0; db == kept_of && i < STATEMENTS_MOST && waiting[i]; i++)
+        if (strcmp(sqlite3_sql(waiting[i]), sql) == 0) {
+            *statement = waiting[i];
+            for (; i + 1 < STATEMENTS_MOST && waiting[i + 1]; i++)
+                waiting[i] = waiting[i + 1];
+            waiting[i] = NULL;
+            return SQLITE_OK;
+        }
+    return __real_sqlite3_prepare_v2(db, sql, bytes, statement, tail);
+}
+
+int __wrap_sqlite3_finalize(sqlite3_stmt *statement) {
+    if (!statement || sqlite3_db_handle(statement) != kept_of)
+        return __real_sqlite3_finalize(statement);
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    for (int i = 0; i < STATEMENTS_MOST; i++)
+        if (!waiting[i]) {
+            waiting[i] = statement;
+            return SQLITE_OK;
+        }
+    return __real_sqlite3_finalize(statement);
 }

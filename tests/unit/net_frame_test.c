@@ -33,7 +33,7 @@ static const sl_frame_limits limits = {SL_FRAME_PAYLOAD_MOST, 100000, 150000};
 
 static size_t put(uint8_t *at, sl_frame_kind kind, uint16_t stream, const void *data,
                   size_t bytes) {
-    sl_frame_head(at, kind, stream, (uint32_t)bytes);
+    sl_frame_put_head(at, kind, stream, (uint32_t)bytes);
     if (bytes)
         memcpy(at + SL_FRAME_HEAD_BYTES, data, bytes);
     return SL_FRAME_HEAD_BYTES + bytes;
@@ -109,7 +109,7 @@ TEST(a_goodbye_is_text_and_the_last_word) {
 TEST(what_is_no_frame_is_refused_and_says_why) {
     uint8_t wire[512];
     sink to = {};
-    sl_frame_head(wire, SL_FRAME_WHOLE, 0, SL_FRAME_PAYLOAD_MOST + 1);
+    sl_frame_put_head(wire, SL_FRAME_WHOLE, 0, SL_FRAME_PAYLOAD_MOST + 1);
     CHECK_INT(read_once(&to, wire, SL_FRAME_HEAD_BYTES), SL_ERR_TOO_LARGE);
     CHECK_CONTAINS(sl_err_detail(), "65537");
     CHECK_INT(read_once(&to, wire, put(wire, 99, 0, NULL, 0)), SL_ERR_DECODE);
@@ -154,7 +154,7 @@ TEST(a_stranger_sends_small_frames_only) {
     sl_frame_reader_init(&reader, &ops, &to, &stranger);
     size_t bytes = put_begin(wire, 0, 8, "x");
     CHECK_INT(sl_frame_read(&reader, wire, bytes, 9, &used), SL_ERR_TOO_LARGE);
-    sl_frame_head(wire, SL_FRAME_WHOLE, 0, 513);
+    sl_frame_put_head(wire, SL_FRAME_WHOLE, 0, 513);
     CHECK_INT(sl_frame_read(&reader, wire, SL_FRAME_HEAD_BYTES, 9, &used), SL_ERR_TOO_LARGE);
     sl_frame_reader_fini(&reader);
 }
