@@ -41,7 +41,8 @@ typedef struct sl_registry_options {
     bool await_executor;            /* joining until the first registry_free; else alive at once */
     uint64_t gossip_period_ns;      /* 0: SL_REGISTRY_PERIOD_NS */
     const sl_link_timings *timings; /* how long others may be silent; borrowed; NULL: defaults */
-    uint64_t join_ns;  /* who was never heard of is dead then; 0: SL_REGISTRY_JOIN_NS */
+    uint64_t join_ns;  /* who was never heard of is dead then; 0: SL_REGISTRY_JOIN_NS, and 1 ms for
+                          each node */
     uint64_t leave_ns; /* who said that it leaves is gone then; 0: SL_REGISTRY_LEAVE_NS */
 } sl_registry_options;
 
