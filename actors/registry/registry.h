@@ -7,7 +7,8 @@
  * (registry_watch).
  *
  * Every node's traffic is bounded by SL_REGISTRY_FANOUT messages of at most
- * SL_REGISTRY_GOSSIP_BYTES and SL_REGISTRY_LISTENERS beats a period, however many nodes there are.
+ * SL_REGISTRY_GOSSIP_BYTES and SL_REGISTRY_LISTENERS beats a period, however many nodes there are;
+ * and a few messages to each that asks for whole entries, which a node does of what it lacks.
  */
 #ifndef SL_REGISTRY_REGISTRY_H
 #define SL_REGISTRY_REGISTRY_H
@@ -50,7 +51,7 @@ typedef struct sl_registry_options {
  * lost) and before any actor that watches it. Start fails with INVALID (names with control
  * characters, coordinates off the globe), TOO_LARGE (description over 256 KiB), NO_MEMORY.
  *
- * Takes registry_gossip from any node; registry_watch, _free and _stand from this one;
+ * Takes registry_gossip and _want from any node; registry_watch, _free and _stand from this one;
  * registry_describe from any actor. When a node is dead it calls sl_node_peer_lost(). When it stops
  * (the node closes) it tells the others that the node leaves. */
 extern const sl_actor_class sl_registry_class;
