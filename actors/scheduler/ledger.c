@@ -61,7 +61,7 @@ const char *sl_ledger_state_name(sl_ledger_state state) {
 static void explain(const sl_ledger_post_item *post, const char *failure) {
     if (post->err == SL_ERR_LEDGER)
         (void)sl_fail(post->err, "%s", failure);
-    if (post->err != SL_ERR_EXISTS || !post->refused)
+    if (post->err != SL_ERR_EXISTS)
         return;
     if (post->refused->kind == SL_LEDGER_TASK)
         (void)sl_fail(post->err, "task %u or the name \"%s\" is in the ledger already",
@@ -159,7 +159,7 @@ static bool pressing(const sl_ledger *ledger) {
 static bool wait_for_work(sl_ledger *ledger) {
     bool lingered = false;
     while (!(ledger->filling.first && (lingered || pressing(ledger)))) {
-        if (ledger->closing && !ledger->filling.first)
+        if (ledger->closing) /* what was queued was pressing */
             return false;
         ledger->sleeping = true;
         if (ledger->filling.first) {

@@ -81,7 +81,7 @@ static sl_err lock_once(const char *ledger_path, const char *path, int *fd) {
         return sl_fail(SL_ERR_LEDGER, "cannot create %s: %s", path, strerror(errno));
     if (fcntl(opened, F_OFD_SETLK, &whole) != 0) {
         int cause = errno;
-        sl_err err = cause == EAGAIN || cause == EACCES
+        sl_err err = cause == EAGAIN
                          ? held_by_other(ledger_path, opened)
                          : sl_fail(SL_ERR_LEDGER, "cannot lock %s: %s", path, strerror(cause));
         close(opened);

@@ -13,6 +13,7 @@ typedef struct entry {
     uint64_t bytes;
     sl_blob *blob;
     uint8_t *frame;
+    bool stray;
 } entry;
 
 typedef struct list {
@@ -33,6 +34,7 @@ struct fake_transport {
     fake_peer *peers;
     list events;
     uint32_t under_way, limit;
+    bool breaks;
 };
 
 static void push(list *l, entry e) {
@@ -84,6 +86,8 @@ static void fake_post(sl_transport *transport, uint32_t peer, void *frame, size_
 }
 
 static sl_err too_many(fake_transport *fake) {
+    if (fake->breaks)
+        return sl_fail(SL_ERR_IO, "no transfers at all");
     if (fake->limit && fake->under_way >= fake->limit)
         return sl_fail(SL_ERR_AGAIN, "too many transfers");
     fake->under_way++;
@@ -132,7 +136,7 @@ static size_t fake_poll(sl_transport *transport, const sl_transport_sink *sink, 
             sink->bulk_sent(sink->context, e.peer, e.id);
         else if (e.what == LOST)
             sink->lost(sink->context, e.peer);
-        else if (was_expected(fake, e.peer, e.id))
+        else if (e.stray || was_expected(fake, e.peer, e.id))
             sink->bulk_received(sink->context, e.peer, e.id, e.blob);
         else
             sl_blob_release(e.blob);
@@ -231,6 +235,18 @@ bool fake_expected(const fake_transport *fake, uint32_t peer, uint64_t *id, uint
 
 void fake_bulk(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob) {
     push(&fake->events, (entry){.what = BULK_RECEIVED, .peer = peer, .id = id, .blob = blob});
+}
+
+void fake_stray(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob) {
+    push(&fake->events, (entry){.what = blob ? BULK_RECEIVED : BULK_SENT,
+                                .peer = peer,
+                                .id = id,
+                                .blob = blob,
+                                .stray = true});
+}
+
+void fake_bulk_breaks(fake_transport *fake) {
+    fake->breaks = true;
 }
 
 void fake_lost(fake_transport *fake, uint32_t peer) {

@@ -23,6 +23,13 @@ bool fake_expected(const fake_transport *fake, uint32_t peer, uint64_t *id, uint
 /* Queues a blob (taken over; NULL: failure) as transfer `id`, whether waited for or not. */
 void fake_bulk(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob);
 
+/* Hands on what nobody asked for, as if it had been waited for: bulk data (taken over), or word
+ * that some was sent (`blob` NULL). */
+void fake_stray(fake_transport *fake, uint32_t peer, uint64_t id, sl_blob *blob);
+
+/* From now on no bulk transfer can begin, for another reason than that there are too many. */
+void fake_bulk_breaks(fake_transport *fake);
+
 /* Queues bulk_sent for every transfer the node has under way. */
 void fake_bulk_sent(fake_transport *fake);
 

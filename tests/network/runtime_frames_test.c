@@ -11,10 +11,13 @@
 enum { PEER = 1, NODES = 2, BLOB_BYTES = 3000 };
 
 static uint32_t numbers, rooms, losses;
+static uint32_t loses; /* whom the sink gives up when a number comes; 0: nobody */
 
 static sl_err sink_receive(sl_actor *self, void *state, const sl_message *message) {
-    (void)self, (void)state;
+    (void)state;
     numbers += message->type == &test_number_type;
+    if (message->type == &test_number_type && loses)
+        sl_node_peer_lost(sl_actor_node(self), loses);
     rooms += message->type == &node_room_type;
     losses += message->type == &node_peer_lost_type;
     return SL_OK;
@@ -46,7 +49,7 @@ static void settle(stage *s) {
     }
 }
 
-static stage stage_open(uint64_t blob_window_bytes) {
+static stage stage_open_as(uint64_t window_bytes, uint64_t blob_window_bytes) {
     static FILE *nowhere;
     stage s = {.fake = fake_transport_create(NODES), .there = {PEER, SL_SLOT_FIRST_FREE, 0}};
     if (!nowhere)
@@ -55,11 +58,16 @@ static stage stage_open(uint64_t blob_window_bytes) {
     numbers = rooms = losses = 0;
     sl_node_options options = {.transport = fake_transport_base(s.fake),
                                .incarnation = 1,
+                               .window_bytes = window_bytes,
                                .blob_window_bytes = blob_window_bytes};
     CHECK_INT(sl_node_create(&options, &s.node), SL_OK);
     CHECK_INT(sl_node_spawn(s.node, SL_SLOT_FIRST_FREE, &sink_class, NULL, 0, &s.sink), SL_OK);
     settle(&s);
     return s;
+}
+
+static stage stage_open(uint64_t blob_window_bytes) {
+    return stage_open_as(0, blob_window_bytes);
 }
 
 static void stage_close(stage *s) {
@@ -96,6 +104,35 @@ TEST(what_cannot_be_sent_is_refused_with_a_cause) {
     sl_await_room(speaker, s.there); /* nobody to wait for: told at once, to try and hear so */
     settle(&s);
     CHECK_INT(rooms, 1);
+    stage_close(&s);
+}
+
+/* Defined here alone: no protocol has so much in one message, or so many numbers in a flat one. */
+TEST(messages_beyond_the_usual_are_sent_or_refused_by_their_size) {
+    enum { NUMBERS = 50 };
+    static sl_message_type huge = {.id = 0xfff0, .lane = SL_LANE_DATA};
+    static sl_message_type wide = {.id = 0xfff1, .lane = SL_LANE_DATA};
+    static const sl_field bytes[] = {{"bytes", "", NULL, 0, UINT32_MAX, SL_KIND_BYTES}};
+    static sl_field numbers_of[NUMBERS];
+    static sl_step steps[2], wide_steps[2 * NUMBERS];
+    uint64_t values[NUMBERS] = {1};
+    stage s = stage_open(0);
+    sl_record_define(&huge.record, "huge", "", sizeof(sl_bytes), bytes, 1, steps);
+    for (uint32_t i = 0; i < NUMBERS; i++)
+        numbers_of[i] = (sl_field){"value", "", NULL, 8 * i, 0, SL_KIND_U64};
+    sl_record_define(&wide.record, "wide", "", sizeof values, numbers_of, NUMBERS, wide_steps);
+    CHECK(wide.record.flat);
+    sl_bytes beyond = {(const uint8_t *)values, SL_MESSAGE_MAX_BYTES + 1u};
+    CHECK_INT(sl_send(speaker, s.there, &huge, &beyond), SL_ERR_TOO_LARGE);
+    CHECK_CONTAINS(sl_err_detail(), "huge: ");
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 0);
+    CHECK_INT(sl_send(speaker, s.there, &wide, values), SL_OK);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 1);
+    CHECK_INT(memcmp((const uint8_t *)(fake_last(s.fake, PEER) + 1) + sizeof(sl_record_head),
+                     values, sizeof values),
+              0);
     stage_close(&s);
 }
 
@@ -152,6 +189,53 @@ static void bulk_body(stage *s, const uint64_t *sizes, uint32_t count) {
     settle(s);
 }
 
+TEST(a_full_control_queue_opens_when_frames_leave) {
+    stage s = stage_open(0);
+    sl_err err;
+    fake_close_window(s.fake, PEER, true);
+    while ((err = test_urgent_send(speaker, s.there, &(test_urgent){1})) == SL_OK) {
+    }
+    CHECK_INT(err, SL_ERR_AGAIN);
+    sl_await_room(speaker, s.there);
+    settle(&s);
+    CHECK_INT(rooms, 0);
+    fake_close_window(s.fake, PEER, false);
+    uint64_t acked = 0;
+    for (int i = 0; i < 10000 && !rooms; i++) { /* as much as was sent is given back, and more is */
+        fake_writer w;
+        uint64_t posted = fake_posted(s.fake, PEER);
+        settle(&s);
+        fake_begin(&w, SL_LANE_CONTROL, s.sequence[SL_LANE_CONTROL]++);
+        acked += (fake_posted(s.fake, PEER) - posted) *
+                 (fake_last(s.fake, PEER)->bytes - sizeof(sl_frame_head));
+        fake_head(&w)->consumed[SL_LANE_CONTROL] = acked;
+        fake_frame(s.fake, PEER, w.frame, w.bytes);
+    }
+    CHECK_INT(rooms, 1);
+    stage_close(&s);
+}
+
+/* Half a million transfers to one peer: its window would take more, the table of them not. */
+TEST(so_many_transfers_and_no_more_are_under_way) {
+    stage s = stage_open_as(UINT64_MAX / 2, UINT64_MAX / 2);
+    uint32_t sent = 0;
+    sl_blob *blob;
+    sl_err err = SL_OK;
+    CHECK_INT(sl_blob_create(BLOB_BYTES, &blob), SL_OK);
+    while ((err = test_parcel_send(speaker, s.there, &(test_parcel){.blob = blob})) == SL_OK)
+        sent++;
+    CHECK_INT(err, SL_ERR_AGAIN);
+    CHECK_INT(sent, SL_MAX_TRANSFERS / 2);
+    sl_await_room(speaker, s.there);
+    settle(&s);
+    CHECK_INT(rooms, 0);
+    fake_bulk_sent(s.fake);
+    frame(&s, SL_LANE_CONTROL, 0, (uint64_t)sent * (BLOB_BYTES + SL_TRANSFER_WEIGHT));
+    CHECK_INT(rooms, 1);
+    sl_blob_release(blob);
+    stage_close(&s);
+}
+
 TEST(a_bulk_part_over_the_bound_of_blobs_loses_the_peer) {
     stage s = stage_open(1 << 20);
     bulk_body(&s, (const uint64_t[]){64, SL_BLOB_MAX_BYTES + 1}, 2);
@@ -160,6 +244,74 @@ TEST(a_bulk_part_over_the_bound_of_blobs_loses_the_peer) {
 }
 
 /* Two fields of one message that name the same transfer: it can be only one's. */
+TEST(a_body_of_more_parts_than_there_can_be_loses_the_peer) {
+    stage s = stage_open(1 << 20);
+    bulk_body(&s, (const uint64_t[SL_MESSAGE_MAX_BLOBS + 2]){64}, SL_MESSAGE_MAX_BLOBS + 2);
+    CHECK(!sl_node_peer_alive(s.node, PEER));
+    stage_close(&s);
+}
+
+/* A transport may still bring what belongs to an earlier life of the link. */
+TEST(bulk_data_that_nobody_waits_for_are_passed_over) {
+    stage s = stage_open(1 << 20);
+    sl_blob *blob;
+    bulk_body(&s, (const uint64_t[]){64}, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(sl_blob_create(64, &blob), SL_OK);
+        memset(blob->data, 0, 64);
+        fake_stray(s.fake, PEER, 77, blob);
+        fake_stray(s.fake, PEER, 78, NULL);
+        settle(&s);
+    }
+    CHECK(sl_node_peer_alive(s.node, PEER) && losses == 0);
+    stage_close(&s);
+}
+
+/* The first of two waits for its second part, and comes once more. */
+TEST(bulk_data_that_came_already_are_passed_over) {
+    stage s = stage_open(1 << 20);
+    sl_blob *blob;
+    bulk_body(&s, (const uint64_t[]){64, BLOB_BYTES}, 2);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(sl_blob_create(64, &blob), SL_OK);
+        fake_stray(s.fake, PEER, 0, blob);
+        settle(&s);
+    }
+    CHECK(sl_node_peer_alive(s.node, PEER) && losses == 0);
+    stage_close(&s);
+}
+
+TEST(a_transport_that_breaks_loses_who_waited_for_it) {
+    for (int inward = 0; inward < 2; inward++) {
+        stage s = stage_open(1 << 20);
+        fake_bulk_limit(s.fake, 1);
+        for (int i = 0; i < 2 && !inward; i++) /* the second has to wait */
+            CHECK_INT(send_blob(&s), SL_OK);
+        if (inward)
+            bulk_body(&s, (const uint64_t[]){64, BLOB_BYTES}, 2);
+        settle(&s);
+        CHECK(sl_node_peer_alive(s.node, PEER));
+        fake_bulk_breaks(s.fake);
+        frame(&s, SL_LANE_CONTROL, 0, 0); /* an event, after which it is tried again */
+        CHECK(!sl_node_peer_alive(s.node, PEER) && losses == 1);
+        stage_close(&s);
+    }
+}
+
+TEST(what_waits_for_a_lost_peer_is_not_begun) {
+    stage s = stage_open(1 << 20);
+    fake_bulk_limit(s.fake, 1);
+    CHECK_INT(send_blob(&s), SL_OK);
+    CHECK_INT(send_blob(&s), SL_OK);
+    settle(&s);
+    sl_node_peer_lost(s.node, PEER);
+    fake_bulk_breaks(s.fake);
+    fake_frame(s.fake, NODES, "", 0); /* an event, after which the rest would be tried again */
+    settle(&s);
+    CHECK_INT(losses, 1);
+    stage_close(&s);
+}
+
 TEST(a_transfer_named_twice_is_dropped) {
     stage s = stage_open(1 << 20);
     sl_blob *blobs[2], *body;
@@ -194,6 +346,52 @@ TEST(a_goodbye_said_twice_is_one) {
     frame(&s, SL_LANE_CONTROL, SL_FRAME_GOODBYE, 0);
     CHECK_INT(losses, 0);
     CHECK_INT(test_number_send(speaker, s.there, &(test_number){1}), SL_ERR_DEAD);
+    sl_await_room(speaker, s.there); /* there will be none: told at once */
+    settle(&s);
+    CHECK_INT(rooms, 1);
+    fake_lost(s.fake, PEER); /* as it should, after its goodbye */
+    settle(&s);
+    CHECK_INT(losses, 0);
+    stage_close(&s);
+}
+
+TEST(a_process_that_ends_with_data_under_way_is_lost_in_spite_of_its_goodbye) {
+    stage s = stage_open(1 << 20);
+    CHECK_INT(send_blob(&s), SL_OK);
+    settle(&s);
+    frame(&s, SL_LANE_CONTROL, SL_FRAME_GOODBYE, 0);
+    fake_lost(s.fake, PEER);
+    settle(&s);
+    CHECK_INT(losses, 1);
+    stage_close(&s);
+}
+
+/* Nothing of a message from it is given back any more. */
+TEST(a_peer_may_be_lost_while_its_message_is_handled) {
+    stage s = stage_open(0);
+    fake_writer w;
+    loses = PEER;
+    fake_begin(&w, SL_LANE_DATA, s.sequence[SL_LANE_DATA]++);
+    fake_record(&w, test_number_id, s.sink, 0, &(uint64_t){1}, 8);
+    fake_frame(s.fake, PEER, w.frame, w.bytes);
+    settle(&s);
+    loses = 0;
+    CHECK(numbers == 1 && losses == 1 && !sl_node_peer_alive(s.node, PEER));
+    stage_close(&s);
+}
+
+TEST(room_at_nodes_that_are_not_spoken_to_is_told_at_once) {
+    stage s = stage_open(0);
+    sl_await_room(speaker, s.there);
+    sl_await_room(speaker, (sl_addr){NODES + 7, SL_SLOT_FIRST_FREE, 0});
+    settle(&s);
+    CHECK_INT(rooms, 2);
+    sl_node_peer_hold(s.node, PEER, false); /* it never was */
+    sl_node_peer_lost(s.node, PEER);
+    sl_node_peer_hold(s.node, PEER, true);
+    sl_node_peer_ask(s.node, PEER);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 0);
     stage_close(&s);
 }
 
@@ -213,7 +411,8 @@ TEST(frames_from_nobody_are_passed_over) {
     stage s = stage_open(0);
     fake_writer w;
     fake_begin(&w, SL_LANE_CONTROL, 0);
-    fake_frame(s.fake, 0, w.frame, w.bytes); /* from the node itself */
+    fake_frame(s.fake, 0, w.frame, w.bytes);     /* from the node itself */
+    fake_frame(s.fake, NODES, w.frame, w.bytes); /* from beyond the network */
     settle(&s);
     sl_node_peer_lost(s.node, PEER);
     fake_frame(s.fake, PEER, w.frame, w.bytes);
@@ -249,6 +448,29 @@ TEST(lists_that_nest_too_deep_do_not_decode) {
         if (err != SL_OK)
             CHECK_CONTAINS(sl_err_detail(), "lists nest too deep");
     }
+}
+
+/* With a blob at its end that travels inside. */
+TEST(a_message_cut_anywhere_does_not_decode) {
+    uint8_t wire[256];
+    size_t memory_bytes;
+    const sl_record *record = &test_parcel_type.record;
+    sl_blob *blob;
+    CHECK_INT(sl_blob_copy("a blob", 6, &blob), SL_OK);
+    test_parcel parcel = {.filler = {(const uint8_t *)"filler", 6}, .blob = blob};
+    size_t bytes = sl_record_wire_bytes(record, &parcel);
+    sl_blob_parts parts = {.count = 0};
+    REQUIRE(bytes <= sizeof wire &&
+            sl_record_encode(record, &parcel, wire, &parts) == wire + bytes);
+    CHECK_INT(sl_record_measure(record, wire, bytes, &memory_bytes), SL_OK);
+    for (size_t cut = 0; cut < bytes; cut++) {
+        uint8_t *exact = malloc(cut + 1);
+        REQUIRE(exact != NULL);
+        memcpy(exact, wire, cut);
+        CHECK_INT(sl_record_measure(record, exact, cut, &memory_bytes), SL_ERR_DECODE);
+        free(exact);
+    }
+    sl_blob_release(blob);
 }
 
 static bool equal(const test_everything *a, const test_everything *b) {

@@ -355,6 +355,75 @@ TEST(a_node_that_rejoins_calls_and_hears_nothing_before) {
     sl_node_destroy(s.node);
 }
 
+TEST(a_dead_peer_is_called_ever_more_seldom) {
+    stage s;
+    uint64_t early, late;
+    stage_open(&s, false);
+    sl_node_peer_lost(s.node, PEER);
+    for (int i = 0; i < 1024; i++) {
+        sl_node_call_peer(s.node, PEER);
+        settle(&s);
+    }
+    early = fake_posted(s.fake, PEER);
+    CHECK_INT(early, 8 + 7); /* and the 16th, 32nd … 1024th */
+    for (int i = 1024; i < 2048; i++) {
+        sl_node_call_peer(s.node, PEER);
+        settle(&s);
+    }
+    late = fake_posted(s.fake, PEER);
+    CHECK_INT(late, early + 2); /* the 1536th, and the 2048th */
+    sl_node_destroy(s.node);
+}
+
+/* A new number is told only when all that the old one brought has been handled. */
+TEST(a_hello_waits_for_control_messages) {
+    enum { MANY = 60, OTHER = 2 };
+    stage s;
+    stage_open(&s, false);
+    say(&s, 1, 0);
+    for (int i = 0; i < MANY; i++) {
+        fake_writer w;
+        fake_begin(&w, SL_LANE_CONTROL, (uint64_t)i);
+        for (int j = 0; j < 20; j++)
+            fake_record(&w, test_urgent_id, s.sink, 0, &(uint64_t){1}, 8);
+        fake_frame(s.fake, OTHER, w.frame, w.bytes);
+    }
+    sl_node_peer_lost(s.node, PEER);
+    sl_node_call_peer(s.node, PEER);
+    uint64_t early = 0, turns = 0;
+    while (sl_node_turn(s.node)) {
+        early += fake_posted(s.fake, PEER) == 0;
+        turns++;
+    }
+    settle(&s);
+    CHECK(turns > 2 && early > 0 && lost == 1);
+    CHECK_INT(fake_posted(s.fake, PEER), 1);
+    CHECK(last_is_hello(&s));
+    sl_node_destroy(s.node);
+}
+
+/* The third node keeps this one from closing at once. */
+TEST(after_both_goodbyes_nothing_is_said) {
+    stage s;
+    fake_writer w;
+    stage_open(&s, false);
+    say(&s, 1, 0);
+    fake_begin(&w, SL_LANE_CONTROL, 0);
+    fake_head(&w)->flags = SL_FRAME_GOODBYE;
+    fake_frame(s.fake, PEER, w.frame, w.bytes);
+    settle(&s);
+    sl_node_stop(s.node, 0);
+    settle(&s);
+    CHECK(fake_posted(s.fake, PEER) == 1);
+    CHECK_INT(fake_last(s.fake, PEER)->flags, SL_FRAME_GOODBYE);
+    fake_begin(&w, SL_LANE_CONTROL, 1);
+    fake_head(&w)->flags = SL_FRAME_ASK;
+    fake_frame(s.fake, PEER, w.frame, w.bytes);
+    settle(&s);
+    CHECK_INT(fake_posted(s.fake, PEER), 1);
+    sl_node_destroy(s.node);
+}
+
 TEST(a_hello_of_another_length_is_not_sound) {
     stage s;
     fake_writer w;

@@ -6,6 +6,7 @@
 
 #include "actors/scheduler/ledger_lock.h"
 #include "actors/scheduler/ledger_reader.h"
+#include "actors/scheduler/ledger_schema.h"
 #include "actors/scheduler/ledger_simdisk.h"
 #include "runtime/log.h"
 #include "tests/lib/test.h"
@@ -110,6 +111,14 @@ TEST(tasks_that_no_starlane_writes_are_refused) {
     refuse_tasks("dependency", "UPDATE dependency SET after = -7", "comes after -7");
     refuse_tasks("dependency", "UPDATE dependency SET after = 4294967296",
                  "comes after 4294967296");
+}
+
+TEST(a_run_without_a_session_is_not_live) {
+    sl_ledger_entry last = {0};
+    sl_ledger_reader *reader = changed("session", "DELETE FROM session");
+    CHECK_INT(read_tasks(reader, &last), SL_OK);
+    CHECK(last.task.id == 1 && last.state == SL_LEDGER_ACCEPTED);
+    sl_ledger_reader_close(reader);
 }
 
 TEST(dependencies_of_no_task_are_passed_over) {
@@ -238,6 +247,27 @@ TEST(a_reader_keeps_away_from_a_log_in_another_machines_memory) {
     CHECK_INT(open_reader_beside("12 elsewhere local\n", false), SL_OK); /* left by a dead one */
     CHECK_INT(open_reader_beside("nonsense", true), SL_OK);
     CHECK_INT(open_reader_beside(mine, true), SL_OK);
+    CHECK_INT(open_reader_beside("12 elsewhere\n", true), SL_ERR_REFUSED); /* that is all it says */
+}
+
+/* ---- places ---- */
+
+TEST(a_ledger_in_the_working_directory_needs_no_folder) {
+    char before[512];
+    sl_ledger_reader *reader = NULL;
+    REQUIRE(getcwd(before, sizeof before) && chdir(sl_test_dir()) == 0);
+    sl_ledger *ledger = open_as("here.db", (sl_ledger_options){.mode = SL_LEDGER_CREATE});
+    CHECK_INT(sl_ledger_close(ledger, NULL), SL_OK);
+    CHECK_INT(sl_ledger_reader_open("here.db", &reader), SL_OK);
+    sl_ledger_reader_close(reader);
+    CHECK(chdir(before) == 0);
+}
+
+TEST(a_file_that_cannot_be_made_is_told_of_with_the_systems_word) {
+    CHECK_INT(sl_ledger_schema_create(&sl_ledger_disk_real, "/nowhere/at/all.db", NULL, 0),
+              SL_ERR_LEDGER);
+    CHECK_CONTAINS(sl_err_detail(), "cannot open it");
+    CHECK_CONTAINS(sl_err_detail(), "No such file or directory");
 }
 
 TEST(a_lock_that_is_a_link_is_not_followed) {
@@ -442,4 +472,98 @@ TEST(a_fault_while_the_log_is_moved_loses_nothing) {
     free(said);
     free(spec);
     sl_ledger_simdisk_destroy(disk);
+}
+
+/* A clock that stands still, and posts to the ledger once it is asked, while a batch is written. */
+typedef struct posting_clock {
+    sl_clock base; /* first */
+    sl_ledger *ledger;
+    const sl_ledger_record *record; /* NULL: no more */
+    int *durable;
+    sl_err err;
+} posting_clock;
+
+static uint64_t post_and_tell_ns(const sl_clock *clock) {
+    posting_clock *c = (posting_clock *)(uintptr_t)clock;
+    const sl_ledger_record *record = c->record;
+    c->record = NULL;
+    if (record)
+        c->err = sl_ledger_post(c->ledger, record, 1, count_durable, c->durable);
+    return 0;
+}
+
+TEST(what_is_posted_while_a_write_fails_is_told_of_it_too) {
+    sl_ledger_simdisk *disk;
+    int durable = 0;
+    sl_ledger_stats stats;
+    posting_clock clock = {.base = sl_clock_real, .durable = &durable, .err = SL_ERR_INTERNAL};
+    const sl_ledger_record records[] = {task(0, "a"), task(1, "b")};
+    REQUIRE(sl_ledger_simdisk_create(1, &disk) == SL_OK);
+    clock.base.now_ns = post_and_tell_ns;
+    clock.ledger = open_as("ledger.db", (sl_ledger_options){.mode = SL_LEDGER_CREATE,
+                                                            .disk = sl_ledger_simdisk_base(disk),
+                                                            .clock = &clock.base});
+    CHECK_INT(sl_ledger_post(clock.ledger, &records[0], 1, count_durable, &durable), SL_OK);
+    clock.record = &records[1];
+    sl_ledger_simdisk_break(disk, SL_SIMDISK_FULL, 0);
+    char *said = NULL;
+    size_t bytes;
+    FILE *stream = open_memstream(&said, &bytes);
+    sl_log_configure(&(sl_log_options){.stream = stream, .level = SL_LOG_WARN});
+    CHECK_INT(sl_ledger_step(clock.ledger), SL_ERR_LEDGER);
+    sl_log_configure(&(sl_log_options){.stream = stderr, .level = SL_LOG_WARN});
+    fclose(stream);
+    CHECK_CONTAINS(said, "ledger failed");
+    free(said);
+    CHECK_INT(clock.err, SL_OK); /* it was taken, and is not written by the next step either */
+    sl_ledger_simdisk_break(disk, SL_SIMDISK_WELL, 0);
+    CHECK_INT(sl_ledger_step(clock.ledger), SL_ERR_LEDGER);
+    CHECK_INT(durable, 0);
+    sl_ledger_stats_get(clock.ledger, &stats);
+    CHECK(stats.posts == 2 && stats.records == 0 && stats.commits == 0);
+    CHECK_INT(sl_ledger_close(clock.ledger, NULL), SL_ERR_LEDGER);
+    sl_ledger_simdisk_destroy(disk);
+}
+
+/* By a clock that stands still, a checkpoint takes no time. */
+TEST(a_checkpoint_of_no_time_is_no_longest) {
+    sl_ledger_simdisk *disk;
+    sl_ledger_stats stats;
+    posting_clock clock = {.base = sl_clock_real};
+    char *spec = malloc(SPEC_BYTES + 1);
+    REQUIRE(spec && sl_ledger_simdisk_create(1, &disk) == SL_OK);
+    memset(spec, 's', SPEC_BYTES);
+    spec[SPEC_BYTES] = '\0';
+    clock.base.now_ns = post_and_tell_ns;
+    sl_ledger *ledger =
+        open_as("ledger.db", (sl_ledger_options){.mode = SL_LEDGER_CREATE,
+                                                 .disk = sl_ledger_simdisk_base(disk),
+                                                 .clock = &clock.base});
+    sl_ledger_record record = task(0, "a");
+    record.task.spec = spec;
+    CHECK_INT(sl_ledger_post(ledger, &record, 1, NULL, NULL), SL_OK);
+    CHECK_INT(sl_ledger_step(ledger), SL_OK);
+    sl_ledger_stats_get(ledger, &stats);
+    CHECK(stats.checkpoints == 1 && stats.checkpoint_ns_max == 0 && stats.commit_ns_max == 0);
+    CHECK_INT(sl_ledger_close(ledger, NULL), SL_OK);
+    free(spec);
+    sl_ledger_simdisk_destroy(disk);
+}
+
+TEST(half_a_queue_does_not_wait_for_company) {
+    enum { QUEUE_BYTES = 65536 };
+    bool pressing = true;
+    uint32_t id = 2;
+    sl_ledger *ledger =
+        open_as(make(), (sl_ledger_options){.mode = SL_LEDGER_RESUME, .queue_bytes = QUEUE_BYTES});
+    CHECK(!sl_ledger_waits(ledger, &pressing) && !pressing);
+    for (pressing = false; !pressing && id < 1000; id++) {
+        char name[16];
+        snprintf(name, sizeof name, "t%u", id);
+        sl_ledger_record record = task(id, name);
+        CHECK_INT(sl_ledger_post(ledger, &record, 1, NULL, NULL), SL_OK);
+        CHECK(sl_ledger_waits(ledger, &pressing));
+    }
+    CHECK(pressing && id > 10 && id < 1000);
+    CHECK_INT(sl_ledger_close(ledger, NULL), SL_OK);
 }

@@ -211,6 +211,7 @@ static void read_everywhere(unsigned kinds, bool real) {
 
 TEST(memory_fails_at_every_call_of_a_reader) {
     read_everywhere(SCARCE_MEMORY, false);
+    read_everywhere(SCARCE_MEMORY, true);
     read_everywhere(SCARCE_SQLITE, false);
 }
 
