@@ -24,7 +24,7 @@ def read(stream):
         row = json.loads(line)
         match = re.match(r"(.*), (\d+) nodes$", row["what"])
         rows.setdefault(match.group(1), []).append((int(match.group(2)), row["starlane"]["median"]))
-    return rows
+    return {what: sorted(points) for what, points in rows.items()}
 
 
 def curve(points, title, unit, x0, y0):
