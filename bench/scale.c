@@ -17,9 +17,10 @@
 enum { NODES_MOST = 10000, VIEWERS = 8, REGIONS = 3, CORES = 4 };
 
 #define FLIP_NS    (500 * SL_NS_PER_MS) /* and up to twice as much more */
-#define SETTLE_NS  (10 * SL_NS_PER_S)
-#define MEASURE_NS (10 * SL_NS_PER_S)
+#define SETTLE_NS  (2 * SL_NS_PER_S)
+#define MEASURE_NS (5 * SL_NS_PER_S)
 #define LOOK_NS    (50 * SL_NS_PER_MS)
+#define JOIN_NS    (60 * SL_NS_PER_S)
 #define DEATH_NS   (600 * SL_NS_PER_S)
 
 static const sl_simulator_link links[REGIONS * REGIONS] = {
@@ -186,16 +187,14 @@ static void measure_refused(scale *s, double refused_share[WAYS]) {
         refused_share[by] = chosen[by] ? 100.0 * (double)refused[by] / (double)chosen[by] : 0;
 }
 
-/* Until all who look on know every node; and for the time that what was posted then takes. */
-static void settle(scale *s) {
-    uint64_t end_ns = SETTLE_NS;
-    for (uint32_t viewer = 0; viewer < VIEWERS && viewer < s->nodes;) {
-        sl_simulator_run(s->simulator, end_ns);
-        if (s->known[viewer] == s->nodes)
-            viewer++;
-        else
-            end_ns = sl_simulator_now_ns(s->simulator) + SL_NS_PER_S;
+/* Until all who look on know every node; in seconds. */
+static double join_s(scale *s) {
+    for (uint32_t viewer = 0; viewer < VIEWERS && viewer < s->nodes; viewer++) {
+        while (s->known[viewer] < s->nodes &&
+               sl_simulator_step(s->simulator, sl_simulator_now_ns(s->simulator) + JOIN_NS)) {
+        }
     }
+    return (double)sl_simulator_now_ns(s->simulator) / 1e9;
 }
 
 /* Until all who look on know that a node that stopped speaking is dead. */
@@ -239,7 +238,8 @@ static void measure(bench *b, uint32_t nodes) {
         "simulator");
     for (uint32_t i = 0; i < nodes; i++)
         start_node(s, i);
-    settle(s);
+    row(b, nodes, "until all know each other", REPORT_SECONDS, join_s(s));
+    sl_simulator_run(s->simulator, sl_simulator_now_ns(s->simulator) + SETTLE_NS);
     double sent_bytes = (double)sl_simulator_traffic_of(s->simulator).bytes;
     double refused[WAYS];
     measure_refused(s, refused);

@@ -51,7 +51,7 @@ static sl_identity *somebody(const sl_identity *authority, sl_role role) {
 
 static sl_trust *trust_in(const sl_identity *authority) {
     sl_trust *trust;
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
     sl_fingerprint(sl_identity_key(authority), fingerprint);
     check(sl_trust_create(&trust), "trust");
     check(sl_trust_pin(trust, fingerprint), "trust");

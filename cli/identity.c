@@ -34,16 +34,30 @@ static int sign(const cli_command *command, int count, char **words) {
     return 0;
 }
 
+static int renew(const cli_command *command, int count, char **words) {
+    char *end = NULL;
+    if (count < 1 || count > 2)
+        return cli_fail(command, CLI_BAD_USAGE, "renew takes DIR [DAYS]");
+    double days = count > 1 ? strtod(words[1], &end) : 365;
+    if (end && (end == words[1] || *end))
+        return cli_fail(command, CLI_BAD_USAGE, "'%s' is no number of days", words[1]);
+    if (sl_keys_renew(words[0], days) != 0)
+        return cli_fail(command, CLI_BAD_USAGE, "%s", sl_error_text());
+    return 0;
+}
+
 static int run(const cli_command *command, int count, char **words, int json) {
     if (count < 1)
-        return cli_fail(command, CLI_BAD_USAGE, "say create, show or sign");
+        return cli_fail(command, CLI_BAD_USAGE, "say create, show, sign or renew");
     if (strcmp(words[0], "create") == 0)
         return create(command, count - 1, words + 1);
     if (strcmp(words[0], "show") == 0)
         return show(command, count - 1, words + 1, json);
     if (strcmp(words[0], "sign") == 0)
         return sign(command, count - 1, words + 1);
-    return cli_fail(command, CLI_BAD_USAGE, "say create, show or sign, not %s", words[0]);
+    if (strcmp(words[0], "renew") == 0)
+        return renew(command, count - 1, words + 1);
+    return cli_fail(command, CLI_BAD_USAGE, "say create, show, sign or renew, not %s", words[0]);
 }
 
 int cli_identity(const cli_command *command, int argc, char **argv) {

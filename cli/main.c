@@ -41,14 +41,19 @@ const cli_command cli_commands[] = {
      "Slurm's PMIx server as long as the job may need it. Exit code: PROGRAM's.\n",
      "guard", cli_guard},
     {"identity",
-     "create DIR ROLE [NAME [PROJECT]] | show DIR | sign DIR REQUEST CERTIFICATE [DAYS]",
+     "create DIR ROLE [NAME [PROJECT]] | show DIR | sign DIR REQUEST CERTIFICATE [DAYS] | renew "
+     "DIR "
+     "[DAYS]",
      "make and certify the keys of nodes and clients",
      "create makes the identity of a node, a client or an authority (ROLE) in DIR, and a request\n"
      "for a certificate in DIR/certificate. sign has the authority in DIR sign a REQUEST, for "
      "DAYS\n"
      "(365): the new file CERTIFICATE then takes the place of the request. show tells what is "
      "public,\n"
-     "also the fingerprint that others pin.\n",
+     "also the fingerprint that others pin. renew gives a client a new encryption key, for DAYS; "
+     "what "
+     "was\n"
+     "sealed to the one before opens no more.\n",
      "identity", cli_identity},
     {"up", "[OPTION...]", "keep a network running, for clients from outside",
      "Prints the URL that clients connect to; they need an API key (starlane key). Ends by SIGINT "
@@ -61,10 +66,18 @@ const cli_command cli_commands[] = {
      "the\n"
      "three quotas, those not given to none. A gateway heeds changes within a second or two.\n",
      "key", cli_key},
-    {"submit", "--connect URL --project NAME FUNCTION [TEXT]",
+    {"submit",
+     "--connect URL --project NAME FUNCTION [TEXT] | --module FILE [--function NAME] [ARGUMENT...]",
      "run a function in a network, from outside",
-     "Prints what the function answers. The API key is in STARLANE_API_KEY.\n", "remote",
-     cli_submit},
+     "Prints what the function answers. The API key is in STARLANE_API_KEY. With --module the "
+     "function\n"
+     "is a task of a shared object of your own: an ARGUMENT that is a number is given as one (i64, "
+     "or\n"
+     "f64 with a point or an exponent), i64:, f64:, f32: and string: before it say which, "
+     "file:PATH "
+     "gives\n"
+     "the bytes of a file, and all else is a string. The key must have the scope module.\n",
+     "remote submit", cli_submit},
     {"status", "--connect URL --project NAME", "show how a project is doing in a network",
      "The API key is in STARLANE_API_KEY.\n", "remote", cli_status},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",

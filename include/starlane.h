@@ -249,6 +249,11 @@ static inline sl_value sl_wait_for(sl_future *future) {
     return value;
 }
 
+/* A value as text for a person: of a number or a string a line, of an array its elements in
+ * brackets; bytes as they are. `*text` is the caller's, and has a NUL behind its `*bytes`. Futures
+ * and objects have none. Any thread. */
+SL_API int sl_value_text(const sl_value *value, char **text, size_t *bytes);
+
 /* "f32", …; bytes of an element; elements of an array (1 of a scalar). Any thread. */
 SL_API const char *sl_dtype_name(sl_dtype dtype);
 SL_API size_t sl_dtype_bytes(sl_dtype dtype);
@@ -284,7 +289,9 @@ typedef struct sl_task_options {
                               sl_call_cancelled() */
     int32_t brief;         /* it takes a few microseconds and never waits for a future: may run
                               where messages are handled, which saves handing it to a thread */
-    int32_t last_;         /* the library's */
+    const struct sl_seal *sealed; /* nobody but the nodes named there can read arguments, function
+                                     and result: see sl_seal. NULL: not sealed */
+    int32_t last_;                /* the library's */
 } sl_task_options;
 
 /* A task as SL_TASK() defines it. */
@@ -295,17 +302,56 @@ typedef struct sl_task {
     struct sl_task *next; /* the library's */
 } sl_task;
 
+/* The version of what follows: of a module's notes, and of the structs that its tasks share with
+ * the library. It changes when one that was built before could not be run any more. */
+enum { SL_MODULE_ABI = 1, SL_TASK_NAME_BYTES = 128, SL_TASK_REGION_BYTES = 64 };
+
+/* What SL_TASK() leaves in the file beside the task, for who looks at a module before it is loaded:
+ * an ELF note of type 1 of owner "Starlane". The fields of the options are those of
+ * sl_task_options. */
+typedef struct __attribute__((packed, aligned(4))) sl_task_note {
+    uint32_t owner_bytes;
+    uint32_t desc_bytes;
+    uint32_t type;
+    char owner[12];
+    uint32_t abi;
+    uint32_t task_bytes; /* of an sl_task */
+    char name[SL_TASK_NAME_BYTES];
+    struct __attribute__((packed)) {
+        int32_t cpus;
+        uint32_t gpus;
+        uint64_t memory_bytes;
+        double ucu;
+        char region[SL_TASK_REGION_BYTES];
+        int32_t priority;
+        uint32_t retries;
+        double timeout_s;
+        int32_t brief;
+        int32_t last_;
+    } options;
+} sl_task_note;
+
 /* SL_TASK(name, .cpus = 2, .retries = 1) { … } defines the task `name`, with any of the options
  * above, and makes it known before main(). The body gets `sl_call *call`, runs on a thread of the
  * node that was chosen, several calls at once, and returns 0 or an error: sl_call_fail(). A name is
- * used once in a program; every rank runs the same program. SL_TASK_DECLARE(name) makes one known
- * to another file. */
+ * used once in a program; every rank runs the same program. In a shared object that
+ * sl_module_load() takes it defines a task of that module. SL_TASK_DECLARE(name) makes one known to
+ * another file. */
 #define SL_TASK(...) SL_TASK_(__VA_ARGS__, .last_ = 0)
 #define SL_TASK_(task, ...)                                                                        \
     extern sl_task task;                                                                           \
     extern sl_task task;                                                                           \
     static int task##_body_(sl_call *call);                                                        \
     sl_task task = {.name = #task, .body = task##_body_, .options = {__VA_ARGS__}};                \
+    static const sl_task_note task##_note_ __attribute__((                                         \
+        section(".note.starlane"), used, aligned(4))) = {.owner_bytes = 9,                         \
+                                                         .desc_bytes = sizeof(sl_task_note) - 24,  \
+                                                         .type = 1,                                \
+                                                         .owner = "Starlane",                      \
+                                                         .abi = SL_MODULE_ABI,                     \
+                                                         .task_bytes = sizeof(sl_task),            \
+                                                         .name = #task,                            \
+                                                         .options = {__VA_ARGS__}};                \
     __attribute__((constructor)) static void task##_define_(void) {                                \
         sl_task_define(&task);                                                                     \
     }                                                                                              \
@@ -499,6 +545,39 @@ typedef struct sl_map_options {
  * the map has ended. `options` NULL: the defaults. */
 SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
 
+/* ---- modules: tasks that are not in the program ---- */
+
+/* A module is a shared object whose tasks SL_TASK() defines:
+ *
+ *     cc -shared -fPIC mine.c -o libmine.so $(pkg-config --cflags --libs starlane)
+ *
+ * A node that is to run one of them fetches the file by the network's objects, once, holds it
+ * against its SHA-256, and loads it into its process: a module may do whatever the node may. */
+typedef struct sl_module sl_module;
+
+/* Reads a module's file and puts it where nodes find it. Files that are no module fail here; what
+ * a node finds wrong (another machine, a library that is missing) is told by the wait for its
+ * tasks. The handle is the caller's: sl_module_release(). A file that has changed is another
+ * module; who loaded it before goes on with what it was. Any thread, a task's body included. */
+SL_API int sl_module_load(const char *path, sl_module **module);
+
+/* The task `name` of a module: for sl_submit(), sl_map() and their kin, with the options that it
+ * was defined with. NULL, with what there is in sl_error_text(). Borrowed from the module. */
+SL_API const sl_task *sl_module_task(const sl_module *module, const char *name);
+
+/* Its tasks, in the order of their names; NULL beyond the last. */
+SL_API const sl_task *sl_module_task_at(const sl_module *module, size_t index);
+
+/* The SHA-256 of its file, 64 hexadecimal digits; borrowed from the module. */
+SL_API const char *sl_module_id(const sl_module *module);
+
+/* Lets go of it: tasks that were submitted keep what they need. NULL is fine. */
+SL_API void sl_module_release(sl_module *module);
+
+/* In a constructor of a module: says why it cannot be used here (printf style). Its tasks then fail
+ * with that, and it is not loaded. Elsewhere no effect. */
+SL_API void sl_module_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* ---- actors: state that lives on one node at a time, and that only messages reach ---- */
 
 /* Names an actor, on every node; may be copied, stored and sent. `place` is where it was spawned:
@@ -608,6 +687,36 @@ SL_API int sl_call_is(const sl_call *call, const char *method);
 SL_API sl_actor_ref sl_call_self(const sl_call *call);
 SL_API void sl_call_migrate(sl_call *call, uint32_t node);
 
+/* ---- sealed tasks: what only their client and the nodes that run them can read ---- */
+
+/* A client's keys: its identity, as `starlane identity` makes it, and whose certificates it
+ * believes. */
+typedef struct sl_keys sl_keys;
+
+/* Opens the identity of a client in `directory`. `authority` is the fingerprint of who certifies
+ * the nodes (several: commas between them), by which alone they are believed. `revoked` (NULL:
+ * none) is a file of fingerprints that are not, one a line. Blocks for the disk. */
+SL_API int sl_keys_open(const char *directory, const char *authority, const char *revoked,
+                        sl_keys **keys);
+
+/* Futures of sealed tasks keep what they need of them. NULL is fine. */
+SL_API void sl_keys_close(sl_keys *keys);
+
+/* How to seal a task, by sl_task_options.sealed. What it is called, its arguments, its result or
+ * why it failed are sealed; everybody on the way sees the other options, the nodes that may run it,
+ * sizes and times. Arguments are data: no futures, and no objects. Sealing takes some 80
+ * microseconds and 50 for each node, on the thread that submits; the first time, and about once a
+ * minute, it asks the nodes who they are. */
+typedef struct sl_seal {
+    sl_keys *keys;
+    const char *const *nodes; /* that may run it, as their certificates name them; NULL: every node
+                                 that the authority has certified */
+    size_t node_count;
+    uint32_t nodes_most; /* of them at most so many, one task for these and the next for others, may
+                            run each task; 0: 16 */
+    double lifetime_s;   /* it is to be started within so many seconds; 0: a day */
+} sl_seal;
+
 /* ---- from outside: a connection to the gateway of a network ---- */
 
 typedef struct sl_remote sl_remote;
@@ -648,6 +757,16 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
+/* Reads a module's file as sl_module_load() does, and puts it into the network. Its tasks are for
+ * sl_remote_submit_task() on this connection, whose API key must have the scope `module`: that is
+ * as much as being a node of the network. Waits until it is there. Any thread. */
+SL_API int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module);
+
+/* Submits one call of a task of such a module. `options` NULL: those it was defined with. As
+ * sl_remote_submit() else. */
+SL_API sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
+                                        const sl_task_options *options);
+
 /* How the project is doing: text, or with `json` a JSON object; the caller's. */
 SL_API int sl_remote_status(sl_remote *remote, int json, char **text);
 
@@ -671,7 +790,7 @@ typedef int sl_function(const void *arguments, size_t argument_bytes, sl_reply *
  * process. Every rank registers the same names, before the first network is opened. Names that
  * begin with `starlane.` are the library's: starlane.echo (answers its arguments), starlane.sleep
  * (seconds, as text), starlane.fail (fails with its arguments as the reason), starlane.crc32 (of
- * its arguments, as text); with the option `keys`, starlane.credential and starlane.sealed. */
+ * its arguments, as text), and starlane.sealed, which runs sealed tasks. */
 SL_API int sl_register_function(const char *name, sl_function *function, void *context);
 
 /* Appends `size` bytes (copied) to the reply. */
@@ -784,6 +903,11 @@ SL_API int sl_keys_show(const char *directory, int json, char **text);
  * the request. */
 SL_API int sl_keys_sign(const char *directory, const char *request, double days,
                         const char *certificate);
+
+/* Gives the client in `directory` a new encryption key, for so many days, in place of the one it
+ * has: results that were sealed to that are lost. Nodes have a new one at every start. Blocks for
+ * the disk. */
+SL_API int sl_keys_renew(const char *directory, double days);
 
 /* ---- API keys: what `starlane key` does. `directory` is the gateway's, made if need be ---- */
 

@@ -30,7 +30,7 @@ static sl_err on_message(void *context, const uint8_t *data, size_t bytes, sl_bl
 static void on_bye(void *context, const char *why) {
     sl_link *link = context;
     if (why[0])
-        sl_link_fail(link, SL_ERR_CLOSED, "%s closed the link: %s", link->peer, why);
+        sl_link_fail(link, SL_ERR_REFUSED, "%s closed the link: %s", link->peer, why);
     else
         sl_link_fail(link, SL_OK, "%s has left", link->peer);
 }

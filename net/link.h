@@ -46,8 +46,9 @@ typedef struct sl_net_ops {
                       sl_blob *blob);
     /* After a send that was SL_ERR_AGAIN: half of what waited has left. May be NULL. */
     void (*room)(void *context, sl_link *link);
-    /* The last word of a link, of one too that never opened. SL_OK: closed in good order. `why`
-     * names the peer, what was wrong, and what to do. */
+    /* The last word of a link, of one too that never opened. SL_OK: closed in good order;
+     * SL_ERR_REFUSED: the peer said why it closes; SL_ERR_CLOSED: it is lost. `why` names the peer,
+     * what was wrong, and what to do. */
     void (*closed)(void *context, sl_link *link, sl_err err, const char *why);
 } sl_net_ops;
 

@@ -17,14 +17,15 @@ typedef struct sl_addr {
 
 /* Actors that every node has, at slots that never change and generation 0. */
 enum sl_well_known {
-    SL_SLOT_NODE,      /* the node itself: stop */
-    SL_SLOT_REGISTRY,  /* actors/registry */
-    SL_SLOT_SCHEDULER, /* actors/scheduler */
-    SL_SLOT_EXECUTOR,  /* actors/executor */
-    SL_SLOT_DRIVER,    /* the application's own actor: who submits */
-    SL_SLOT_SPARE,     /* of a rank that stands by: sdk/spare.c */
-    SL_SLOT_HOST,      /* of user actors: sdk/host.c */
-    SL_SLOT_STORE = 8, /* actors/store */
+    SL_SLOT_NODE,        /* the node itself: stop */
+    SL_SLOT_REGISTRY,    /* actors/registry */
+    SL_SLOT_SCHEDULER,   /* actors/scheduler */
+    SL_SLOT_EXECUTOR,    /* actors/executor */
+    SL_SLOT_DRIVER,      /* the application's own actor: who submits */
+    SL_SLOT_SPARE,       /* of a rank that stands by: sdk/spare.c */
+    SL_SLOT_HOST,        /* of user actors: sdk/host.c */
+    SL_SLOT_STORE = 8,   /* actors/store */
+    SL_SLOT_ROSTER = 10, /* actors/roster */
     SL_SLOT_FIRST_FREE = 16
 };
 

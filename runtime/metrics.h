@@ -83,6 +83,11 @@ static inline void sl_metric_add(sl_metrics *metrics, sl_metric id, int64_t amou
     sl_metric_bump(&metrics->values[id], (uint64_t)amount);
 }
 
+/* The same for a counter that no loop changes. Any thread. */
+static inline void sl_metric_count(sl_metrics *metrics, sl_metric id) {
+    atomic_fetch_add_explicit(&metrics->values[id], 1, memory_order_relaxed);
+}
+
 /* Gauge = value. Loop thread. */
 static inline void sl_metric_set(sl_metrics *metrics, sl_metric id, int64_t value) {
     atomic_store_explicit(&metrics->values[id], (uint64_t)value, memory_order_relaxed);

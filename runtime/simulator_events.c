@@ -6,8 +6,13 @@
 
 enum { BRANCHES = 4 };
 
+/* Both in one number: which of two is the first can hardly be foreseen, so it is not branched on. */
+static inline unsigned __int128 key_of(const sl_sim_event *event) {
+    return (unsigned __int128)event->at_ns << 64 | event->order;
+}
+
 static bool before(const sl_sim_event *a, const sl_sim_event *b) {
-    return a->at_ns != b->at_ns ? a->at_ns < b->at_ns : a->order < b->order;
+    return key_of(a) < key_of(b);
 }
 
 static sl_err grow(sl_sim_events *events) {
@@ -38,8 +43,12 @@ static void sift_down(sl_sim_events *events, sl_sim_event moving) {
     uint64_t at = 0, count = events->count;
     for (uint64_t first; (first = BRANCHES * at + 1) < count;) {
         uint64_t least = first, end = first + BRANCHES < count ? first + BRANCHES : count;
-        for (uint64_t child = first + 1; child < end; child++)
-            least = before(&heap[child], &heap[least]) ? child : least;
+        unsigned __int128 key = key_of(&heap[first]);
+        for (uint64_t child = first + 1; child < end; child++) {
+            unsigned __int128 other = key_of(&heap[child]);
+            least = other < key ? child : least;
+            key = other < key ? other : key;
+        }
         if (!before(&heap[least], &moving))
             break;
         heap[at] = heap[least];

@@ -72,6 +72,13 @@ typedef struct sl_sim_expected {
     uint32_t peer;
 } sl_sim_expected;
 
+/* Of the transfers from and to one peer. */
+typedef struct sl_sim_peer_bulk {
+    uint64_t first_in;  /* transfers with lower ids are of an earlier life of the link */
+    uint64_t first_out; /* nothing is told of transfers with lower ids */
+    uint32_t to_peer;   /* transfers from here under way */
+} sl_sim_peer_bulk;
+
 typedef struct sl_sim_transport {
     sl_transport base;
     sl_simulator *simulator;
@@ -83,12 +90,11 @@ typedef struct sl_sim_transport {
     sl_sim_queue acquired;     /* buffers handed out, `to` in from */
     bool lost; /* this life is over: what its actors still say as they end goes nowhere */
     bool *abandoned;
-    uint64_t *first_in;  /* per peer: transfers with lower ids are of an earlier life of the link */
-    uint64_t *first_out; /* per peer: nothing is told of transfers with lower ids */
-    uint32_t *to_peer;   /* per peer: transfers from here under way */
-    uint32_t under_way;  /* all of them */
-    uint32_t *ended;     /* per peer: its newest life whose end is known, or to be told; 0: none */
-    bool *end_due;       /* per peer: that is to be told */
+    sl_sim_peer_bulk *bulk; /* per peer; NULL while there is nothing to know */
+    uint32_t under_way;     /* transfers from here */
+    uint32_t *ended; /* per peer: its newest life whose end is known, or to be told; 0: none. NULL:
+                        it has no machine with others on it */
+    bool *end_due;   /* per peer: that is to be told; NULL like the other */
     bool any_end_due;
 } sl_sim_transport;
 

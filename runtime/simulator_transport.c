@@ -46,18 +46,25 @@ static void sim_post(sl_transport *transport, uint32_t peer, void *frame, size_t
 
 /* ---- bulk data ---- */
 
+/* False: no memory. */
+static bool bulk_known(sl_sim_transport *self) {
+    if (!self->bulk)
+        self->bulk = calloc(self->base.count, sizeof *self->bulk);
+    return self->bulk != NULL;
+}
+
 static sl_err sim_bulk_send(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob) {
     sl_sim_transport *self = self_of(transport);
     if (self->abandoned[peer])
         return sl_fail(SL_ERR_DEAD, "node %u was given up", peer);
-    sl_sim_parcel *parcel = sl_sim_parcel_take(self->simulator);
+    sl_sim_parcel *parcel = bulk_known(self) ? sl_sim_parcel_take(self->simulator) : NULL;
     if (!parcel)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a transfer");
     parcel->from = transport->self;
     parcel->id = id;
     parcel->blob = sl_blob_retain(blob);
     self->under_way++;
-    self->to_peer[peer]++;
+    self->bulk[peer].to_peer++;
     sl_sim_send(self->simulator, peer, parcel);
     return SL_OK;
 }
@@ -100,7 +107,7 @@ static void tell_sender(sl_sim_transport *self, sl_sim_parcel *parcel) {
     sl_blob_release(parcel->blob);
     parcel->blob = NULL;
     if (!lives || from->transport->abandoned[self->base.self] ||
-        parcel->id < from->transport->first_out[self->base.self]) {
+        parcel->id < from->transport->bulk[self->base.self].first_out) {
         sl_sim_parcel_free(simulator, parcel);
         return;
     }
@@ -159,7 +166,7 @@ static void take_frame(sl_sim_transport *self, const sl_transport_sink *sink, sl
 
 static void take_blob(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel,
                       bool lives) {
-    if (!lives || parcel->id < self->first_in[parcel->from]) {
+    if (!lives || (self->bulk && parcel->id < self->bulk[parcel->from].first_in)) {
         sl_sim_parcel_free(self->simulator, parcel);
         return;
     }
@@ -205,13 +212,14 @@ void sl_sim_transports_tell_end(sl_simulator *simulator, uint32_t node) {
  * comes. */
 static void take(sl_sim_transport *self, const sl_transport_sink *sink, sl_sim_parcel *parcel) {
     uint32_t peer = parcel->from;
-    bool is_next = parcel->from_life > self->ended[peer];
-    if (is_next && self->end_due[peer])
+    bool is_next = !self->ended || parcel->from_life > self->ended[peer];
+    if (is_next && self->any_end_due && self->end_due[peer])
         tell_end(self, sink, peer);
+    bool lives = is_next || self->end_due[peer];
     if (parcel->blob)
-        take_blob(self, sink, parcel, is_next || self->end_due[peer]);
+        take_blob(self, sink, parcel, lives);
     else
-        take_frame(self, sink, parcel, is_next || self->end_due[peer]);
+        take_frame(self, sink, parcel, lives);
 }
 
 static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, size_t budget) {
@@ -219,7 +227,7 @@ static size_t sim_poll(sl_transport *transport, const sl_transport_sink *sink, s
     size_t events = match_unexpected(self, sink);
     for (sl_sim_parcel *parcel; (parcel = sl_sim_queue_pop(&self->sent)); events++) {
         self->under_way--;
-        self->to_peer[parcel->from]--;
+        self->bulk[parcel->from].to_peer--;
         sink->bulk_sent(sink->context, parcel->from, parcel->id);
         sl_sim_parcel_free(self->simulator, parcel);
     }
@@ -274,8 +282,10 @@ static void queue_forget(sl_sim_transport *self, sl_sim_queue *queue, uint32_t p
 static void sim_abandon(sl_transport *transport, uint32_t peer) {
     sl_sim_transport *self = self_of(transport);
     self->abandoned[peer] = true;
-    self->under_way -= self->to_peer[peer];
-    self->to_peer[peer] = 0;
+    if (self->bulk) {
+        self->under_way -= self->bulk[peer].to_peer;
+        self->bulk[peer].to_peer = 0;
+    }
     queue_forget(self, &self->sent, peer, UINT64_MAX);
     for (sl_sim_expected **at = &self->expected; *at;) {
         sl_sim_expected *each = *at;
@@ -293,8 +303,12 @@ static void sim_readmit(sl_transport *transport, uint32_t peer, uint64_t first_i
                         uint64_t first_out) {
     sl_sim_transport *self = self_of(transport);
     self->abandoned[peer] = false;
-    self->first_in[peer] = first_in;
-    self->first_out[peer] = first_out;
+    if (!bulk_known(self)) {
+        self->abandoned[peer] = true; /* what nobody can tell apart does not come */
+        return;
+    }
+    self->bulk[peer].first_in = first_in;
+    self->bulk[peer].first_out = first_out;
     queue_forget(self, &self->unexpected, peer, first_in);
 }
 
@@ -320,9 +334,7 @@ void sl_sim_transport_lose(sl_sim_transport *self) {
 
 static void transport_free(sl_sim_transport *self) {
     free(self->abandoned);
-    free(self->first_in);
-    free(self->first_out);
-    free(self->to_peer);
+    free(self->bulk);
     free(self->ended);
     free(self->end_due);
     free(self);
@@ -353,6 +365,7 @@ static const sl_transport_ops sim_ops = {
 
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_transport **out) {
     uint32_t count = simulator->options.nodes;
+    bool shared = simulator->options.machines != 0;
     sl_sim_transport *self = calloc(1, sizeof *self);
     if (!self)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
@@ -364,13 +377,9 @@ sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node, sl_sim_tr
                                .simulator = simulator,
                                .life = simulator->nodes[node].life,
                                .abandoned = calloc(count, sizeof(bool)),
-                               .first_in = calloc(count, sizeof(uint64_t)),
-                               .first_out = calloc(count, sizeof(uint64_t)),
-                               .to_peer = calloc(count, sizeof(uint32_t)),
-                               .ended = calloc(count, sizeof(uint32_t)),
-                               .end_due = calloc(count, sizeof(bool))};
-    if (!self->abandoned || !self->first_in || !self->first_out || !self->to_peer || !self->ended ||
-        !self->end_due) {
+                               .ended = shared ? calloc(count, sizeof(uint32_t)) : NULL,
+                               .end_due = shared ? calloc(count, sizeof(bool)) : NULL};
+    if (!self->abandoned || (shared && (!self->ended || !self->end_due))) {
         transport_free(self);
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the transport of node %u", node);
     }

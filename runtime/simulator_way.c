@@ -146,11 +146,26 @@ static bool is_from_a_life_gone(const sl_simulator *simulator, const sl_sim_parc
            parcel->from_life != simulator->nodes[parcel->from].life;
 }
 
-/* Side by side, where folding each would wait for the one before. */
-static uint64_t four_in_one(const uint64_t words[4]) {
-    uint64_t a = words[0] ^ words[1] * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t b = words[2] * UINT64_C(0xc2b2ae3d27d4eb4f) ^ words[3] * UINT64_C(0x165667b19e3779f9);
-    return a ^ (b << 29 | b >> 35);
+static inline uint64_t mixed(uint64_t sum, uint64_t word) {
+    uint64_t product = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return product ^ product >> 32;
+}
+
+/* Side by side, where folding each word would wait for the one before. */
+static void fold_bytes(sl_simulator *simulator, const uint8_t *data, uint32_t bytes) {
+    uint64_t sums[4] = {bytes, 1, 2, 3}, words[4];
+    uint32_t at = 0;
+    for (; at + sizeof words <= bytes; at += sizeof words) {
+        __builtin_memcpy(words, data + at, sizeof words);
+        for (int i = 0; i < 4; i++)
+            sums[i] = mixed(sums[i], words[i]);
+    }
+    for (; at + 8 <= bytes; at += 8) {
+        __builtin_memcpy(words, data + at, 8);
+        sums[0] = mixed(sums[0], words[0]);
+    }
+    sl_sim_fold(simulator, mixed(sums[0], sums[1]));
+    sl_sim_fold(simulator, mixed(sums[2], sums[3]));
 }
 
 static void fold_parcel(sl_simulator *simulator, const sl_sim_parcel *parcel, uint32_t to) {
@@ -159,17 +174,7 @@ static void fold_parcel(sl_simulator *simulator, const sl_sim_parcel *parcel, ui
         sl_sim_fold(simulator, parcel->blob->bytes);
         return;
     }
-    uint32_t at = 0;
-    for (; at + 32 <= parcel->bytes; at += 32) {
-        uint64_t words[4];
-        __builtin_memcpy(words, parcel->data + at, sizeof words);
-        sl_sim_fold(simulator, four_in_one(words));
-    }
-    for (; at + 8 <= parcel->bytes; at += 8) {
-        uint64_t word;
-        __builtin_memcpy(&word, parcel->data + at, sizeof word);
-        sl_sim_fold(simulator, word);
-    }
+    fold_bytes(simulator, parcel->data, parcel->bytes);
 }
 
 static void arrive(sl_simulator *simulator, uint32_t to, sl_sim_way *way, sl_sim_parcel *parcel) {

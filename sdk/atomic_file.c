@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,8 +33,11 @@ static sl_err write_synced(int fd, const void *bytes, size_t size, const char *n
 }
 
 sl_err sl_atomic_write(int dir_fd, const char *name, const void *bytes, size_t size) {
-    char beside[256];
-    if (snprintf(beside, sizeof beside, ".%s.new", name) >= (int)sizeof beside)
+    char beside[PATH_MAX];
+    const char *slash = strrchr(name, '/');
+    int folder = slash ? (int)(slash + 1 - name) : 0;
+    if (snprintf(beside, sizeof beside, "%.*s.%s.new", folder, name, name + folder) >=
+        (int)sizeof beside)
         return sl_fail(SL_ERR_TOO_LARGE, "%.100s...: the file name is too long", name);
     int fd = openat(dir_fd, beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0)

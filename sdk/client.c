@@ -10,6 +10,7 @@
 #include "runtime/runtime_msgs.h"
 #include "sdk/client_msgs.h"
 #include "sdk/network_stop.h"
+#include "sdk/seal.h"
 #include "sdk/task_amounts.h"
 
 #define KNOWN_WITHIN_NS (3 * SL_NS_PER_S) /* then tasks go to the nodes that are known */
@@ -148,7 +149,9 @@ static scheduler_task task_of(const sl_future *future) {
                             .priority = options->priority,
                             .retries = options->retries,
                             .region = sl_text_of(options->region),
-                            .group = sl_text_of(future->task->name),
+                            .among = {future->among, future->among_bytes},
+                            .group =
+                                sl_text_of(future->seal ? SL_SEALED_FUNCTION : future->task->name),
                             .payload = {future->payload, future->payload_bytes}};
 }
 

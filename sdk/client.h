@@ -73,9 +73,13 @@ struct sl_future {
     sl_remote *remote;        /* of that connection; NULL: of this process's network */
     uint64_t number;          /* there */
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
+    sl_module *module;        /* that the task is of, and lives as long as; NULL */
 
     /* the end: written before the state says so */
-    int32_t error; /* what a wait returns */
+    int32_t error;               /* what a wait returns */
+    struct sl_future_seal *seal; /* of a sealed task: seal.h */
+    uint8_t *among;              /* of it: the nodes that may run it; malloc'ed */
+    uint32_t among_bytes;
     uint8_t *wire; /* the result as it came: in the room, or malloc'ed */
     char *message; /* malloc'ed */
     sl_value value;
@@ -150,6 +154,7 @@ typedef struct sl_client {
     uint32_t known_count;
     uint8_t *left; /* by node, when all drive: it has shut down, or is lost */
     uint32_t left_count;
+    uint64_t source;          /* of the nodes that tasks are sealed for */
     _Atomic uint32_t leaving; /* this rank shuts down; set by any thread, with the event */
     bool leaving_told;
 } sl_client;
@@ -232,6 +237,12 @@ void sl_client_on_done(sl_client *client, const scheduler_done *done);
 sl_client *sl_client_enter(void);
 void sl_client_leave(sl_client *client);
 
+/* session.c: starts a network that is not sl_init()'s so that bodies of its tasks may submit; no
+ * more, after its loop; and, once it is finished, frees what was made for it. */
+sl_err sl_session_start(sl_network *network) SL_CHECKED;
+void sl_session_stop(void);
+void sl_session_forget(void);
+
 /* object.c: keeps the objects among `values` until the future has ended; and lets go of them. */
 sl_err sl_future_keep(sl_future *future, const sl_value *values, size_t count) SL_CHECKED;
 sl_err sl_future_keep_those(sl_future *future, const sl_future *of) SL_CHECKED;
@@ -250,15 +261,23 @@ sl_err sl_object_fetch(sl_object *object, sl_value *value) SL_CHECKED;
  */
 sl_store *sl_session_store(uint32_t node);
 
+/* session.c: where tasks in the job learn whom they may be sealed for; inside a call. */
+struct sl_seal_source sl_session_source(void);
+
 /* future.c: lets go of one reference. */
 void sl_future_drop(sl_future *future);
 /* A future with `tail_bytes` behind it, one reference, pending; NULL when out of memory. */
 sl_future *sl_future_create(size_t tail_bytes);
 /* What a wait returns: the future has ended. */
-int sl_future_verdict(const sl_future *future);
+int sl_future_verdict(sl_future *future);
+
+/* Its state, as far as it can be told without opening what is sealed. */
+static inline sl_future_state sl_future_how(const sl_future *future) {
+    return (sl_future_state)(atomic_load(&future->state) & ~SL_FUTURE_AWAITED);
+}
 
 static inline bool sl_future_ended(const sl_future *future) {
-    return (atomic_load(&future->state) & ~SL_FUTURE_AWAITED) != SL_FUTURE_PENDING;
+    return sl_future_how(future) != SL_FUTURE_PENDING;
 }
 
 #endif

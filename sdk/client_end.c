@@ -14,7 +14,7 @@
 /* ---- dependencies ---- */
 
 sl_err sl_client_depend(sl_future *future, sl_future *need) {
-    sl_future_state state = sl_state_of(need);
+    sl_future_state state = sl_future_how(need);
     if (state != SL_FUTURE_PENDING)
         return state == SL_FUTURE_DONE ? SL_OK : SL_ERR_FAILED;
     sl_dependents *list = need->dependents;
@@ -218,7 +218,7 @@ static void publish(sl_client *client, sl_future *future, sl_future_state state)
 
 static void say_cause(sl_future *future, const sl_future *cause) {
     char text[1024];
-    const char *what = sl_state_of(cause) == SL_FUTURE_CANCELLED ? "was cancelled" : "failed";
+    const char *what = sl_future_how(cause) == SL_FUTURE_CANCELLED ? "was cancelled" : "failed";
     snprintf(text, sizeof text, "it needs the result of task %.100s, which %s%s%.800s",
              cause->task->name, what, cause->message ? ": " : "",
              cause->message ? cause->message : "");
@@ -271,7 +271,7 @@ static void note_failure(sl_client *client, sl_future *map, const sl_future *pie
 }
 
 static void piece_ended(sl_client *client, sl_future *map, const sl_future *piece) {
-    if (sl_state_of(piece) != SL_FUTURE_DONE)
+    if (sl_future_how(piece) != SL_FUTURE_DONE)
         note_failure(client, map, piece);
     if (!map->pending)
         end_map(client, map);
@@ -303,7 +303,7 @@ void sl_client_take_map(sl_client *client, sl_future *map) {
  */
 static void tell_dependents(sl_client *client, sl_future *future, sl_future **doomed) {
     sl_dependents *list = future->dependents;
-    bool done = sl_state_of(future) == SL_FUTURE_DONE;
+    bool done = sl_future_how(future) == SL_FUTURE_DONE;
     future->dependents = NULL;
     for (uint32_t i = 0; list && i < list->count; i++) {
         sl_future *next = list->futures[i];
@@ -364,7 +364,7 @@ void sl_client_end(sl_client *client, sl_future *future, sl_future_state state, 
 
 void sl_client_end_for(sl_client *client, sl_future *future, const sl_future *cause) {
     say_cause(future, cause);
-    finish_all(client, future, sl_state_of(cause));
+    finish_all(client, future, sl_future_how(cause));
 }
 
 /* ---- results ---- */
@@ -386,6 +386,8 @@ static sl_err take_object(const sl_client *client, sl_future *future) {
 static sl_err keep_result(const sl_client *client, sl_future *future, const uint8_t *output,
                           size_t bytes, sl_blob *apart) {
     size_t count = 0;
+    if (future->seal)
+        future->result_apart = sl_blob_retain(apart);
     if (!bytes)
         return SL_OK; /* it returned nothing */
     bool in_room = bytes <= future->room_bytes && !future->again_left;
@@ -393,6 +395,10 @@ static sl_err keep_result(const sl_client *client, sl_future *future, const uint
     if (!future->wire)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %zu bytes", bytes);
     memcpy(future->wire, output, bytes);
+    if (future->seal) { /* who asks for it opens it */
+        future->value = (sl_value){.type = SL_TYPE_BYTES, .data = future->wire, .bytes = bytes};
+        return SL_OK;
+    }
     future->result_apart = sl_blob_retain(apart);
     SL_TRY(sl_values_count(future->wire, bytes, &count));
     if (count != 1)
@@ -425,6 +431,8 @@ static void end_with(sl_client *client, sl_future *future, const scheduler_outco
     } else if (outcome->status == SL_TASK_CANCELLED) {
         sl_client_end(client, future, SL_FUTURE_CANCELLED, SL_ERR_CANCELLED, message);
     } else if (outcome->exit_code != SL_ERR_DEAD || !go_on_again(client, future)) {
+        if (future->seal) /* why it failed */
+            (void)keep_result(client, future, outcome->output.data, outcome->output.bytes, apart);
         sl_client_end(client, future, SL_FUTURE_FAILED, SL_ERR_FAILED, message);
     }
 }

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "sdk/client.h"
+#include "sdk/module.h"
 #include "sdk/remote.h"
+#include "sdk/seal.h"
 #include "sdk/task_call.h"
 
 enum {
@@ -70,6 +72,11 @@ static sl_err check_needs(const sl_args *args) {
         if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->remote)
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future of another network; give its result instead", i);
+        else if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->seal)
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: a future whose result is sealed: wait for it, and give "
+                           "its result, sealed again or not",
+                           i);
     return SL_OK;
 }
 
@@ -89,6 +96,7 @@ static void take_options(sl_future *future, const sl_task_options *options, uint
     }
     sl_task_options *copy = (sl_task_options *)(void *)at;
     *copy = *options;
+    copy->sealed = NULL;
     if (options->region)
         copy->region = strcpy((char *)(at + sizeof *copy), options->region);
     future->options = copy;
@@ -99,6 +107,56 @@ static size_t options_bytes(const sl_task *task, const sl_task_options *options)
         return 0;
     return align8(sizeof *options + (options->region ? strlen(options->region) + 1 : 0));
 }
+
+/* ---- sealed ---- */
+
+/* A call on its way into a future, whose size is known once it is about to be sealed. */
+typedef struct sealing {
+    const sl_task *task;
+    const sl_task_options *options;
+    sl_future *future;
+} sealing;
+
+static uint8_t *place_envelope(void *context, size_t size) {
+    sealing *s = context;
+    bool apart = size >= SL_VALUE_APART_BYTES;
+    size_t arguments = apart ? 0 : size, own = options_bytes(s->task, s->options);
+    size_t payload = sl_client_payload_bytes(SL_SEALED_FUNCTION, arguments);
+    sl_future *future = s->future = sl_future_create(own + align8(payload));
+    if (!future)
+        return NULL;
+    future->task = s->task;
+    take_options(future, s->options, (uint8_t *)(future + 1));
+    future->room = future->payload = (uint8_t *)(future + 1) + own;
+    future->room_bytes = (uint32_t)align8(payload);
+    future->payload_bytes = (uint32_t)payload;
+    uint8_t *at = sl_client_payload_head(future->payload, SL_SEALED_FUNCTION, arguments);
+    if (!apart)
+        return at;
+    return sl_blob_create(size, &future->apart) == SL_OK ? future->apart->data : NULL;
+}
+
+static sl_err make_sealed(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                          sl_future **out) {
+    sealing s = {.task = task, .options = options};
+    sl_seal_source source = sl_session_source();
+    sl_seal_made made;
+    sl_err err = sl_seal_call(options->sealed, &source, task->name, args, options->retries,
+                              place_envelope, &s, &made);
+    if (err != SL_OK) {
+        char cause[512];
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        sl_release(s.future);
+        return sl_fail(err, "task %.80s: %s", task->name, cause);
+    }
+    s.future->seal = made.end;
+    s.future->among = made.among;
+    s.future->among_bytes = made.among_bytes;
+    *out = s.future;
+    return SL_OK;
+}
+
+/* ---- a call ---- */
 
 /* What the data apart of a call lie in. */
 static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy, sl_blob **blob) {
@@ -115,10 +173,12 @@ static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy
     return sl_blob_wrap((void *)(uintptr_t)large->data, bytes, leave_alone, NULL, blob);
 }
 
-sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
-                      bool borrow, sl_future **out) {
+static sl_err make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                   bool borrow, sl_future **out) {
     bool copy = false;
     sl_value_size size;
+    if (options->sealed)
+        return make_sealed(task, args, options, out);
     SL_TRY(sl_values_measure(args->values, args->count, &size));
     SL_TRY(check_needs(args));
     uint32_t needs = futures_in(args);
@@ -159,6 +219,32 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     return SL_OK;
 }
 
+sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                      bool borrow, sl_future **out) {
+    enum { FEW = 16 };
+    sl_value few[FEW], *values = few;
+    if (!sl_task_is_of_module(task))
+        return make(task, args, options, borrow, out);
+    if (args->count > SL_ARGS_MAX - SL_MODULE_VALUES)
+        return sl_fail(SL_ERR_TOO_LARGE, "%zu arguments; at most %d", args->count,
+                       SL_ARGS_MAX - SL_MODULE_VALUES);
+    sl_args all = {values, args->count + SL_MODULE_VALUES};
+    if (all.count > FEW)
+        all.values = values = malloc(all.count * sizeof *values);
+    if (!values)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", all.count);
+    sl_module_entry *entry = sl_module_entry_of(task);
+    sl_module_values(entry, values);
+    if (args->count)
+        memcpy(values + SL_MODULE_VALUES, args->values, args->count * sizeof *values);
+    sl_err err = make(task, &all, options, borrow, out);
+    if (err == SL_OK)
+        (*out)->module = sl_module_retain(entry->module);
+    if (values != few)
+        free(values);
+    return err;
+}
+
 sl_future *sl_client_make_again(sl_future *of) {
     size_t own = options_bytes(of->task, of->options);
     size_t needs = of->need_count * sizeof(sl_future *);
@@ -170,6 +256,7 @@ sl_future *sl_client_make_again(sl_future *of) {
     }
     uint8_t *tail = (uint8_t *)(future + 1);
     future->task = of->task;
+    future->module = sl_module_retain(of->module);
     take_options(future, of->options, tail);
     future->needs = (sl_future **)(void *)(tail + own);
     for (; future->need_count < of->need_count; future->need_count++)
@@ -198,10 +285,19 @@ void sl_client_push_futures(sl_client *client, sl_future **futures, size_t count
     sl_client_push(client, &futures[count - 1]->item, &futures[0]->item, (uint32_t)count);
 }
 
+/* True unless there is such a task and it cannot be submitted. */
+static bool resolve(const sl_task **task, const sl_task_options **options) {
+    bool there = *task != NULL;
+    *task = sl_task_to_submit(*task);
+    if (*task && !*options)
+        *options = &(*task)->options;
+    return *task || !there;
+}
+
 sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_options *options) {
     sl_future *future = NULL;
-    if (task && !options)
-        options = &task->options;
+    if (!resolve(&task, &options))
+        return NULL;
     if (sl_client_check(task, options) != SL_OK)
         return NULL;
     sl_client *client = sl_client_enter();
@@ -258,8 +354,8 @@ static sl_err submit_all(sl_client *client, const sl_task *task, const sl_args *
 
 int sl_submit_batch(const sl_task *task, const sl_args *args, size_t count,
                     const sl_task_options *options, sl_future **futures) {
-    if (task && !options)
-        options = &task->options;
+    if (!resolve(&task, &options))
+        return SL_ERR_INVALID;
     SL_TRY(sl_client_check(task, options));
     SL_TRY(check_all(args, count));
     sl_client *client = sl_client_enter();

@@ -9,6 +9,7 @@
 #include "runtime/pool.h"
 #include "sdk/client.h"
 #include "sdk/remote.h"
+#include "sdk/seal.h"
 #include "sdk/task_call.h"
 
 /* ---- life ---- */
@@ -32,6 +33,9 @@ static void destroy(sl_future *future) {
     if (future->wire && future->wire != future->room)
         free(future->wire);
     sl_future_let_go(future);
+    sl_future_seal_drop(future->seal);
+    free(future->among);
+    sl_module_release(future->module);
     sl_object_release(future->value.object);
     free(future->message);
     free(future->dependents);
@@ -61,7 +65,8 @@ void sl_release(sl_future *future) {
 }
 
 sl_future_state sl_state_of(const sl_future *future) {
-    return (sl_future_state)(atomic_load(&future->state) & ~SL_FUTURE_AWAITED);
+    sl_future_settle((sl_future *)(uintptr_t)future); /* it may turn out to have failed */
+    return sl_future_how(future);
 }
 
 /* ---- waiting ---- */
@@ -81,7 +86,8 @@ static uint64_t left_until(uint64_t deadline_ns) {
     return now_ns < deadline_ns ? deadline_ns - now_ns : 0;
 }
 
-int sl_future_verdict(const sl_future *future) {
+int sl_future_verdict(sl_future *future) {
+    sl_future_settle(future);
     if (!future->error)
         return SL_OK;
     return sl_fail((sl_err)future->error, "%s",
@@ -165,8 +171,8 @@ int sl_wait_all(sl_future *const *futures, size_t count, double timeout_s) {
         if (futures[i] && !sl_future_ended(futures[i]))
             SL_TRY(await(futures[i], deadline_ns));
     for (size_t i = 0; i < count; i++)
-        if (futures[i] && futures[i]->error)
-            return sl_future_verdict(futures[i]);
+        if (futures[i] && (futures[i]->error || futures[i]->seal))
+            SL_TRY((sl_err)sl_future_verdict(futures[i]));
     return SL_OK;
 }
 

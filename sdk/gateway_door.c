@@ -211,7 +211,7 @@ static sl_err open_audit(const char *directory, int *fd) {
     return *fd >= 0 ? SL_OK : sl_fail(SL_ERR_IO, "%s: cannot be opened to append to it", path);
 }
 
-static sl_err spawn(sl_gateway_place *place, double core_ucu) {
+static sl_err spawn(sl_gateway_place *place, const sl_config *config, double core_ucu) {
     sl_pool_options disk = {.threads = 1, .thread_name = "gateway"};
     sl_pool_options fetchers = {.threads = FETCHERS, .thread_name = "gw-objects"};
     SL_TRY(sl_pool_create(place->node, &disk, &place->pool));
@@ -222,6 +222,8 @@ static sl_err spawn(sl_gateway_place *place, double core_ucu) {
                                   .keys = place->keys,
                                   .pool = place->pool,
                                   .audit_fd = place->audit_fd,
+                                  .keep_ns = sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP),
+                                  .keep_bytes = sl_config_bytes(config, SL_OPT_GATEWAY_KEEP_BYTES),
                                   .core_ucu = core_ucu};
     return sl_node_spawn(place->node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &options,
                          sizeof options, &place->gateway);
@@ -259,7 +261,7 @@ static sl_err open_parts(sl_gateway_place *place, const sl_config *config, doubl
     SL_TRY(sl_key_store_open(directory, &place->keys));
     SL_TRY(sl_tls_server(&tls, &place->tls));
     SL_TRY(open_audit(directory, &place->audit_fd));
-    SL_TRY(spawn(place, core_ucu));
+    SL_TRY(spawn(place, config, core_ucu));
     return listen_at(place, sl_config_text(config, SL_OPT_LISTEN));
 }
 

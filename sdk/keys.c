@@ -86,6 +86,27 @@ int sl_keys_create(const char *directory, const char *role_word, const char *nam
     return err;
 }
 
+int sl_keys_renew(const char *directory, double days) {
+    sl_identity *identity;
+    if (!(days > 0 && days <= DAYS_MOST))
+        return sl_fail(SL_ERR_INVALID, "an encryption key is for more than 0 and at most %d days",
+                       DAYS_MOST);
+    SL_TRY(sl_identity_load(directory, &identity));
+    const sl_certificate *has = sl_identity_certificate(identity);
+    sl_err err = SL_OK;
+    if (!has || has->role != SL_ROLE_CLIENT)
+        err = sl_fail(SL_ERR_INVALID,
+                      "%s is not the identity of a client: only clients keep an "
+                      "encryption key",
+                      directory);
+    if (err == SL_OK)
+        err = sl_identity_renew(identity, now_s(), (uint64_t)ceil(days * DAY_S));
+    if (err == SL_OK)
+        err = sl_identity_save(directory, identity);
+    sl_identity_destroy(identity);
+    return err;
+}
+
 /* ---- show ---- */
 
 static void date_of(uint64_t at_s, char text[DATE_BYTES]) {
@@ -102,13 +123,13 @@ static void set_date(json_t *object, const char *key, uint64_t at_s) {
 }
 
 static void set_hex(json_t *object, const char *key, const uint8_t *bytes, size_t size) {
-    char text[2 * SL_FINGERPRINT_BYTES + 1];
+    char text[2 * SL_KEY_FINGERPRINT_BYTES + 1];
     sl_hex(bytes, size, text);
     json_object_set_new(object, key, json_string(text));
 }
 
 static void set_fingerprint(json_t *object, const char *key, const uint8_t *of) {
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
     sl_fingerprint(of, fingerprint);
     set_hex(object, key, fingerprint, sizeof fingerprint);
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "sdk/client.h"
+#include "sdk/module.h"
+#include "sdk/task_call.h"
 
 enum {
     PIECES_PER_CORE = 4, /* so that nodes of unlike speed end together */
@@ -92,6 +94,8 @@ static sl_future *whole(const sl_task *task, size_t pieces) {
     future->needs = (sl_future **)(void *)(future + 1);
     future->gather = (sl_gather *)(void *)(future->needs + pieces);
     memset(future->gather, 0, sizeof *future->gather);
+    if (sl_task_is_of_module(task))
+        future->module = sl_module_retain(sl_module_entry_of(task)->module);
     return future;
 }
 
@@ -114,15 +118,27 @@ static sl_err start(sl_client *client, const sl_task *task, const cut *from,
     return SL_OK;
 }
 
+static bool is_sealed(const sl_task *task, const sl_map_options *options) {
+    return options->options ? options->options->sealed : task->options.sealed;
+}
+
 sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options) {
     static const sl_map_options defaults;
     sl_future *future = NULL;
     cut from;
     options = options ? options : &defaults;
+    bool there = task != NULL;
+    task = sl_task_to_submit(task);
+    if (there && !task)
+        return NULL;
     if (sl_client_check(task, options->options ? options->options
                               : task           ? &task->options
                                                : NULL) != SL_OK)
         return NULL;
+    if (is_sealed(task, options)) {
+        (void)sl_fail(SL_ERR_UNAVAILABLE, "a map cannot be sealed: submit its pieces, sealed");
+        return NULL;
+    }
     sl_client *client = sl_client_enter();
     if (!client)
         return NULL;
@@ -186,7 +202,7 @@ void sl_gather_forget(sl_gather *gather) {
 sl_err sl_gather_result(sl_future *map) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     sl_err err = SL_OK;
-    if (!map->gather || atomic_load(&map->gather->ready) || sl_state_of(map) != SL_FUTURE_DONE)
+    if (!map->gather || atomic_load(&map->gather->ready) || sl_future_how(map) != SL_FUTURE_DONE)
         return SL_OK;
     pthread_mutex_lock(&lock);
     if (!atomic_load(&map->gather->ready)) {

@@ -5,6 +5,7 @@
  * before its node exists. */
 #include "sdk/network.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,16 +166,43 @@ int sl_network_is_clean(const sl_network *network) {
 
 /* ---- start and finish ---- */
 
+static _Atomic(sl_network *) network_here;
+
+sl_network *sl_network_here(void) {
+    return atomic_load(&network_here);
+}
+
+sl_network_node *sl_network_node_here(uint32_t rank) {
+    const sl_network *network = atomic_load(&network_here);
+    for (uint32_t i = 0; network && i < network->local_count; i++)
+        if (network->nodes[i].rank == rank)
+            return &network->nodes[i];
+    return NULL;
+}
+
+static void now_here(sl_network *network) {
+    sl_network *none = NULL;
+    atomic_compare_exchange_strong(&network_here, &none, network);
+}
+
+static void no_longer_here(sl_network *network) {
+    sl_network *this = network;
+    atomic_compare_exchange_strong(&network_here, &this, NULL);
+}
+
 sl_err sl_network_start(sl_network *network, const sl_network_setup *setup) {
     if (network->used)
         return sl_fail(SL_ERR_INVALID, "a network is served, run or looked at once");
     network->used = true;
+    now_here(network);
     sl_err err = SL_OK;
     for (uint32_t i = 0; i < network->local_count && err == SL_OK; i++)
         err = sl_network_node_start(&network->nodes[i], setup);
     err = sl_network_agree(network, err);
     for (uint32_t i = 0; i < network->local_count && err != SL_OK; i++)
         sl_network_node_finish(&network->nodes[i]);
+    if (err != SL_OK)
+        no_longer_here(network);
     return err;
 }
 
@@ -184,6 +212,7 @@ void sl_network_finish(sl_network *network) {
         return;
     for (uint32_t i = 0; i < network->local_count; i++)
         sl_network_node_finish(&network->nodes[i]);
+    no_longer_here(network);
 }
 
 /* ---- the loops ---- */

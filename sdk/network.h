@@ -17,6 +17,7 @@
 #include "actors/registry/timing.h"
 #include "actors/registry/ucu.h"
 #include "actors/scheduler/ledger.h"
+#include "actors/roster/roster.h"
 #include "actors/store/store.h"
 #include "mpi/bootstrap.h"
 #include "mpi/topology_file.h"
@@ -46,6 +47,7 @@ typedef struct sl_network_node {
     sl_pool *pool;
     sl_node *node;
     sl_store *store;
+    sl_roster *roster;
 
     /* of its loop */
     pthread_t thread;
@@ -107,6 +109,13 @@ void sl_network_lose(sl_network *network, uint32_t rank);
 
 /* … and is back: what it has is worth waiting for again. The network stays as it is. */
 void sl_network_regain(sl_network *network, uint32_t rank);
+
+/* The network that this process's nodes belong to, from start to finish; of several the first.
+ * NULL: there is none. Any thread. */
+sl_network *sl_network_here(void);
+
+/* Its node `rank`, if it is one of this process; else NULL. */
+sl_network_node *sl_network_node_here(uint32_t rank);
 
 /* True in the process that has node 0. */
 bool sl_network_leads(const sl_network *network);

@@ -8,12 +8,13 @@
 #include "runtime/clock.h"
 #include "sdk/network.h"
 #include "sdk/task_functions.h"
+#include "sdk/trust_words.h"
 
 enum {
     DAY_S = 86400,
     KEY_DAYS = 30, /* longer than allocations last; a longer network needs a new start */
     RESULT_DAYS = 30,
-    REPLAYS = 1 << 16
+    REPLAYS = 1 << 20
 };
 
 struct sl_network_keys {
@@ -23,27 +24,16 @@ struct sl_network_keys {
     sl_sealed *sealed;
 };
 
-/* Pins "FINGERPRINT,FINGERPRINT". */
-static sl_err pin_all(sl_trust *trust, const char *fingerprints) {
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
-    char text[2 * SL_FINGERPRINT_BYTES + 2];
-    if (!*fingerprints)
+static sl_err believe(const sl_config *config, sl_trust *trust) {
+    const char *authority = sl_config_text(config, SL_OPT_AUTHORITY);
+    if (!*authority)
         return sl_fail(SL_ERR_INVALID, "--keys goes with --authority: the fingerprint of who "
                                        "signs the certificates that are to be believed (starlane "
                                        "identity show)");
-    for (const char *at = fingerprints; at;) {
-        const char *end = strchrnul(at, ',');
-        snprintf(text, sizeof text, "%.*s", (int)(end - at), at);
-        if (end - at > 2 * SL_FINGERPRINT_BYTES ||
-            sl_hex_parse(text, sizeof fingerprint, fingerprint) != SL_OK)
-            return sl_fail(SL_ERR_INVALID,
-                           "--authority %.80s: a fingerprint has %d hexadecimal "
-                           "digits",
-                           fingerprints, 2 * SL_FINGERPRINT_BYTES);
-        SL_TRY(sl_trust_pin(trust, fingerprint));
-        at = *end ? end + 1 : NULL;
-    }
-    return SL_OK;
+    SL_TRY(sl_trust_pin_text(trust, authority));
+    return sl_config_is_set(config, SL_OPT_REVOKED)
+               ? sl_trust_revoke_file(trust, sl_config_text(config, SL_OPT_REVOKED))
+               : SL_OK;
 }
 
 /* What clients will check is checked here first: a node that none of them believes is of no use. */
@@ -69,7 +59,7 @@ static sl_err open_keys(sl_network *network, struct sl_network_keys *keys, const
     SL_TRY(sl_identity_load(directory, &keys->identity));
     SL_TRY(sl_identity_renew(keys->identity, now_s, (uint64_t)KEY_DAYS * DAY_S));
     SL_TRY(sl_trust_create(&keys->trust));
-    SL_TRY(pin_all(keys->trust, sl_config_text(network->config, SL_OPT_AUTHORITY)));
+    SL_TRY(believe(network->config, keys->trust));
     SL_TRY(check_own(keys, directory, now_s));
     SL_TRY(sl_replay_create(REPLAYS, &keys->replay));
     const sl_sealed_options options = {.identity = keys->identity,

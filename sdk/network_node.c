@@ -9,6 +9,7 @@
 #include "actors/registry/registry.h"
 #include "actors/scheduler/scheduler.h"
 #include "sdk/host.h"
+#include "sdk/task_functions.h"
 
 #define KILL_GRACE_NS     (2 * SL_NS_PER_S)
 #define STORE_LEAST_BYTES ((uint64_t)256 << 20)
@@ -220,6 +221,22 @@ static sl_err spawn_store(sl_network_node *of) {
                          NULL);
 }
 
+/* The nodes of a process have one identity. */
+static uint32_t own_credential(void *context, uint8_t credential[SL_ROSTER_CREDENTIAL_BYTES]) {
+    size_t bytes;
+    (void)context;
+    return sl_sealed_credential(sl_task_functions_sealed(), credential, &bytes) == SL_OK
+               ? (uint32_t)bytes
+               : 0;
+}
+
+static sl_err spawn_roster(sl_network_node *of) {
+    sl_roster_options options = {.nodes = of->network->count, .own = own_credential};
+    SL_TRY(sl_roster_create(&options, &of->roster));
+    return sl_node_spawn(of->node, SL_SLOT_ROSTER, &sl_roster_class, &of->roster, sizeof of->roster,
+                         NULL);
+}
+
 sl_err sl_network_node_serve(sl_network_node *of) {
     SL_TRY(make_pool(of));
     return spawn_executor(of);
@@ -256,6 +273,7 @@ static sl_err start_parts(sl_network_node *of, const sl_network_setup *setup) {
     SL_TRY(make_node(of));
     SL_TRY(spawn_registry(of));
     SL_TRY(spawn_store(of));
+    SL_TRY(spawn_roster(of));
     SL_TRY(spawn_server(of));
     SL_TRY(spawn_scheduler(of, setup));
     SL_TRY(open_gateway(of, setup));
@@ -285,6 +303,7 @@ void sl_network_node_finish(sl_network_node *of) {
     if (of->rank == 0)
         of->network->gateway = NULL;
     sl_store_release(of->store);
+    sl_roster_destroy(of->roster);
     sl_trace_close(of->trace);
     free(of->metrics);
     free(of->grant_cores);
@@ -293,6 +312,7 @@ void sl_network_node_finish(sl_network_node *of) {
     of->minder = NULL;
     of->node = NULL;
     of->store = NULL;
+    of->roster = NULL;
     of->trace = NULL;
     of->lane = NULL;
     of->metrics = NULL;

@@ -3,18 +3,23 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "runtime/thread.h"
-#include "runtime/futex.h"
+#include "sdk/seal.h"
 
 #define CONNECT_S 15.0
 #define BYE_NS    (2 * SL_NS_PER_S)
 
+enum { IN_MOST_BYTES = 1 << 30 /* the gateway is believed to know its bounds */ };
+
 /* ---- the net's thread ---- */
 
 static void wipe_key(sl_remote *remote) {
-    if (remote->secret_key)
+    if (remote->secret_key) {
         explicit_bzero(remote->secret_key, strlen(remote->secret_key));
+        (void)munlock(remote->secret_key, strlen(remote->secret_key));
+    }
     free(remote->secret_key);
     remote->secret_key = NULL;
 }
@@ -25,9 +30,10 @@ static sl_err on_opened(void *context, sl_link *link) {
     pthread_mutex_lock(&remote->lock);
     gateway_hello hello = {.version = SL_GATEWAY_VERSION,
                            .key = sl_text_of(remote->secret_key),
-                           .project = sl_text_of(remote->project)};
+                           .project = sl_text_of(remote->project),
+                           .session = sl_text_of(remote->session),
+                           .taken = remote->in.count};
     uint8_t *message = sl_gateway_encode(SL_GATEWAY_HELLO, &hello, &bytes);
-    wipe_key(remote);
     pthread_mutex_unlock(&remote->lock);
     if (!message)
         return sl_fail(SL_ERR_INVALID, "%s", sl_err_detail());
@@ -37,26 +43,57 @@ static sl_err on_opened(void *context, sl_link *link) {
     return err;
 }
 
+/* With the lock. */
+static sl_err begin_session(sl_remote *remote, const gateway_welcome *welcome) {
+    uint64_t most = welcome->tasks_most;
+    if (!most || most > 1 << 24 || welcome->session.bytes != sizeof remote->session - 1)
+        return sl_fail(SL_ERR_DECODE, "no welcome that this version understands");
+    remote->futures = calloc(most, sizeof *remote->futures);
+    if (!remote->futures)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %llu tasks", (unsigned long long)most);
+    remote->tasks_most = (uint32_t)most;
+    memcpy(remote->session, welcome->session.data, sizeof remote->session);
+    remote->welcome = true;
+    return SL_OK;
+}
+
+static sl_err go_on(sl_remote *remote, const gateway_welcome *welcome) {
+    if (welcome->version != SL_GATEWAY_VERSION)
+        return sl_fail(SL_ERR_DECODE, "no welcome that this version understands");
+    if (!remote->welcome)
+        SL_TRY(begin_session(remote, welcome));
+    SL_TRY(sl_stream_taken(&remote->out, welcome->taken));
+    sl_stream_rewind(&remote->out);
+    sl_stream_told(&remote->in);
+    remote->keep_ns = welcome->keep_ns;
+    remote->up = true;
+    remote->links++;
+    sl_remote_flush(remote);
+    pthread_cond_broadcast(&remote->changed);
+    return SL_OK;
+}
+
 static sl_err take_welcome(sl_remote *remote, const sl_gateway_parts *parts) {
     gateway_welcome *welcome = sl_gateway_decode(parts, SL_GATEWAY_WELCOME);
     if (!welcome)
         return SL_ERR_DECODE;
-    uint64_t most = welcome->tasks_most;
-    sl_err err = SL_OK;
-    if (welcome->version != SL_GATEWAY_VERSION || !most || most > 1 << 24)
-        err = sl_fail(SL_ERR_DECODE, "no welcome that this version understands");
-    free(welcome);
-    SL_TRY(err);
-    sl_future **futures = calloc(most, sizeof *futures);
-    if (!futures)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %llu tasks", (unsigned long long)most);
     pthread_mutex_lock(&remote->lock);
-    remote->futures = futures;
-    remote->tasks_most = (uint32_t)most;
-    remote->welcome = true;
+    sl_err err = go_on(remote, welcome);
+    pthread_mutex_unlock(&remote->lock);
+    free(welcome);
+    return err;
+}
+
+static sl_err take_taken(sl_remote *remote, const sl_gateway_parts *parts) {
+    gateway_taken *taken = sl_gateway_decode(parts, SL_GATEWAY_TAKEN);
+    if (!taken)
+        return SL_ERR_DECODE;
+    pthread_mutex_lock(&remote->lock);
+    sl_err err = sl_stream_taken(&remote->out, taken->count);
     pthread_cond_broadcast(&remote->changed);
     pthread_mutex_unlock(&remote->lock);
-    return SL_OK;
+    free(taken);
+    return err;
 }
 
 static sl_err take_status(sl_remote *remote, const sl_gateway_parts *parts) {
@@ -72,18 +109,15 @@ static sl_err take_status(sl_remote *remote, const sl_gateway_parts *parts) {
     return SL_OK;
 }
 
-static sl_err on_message(void *context, sl_link *link, const uint8_t *data, size_t bytes,
-                         sl_blob *blob) {
-    sl_remote *remote = context;
+static sl_err take_message(sl_remote *remote, const uint8_t *message, size_t bytes) {
     sl_gateway_parts parts;
-    (void)link, (void)blob;
-    SL_TRY(sl_gateway_take_apart(data, bytes, &parts));
-    if (!remote->welcome) /* written by this thread alone */
-        return take_welcome(remote, &parts);
+    SL_TRY(sl_gateway_take_apart(message, bytes, &parts));
     if (parts.kind == SL_GATEWAY_STATUS)
         return take_status(remote, &parts);
     if (parts.kind == SL_GATEWAY_OBJECT)
         return sl_remote_take_object(remote, &parts);
+    if (parts.kind == SL_GATEWAY_NODES)
+        return sl_remote_take_nodes(remote, &parts);
     if (parts.kind == SL_GATEWAY_PIECE)
         return sl_remote_take_piece(remote, &parts);
     if (parts.kind != SL_GATEWAY_RESULTS)
@@ -91,25 +125,59 @@ static sl_err on_message(void *context, sl_link *link, const uint8_t *data, size
     return sl_remote_take_results(remote, &parts);
 }
 
+static sl_err on_message(void *context, sl_link *link, const uint8_t *data, size_t bytes,
+                         sl_blob *blob) {
+    sl_remote *remote = context;
+    sl_gateway_parts parts;
+    const uint8_t *message;
+    size_t size;
+    (void)blob;
+    SL_TRY(sl_gateway_take_apart(data, bytes, &parts));
+    if (!remote->up) /* set by this thread alone */
+        return take_welcome(remote, &parts);
+    if (parts.kind == SL_GATEWAY_TAKEN)
+        return take_taken(remote, &parts);
+    SL_TRY(sl_stream_take(&remote->in, data, bytes, &message, &size));
+    if (message)
+        SL_TRY(take_message(remote, message, size));
+    gateway_taken taken = {.count = remote->in.count};
+    if (sl_stream_must_tell(&remote->in) &&
+        sl_remote_say(link, SL_GATEWAY_TAKEN, &taken) == SL_OK) /* else with the next */
+        sl_stream_told(&remote->in);
+    return SL_OK;
+}
+
 static void on_room(void *context, sl_link *link) {
     sl_remote *remote = context;
     (void)link;
     pthread_mutex_lock(&remote->lock);
-    sl_remote_tell_gone(remote);
-    pthread_cond_broadcast(&remote->changed);
+    sl_remote_flush(remote);
     pthread_mutex_unlock(&remote->lock);
+}
+
+/* Of what may pass, with time. */
+static bool is_passing(sl_err err) {
+    return err == SL_OK || err == SL_ERR_CLOSED || err == SL_ERR_TRANSPORT ||
+           err == SL_ERR_TIMEOUT || err == SL_ERR_NOT_FOUND;
 }
 
 static void on_closed(void *context, sl_link *link, sl_err err, const char *why) {
     sl_remote *remote = context;
     (void)link;
     pthread_mutex_lock(&remote->lock);
-    remote->closed = true;
-    remote->err = err == SL_OK ? SL_ERR_CLOSED : err;
-    snprintf(remote->why, sizeof remote->why, "%s", why);
+    if (remote->up)
+        remote->lost_ns = sl_clock_now_ns();
+    remote->up = false;
+    bool goes_on = remote->has_keeper && !remote->ending && remote->keep_ns && is_passing(err);
+    remote->lost = goes_on;
+    if (goes_on)
+        snprintf(remote->why, sizeof remote->why, "%s", why);
+    else
+        sl_remote_give_up(remote, err == SL_OK ? SL_ERR_CLOSED : err, why);
     pthread_cond_broadcast(&remote->changed);
     pthread_mutex_unlock(&remote->lock);
-    sl_remote_end_all(remote);
+    if (!goes_on)
+        sl_remote_end_all(remote);
 }
 
 static const sl_net_ops ops = {on_opened, on_message, on_room, on_closed};
@@ -118,13 +186,15 @@ static const sl_net_ops ops = {on_opened, on_message, on_room, on_closed};
 
 static sl_err prepare(sl_remote *remote, const char *url, const sl_connect_options *options) {
     sl_net_options net = {.ops = &ops, .context = remote};
-    sl_address address;
-    SL_TRY(sl_url_parse(url, &address));
-    SL_TRY(sl_tls_client(address.pinned ? address.fingerprint : NULL, options->authority_file,
+    const sl_address *address = &remote->address;
+    SL_TRY(sl_url_parse(url, &remote->address));
+    SL_TRY(sl_tls_client(address->pinned ? address->fingerprint : NULL, options->authority_file,
                          &remote->tls));
-    net.limits.message_bytes = 1ull << 30; /* the gateway is believed to know its bounds */
     SL_TRY(sl_net_create(&net, &remote->net));
-    return sl_net_connect(remote->net, &address, remote->tls, NULL, &remote->link);
+    SL_TRY(sl_net_connect(remote->net, address, remote->tls, NULL, &remote->link));
+    SL_TRY(sl_thread_start(&remote->keeper, sl_remote_keeper, remote));
+    remote->has_keeper = true;
+    return SL_OK;
 }
 
 bool sl_remote_await(sl_remote *remote, const bool *what, const struct timespec *end) {
@@ -172,10 +242,16 @@ int sl_connect(const char *url, const char *api_key, const char *project,
     atomic_init(&remote->references, 1);
     pthread_mutex_init(&remote->lock, NULL);
     sl_cond_init(&remote->changed);
+    sl_stream_out_init(&remote->out);
+    sl_stream_in_init(&remote->in, IN_MOST_BYTES);
     remote->secret_key = strdup(api_key);
-    remote->project = project;
-    sl_err err = remote->secret_key ? prepare(remote, url, options)
-                                    : sl_fail(SL_ERR_NO_MEMORY, "no memory for a connection");
+    remote->project = remote->own_project = strdup(project);
+    remote->source = sl_seal_source_id();
+    if (remote->secret_key) /* where memory may be locked */
+        (void)mlock(remote->secret_key, strlen(remote->secret_key));
+    sl_err err = remote->secret_key && remote->project
+                     ? prepare(remote, url, options)
+                     : sl_fail(SL_ERR_NO_MEMORY, "no memory for a connection");
     if (err == SL_OK)
         err = await_welcome(remote, options->timeout_s > 0 ? options->timeout_s : CONNECT_S);
     if (err != SL_OK) {
@@ -184,29 +260,40 @@ int sl_connect(const char *url, const char *api_key, const char *project,
         sl_disconnect(remote);
         return sl_fail(err, "%s", why);
     }
-    remote->project = NULL; /* the caller's */
     *out = remote;
     return SL_OK;
+}
+
+static void say_bye(sl_remote *remote) {
+    gateway_bye bye = {};
+    bool never = false;
+    pthread_mutex_lock(&remote->lock);
+    remote->ending = true;
+    pthread_cond_broadcast(&remote->changed);
+    if (remote->up) {
+        (void)!(sl_remote_say(remote->link, SL_GATEWAY_BYE, &bye) == SL_OK);
+        sl_link_close(remote->link, NULL);
+        (void)wait_for(remote, &never, (double)BYE_NS / 1e9);
+    }
+    pthread_mutex_unlock(&remote->lock);
 }
 
 void sl_disconnect(sl_remote *remote) {
     if (!remote)
         return;
-    if (remote->link && remote->welcome) {
-        sl_link_close(remote->link, NULL);
-        pthread_mutex_lock(&remote->lock);
-        bool never = false;
-        (void)wait_for(remote, &never, (double)BYE_NS / 1e9);
-        pthread_mutex_unlock(&remote->lock);
-    }
+    say_bye(remote);
+    if (remote->has_keeper)
+        pthread_join(remote->keeper, NULL);
     sl_net_destroy(remote->net);
     sl_link_release(remote->link);
     pthread_mutex_lock(&remote->lock);
-    remote->closed = true; /* for one that never had a link */
+    remote->closed = true; /* also one that never had a link */
     pthread_mutex_unlock(&remote->lock);
     sl_remote_end_all(remote);
     sl_tls_destroy(remote->tls);
     wipe_key(remote);
+    sl_stream_out_fini(&remote->out);
+    sl_stream_in_fini(&remote->in);
     sl_remote_release(remote);
 }
 
@@ -214,7 +301,8 @@ void sl_remote_release(sl_remote *remote) {
     if (atomic_fetch_sub(&remote->references, 1) != 1)
         return;
     free(remote->futures);
-    free(remote->gone);
+    free(remote->own_project);
+    free(remote->nodes);
     pthread_cond_destroy(&remote->changed);
     pthread_mutex_destroy(&remote->lock);
     free(remote);
@@ -223,21 +311,16 @@ void sl_remote_release(sl_remote *remote) {
 /* ---- asking ---- */
 
 static sl_err ask(sl_remote *remote, gateway_status *status) {
-    size_t bytes;
     pthread_mutex_lock(&remote->lock);
     gateway_ask body = {.number = ++remote->asked};
-    uint8_t *message = sl_gateway_encode(SL_GATEWAY_ASK, &body, &bytes);
-    sl_err err = message ? sl_link_send(remote->link, message, bytes, NULL) : SL_ERR_NO_MEMORY;
     remote->answered = false;
-    if (err == SL_ERR_AGAIN)
-        err = sl_fail(SL_ERR_TIMEOUT, "the connection is busy");
+    sl_err err = sl_remote_send(remote, SL_GATEWAY_ASK, &body, NULL);
     if (err == SL_OK && !wait_for(remote, &remote->answered, CONNECT_S))
         err = sl_fail(SL_ERR_TIMEOUT, "%s does not answer", sl_link_peer(remote->link));
-    if (err == SL_ERR_CLOSED || (err == SL_OK && !remote->answered))
+    if (err == SL_OK && !remote->answered)
         err = sl_fail(SL_ERR_CLOSED, "%s", remote->why);
     *status = remote->status;
     pthread_mutex_unlock(&remote->lock);
-    free(message);
     return err;
 }
 

@@ -1,6 +1,10 @@
 /* The way from outside: a connection to a gateway, whose futures are those of the API.
  *
  * A connection has a net of one link, whose thread ends futures; programs' threads encode and send.
+ * When the link breaks, a thread of its own, the keeper, makes another, and the session goes on
+ * where it was (actors/gateway/gateway_stream.h). Only when the gateway refuses, or it cannot be
+ * reached for as long as it keeps a session, the connection is closed.
+ *
  * Only remote*.c and future.c include this. */
 #ifndef SL_SDK_REMOTE_H
 #define SL_SDK_REMOTE_H
@@ -8,7 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "actors/gateway/gateway_msgs.h"
+#include "actors/gateway/gateway_stream.h"
 #include "net/link.h"
 #include "sdk/client.h"
 #include "sdk/remote_name.h"
@@ -37,11 +41,25 @@ struct sl_remote {
     _Atomic uint32_t any_epoch; /* changes when something has ended */
     _Atomic uint32_t any_waiters;
 
+    sl_address address;
+    sl_stream_in in; /* the net's thread */
+
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    char *secret_key; /* until the welcome */
+    char *secret_key; /* as long as it may have to be shown again */
     const char *project;
-    bool welcome, closed, ending;
+    char *own_project;
+    sl_stream_out out;
+    char session[SL_GATEWAY_SESSION_BYTES];
+    uint64_t keep_ns;
+    pthread_t keeper;
+    bool has_keeper;
+    bool welcome; /* once */
+    bool up;      /* the link may be used */
+    bool lost;    /* the keeper has to make another */
+    uint64_t lost_ns;
+    uint32_t links; /* how often one stood */
+    bool closed, ending;
     sl_err err; /* why it is closed */
     char why[800];
     uint64_t next_number;
@@ -52,8 +70,11 @@ struct sl_remote {
     gateway_status status;
     sl_remote_object *objects; /* put or read just now */
     uint64_t next_object;
-    uint64_t *gone; /* numbers of objects whose release could not be told yet */
-    uint32_t gone_count, gone_room;
+    uint64_t source; /* of the nodes that tasks are sealed for */
+    uint64_t asked_nodes;
+    bool told_nodes;
+    struct sl_roster_node *nodes; /* as told last */
+    uint32_t node_count;
 };
 
 /* remote.c: the memory, once nobody has it any more. */
@@ -69,13 +90,25 @@ sl_err sl_remote_take_object(sl_remote *remote, const sl_gateway_parts *parts) S
 sl_err sl_remote_take_piece(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
 /* The object that a result names; one reference. NULL when out of memory. */
 sl_remote_object *sl_remote_object_make(sl_remote *remote, uint64_t number);
-/* With the lock: tells of releases that could not be told. */
-void sl_remote_tell_gone(sl_remote *remote);
 
-/* remote_submit.c: with the lock, which is given away while there is no room. Not on the net's
- * thread. */
+/* remote_nodes.c: the net's thread; and where tasks learn whom they may be sealed for. */
+sl_err sl_remote_take_nodes(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+struct sl_seal_source sl_remote_source(sl_remote *remote);
+
+/* remote_keep.c: the thread that makes links anew. */
+void *sl_remote_keeper(void *remote);
+/* With the lock: the session is over, for this reason. sl_remote_end_all() follows, without it. */
+void sl_remote_give_up(sl_remote *remote, sl_err err, const char *why);
+/* With the lock: what waits, as far as it goes. */
+void sl_remote_flush(sl_remote *remote);
+/* With the lock: adds a message of the session. */
+sl_err sl_remote_put_message(sl_remote *remote, sl_gateway_kind kind, const void *record,
+                             sl_blob *data) SL_CHECKED;
+/* The same once there is room: the lock is given away meanwhile. Not on the net's thread. */
 sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *record,
                       sl_blob *data) SL_CHECKED;
+/* At once, no part of the session. */
+sl_err sl_remote_say(sl_link *link, sl_gateway_kind kind, const void *record) SL_CHECKED;
 
 /* remote_submit.c: the net's thread. */
 sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "actors/executor/waiting.h"
+#include "runtime/log.h"
 #include "runtime/thread.h"
 #include "sdk/remote.h"
 #include "sdk/task_call.h"
@@ -54,42 +55,15 @@ void sl_remote_object_retain(sl_remote_object *object) {
     atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
 }
 
-/* With the lock. */
-static void tell_later(sl_remote *remote, uint64_t number) {
-    if (remote->gone_count == remote->gone_room) {
-        uint32_t room = remote->gone_room ? 2 * remote->gone_room : 16;
-        uint64_t *gone = realloc(remote->gone, room * sizeof *gone);
-        if (!gone)
-            return; /* it stays until the connection ends */
-        remote->gone = gone;
-        remote->gone_room = room;
-    }
-    remote->gone[remote->gone_count++] = number;
-}
-
-void sl_remote_tell_gone(sl_remote *remote) {
-    while (remote->gone_count && !remote->closed) {
-        gateway_release release = {.number = remote->gone[remote->gone_count - 1]};
-        size_t bytes;
-        uint8_t *message = sl_gateway_encode(SL_GATEWAY_RELEASE, &release, &bytes);
-        sl_err err = message ? sl_link_send(remote->link, message, bytes, NULL) : SL_ERR_NO_MEMORY;
-        free(message);
-        if (err != SL_OK)
-            return;
-        remote->gone_count--;
-    }
-}
-
 void sl_remote_object_release(sl_remote_object *object) {
     if (atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) != 1)
         return;
     sl_remote *remote = object->remote;
     pthread_mutex_lock(&remote->lock);
     unlist(object);
-    if (!remote->closed) {
-        tell_later(remote, object->number);
-        sl_remote_tell_gone(remote);
-    }
+    gateway_release gone = {.number = object->number};
+    if (!remote->closed && sl_remote_put_message(remote, SL_GATEWAY_RELEASE, &gone, NULL) != SL_OK)
+        sl_warn("remote", "no memory to let go of an object: the gateway has it longer");
     pthread_mutex_unlock(&remote->lock);
     sl_remote_release(remote);
     free(object->data);

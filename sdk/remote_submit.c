@@ -7,6 +7,7 @@
 
 #include "runtime/futex.h"
 #include "sdk/remote.h"
+#include "sdk/seal.h"
 #include "sdk/task_amounts.h"
 
 enum { BATCH_MOST = 256, BATCH_BYTES = 32768 };
@@ -59,7 +60,7 @@ static sl_err take_object(sl_future *future) {
 
 static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_parts *parts) {
     size_t count = 0;
-    if (!output.bytes && !future->raw)
+    if (!output.bytes && !future->raw && !future->seal)
         return SL_OK;
     future->wire = malloc(output.bytes + 1);
     if (!future->wire)
@@ -68,7 +69,7 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
         memcpy(future->wire, output.data, output.bytes);
     if (parts->data_bytes)
         SL_TRY(sl_blob_copy(parts->data, parts->data_bytes, &future->result_apart));
-    if (future->raw) {
+    if (future->raw || future->seal) { /* sealed: who asks for it opens it */
         future->value =
             (sl_value){.type = SL_TYPE_BYTES, .data = future->wire, .bytes = output.bytes};
         return SL_OK;
@@ -92,6 +93,8 @@ static void take_result(sl_remote *remote, const gateway_result *result,
     if (result->status == SL_TASK_CANCELLED) {
         fail(remote, future, SL_ERR_CANCELLED, result->message.data);
     } else if (result->status != SL_TASK_DONE) {
+        if (future->seal) /* why it failed */
+            (void)keep_result(future, result->output, parts);
         fail(remote, future, SL_ERR_FAILED, result->message.data);
     } else if (keep_result(future, result->output, parts) == SL_OK) {
         end(remote, future, SL_FUTURE_DONE);
@@ -195,24 +198,6 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
     }
 }
 
-static sl_err send_message(sl_remote *remote, const uint8_t *message, size_t bytes, sl_blob *data) {
-    sl_err err;
-    sl_remote_tell_gone(remote);
-    while ((err = sl_link_send(remote->link, message, bytes, data)) == SL_ERR_AGAIN &&
-           !remote->closed)
-        pthread_cond_wait(&remote->changed, &remote->lock);
-    return err == SL_OK ? SL_OK : remote->closed ? sl_remote_closed(remote) : err;
-}
-
-sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *record, sl_blob *data) {
-    size_t bytes;
-    uint8_t *message = sl_gateway_encode(kind, record, &bytes);
-    sl_err err = message ? send_message(remote, message, bytes, data)
-                         : sl_fail(SL_ERR_TOO_LARGE, "%s", sl_err_detail());
-    free(message);
-    return err;
-}
-
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
                          sl_blob *data) {
     gateway_submit submit = {.tasks = {wishes, (uint32_t)count}};
@@ -295,6 +280,32 @@ static sl_err encode(const sl_remote *remote, const sl_args *args, uint8_t **out
     return err;
 }
 
+/* ---- sealed ---- */
+
+typedef struct sealing {
+    uint8_t *wire;
+    size_t bytes;
+    sl_blob *apart;
+} sealing;
+
+/* A large envelope goes behind the message. */
+static uint8_t *place_envelope(void *context, size_t size) {
+    sealing *s = context;
+    if (size >= SL_VALUE_APART_BYTES)
+        return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
+    s->bytes = size;
+    return s->wire = malloc(size);
+}
+
+/* What is sealed of a call by name takes its place. */
+static void take_seal(sl_future *future, const sl_seal_made *made, gateway_task *wish) {
+    future->seal = made->end;
+    future->among = made->among;
+    future->among_bytes = made->among_bytes;
+    wish->among = (sl_bytes){future->among, future->among_bytes};
+    wish->function = sl_text_of(SL_SEALED_FUNCTION);
+}
+
 typedef struct batch {
     gateway_task wishes[BATCH_MOST];
     uint8_t *wires[BATCH_MOST];
@@ -312,26 +323,51 @@ static sl_err flush(sl_remote *remote, batch *b, sl_future **futures) {
     return err;
 }
 
+/* One call, as it goes. */
+typedef struct one {
+    sealing parts;
+    sl_seal_made made;
+} one;
+
+static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
+                         const sl_task_options *options, one *o) {
+    if (!options->sealed)
+        return encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
+    sl_seal_source source = sl_remote_source(remote);
+    return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
+                        &o->parts, &o->made);
+}
+
+static void drop_one(one *o) {
+    free(o->parts.wire);
+    sl_blob_release(o->parts.apart);
+    free(o->made.among);
+    sl_future_seal_drop(o->made.end);
+}
+
 static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *args,
                   const sl_task_options *options, sl_future **futures, size_t at) {
-    uint8_t *wire;
-    size_t bytes;
-    sl_blob *apart;
-    SL_TRY(encode(remote, args, &wire, &bytes, &apart));
-    if (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || apart || b->apart) {
-        sl_err err = flush(remote, b, futures + at - b->count);
-        if (err != SL_OK) {
-            free(wire);
-            sl_blob_release(apart);
-            return err;
-        }
+    one o = {0};
+    sl_err err = encode_one(remote, task, args, options, &o);
+    if (err == SL_OK && (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || o.parts.apart ||
+                         b->apart))
+        err = flush(remote, b, futures + at - b->count);
+    if (err == SL_OK) {
+        futures[at] = make_future(remote, task, false);
+        err = futures[at] ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
     }
-    futures[at] = make_future(remote, task, false);
-    b->wires[b->count] = wire;
-    b->apart = apart;
-    b->wishes[b->count++] = wish_of(task, options, wire, bytes);
-    b->bytes += bytes;
-    return futures[at] ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+    if (err != SL_OK) {
+        drop_one(&o);
+        return err;
+    }
+    gateway_task *wish = &b->wishes[b->count];
+    *wish = wish_of(task, options, o.parts.wire, o.parts.bytes);
+    if (o.made.end)
+        take_seal(futures[at], &o.made, wish);
+    b->wires[b->count++] = o.parts.wire;
+    b->apart = o.parts.apart;
+    b->bytes += o.parts.bytes;
+    return SL_OK;
 }
 
 static const sl_task_options default_options;
@@ -370,6 +406,30 @@ sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
     return sl_remote_submit_batch(remote, task, &args, 1, options, &future) == 0 ? future : NULL;
 }
 
+static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part arguments,
+                          const sl_task_options *options) {
+    one o = {0};
+    sl_seal_source source = sl_remote_source(remote);
+    sl_err err = sl_seal_bytes(options->sealed, &source, future->task->name, arguments,
+                               options->retries, place_envelope, &o.parts, &o.made);
+    if (err == SL_OK) {
+        gateway_task wish = wish_of(future->task->name, options, o.parts.wire, o.parts.bytes);
+        take_seal(future, &o.made, &wish);
+        o.made = (sl_seal_made){0};
+        err = send_tasks(remote, &wish, &future, 1, o.parts.apart);
+    }
+    drop_one(&o);
+    return err;
+}
+
+static sl_err send_call(sl_remote *remote, sl_future *future, const void *arguments, size_t bytes,
+                        const sl_task_options *options) {
+    if (options->sealed)
+        return send_sealed(remote, future, (sl_part){arguments, bytes}, options);
+    gateway_task wish = wish_of(future->task->name, options, arguments, bytes);
+    return send_tasks(remote, &wish, &future, 1, NULL);
+}
+
 sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *arguments,
                           size_t bytes, const sl_task_options *options) {
     options = options ? options : &default_options;
@@ -380,10 +440,9 @@ sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *a
         return NULL;
     }
     sl_future *future = make_future(remote, function, true);
-    gateway_task wish = wish_of(function, options, arguments, bytes);
     if (!future)
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
-    if (!future || send_tasks(remote, &wish, &future, 1, NULL) == SL_OK)
+    if (!future || send_call(remote, future, arguments, bytes, options) == SL_OK)
         return future;
     sl_future_drop(future);
     return NULL;

@@ -54,6 +54,11 @@ static sl_err see_directory(const sl_network *network, const run_word *word) {
 
 /* ---- the ranks that serve ---- */
 
+static void signals_to_driver(const sl_network *network) {
+    sl_node *node = network->nodes[0].node;
+    sl_run_signals_to(node, sl_addr_well_known(sl_node_id(node), SL_SLOT_DRIVER));
+}
+
 static sl_err serve(sl_network *network, int *code) {
     sl_run_argument argument = {.network = network};
     sl_network_setup setup = {.driver = &sl_run_follower_class,
@@ -61,7 +66,7 @@ static sl_err serve(sl_network *network, int *code) {
                               .driver_argument_bytes = sizeof argument};
     uint32_t stopped_with = SL_RUN_FAILED;
     SL_TRY(sl_network_start(network, &setup));
-    sl_run_signals_to(network->nodes[0].node);
+    signals_to_driver(network);
     sl_err err = sl_network_loop(network, &stopped_with);
     sl_run_signals_release();
     *code = (int)stopped_with;
@@ -135,7 +140,8 @@ static sl_err drive_nodes(sl_run_state *run) {
                               .margin_s = run->margin_s};
     uint32_t code;
     SL_TRY(sl_network_start(network, &setup));
-    sl_run_signals_to(network->nodes[0].node);
+    signals_to_driver(network);
+    sl_run_modules_put(run);
     sl_err err = sl_network_loop(network, &code);
     sl_run_signals_release();
     char cause[512];
@@ -242,6 +248,7 @@ static void release(sl_run_state *run) {
     sl_task_list_destroy(run->list);
     sl_task_array_fini(&run->array);
     sl_strbuf_fini(&run->line);
+    sl_run_modules_free(run);
     free(run->fate);
     free(run->attempts);
     free(run->accepted);

@@ -42,6 +42,7 @@ typedef struct sl_run_state {
     uint32_t *order;    /* indices, each behind those it waits for */
     char *start_cwd;    /* where the run was started: the tasks' directory */
     uint32_t total;
+    struct sl_run_module *modules; /* that tasks name, each once */
 
     /* what it writes */
     bool resumed;
@@ -113,9 +114,28 @@ void sl_run_discard_dir(sl_run_state *run);
 
 /* ---- tasks as the scheduler takes them (run_encode.c) ---- */
 
+/* The call of a function, as it travels. */
+sl_err sl_run_encode_call(sl_arena *arena, const char *function, sl_bytes arguments,
+                          sl_bytes *payload) SL_CHECKED;
+
 /* Fills `out` from task `index`; everything it points to is in `arena` or lives with the list. */
 sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena,
                      scheduler_task *out) SL_CHECKED;
+
+/* ---- modules of tasks (run_modules.c) ---- */
+
+/* Reads the module of a task, unless that was done for another, and looks for its function there.
+ */
+sl_err sl_run_module_check(sl_run_state *run, const sl_task_spec *spec) SL_CHECKED;
+/* Of a run that goes on: of all its tasks. */
+sl_err sl_run_modules_check(sl_run_state *run) SL_CHECKED;
+/* Puts those that were read into the store of the first node, which has started. For want of room
+ * their tasks are refused. */
+void sl_run_modules_put(sl_run_state *run);
+/* The payload of a task of a module, and at least what that says it needs. */
+sl_err sl_run_module_encode(sl_run_state *run, const sl_task_spec *spec, sl_arena *arena,
+                            scheduler_task *out) SL_CHECKED;
+void sl_run_modules_free(sl_run_state *run);
 
 /* ---- driving (run_driver.c, run_submit.c, run_results.c) ---- */
 
@@ -146,10 +166,10 @@ void sl_run_say(sl_run_state *run, const char *format, ...) SL_PRINTF(2, 3);
 
 /* ---- signals (run_signals.c) ---- */
 
-/* Until release: SIGINT, SIGTERM and SIGUSR2 are told to the driver actor of `node` as a
+/* Until release: SIGINT, SIGTERM and SIGUSR2 are told to the actor `to` of `node` as a
  * node_event, and sl_run_signal() names the first of them. A second SIGINT has its usual effect. */
 void sl_run_signals_take(void);
-void sl_run_signals_to(sl_node *node);
+void sl_run_signals_to(sl_node *node, sl_addr to);
 void sl_run_signals_release(void);
 int sl_run_signal(void);
 

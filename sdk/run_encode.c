@@ -112,11 +112,20 @@ static sl_err encode_command(const sl_run_state *run, sl_arena *arena, const sl_
     return encode_record(arena, &executor_command_record, &command, payload);
 }
 
-static sl_err encode_function(sl_arena *arena, const sl_task_spec *spec, sl_bytes *payload) {
+sl_err sl_run_encode_call(sl_arena *arena, const char *function, sl_bytes arguments,
+                          sl_bytes *payload) {
+    executor_function call = {.name = sl_text_of(function), .arguments = arguments};
+    return encode_record(arena, &executor_function_record, &call, payload);
+}
+
+static sl_err encode_function(sl_run_state *run, sl_arena *arena, const sl_task_spec *spec,
+                              scheduler_task *out) {
     const char *args = spec->args ? spec->args : "";
-    executor_function function = {.name = sl_text_of(spec->function),
-                                  .arguments = {(const uint8_t *)args, (uint32_t)strlen(args)}};
-    return encode_record(arena, &executor_function_record, &function, payload);
+    if (spec->module)
+        return sl_run_module_encode(run, spec, arena, out);
+    return sl_run_encode_call(arena, spec->function,
+                              (sl_bytes){(const uint8_t *)args, (uint32_t)strlen(args)},
+                              &out->payload);
 }
 
 /* ---- the rest ---- */
@@ -198,6 +207,6 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena, schedul
     SL_TRY(group_of(arena, spec, &out->group));
     SL_TRY(fill_after(run, arena, spec, out));
     SL_TRY(fill_record(run, arena, index, &out->record));
-    return function ? encode_function(arena, spec, &out->payload)
+    return function ? encode_function(run, arena, spec, out)
                     : encode_command(run, arena, spec, &out->payload);
 }

@@ -56,9 +56,11 @@ static void check_spec(sl_run_state *run, const sl_functions *functions, const s
     uint64_t after = 0;
     char text[1400];
     if (spec->kind == SL_FORM_FUNCTION &&
-        sl_functions_find(functions, spec->function, &id) != SL_OK) {
-        snprintf(text, sizeof text, "%.200s:%u: function: %.900s",
-                 run->request->tasks ? run->request->tasks : "tasks", spec->line, sl_err_detail());
+        (spec->module ? sl_run_module_check(run, spec)
+                      : sl_functions_find(functions, spec->function, &id)) != SL_OK) {
+        snprintf(text, sizeof text, "%.200s:%u: %s: %.900s",
+                 run->request->tasks ? run->request->tasks : "tasks", spec->line,
+                 spec->module ? "module" : "function", sl_err_detail());
         sl_task_errors_add(errors, spec->line, text);
     }
     for (uint32_t i = 0; i < spec->after_count; i++)
@@ -139,5 +141,7 @@ static sl_err make_tables(sl_run_state *run) {
 
 sl_err sl_run_read(sl_run_state *run) {
     SL_TRY(run->resumed ? sl_run_read_earlier(run) : read_new(run));
+    if (run->resumed)
+        SL_TRY(sl_run_modules_check(run));
     return make_tables(run);
 }

@@ -40,8 +40,8 @@ void sl_run_signals_take(void) {
     }
 }
 
-void sl_run_signals_to(sl_node *node) {
-    event.to = sl_addr_well_known(sl_node_id(node), SL_SLOT_DRIVER);
+void sl_run_signals_to(sl_node *node, sl_addr to) {
+    event.to = to;
     atomic_store(&told, node);
     if (atomic_load(&first))
         tell(node);

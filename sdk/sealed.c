@@ -1,21 +1,22 @@
 /* Design notes
- * Sealers and openers are many small maps of memory, so each pool thread borrows a pair for a call
- * and gives it back; there are as many as calls ran at once.
- * The envelope that the executor holds is not ours to write to: it is copied once and opened in
- * that copy. What was opened, and what the function wrote, is wiped before its memory is free.
+ * Sealers and openers are many small maps of memory, so each pool thread borrows a pair to open and
+ * to seal, and gives it back; there are as many as did so at once.
+ * What was opened, and what the function wrote, is wiped before its memory is free.
  */
+#include "sdk/seal.h"
 #include "sdk/sealed.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/executor/executor_msgs.h"
 #include "actors/secure/secret.h"
+#include "runtime/address.h"
 #include "runtime/clock.h"
 
-enum { OUTPUT_MOST = 60 << 20, ANSWER_HEAD_BYTES = 8, MESSAGE_MOST = 1023 };
+enum { OUTPUT_MOST = 64 << 20, MESSAGE_MOST = 1023 };
 
 typedef struct tools {
     struct tools *next;
@@ -33,14 +34,8 @@ struct sl_sealed {
 typedef struct call {
     sl_sealed *sealed;
     const sl_functions *functions;
-    tools *tools;
     uint64_t now_s;
-    uint8_t *copy; /* of the envelope; the body is opened in it */
-    size_t size;
-    sl_seal_head envelope;
-    sl_peer sender;
-    executor_function *record; /* decoded from the body */
-    size_t record_bytes;
+    sl_opened opened;
 } call;
 
 /* ---- tools ---- */
@@ -89,14 +84,7 @@ static void tools_give_back(sl_sealed *sealed, tools *t) {
 
 /* ---- opening ---- */
 
-static void wipe_and_free(void *bytes, size_t size) {
-    if (bytes)
-        sl_secret_wipe(bytes, size);
-    free(bytes);
-}
-
-static sl_err open_envelope(call *c, const void *envelope, size_t size, uint8_t **body,
-                            size_t *body_bytes) {
+static sl_err open_envelope(call *c, const void *envelope, size_t size, sl_blob *apart) {
     const sl_sealed_options *o = &c->sealed->options;
     const sl_open_request request = {.recipient = o->identity,
                                      .trust = o->trust,
@@ -104,90 +92,117 @@ static sl_err open_envelope(call *c, const void *envelope, size_t size, uint8_t 
                                      .kind = SL_SEAL_TASK,
                                      .project = o->project,
                                      .now_s = c->now_s};
-    c->copy = malloc(size ? size : 1);
-    if (!c->copy)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed task of %zu bytes", size);
-    c->size = size;
-    if (size)
-        memcpy(c->copy, envelope, size);
-    SL_TRY(sl_open_whole(c->tools->opener, c->copy, size, &request, &c->sender, body, body_bytes));
-    return sl_seal_head_read(c->copy, size, &c->envelope); /* the head is as it was */
-}
-
-static sl_err decode_call(call *c, const uint8_t *body, size_t body_bytes) {
-    size_t bytes;
-    SL_TRY(sl_record_measure(&executor_function_record, body, body_bytes, &bytes));
-    c->record = malloc(bytes);
-    if (!c->record)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed task of %zu bytes", bytes);
-    c->record_bytes = bytes;
-    return sl_record_decode(&executor_function_record, body, body_bytes, c->record, NULL);
+    tools *t;
+    SL_TRY(tools_borrow(c->sealed, &t));
+    sl_err err = apart ? sl_opened_take(t->opener, &request, apart, &c->opened)
+                       : sl_opened_copy(t->opener, &request, envelope, size, &c->opened);
+    tools_give_back(c->sealed, t);
+    return err;
 }
 
 /* ---- running ---- */
 
-static sl_err run_inside(const call *c, sl_task_output *output) {
+static sl_err run_call(const call *c, sl_task_output *output) {
+    char name[SL_FUNCTION_NAME_MAX_BYTES + 1];
+    const sl_part *first = &c->opened.sections[0], *arguments = &c->opened.sections[1];
     uint32_t id;
-    if (strcmp(c->record->name.data, SL_SEALED_FUNCTION) == 0)
+    if (first->bytes >= sizeof name)
+        return sl_fail(SL_ERR_NOT_FOUND, "a function's name has at most %zu bytes",
+                       sizeof name - 1);
+    snprintf(name, sizeof name, "%.*s", (int)first->bytes, (const char *)first->data);
+    if (strcmp(name, SL_SEALED_FUNCTION) == 0)
         return sl_fail(SL_ERR_INVALID, "a sealed task inside a sealed task");
-    SL_TRY(sl_functions_find(c->functions, c->record->name.data, &id));
-    SL_TRY(sl_functions_call(c->functions, id, c->record->arguments.data,
-                             c->record->arguments.bytes, output));
-    /* It would travel beside the answer, in the clear. */
-    if (output->apart)
-        return sl_fail(SL_ERR_UNAVAILABLE, "a result this large cannot be sealed yet: return it "
-                                           "in parts");
-    return SL_OK;
+    if (sl_functions_is_family(c->functions, name)) /* whether its client may was not asked */
+        return sl_fail(SL_ERR_REFUSED, "a task of a module cannot be sealed");
+    SL_TRY(sl_functions_find(c->functions, name, &id));
+    return sl_functions_call(c->functions, id, arguments->data, arguments->bytes, output);
 }
 
-/* Seals the answer to the sender, and writes it to `output`. */
-static sl_err seal_answer(const call *c, sl_err err, const char *message, sl_part answer,
+/* With its large data, and facts that say that it is sealed. */
+static sl_err run_inside(const call *c, const sl_task_facts *outer, sl_task_output *output) {
+    sl_blob *apart;
+    sl_task_facts facts = {.owner = SL_NO_NODE};
+    if (c->opened.form != SL_BODY_CALL)
+        return sl_fail(SL_ERR_INVALID, "a sealed task of an unknown form");
+    if (outer)
+        facts = *outer;
+    facts.function = NULL;
+    SL_TRY(sl_opened_apart(&c->opened, &apart));
+    facts.apart = apart;
+    facts.is_sealed = true; /* nothing of it comes beside its answer, and nothing stays */
+    facts.holds_objects = false;
+    facts.keep_bytes = UINT64_MAX;
+    output->facts = &facts;
+    sl_err err = run_call(c, output);
+    output->facts = NULL;
+    sl_blob_release(apart);
+    return err;
+}
+
+/* Where a sealed result is written: behind others of its kind, or, when it is large, apart. */
+static uint8_t *place_result(sl_task_output *output, size_t size) {
+    if (size < SL_SEALED_APART_BYTES)
+        return malloc(size);
+    return sl_blob_create(size, &output->apart) == SL_OK ? output->apart->data : NULL;
+}
+
+static sl_err seal_result(const call *c, sl_sealer *sealer, const sl_sealing *what,
                           sl_task_output *output) {
-    size_t message_bytes = strlen(message), size, body_at;
-    const sl_seal_request request = {.sender = c->sealed->options.identity,
-                                     .recipients = &c->sender,
-                                     .recipient_count = 1,
-                                     .kind = SL_SEAL_RESULT,
-                                     .body_bytes = ANSWER_HEAD_BYTES + message_bytes + answer.bytes,
-                                     .now_s = c->now_s,
-                                     .lifetime_s = c->sealed->options.result_lifetime_s,
-                                     .about = c->envelope.id};
-    SL_TRY(sl_seal_layout(&request, &size, &body_at));
-    uint8_t *bytes = malloc(size);
+    size_t size;
+    sl_seal_request request = {.sender = c->sealed->options.identity,
+                               .recipients = &c->opened.sender,
+                               .recipient_count = 1,
+                               .kind = SL_SEAL_RESULT,
+                               .now_s = c->now_s,
+                               .lifetime_s = c->sealed->options.result_lifetime_s,
+                               .about = c->opened.id};
+    SL_TRY(sl_sealing_measure(&request, what, &size));
+    uint8_t *bytes = place_result(output, size);
     if (!bytes)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed result of %zu bytes", size);
-    uint8_t *at = sl_write_number(bytes + body_at, err, 4);
-    at = sl_write_number(at, message_bytes, 4);
-    at = sl_write_bytes(at, message, message_bytes);
-    sl_write_bytes(at, answer.data, answer.bytes);
-    sl_err sealing = sl_seal_whole(c->tools->sealer, &request, bytes);
-    if (sealing == SL_OK)
-        sealing = sl_task_output_write(output, bytes, size);
-    wipe_and_free(bytes, size);
-    return sealing;
+    sl_err err = sl_sealing_write(sealer, &request, what, bytes);
+    if (output->apart)
+        return err;
+    if (err == SL_OK)
+        err = sl_task_output_write(output, bytes, size);
+    free(bytes);
+    return err;
+}
+
+static sl_err seal_answer(const call *c, const sl_sealing *what, sl_task_output *output) {
+    tools *t;
+    SL_TRY(tools_borrow(c->sealed, &t));
+    sl_err err = seal_result(c, t->sealer, what, output);
+    tools_give_back(c->sealed, t);
+    return err;
+}
+
+static void wipe_output(sl_task_output *output) {
+    if (output->data)
+        sl_secret_wipe(output->data, output->size_bytes);
+    if (output->apart && atomic_load(&output->apart->references) == 1)
+        sl_secret_wipe(output->apart->data, (size_t)output->apart->bytes);
+    sl_task_output_fini(output);
 }
 
 static sl_err run_and_seal(const call *c, sl_task_output *output) {
     sl_task_output inside;
-    sl_task_facts facts = {0};
     char message[MESSAGE_MOST + 1] = "";
-    size_t bytes;
     sl_task_output_init(&inside, OUTPUT_MOST);
-    if (output->facts) {
-        facts = *output->facts;
-        facts.apart = NULL; /* nothing of a sealed task comes beside it, and nothing stays */
-        facts.holds_objects = false;
-        facts.keep_bytes = UINT64_MAX;
-        inside.facts = &facts;
-    }
     sl_err_clear();
-    sl_err err = run_inside(c, &inside);
+    sl_err err = run_inside(c, output->facts, &inside);
     if (err != SL_OK)
         strncpy(message, *sl_err_detail() ? sl_err_detail() : sl_err_text(err), MESSAGE_MOST);
-    void *answer = sl_task_output_take(&inside, &bytes);
-    sl_task_output_fini(&inside);
-    sl_err sealing = seal_answer(c, err, message, (sl_part){answer, bytes}, output);
-    wipe_and_free(answer, bytes);
+    const sl_part why = {message, strlen(message)}, said = {inside.data, inside.size_bytes},
+                  large = {inside.apart ? inside.apart->data : NULL,
+                           inside.apart ? (size_t)inside.apart->bytes : 0};
+    sl_sealing what = {.form = SL_BODY_ANSWER, .code = err, .sections = {{&why, 1}}};
+    if (err == SL_OK) {
+        what.sections[1] = (sl_section){&said, 1};
+        what.sections[2] = (sl_section){&large, 1};
+    }
+    sl_err sealing = seal_answer(c, &what, output);
+    wipe_output(&inside);
     sl_secret_wipe(message, sizeof message);
     SL_TRY(sealing);
     /* Also takes the place of what the function said, which the executor would pass on. */
@@ -201,31 +216,14 @@ static sl_err find_node(const sl_sealed_place *place, sl_sealed **sealed) {
                                                  "sealed to it: start it with --keys");
 }
 
-static sl_err tell_credential(const void *arguments, size_t bytes, sl_task_output *output,
-                              void *user) {
-    uint8_t credential[SL_CREDENTIAL_MOST_BYTES];
-    sl_sealed *sealed;
-    (void)arguments, (void)bytes;
-    SL_TRY(find_node(user, &sealed));
-    SL_TRY(sl_identity_credential(sealed->options.identity, credential, &bytes));
-    return sl_task_output_write(output, credential, bytes);
-}
-
 static sl_err call_sealed(const void *arguments, size_t bytes, sl_task_output *output, void *user) {
     const sl_sealed_place *place = user;
     call c = {.functions = place->functions, .now_s = (uint64_t)sl_clock_wall_s()};
-    uint8_t *body;
-    size_t body_bytes;
+    sl_blob *apart = output->facts ? (sl_blob *)(uintptr_t)output->facts->apart : NULL;
     SL_TRY(find_node(place, &c.sealed));
-    SL_TRY(tools_borrow(c.sealed, &c.tools));
-    sl_err err = open_envelope(&c, arguments, bytes, &body, &body_bytes);
-    if (err == SL_OK)
-        err = decode_call(&c, body, body_bytes);
-    if (err == SL_OK)
-        err = run_and_seal(&c, output);
-    wipe_and_free(c.record, c.record_bytes);
-    wipe_and_free(c.copy, c.size);
-    tools_give_back(c.sealed, c.tools);
+    SL_TRY(open_envelope(&c, arguments, bytes, apart));
+    sl_err err = run_and_seal(&c, output);
+    sl_opened_close(&c.opened);
     return err;
 }
 
@@ -254,54 +252,13 @@ void sl_sealed_destroy(sl_sealed *sealed) {
 
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) {
     SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_sealed, place));
-    SL_TRY(sl_functions_register(functions, SL_CREDENTIAL_FUNCTION, tell_credential, place));
     place->functions = functions;
     return SL_OK;
 }
 
-/* ---- a client's side ---- */
-
-sl_err sl_sealed_call(sl_sealer *sealer, const sl_seal_request *request, const char *function,
-                      const void *arguments, size_t argument_bytes, uint8_t **envelope,
-                      size_t *size) {
-    sl_seal_request whole = *request;
-    size_t body_at;
-    const executor_function record = {.name = sl_text_of(function),
-                                      .arguments = {arguments, (uint32_t)argument_bytes}};
-    if (argument_bytes > UINT32_MAX)
-        return sl_fail(SL_ERR_TOO_LARGE, "%zu bytes of arguments", argument_bytes);
-    SL_TRY(sl_record_check(&executor_function_record, &record));
-    whole.kind = SL_SEAL_TASK;
-    whole.body_bytes = sl_record_wire_bytes(&executor_function_record, &record);
-    SL_TRY(sl_seal_layout(&whole, size, &body_at));
-    uint8_t *bytes = malloc(*size);
-    if (!bytes)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed task of %zu bytes", *size);
-    sl_record_encode(&executor_function_record, &record, bytes + body_at, NULL);
-    sl_err err = sl_seal_whole(sealer, &whole, bytes);
-    if (err != SL_OK) {
-        wipe_and_free(bytes, *size);
-        return err;
-    }
-    *envelope = bytes;
-    return SL_OK;
-}
-
-sl_err sl_sealed_open_answer(sl_opener *opener, const sl_open_request *request, uint8_t *envelope,
-                             size_t size, sl_sealed_answer *answer) {
-    sl_open_request whole = *request;
-    uint8_t *body;
-    size_t bytes;
-    whole.kind = SL_SEAL_RESULT;
-    whole.role = SL_ROLE_NODE;
-    SL_TRY(sl_open_whole(opener, envelope, size, &whole, NULL, &body, &bytes));
-    sl_reader reader = {body, body + bytes, false};
-    uint32_t err = sl_read_u32(&reader), message_bytes = sl_read_u32(&reader);
-    const uint8_t *message = sl_read_bytes(&reader, message_bytes);
-    if (reader.bad || err >= SL_ERR_COUNT)
-        return sl_fail(SL_ERR_DECODE, "a sealed result does not decode");
-    answer->err = (sl_err)err;
-    answer->message = (sl_part){message, message_bytes};
-    answer->output = (sl_part){reader.at, (size_t)(reader.end - reader.at)};
-    return SL_OK;
+sl_err sl_sealed_credential(const sl_sealed_place *place,
+                            uint8_t credential[SL_CREDENTIAL_MOST_BYTES], size_t *bytes) {
+    sl_sealed *sealed;
+    SL_TRY(find_node(place, &sealed));
+    return sl_identity_credential(sealed->options.identity, credential, bytes);
 }

@@ -14,9 +14,11 @@
 #include "runtime/thread.h"
 #include "sdk/client.h"
 #include "sdk/options.h"
+#include "sdk/seal.h"
 
-#define FLAG     "--starlane-"
-#define STUCK_NS (10 * SL_NS_PER_S) /* a body that does not end is not waited for longer */
+#define FLAG      "--starlane-"
+#define ROSTER_NS (15 * SL_NS_PER_S)
+#define STUCK_NS  (10 * SL_NS_PER_S) /* a body that does not end is not waited for longer */
 
 enum { ARGUMENTS_MOST = 256 };
 
@@ -57,11 +59,17 @@ void sl_client_leave(sl_client *client) {
 }
 
 sl_store *sl_session_store(uint32_t node) {
-    const sl_network *network = session.client.network;
-    for (uint32_t i = 0; network && i < network->local_count; i++)
-        if (network->nodes[i].rank == node)
-            return network->nodes[i].store;
-    return NULL;
+    const sl_network_node *here = sl_network_node_here(node);
+    return here ? here->store : NULL;
+}
+
+static sl_err fetch_nodes(void *context, sl_roster_node **list, uint32_t *count) {
+    const sl_network *network = context;
+    return sl_roster_gather(network->nodes[0].roster, ROSTER_NS, list, count);
+}
+
+sl_seal_source sl_session_source(void) {
+    return (sl_seal_source){session.client.source, fetch_nodes, session.client.network};
 }
 
 uint32_t sl_rank(void) {
@@ -88,22 +96,29 @@ static void keep_error(sl_err err) {
     snprintf(session.cause, sizeof session.cause, "%s", err == SL_OK ? "" : sl_err_detail());
 }
 
-static sl_err open_and_start(sl_network **network) {
+static sl_err start_with_client(sl_network *network) {
     sl_client *client = &session.client;
-    SL_TRY(sl_network_open(session.options, NULL, network));
-    client->network = *network;
-    client->ranks = (*network)->count;
-    atomic_store(&session.rank, sl_network_rank(*network));
-    atomic_store(&session.size, sl_network_size(*network));
+    client->network = network;
+    client->ranks = network->count;
+    atomic_store(&session.rank, sl_network_rank(network));
+    atomic_store(&session.size, sl_network_size(network));
     sl_network_setup setup = {.driver = &sl_client_class,
                               .driver_argument = &client,
                               .driver_argument_bytes = sizeof client,
                               .client = client};
-    return sl_network_start(*network, &setup);
+    SL_TRY(sl_network_start(network, &setup));
+    atomic_store(&session.open, 1); /* also where only bodies submit and send */
+    return SL_OK;
+}
+
+static sl_err open_and_start(sl_network **network) {
+    SL_TRY(sl_network_open(session.options, NULL, network));
+    return start_with_client(*network);
 }
 
 /* Calls under way may still tell the node something. */
-static void wait_for_users(void) {
+static void take_no_more(void) {
+    atomic_store(&session.open, 0);
     while (atomic_load(&session.client.users))
         sched_yield();
 }
@@ -119,12 +134,10 @@ static void *network_thread(void *unused) {
         enter_stage(REFUSED);
         return NULL;
     }
-    atomic_store(&session.open, 1); /* also where only bodies submit and send */
     enter_stage(RUNNING);
     keep_error(sl_network_loop(network, &code));
     session.code = (int)code;
-    atomic_store(&session.open, 0);
-    wait_for_users();
+    take_no_more();
     enter_stage(STOPPED);
     sl_network_finish(network);
     free(atomic_exchange(&session.client.host, NULL));
@@ -160,6 +173,25 @@ static bool join_network(void) {
     session.own_options = NULL;
     session.begun = false;
     return true;
+}
+
+/* ---- a network that somebody else opened, loops and ends ---- */
+
+sl_err sl_session_start(sl_network *network) {
+    if (session.begun)
+        return sl_fail(SL_ERR_EXISTS, "this process has joined a network already");
+    memset(&session.client, 0, sizeof session.client);
+    return start_with_client(network);
+}
+
+void sl_session_stop(void) {
+    take_no_more();
+    atomic_store(&session.rank, 0);
+    atomic_store(&session.size, 0);
+}
+
+void sl_session_forget(void) {
+    free(atomic_exchange(&session.client.host, NULL));
 }
 
 /* ---- sl_init ---- */
@@ -247,6 +279,7 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
     if (session.begun)
         return sl_fail(SL_ERR_EXISTS, "the network was joined already");
     memset(&session.client, 0, sizeof session.client);
+    session.client.source = sl_seal_source_id();
     session.client.all_drive = options && options->all_drive;
     session.begun = true;
     atomic_store(&session.stage, OPENING);
@@ -268,9 +301,9 @@ int sl_init(int *argc, char ***argv, const sl_init_options *options) {
 /* ---- sl_shutdown ---- */
 
 int sl_shutdown(void) {
-    sl_client *client = sl_client_enter();
-    if (!client && !session.begun)
+    if (!session.begun)
         return refuse_closed();
+    sl_client *client = sl_client_enter();
     if (client) {
         atomic_store(&client->leaving, 1);
         if (!atomic_exchange(&client->told, 1))

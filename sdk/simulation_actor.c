@@ -20,7 +20,8 @@ enum {
     SAY_MOST = 3,
     BURST = 160,
     INLINE_MOST = 2000, /* bytes of a blob that travels in its frame */
-    BLOB_MOST = 12000
+    BLOB_MOST = 12000,
+    BLOB_STRIDE = 499 /* between the bytes that are looked at */
 };
 
 typedef struct actor {
@@ -41,6 +42,17 @@ static sl_sim_row *row_of(const sl_sim_host *host, sl_lane lane, uint32_t peer) 
     return &host->rows[(size_t)lane * host->simulation->options.nodes + peer];
 }
 
+/* What is copied is hashed, and must be known as a whole. Of what travels by reference some bytes
+ * tell it from any other. */
+static void write_blob(sl_blob *blob, uint8_t value) {
+    if (blob->bytes <= SL_BLOB_INLINE_BYTES) {
+        memset(blob->data, value, blob->bytes);
+        return;
+    }
+    for (uint64_t i = 0; i < blob->bytes; i += BLOB_STRIDE)
+        blob->data[i] = value;
+}
+
 static bool say(actor *a, uint32_t peer, uint64_t most) {
     sl_sim_row *row = row_of(a->host, SL_LANE_DATA, peer);
     simulation_say body = {.number = row->said};
@@ -49,7 +61,7 @@ static bool say(actor *a, uint32_t peer, uint64_t most) {
         uint64_t bytes = 1 + sl_rng_below(rng, most);
         if (sl_blob_create(bytes, &body.blob) != SL_OK)
             return false;
-        memset(body.blob->data, (int)(row->said & 0xff), bytes);
+        write_blob(body.blob, (uint8_t)row->said);
     }
     bool sent =
         simulation_say_send(a->self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) == SL_OK;
@@ -111,7 +123,7 @@ static void on_back(actor *a, uint32_t peer) {
 }
 
 static void check_blob(const actor *a, const simulation_say *said) {
-    for (uint64_t i = 0; said->blob && i < said->blob->bytes; i += 97) {
+    for (uint64_t i = 0; said->blob && i < said->blob->bytes; i += BLOB_STRIDE) {
         if (said->blob->data[i] != (said->number & 0xff)) {
             sl_sim_violate(a->host->simulation, "node %u got another blob than was sent",
                            a->host->number);

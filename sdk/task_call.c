@@ -15,26 +15,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/store/store.h"
 #include "sdk/client.h"
+#include "sdk/module.h"
+#include "sdk/task_call_internal.h"
 #include "sdk/value.h"
 
-enum { FEW = 8 /* arguments that need no allocation */, MESSAGE_BYTES = 1024 };
-
-struct sl_call {
-    const sl_task *task;
-    sl_actor_turn *turn; /* of an actor, else NULL */
-    const sl_task_facts *facts;
-    sl_task_output *output;
-    sl_value *values;
-    size_t count;
-    sl_store_object *result; /* of the last sl_return_…(): what is named in the output … */
-    bool kept;               /* … as where the data are, and to be sealed */
-    sl_err failed;           /* the first error of the library's in this call */
-    char message[MESSAGE_BYTES];
-};
+enum { FEW = 8 /* arguments that need no allocation */ };
 
 static _Thread_local sl_call *here;
+
+sl_call *sl_call_here(void) {
+    return here;
+}
 
 bool sl_call_is_brief(void) {
     return here && here->task->options.brief;
@@ -52,6 +44,8 @@ bool sl_call_runs_here(uint32_t *node) {
 static sl_task *defined; /* before main(): one thread */
 
 void sl_task_define(sl_task *task) {
+    if (sl_module_takes(task, NULL))
+        return;
     task->next = defined;
     defined = task;
 }
@@ -60,12 +54,14 @@ bool sl_task_is_defined(const char *name) {
     const sl_task *task = defined;
     while (task && strcmp(task->name, name) != 0)
         task = task->next;
-    return task != NULL;
+    return task || strchr(name, '/'); /* all of the family are */
 }
 
 static sl_actor_kind *kinds; /* before main(): one thread */
 
 void sl_actor_define(sl_actor_kind *kind) {
+    if (sl_module_takes(NULL, kind->name))
+        return;
     kind->task = (sl_task){.name = kind->name, .options = {.brief = kind->options.brief}};
     kind->options.last_ = 1;
     kind->next = kinds;
@@ -88,7 +84,11 @@ bool sl_call_is_actor(void) {
 }
 
 bool sl_task_is_registered(const sl_task *task) {
-    return task->options.last_ != 0;
+    return task->options.last_ != SL_TASK_UNKNOWN;
+}
+
+static bool is_sealed(const sl_call *call) {
+    return call->facts && call->facts->is_sealed;
 }
 
 /* ---- a call ---- */
@@ -145,8 +145,7 @@ static sl_err hold_for(sl_call *call, uint32_t owner) {
     return SL_OK;
 }
 
-/* Who gets the result holds the object before this call lets go of it. */
-static sl_err hand_over(sl_call *call, sl_err err) {
+sl_err sl_call_hand_over(sl_call *call, sl_err err) {
     if (!call->result)
         return err;
     if (err == SL_OK && call->kept)
@@ -161,25 +160,33 @@ static sl_err hand_over(sl_call *call, sl_err err) {
 
 /* ---- arguments that were kept where they were made ---- */
 
-static sl_err fetch(sl_call *call, sl_store *store, size_t index) {
-    sl_value *value = &call->values[index];
-    sl_store_object *object;
+sl_err sl_call_open_object(const sl_call *call, const void *name, sl_object **object) {
     sl_store_id id;
-    memcpy(&id, value->kept_, sizeof id);
-    SL_TRY(sl_store_open(store, id, false, &object));
-    value->object = (sl_object *)object; /* let go of with the others */
+    sl_store_object *opened = NULL;
+    memcpy(&id, name, sizeof id);
+    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
+    if (!store)
+        return sl_fail(SL_ERR_CLOSED, "there is no store here");
+    SL_TRY(sl_store_open(store, id, false, &opened));
+    *object = (sl_object *)opened;
+    return SL_OK;
+}
+
+static sl_err fetch(sl_call *call, size_t index) {
+    sl_value *value = &call->values[index];
+    SL_TRY(sl_call_open_object(call, value->kept_, &value->object)); /* let go of with the others */
     return sl_object_fetch(value->object, value);
 }
 
 /* Its maker's node may be lost, and the result of another task with it: SL_ERR_DEAD. */
-static sl_err fetch_all(sl_call *call) {
+sl_err sl_call_fetch_all(sl_call *call) {
     char cause[512];
     for (size_t i = 0; i < call->count; i++) {
         if (!call->values[i].kept_)
             continue;
-        sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
-        sl_err err =
-            store ? fetch(call, store, i) : sl_fail(SL_ERR_CLOSED, "there is no store here");
+        if (is_sealed(call))
+            return sl_fail(SL_ERR_INVALID, "a sealed task is given data alone");
+        sl_err err = fetch(call, i);
         if (err == SL_OK)
             continue;
         snprintf(cause, sizeof cause, "%s", sl_err_detail());
@@ -193,19 +200,27 @@ static sl_err fetch_all(sl_call *call) {
 static void close_objects(const sl_call *call) {
     for (size_t i = 0; call->values && i < call->count; i++)
         sl_object_release(call->values[i].object);
+    sl_object_release(call->module_object);
 }
 
-static sl_err call_body(sl_call *call, const void *args, size_t bytes, sl_value *values) {
-    SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
-    call->values = values;
-    SL_TRY(fetch_all(call));
+sl_err sl_call_run_body(sl_call *call) {
     sl_call *outer = here;
     here = call;
     int returned = call->turn ? call->turn->body(call, call->turn->state) : call->task->body(call);
     here = outer;
-    return hand_over(call, judge(call, returned));
+    return judge(call, returned);
 }
 
+static sl_err decode_and_call(sl_call *call, const void *args, size_t bytes, sl_value *values) {
+    SL_TRY(sl_values_decode(args, bytes, call->facts ? call->facts->apart : NULL, false, values));
+    call->values = values;
+    if (!call->task)
+        return sl_call_run_module(call);
+    SL_TRY(sl_call_fetch_all(call));
+    return sl_call_hand_over(call, sl_call_run_body(call));
+}
+
+/* `task` NULL: of a module. */
 static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *args, size_t bytes,
                        sl_task_output *output) {
     sl_call call;
@@ -216,6 +231,10 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.output = output;
     call.failed = SL_OK;
     call.values = NULL;
+    call.module = NULL;
+    call.module_object = NULL;
+    call.own_module = NULL;
+    call.text = NULL;
     call.result = NULL;
     call.kept = false;
     SL_TRY(sl_values_count(args, bytes, &call.count));
@@ -223,7 +242,7 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
         values = malloc(call.count * sizeof *values);
     if (!values)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", call.count);
-    sl_err err = call_body(&call, args, bytes, values);
+    sl_err err = decode_and_call(&call, args, bytes, values);
     close_objects(&call);
     if (values != few)
         free(values);
@@ -232,6 +251,11 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
 
 static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *user) {
     return run_call(user, NULL, args, bytes, output);
+}
+
+static sl_err run_family(const void *args, size_t bytes, sl_task_output *output, void *user) {
+    (void)user;
+    return run_call(NULL, NULL, args, bytes, output);
 }
 
 sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
@@ -259,8 +283,10 @@ sl_err sl_task_calls_register(sl_functions *functions) {
             continue;
         SL_TRY(task->options.brief ? register_brief(functions, task)
                                    : sl_functions_register_slow(functions, task->name, run, task));
-        task->options.last_ = 1;
+        task->options.last_ = SL_TASK_REGISTERED;
     }
+    if (!sl_functions_is_family(functions, "/"))
+        SL_TRY(sl_functions_register_family(functions, run_family, NULL));
     return SL_OK;
 }
 
@@ -352,19 +378,19 @@ const void *sl_arg_array(sl_call *call, size_t index, sl_dtype dtype, size_t *co
 
 sl_object *sl_arg_object(sl_call *call, size_t index) {
     char whose[128];
-    sl_store_id id;
-    sl_store_object *object = NULL;
+    sl_object *object = NULL;
     const sl_value *value = wanted(call, index, whose, sizeof whose);
     const void *name = value ? kept(call, sl_value_as(value, SL_TYPE_OBJECT, whose)) : NULL;
     if (!name || value->object)
         return value ? value->object : NULL;
-    memcpy(&id, name, sizeof id);
-    sl_store *store = call->facts ? sl_session_store(call->facts->node) : NULL;
-    sl_err err = store ? sl_store_open(store, id, false, &object)
-                       : sl_fail(SL_ERR_CLOSED, "there is no store here");
-    if (keep(call, err) != SL_OK)
+    if (is_sealed(call)) { /* its name came from who could not have given it to another task */
+        (void)keep(
+            call, sl_fail(SL_ERR_INVALID, "%s is an object, which no sealed task is given", whose));
         return NULL;
-    return call->values[index].object = (sl_object *)object;
+    }
+    if (keep(call, sl_call_open_object(call, name, &object)) != SL_OK)
+        return NULL;
+    return call->values[index].object = object;
 }
 
 /* ---- the result ---- */
@@ -451,6 +477,11 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 int sl_return_object(sl_call *call, sl_object *object) {
     if (call->turn)
         return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
+                                  call->task->name));
+    if (is_sealed(call))
+        return keep(call, sl_fail(SL_ERR_INVALID,
+                                  "task %.80s: an object is not sealed: a sealed task returns what "
+                                  "is in it",
                                   call->task->name));
     if (call->facts && !call->facts->holds_objects)
         return keep(call, sl_fail(SL_ERR_UNAVAILABLE,

@@ -15,7 +15,12 @@ const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t 
 /* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
 bool sl_task_is_registered(const struct sl_task *task);
 
-/* True when SL_TASK() defined a task of this name. */
+/* What is submitted when a program says `task`: that, or, in a body of a module that says another
+ * of its own tasks, that one's task of the module, which is borrowed until the body has returned.
+ * NULL, with an error. */
+const struct sl_task *sl_task_to_submit(const struct sl_task *task);
+
+/* True when SL_TASK() defined a task of this name, here or in a module. */
 bool sl_task_is_defined(const char *name);
 
 /* One run of an actor's body, or of its start. */

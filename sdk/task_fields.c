@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { MEMO_REGION, MEMO_CWD, MEMO_FUNCTION };
+enum { MEMO_REGION, MEMO_CWD, MEMO_FUNCTION, MEMO_MODULE };
 
 typedef struct field_type {
     const char *name;
@@ -149,6 +149,10 @@ static sl_err field_shell(sl_task_fields_reader *reader, json_t *value, sl_task_
 static sl_err field_function(sl_task_fields_reader *reader, json_t *value, sl_task_fields *fields) {
     fields->spec.kind = SL_FORM_FUNCTION;
     return copy_repeated(reader, MEMO_FUNCTION, value, SL_TASK_NAME_MAX, &fields->spec.function);
+}
+
+static sl_err field_module(sl_task_fields_reader *reader, json_t *value, sl_task_fields *fields) {
+    return copy_repeated(reader, MEMO_MODULE, value, SL_TASK_PATH_MAX, &fields->spec.module);
 }
 
 static sl_err field_args(sl_task_fields_reader *reader, json_t *value, sl_task_fields *fields) {
@@ -292,13 +296,14 @@ static sl_err field_cwd(sl_task_fields_reader *reader, json_t *value, sl_task_fi
 static const field_type field_types[] = {
     {"name", field_name, false},         {"array", field_array, true},
     {"command", field_command, false},   {"shell", field_shell, false},
-    {"function", field_function, false}, {"args", field_args, false},
-    {"cpus", field_cpus, false},         {"gpus", field_gpus, false},
-    {"memory_gb", field_memory, false},  {"ucu", field_ucu, false},
-    {"region", field_region, false},     {"priority", field_priority, false},
-    {"after", field_after, false},       {"timeout_s", field_timeout, false},
-    {"retries", field_retries, false},   {"stdin", field_stdin, false},
-    {"env", field_env, false},           {"cwd", field_cwd, false},
+    {"function", field_function, false}, {"module", field_module, false},
+    {"args", field_args, false},         {"cpus", field_cpus, false},
+    {"gpus", field_gpus, false},         {"memory_gb", field_memory, false},
+    {"ucu", field_ucu, false},           {"region", field_region, false},
+    {"priority", field_priority, false}, {"after", field_after, false},
+    {"timeout_s", field_timeout, false}, {"retries", field_retries, false},
+    {"stdin", field_stdin, false},       {"env", field_env, false},
+    {"cwd", field_cwd, false},
 };
 #define FIELD_COUNT (sizeof field_types / sizeof *field_types)
 
@@ -329,7 +334,7 @@ static sl_err unknown_field(const char *name) {
         return sl_fail(SL_ERR_INVALID, "is not a field of a task; did you mean \"%s\"?", nearest);
     return sl_fail(
         SL_ERR_INVALID,
-        "is not a field of a task; the fields are name, command, shell, function, args, "
+        "is not a field of a task; the fields are name, command, shell, function, module, args, "
         "cpus, gpus, memory_gb, ucu, region, priority, after, timeout_s, retries, stdin, "
         "env and cwd");
 }
@@ -391,6 +396,9 @@ static sl_err one_action(const json_t *object, sl_task_fields *fields) {
         return sl_fail(SL_ERR_INVALID,
                        "nothing to run; a task has exactly one of command, shell and "
                        "function");
+    fields->field = "module";
+    if (fields->spec.module && fields->spec.kind != SL_FORM_FUNCTION)
+        return sl_fail(SL_ERR_INVALID, "given with %s; a module has functions", found);
     fields->field = "args";
     if (fields->spec.args && fields->spec.kind != SL_FORM_FUNCTION)
         return sl_fail(SL_ERR_INVALID, "given with %s; only a function takes args", found);

@@ -14,7 +14,7 @@
 typedef struct sl_task_fields_reader {
     sl_arena *arena;   /* texts of the spec */
     sl_arena *pending; /* names of dependencies, needed until they are resolved */
-    const char *memo[3];
+    const char *memo[4];
     bool stored; /* reading what sl_task_list_write_json() wrote: `array` is a field too */
 } sl_task_fields_reader;
 

@@ -11,8 +11,9 @@
 #include "runtime/strbuf.h"
 
 /* Bounds. A task file is hostile input: nothing in a spec exceeds these. */
-#define SL_TASK_NAME_MAX   200 /* bytes: it becomes a file name */
-#define SL_TASK_REGION_MAX 64  /* bytes */
+#define SL_TASK_NAME_MAX   200  /* bytes: it becomes a file name */
+#define SL_TASK_REGION_MAX 64   /* bytes */
+#define SL_TASK_PATH_MAX   4095 /* bytes */
 #define SL_TASK_STRING_MAX                                                                         \
     131071                         /* bytes of one argument or NAME=VALUE (Linux: MAX_ARG_STRLEN)  \
                                     */
@@ -46,6 +47,7 @@ typedef struct sl_task_spec {
         const char *shell;       /* SL_FORM_SHELL: text for /bin/sh -c */
         const char *function;    /* SL_FORM_FUNCTION: the registered name */
     };
+    const char *module;         /* of a function: the path of the module it is a task of; NULL */
     const char *args;           /* by `args_kind`: the string's bytes, or compact JSON text */
     const char *input;          /* by `stdin_kind`: the text itself, or a path */
     const char *const *env;     /* `env_count` NAME=VALUE and a NULL; NULL when there is none */

@@ -38,6 +38,7 @@ static void write_action(sl_strbuf *out, const sl_task_spec *spec) {
         break;
     case SL_FORM_FUNCTION:
         write_string(out, "function", spec->function);
+        write_string(out, "module", spec->module);
         break;
     case SL_FORM_COMMAND:
         write_key(out, "command");

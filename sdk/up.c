@@ -1,5 +1,6 @@
 /* `starlane up`: a network that stays, for those who come from outside. */
 #include "runtime/runtime_msgs.h"
+#include "sdk/client.h"
 #include "sdk/gateway_door.h"
 #include "sdk/network.h"
 #include "sdk/network_stop.h"
@@ -18,10 +19,18 @@ const char *sl_gateway_url(const sl_network *network) {
     return network->gateway ? sl_gateway_place_url(network->gateway) : NULL;
 }
 
+/* Tasks of modules may submit others: there is a client, as sl_init() has one. */
+static sl_err start(sl_network *network) {
+    sl_addr self;
+    SL_TRY(sl_session_start(network));
+    sl_node *node = network->nodes[0].node;
+    SL_TRY(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &class, NULL, 0, &self));
+    sl_run_signals_to(node, self);
+    return SL_OK;
+}
+
 static sl_err up(sl_network *network, FILE *messages, uint32_t *code) {
-    sl_network_setup setup = {.driver = &class};
-    SL_TRY(sl_network_start(network, &setup));
-    sl_run_signals_to(network->nodes[0].node);
+    SL_TRY(start(network));
     const char *url = sl_gateway_url(network);
     if (messages && url) {
         fprintf(messages, "starlane: %u node%s up; clients connect to\n%s\n", network->count,
@@ -37,9 +46,11 @@ int sl_up(sl_network *network, FILE *messages, int *code) {
     sl_run_signals_take();
     sl_err err = up(network, messages, &stopped_with);
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
+    sl_session_stop();
     sl_run_signals_release();
     if (network->nodes[0].node)
         sl_network_finish(network);
+    sl_session_forget();
     *code = (int)stopped_with;
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
 }

@@ -21,14 +21,14 @@ static sl_err executor_start(sl_actor *self, void *state, const void *arguments)
     }
     sl_slab_init(&executor->slab);
     if (executor->options.functions) {
-        executor->paces =
-            calloc(sl_functions_count(executor->options.functions) + 1, sizeof *executor->paces);
+        executor->paces = calloc(sl_functions_count(executor->options.functions) + SL_FAMILY_PACES,
+                                 sizeof *executor->paces);
         if (!executor->paces)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for an executor");
     }
     sl_err err = sl_grant_pool_create(&executor->options.offer, &executor->grants);
     if (err != SL_OK)
-        free(executor->paces);
+        sl_executor_free_paces(executor);
     else
         sl_node_watch_peers(sl_actor_node(self), sl_self(self));
     return err;
@@ -68,7 +68,7 @@ static void executor_stop(sl_actor *self, void *state) {
     if (executor->running_count)
         sl_warn("executor", "stopped with %u attempts running", executor->running_count);
     sl_grant_pool_destroy(executor->grants);
-    free(executor->paces);
+    sl_executor_free_paces(executor);
     if (!executor->running && !executor->ahead) /* else its attempts' records still live there */
         sl_slab_fini(&executor->slab);
 }

@@ -16,10 +16,39 @@ enum {
     OUTPUT_MOST = 64 << 20
 };
 
+/* Names of the family have places by their hash. */
+static sl_err find_in_family(sl_executor *executor, sl_attempt *attempt, const char *name) {
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619u;
+    size_t count = sl_functions_count(executor->options.functions);
+    attempt->function = (uint32_t)count + (hash >> 8) % SL_FAMILY_PACES;
+    sl_function_pace *pace = &executor->paces[attempt->function];
+    if (pace->name && strcmp(pace->name, name) == 0)
+        return SL_OK;
+    char *copy = strdup(name);
+    if (!copy)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for the function %.160s", name);
+    free(pace->name);
+    *pace = (sl_function_pace){.name = copy};
+    return SL_OK;
+}
+
+void sl_executor_free_paces(sl_executor *executor) {
+    if (!executor->paces)
+        return;
+    size_t count = sl_functions_count(executor->options.functions);
+    for (size_t i = 0; i < SL_FAMILY_PACES; i++)
+        free(executor->paces[count + i].name);
+    free(executor->paces);
+}
+
 sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt) {
     if (!executor->options.functions)
         return sl_fail(SL_ERR_NOT_FOUND, "this node has no functions");
     const executor_function *call = attempt->record;
+    if (sl_functions_is_family(executor->options.functions, call->name.data))
+        return find_in_family(executor, attempt, call->name.data);
     const char *last = sl_functions_name(executor->options.functions, executor->last_function);
     if (!last || strcmp(last, call->name.data) != 0)
         SL_TRY(sl_functions_find(executor->options.functions, call->name.data,
@@ -48,6 +77,7 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
                            .owner = attempt->owner.node,
                            .holds_objects = attempt->holds_objects,
                            .keep_bytes = attempt->keep_bytes,
+                           .function = call->name.data,
                            .apart = attempt->apart,
                            .cancelled = &attempt->cancelled};
     sl_task_output output;

@@ -101,7 +101,11 @@ typedef struct sl_function_pace {
     uint64_t runs;
     double mean_ns;
     double longest_ns; /* decays towards the mean */
+    char *name;        /* malloc'ed; of a name of the family, whose paces are behind the others */
 } sl_function_pace;
+
+/* So many names of the family are told apart; others take the place of those that share theirs. */
+enum { SL_FAMILY_PACES = 256 };
 
 struct sl_executor {
     sl_actor *self;
@@ -173,6 +177,7 @@ sl_err sl_executor_start_command(sl_executor *executor, sl_run *run);
 void sl_executor_tell_started(sl_executor *executor, const sl_attempt *attempt);
 void sl_executor_command_ended(sl_executor *executor, sl_run *run);
 sl_err sl_executor_find_function(sl_executor *executor, sl_attempt *attempt);
+void sl_executor_free_paces(sl_executor *executor);
 /* How many functions like this one may run in a row; and whether right here, on the loop. */
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run);
 void sl_executor_call_all(sl_run *run);

@@ -13,6 +13,7 @@ typedef struct entry {
 struct sl_functions {
     entry *entries;
     size_t count, capacity;
+    entry family;  /* its function is NULL when there is none */
     uint64_t hash; /* of the frozen table */
     bool frozen;
 };
@@ -108,6 +109,16 @@ sl_err sl_functions_register_slow(sl_functions *functions, const char *name,
     return add(functions, name, &(entry){.function = function, .user = user, .slow = true});
 }
 
+sl_err sl_functions_register_family(sl_functions *functions, sl_task_function function,
+                                    void *user) {
+    if (functions->frozen)
+        return sl_fail(SL_ERR_CLOSED, "a family of functions comes after the network was started");
+    if (functions->family.function)
+        return sl_fail(SL_ERR_EXISTS, "there is a family of functions already");
+    functions->family = (entry){.function = function, .user = user, .slow = true, .name = "…/…"};
+    return SL_OK;
+}
+
 void sl_functions_freeze(sl_functions *functions) {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < functions->count; i++) {
@@ -121,6 +132,10 @@ void sl_functions_freeze(sl_functions *functions) {
 
 size_t sl_functions_count(const sl_functions *functions) {
     return functions->count;
+}
+
+bool sl_functions_is_family(const sl_functions *functions, const char *name) {
+    return functions->family.function && strchr(name, '/');
 }
 
 sl_err sl_functions_find(const sl_functions *functions, const char *name, uint32_t *id) {
@@ -140,7 +155,7 @@ const char *sl_functions_name(const sl_functions *functions, uint32_t id) {
 }
 
 bool sl_functions_may_be_inline(const sl_functions *functions, uint32_t id) {
-    return !functions->entries[id].slow;
+    return id < functions->count && !functions->entries[id].slow;
 }
 
 uint64_t sl_functions_hash(const sl_functions *functions) {
@@ -149,9 +164,9 @@ uint64_t sl_functions_hash(const sl_functions *functions) {
 
 sl_err sl_functions_call(const sl_functions *functions, uint32_t id, const void *args,
                          size_t args_bytes, sl_task_output *output) {
-    if (!functions->frozen || id >= functions->count)
+    const entry *called = id < functions->count ? &functions->entries[id] : &functions->family;
+    if (!functions->frozen || !called->function)
         return sl_fail(SL_ERR_NOT_FOUND, "no function has id %u", id);
-    const entry *called = &functions->entries[id];
     sl_err_clear(); /* so that an older cause is not taken for this function's */
     sl_err err = called->function(args, args_bytes, output, called->user);
     if ((unsigned)err >= SL_ERR_COUNT)

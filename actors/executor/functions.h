@@ -6,6 +6,7 @@
 #ifndef SL_ACTORS_EXECUTOR_FUNCTIONS_H
 #define SL_ACTORS_EXECUTOR_FUNCTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,8 +23,10 @@ typedef struct sl_task_facts {
     bool holds_objects;       /* the owner can: they may be returned */
     uint64_t keep_bytes;      /* a result of so many bytes may stay here, as an object that the
                                  owner holds */
+    const char *function;     /* the name it was called by; NULL: not known */
     const sl_blob *apart;     /* large data that came with the arguments; NULL: none */
     const uint8_t *cancelled; /* set to 1, while it runs, when nobody wants its result any more */
+    bool is_sealed;           /* nothing of it may go anywhere but into its answer */
 } sl_task_facts;
 
 /* The bytes a function task answers with: grows as they are written, up to a limit. */
@@ -78,6 +81,11 @@ sl_err sl_functions_register(sl_functions *functions, const char *name, sl_task_
 sl_err sl_functions_register_slow(sl_functions *functions, const char *name,
                                   sl_task_function function, void *user) SL_CHECKED;
 
+/* Every name with a `/` in it is a call of `function`, which never runs on the loop and learns from
+ * its arguments what is meant. Such names have no ids of this table. Once; as above. */
+sl_err sl_functions_register_family(sl_functions *functions, sl_task_function function,
+                                    void *user) SL_CHECKED;
+
 /* Ends registration and gives the ids. Safe to repeat. */
 void sl_functions_freeze(sl_functions *functions);
 
@@ -85,21 +93,25 @@ void sl_functions_freeze(sl_functions *functions);
 
 size_t sl_functions_count(const sl_functions *functions);
 
+/* Is it a name of the family, and is there one? */
+bool sl_functions_is_family(const sl_functions *functions, const char *name);
+
 /* Id of `name`; SL_ERR_NOT_FOUND names it; SL_ERR_INVALID before the freeze. */
 sl_err sl_functions_find(const sl_functions *functions, const char *name, uint32_t *id) SL_CHECKED;
 
 /* Name of `id`, owned by the table, or NULL when there is none. */
 const char *sl_functions_name(const sl_functions *functions, uint32_t id);
 
-/* True when `id`, which exists, may run on the loop. */
+/* True when `id`, which exists, may run on the loop. Ids from sl_functions_count() on are those
+ * that an executor gives to names of the family. */
 bool sl_functions_may_be_inline(const sl_functions *functions, uint32_t id);
 
 /* FNV-1a (64 bit, Fowler/Noll/Vo) over the names in order, each with its NUL: equal on two ranks
  * when, but for collisions, they registered the same names. */
 uint64_t sl_functions_hash(const sl_functions *functions);
 
-/* Calls function `id` here and returns what it returned; a value outside sl_err becomes
- * SL_ERR_FAILED. SL_ERR_NOT_FOUND when there is no such id. */
+/* Calls function `id` here (from the count on: the family's) and returns what it returned; a value
+ * outside sl_err becomes SL_ERR_FAILED. SL_ERR_NOT_FOUND when there is no such id. */
 sl_err sl_functions_call(const sl_functions *functions, uint32_t id, const void *args,
                          size_t args_bytes, sl_task_output *output) SL_CHECKED;
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actors/gateway/gateway_internal.h"
+#include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
@@ -35,7 +36,7 @@ void gw_refuse(gateway *gw, gw_session *session, const char *format, ...) {
 }
 
 void gw_pace(gateway *gw, gw_session *session) {
-    bool pause = gw->queue_count >= QUEUE_MOST || session->out_bytes > OUT_PAUSE_BYTES;
+    bool pause = gw->queue_count >= QUEUE_MOST || session->out.unsent_bytes > OUT_PAUSE_BYTES;
     if (!session->visitor || pause == session->paused)
         return;
     session->paused = pause;
@@ -50,7 +51,8 @@ static void come(gateway *gw, sl_visitor *visitor) {
         return;
     }
     session->visitor = visitor;
-    session->out_tail = &session->out;
+    sl_stream_out_init(&session->out);
+    sl_stream_in_init(&session->in, SL_GATEWAY_MESSAGE_BYTES);
     snprintf(session->address, sizeof session->address, "%s", gw->options.door->address(visitor));
     session->next = gw->sessions;
     if (gw->sessions)
@@ -76,19 +78,52 @@ void gw_drop_session(gateway *gw, gw_session *session) {
     free(session);
 }
 
-static void leave(gateway *gw, gw_session *session) {
-    if (!session)
-        return;
-    session->visitor = NULL;
-    if (session->project) {
-        gw_audit(gw, session, "leave", "ok", "%u tasks under way are cancelled", session->running);
-        session->project->clients--;
-    }
+void gw_end_session(gateway *gw, gw_session *session) {
     gw_cancel_all(gw, session);
     gw_release_objects(gw, session);
     session->stage = GW_CLOSING;
     if (!session->checking)
         gw_drop_session(gw, session);
+}
+
+static void leave(gateway *gw, gw_session *session) {
+    if (!session)
+        return;
+    session->visitor = NULL;
+    bool lost = session->stage == GW_OPEN && !session->bye && gw->options.keep_ns;
+    if (session->project) {
+        gw_audit(gw, session, lost ? "lost" : "leave", "ok",
+                 lost ? "%u tasks under way are kept" : "%u tasks under way are cancelled",
+                 session->running);
+        session->project->clients--;
+    }
+    session->lost_ns = sl_now_ns(gw->self);
+    if (!lost)
+        gw_end_session(gw, session);
+}
+
+static uint64_t kept_bytes(const gateway *gw, const gw_project *project) {
+    uint64_t bytes = 0;
+    for (const gw_session *session = gw->sessions; session; session = session->next)
+        if (session->project == project && !session->visitor)
+            bytes += session->out.held_bytes;
+    return bytes;
+}
+
+void gw_look_after_lost(gateway *gw) {
+    uint64_t now_ns = sl_now_ns(gw->self);
+    for (gw_session *session = gw->sessions, *next; session; session = next) {
+        next = session->next;
+        if (session->visitor || session->checking)
+            continue;
+        if (session->stage == GW_OPEN && now_ns - session->lost_ns > gw->options.keep_ns)
+            gw_refuse(gw, session, "its client has not come back in time");
+        else if (session->stage == GW_OPEN &&
+                 kept_bytes(gw, session->project) > gw->options.keep_bytes)
+            gw_refuse(gw, session, "too much is kept for clients of its project that are cut off");
+        if (session->stage == GW_CLOSING)
+            gw_end_session(gw, session);
+    }
 }
 
 /* ---- what visitors say ---- */
@@ -153,22 +188,38 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
     free(ask);
 }
 
-static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
-    sl_gateway_parts parts;
-    if (!session || session->stage == GW_CLOSING)
-        return;
-    if (sl_gateway_take_apart(visit->bytes, visit->size, &parts) != SL_OK) {
+static void take_taken(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    gateway_taken *taken = sl_gateway_decode(parts, SL_GATEWAY_TAKEN);
+    if (!taken || sl_stream_taken(&session->out, taken->count) != SL_OK)
         gw_refuse(gw, session, "%s", sl_err_detail());
-        return;
-    }
+    free(taken);
+}
+
+/* What is said for the connection alone. False: it is a message of the session. */
+static bool hear_of_connection(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
     if (session->stage == GW_NEW)
-        take_hello(gw, session, &parts);
+        take_hello(gw, session, parts);
     else if (session->stage == GW_CHECKING)
         gw_refuse(gw, session, "wait for the welcome");
+    else if (parts->kind == SL_GATEWAY_TAKEN)
+        take_taken(gw, session, parts);
+    else if (parts->kind == SL_GATEWAY_BYE)
+        session->bye = true;
+    else
+        return false;
+    return true;
+}
+
+static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes, size_t size) {
+    sl_gateway_parts parts;
+    if (sl_gateway_take_apart(bytes, size, &parts) != SL_OK)
+        gw_refuse(gw, session, "%s", sl_err_detail());
     else if (parts.kind == SL_GATEWAY_SUBMIT)
         gw_take_submit(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_CANCEL)
         take_cancel(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_WHO)
+        gw_take_who(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ASK)
         take_ask(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_PUT)
@@ -181,6 +232,27 @@ static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
         gw_take_release(gw, session, &parts);
     else
         gw_refuse(gw, session, "a message of kind %d is not for a gateway", parts.kind);
+}
+
+static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
+    sl_gateway_parts parts;
+    const uint8_t *message;
+    size_t bytes;
+    if (!session || session->stage == GW_CLOSING)
+        return;
+    sl_err err = sl_gateway_take_apart(visit->bytes, visit->size, &parts);
+    if (err == SL_OK && hear_of_connection(gw, session, &parts))
+        return;
+    if (err == SL_OK)
+        err = sl_stream_take(&session->in, visit->bytes, visit->size, &message, &bytes);
+    if (err != SL_OK) {
+        gw_refuse(gw, session, "%s", sl_err_detail());
+        return;
+    }
+    if (message)
+        hear_message(gw, session, message, bytes);
+    if (sl_stream_must_tell(&session->in))
+        gw_touch(gw, session);
 }
 
 /* ---- the actor ---- */
@@ -249,10 +321,14 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
     case scheduler_done_id:
         gw_on_done(gw, message->body);
         break;
+    case roster_list_id:
+        gw_on_roster(gw, message->body);
+        break;
     case node_room_id:
         gw->blocked = false;
         break;
     case node_timer_id:
+        gw_look_after_lost(gw);
         gw_check_again(gw);
         (void)sl_timer_start(self, AGAIN_NS, 0);
         break;
@@ -283,6 +359,7 @@ static void gateway_stop(sl_actor *self, void *state) {
         gw_drop_session(gw, gw->sessions);
     gw_tasks_fini(gw);
     gw_check_fini(gw);
+    free(gw->known);
     for (gw_project *next; gw->projects; gw->projects = next) {
         next = gw->projects->next;
         free(gw->projects);

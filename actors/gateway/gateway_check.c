@@ -24,6 +24,8 @@ typedef struct gw_check {
     char key[128];
     size_t key_bytes;
     char project[SL_PROJECT_BYTES];
+    char name[SL_GATEWAY_SESSION_BYTES]; /* of the session that it goes on with */
+    uint64_t taken;
     /* the answer */
     sl_err err;
     char why[256];
@@ -97,6 +99,8 @@ sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hel
     memcpy(check->key, hello->key.data, hello->key.bytes);
     check->key_bytes = hello->key.bytes;
     snprintf(check->project, sizeof check->project, "%s", hello->project.data);
+    snprintf(check->name, sizeof check->name, "%s", hello->session.data);
+    check->taken = hello->taken;
     session->checking = true;
     session->stage = GW_CHECKING;
     add_check(gw, check);
@@ -124,11 +128,22 @@ static gw_project *project_of(gateway *gw, const char *name) {
     return project;
 }
 
-static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
+static void say_welcome(gateway *gw, gw_session *session) {
     gateway_welcome welcome = {.version = SL_GATEWAY_VERSION,
                                .nodes = sl_node_count(sl_actor_node(gw->self)),
-                               .scopes = check->found.scopes,
-                               .tasks_most = TASKS_MOST};
+                               .scopes = session->scopes,
+                               .tasks_most = TASKS_MOST,
+                               .keep_ns = gw->options.keep_ns,
+                               .taken = session->in.count,
+                               .session = sl_text_of(session->name)};
+    gw->options.door->trust(session->visitor);
+    if (gw_say(gw, session, SL_GATEWAY_WELCOME, &welcome) != SL_OK)
+        gw_refuse(gw, session, "a welcome cannot be sent: %s", sl_err_detail());
+    sl_stream_told(&session->in);
+    gw_touch(gw, session);
+}
+
+static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
     session->project = project_of(gw, check->project);
     session->buckets = calloc(BUCKETS, sizeof *session->buckets);
     session->objects = calloc(OBJECT_BUCKETS, sizeof *session->objects);
@@ -137,14 +152,54 @@ static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
         gw_refuse(gw, session, "the gateway is out of memory");
         return;
     }
+    sl_name_draw(session->name);
     session->project->quota = check->quota;
     session->project->clients++;
     session->scopes = check->found.scopes;
     session->stage = GW_OPEN;
-    sl_guesses_right(&gw->guesses, session->address);
-    gw->options.door->trust(session->visitor);
     gw_audit(gw, session, "hello", "ok", "project %s", session->project->name);
-    gw_send(gw, session, SL_GATEWAY_WELCOME, &welcome, NULL);
+    say_welcome(gw, session);
+}
+
+/* The session of that name, if it is of the key and project that were shown. */
+static gw_session *kept_session(gateway *gw, const gw_check *check) {
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        if (session->stage == GW_OPEN && sl_name_is(session->name, check->name) &&
+            strcmp(session->key_id, check->known) == 0 &&
+            strcmp(session->project->name, check->project) == 0)
+            return session;
+    return NULL;
+}
+
+/* A connection that seems to stand may be half open: the client knows better. */
+static void hang_up(gateway *gw, gw_session *session) {
+    if (!session->visitor) {
+        session->project->clients++;
+        return;
+    }
+    session->visitor->session = NULL;
+    gw->options.door->close(session->visitor, "the client has come by another connection");
+    session->visitor = NULL;
+}
+
+/* The new connection gets the old session. */
+static void resume(gateway *gw, gw_session *fresh, const gw_check *check) {
+    gw_session *session = kept_session(gw, check);
+    if (!session || sl_stream_taken(&session->out, check->taken) != SL_OK) {
+        gw_audit(gw, fresh, "resume", "refused", "project %s", check->project);
+        gw_refuse(gw, fresh, "there is no such session any more: its tasks were taken back");
+        return;
+    }
+    hang_up(gw, session);
+    session->visitor = fresh->visitor;
+    session->visitor->session = session;
+    memcpy(session->address, fresh->address, sizeof session->address);
+    fresh->visitor = NULL;
+    gw_drop_session(gw, fresh);
+    session->blocked = session->paused = false;
+    sl_stream_rewind(&session->out);
+    gw_audit(gw, session, "resume", "ok", "%u tasks under way", session->running);
+    say_welcome(gw, session);
 }
 
 static void answer_hello(gateway *gw, gw_check *check) {
@@ -158,7 +213,11 @@ static void answer_hello(gateway *gw, gw_check *check) {
     if (session->stage != GW_CHECKING)
         return;
     if (check->err == SL_OK) {
-        welcome(gw, session, check);
+        sl_guesses_right(&gw->guesses, session->address);
+        if (check->name[0])
+            resume(gw, session, check);
+        else
+            welcome(gw, session, check);
         return;
     }
     if (check->err == SL_ERR_REFUSED)

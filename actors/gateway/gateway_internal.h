@@ -7,6 +7,7 @@
 
 #include "actors/gateway/gateway.h"
 #include "actors/gateway/gateway_msgs.h"
+#include "actors/gateway/gateway_stream.h"
 #include "actors/gateway/guesses.h"
 #include "runtime/strbuf.h"
 
@@ -31,14 +32,6 @@ typedef struct gw_project {
     double ucu_s;
     uint32_t clients;
 } gw_project;
-
-/* A message that waits to be sent. */
-typedef struct gw_chunk {
-    struct gw_chunk *next;
-    sl_blob *data;
-    size_t bytes;
-    uint8_t message[];
-} gw_chunk;
 
 typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
 
@@ -69,11 +62,16 @@ typedef struct gw_task {
     uint32_t slot;
     bool sent, accepted, ended, cancelled;
     char region[64], function[256];
+    uint8_t *among;
+    uint32_t among_bytes;
 } gw_task;
 
 typedef struct gw_session {
     struct gw_session *next, *before;
-    sl_visitor *visitor; /* NULL once it has left */
+    sl_visitor *visitor;                 /* NULL: it has left, or is cut off */
+    char name[SL_GATEWAY_SESSION_BYTES]; /* secret */
+    uint64_t lost_ns;                    /* since when it is cut off */
+    bool bye;                            /* it leaves for good */
     gw_stage stage;
     char address[SL_GUESSER_BYTES];
     char key_id[SL_KEY_NAME_BYTES];
@@ -83,6 +81,8 @@ typedef struct gw_session {
     uint32_t running;
     bool checking; /* a job knows it */
     bool paused, blocked, touched;
+    bool asks_who; /* who_number waits for the roster */
+    uint64_t who_number;
     struct gw_session *next_touched;
     gw_task **buckets;   /* BUCKETS of them */
     gw_object **objects; /* OBJECT_BUCKETS of them */
@@ -91,8 +91,8 @@ typedef struct gw_session {
     uint8_t *results; /* records that wait for the end of the turn, behind room for their head */
     size_t results_bytes, results_room;
     uint32_t results_count;
-    gw_chunk *out, **out_tail;
-    uint64_t out_bytes;
+    sl_stream_out out;
+    sl_stream_in in;
 } gw_session;
 
 typedef struct gateway {
@@ -115,6 +115,11 @@ typedef struct gateway {
     struct scheduler_task *batch;
     struct gw_fetch *fetches; /* under way */
 
+    gateway_node *known; /* what the roster said last; one allocation, with what it points to */
+    uint32_t known_count;
+    uint64_t known_ns; /* when; 0: never */
+    bool gathering;    /* it has been asked */
+
     struct gw_check *checks, **checks_tail; /* one is with the pool at a time */
     bool check_busy;
     sl_strbuf audit;
@@ -125,6 +130,10 @@ typedef struct gateway {
 /* gateway.c */
 void gw_refuse(gateway *gw, gw_session *session, const char *format, ...) SL_PRINTF(3, 4);
 void gw_drop_session(gateway *gw, gw_session *session);
+/* It is over: its tasks are taken back. */
+void gw_end_session(gateway *gw, gw_session *session);
+/* Ends those that were cut off and have not come back in time, or keep too much. */
+void gw_look_after_lost(gateway *gw);
 /* Pauses it or goes on, as all that concerns it says. */
 void gw_pace(gateway *gw, gw_session *session);
 
@@ -159,6 +168,10 @@ void gw_on_fetched(gateway *gw, sl_event *event);
 /* One of the tasks that wait for that; nothing comes of it any more. NULL: there is none. */
 gw_task *gw_forget_fetch(gateway *gw);
 
+/* gateway_nodes.c: who the nodes are. */
+void gw_take_who(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_on_roster(gateway *gw, const void *list);
+
 /* gateway_out.c */
 void gw_add_result(gateway *gw, gw_session *session, const gateway_result *result, sl_blob *data);
 /* `data` goes behind the record; retained; may be NULL. */
@@ -167,6 +180,11 @@ void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void 
 void gw_send_out(gateway *gw, gw_session *session); /* what waits, as far as it goes */
 void gw_send_touched(gateway *gw);
 void gw_forget_out(gw_session *session);
+/* At once, past what waits: no part of the session's messages. */
+sl_err gw_say(gateway *gw, gw_session *session, sl_gateway_kind kind,
+              const void *record) SL_CHECKED;
+/* It is worth a look at the end of the turn. */
+void gw_touch(gateway *gw, gw_session *session);
 
 /* gateway_check.c. Event kinds of its own, after the door's. */
 enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN, GW_EVENT_FETCHED };

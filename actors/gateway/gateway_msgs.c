@@ -13,6 +13,8 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_STATUS] = &gateway_status_record,   [SL_GATEWAY_PUT] = &gateway_put_record,
     [SL_GATEWAY_PIECE] = &gateway_piece_record,     [SL_GATEWAY_READ] = &gateway_read_record,
     [SL_GATEWAY_RELEASE] = &gateway_release_record, [SL_GATEWAY_OBJECT] = &gateway_object_record,
+    [SL_GATEWAY_TAKEN] = &gateway_taken_record,     [SL_GATEWAY_BYE] = &gateway_bye_record,
+    [SL_GATEWAY_WHO] = &gateway_who_record,         [SL_GATEWAY_NODES] = &gateway_nodes_record,
 };
 
 const sl_record *sl_gateway_record(sl_gateway_kind kind) {
@@ -39,7 +41,7 @@ sl_err sl_gateway_take_apart(const uint8_t *bytes, size_t size, sl_gateway_parts
 
 static sl_err decode(const sl_gateway_parts *parts, sl_gateway_kind kind, void **record) {
     size_t bytes;
-    if (parts->kind != kind)
+    if (parts->kind != kind || !records[kind])
         return sl_fail(SL_ERR_DECODE, "a message of kind %d, where %d is due", parts->kind, kind);
     SL_TRY(sl_record_measure(records[kind], parts->record, parts->record_bytes, &bytes));
     void *memory = malloc(bytes);

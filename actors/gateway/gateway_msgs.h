@@ -11,6 +11,8 @@
 enum {
     SL_GATEWAY_VERSION = 2,
     SL_GATEWAY_HEAD_BYTES = 8,
+    SL_GATEWAY_MESSAGE_BYTES = 64 << 20, /* the longest of a client */
+    SL_GATEWAY_SESSION_BYTES = 33,       /* of a session's name, with its NUL */
     SL_GATEWAY_PIECE_BYTES = 65000, /* of an object in one message, which is one frame with them */
     SL_GATEWAY_READ_BYTES = 1 << 20 /* of an object by one request */
 };
@@ -31,6 +33,12 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_READ,
     SL_GATEWAY_RELEASE,
     SL_GATEWAY_OBJECT,
+    SL_GATEWAY_TAKEN,
+    SL_GATEWAY_BYE,
+    SL_GATEWAY_LONG, /* these two: parts of a message (gateway_stream.h) */
+    SL_GATEWAY_MORE,
+    SL_GATEWAY_WHO,
+    SL_GATEWAY_NODES,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
 

@@ -7,7 +7,7 @@
 
 enum { LIST_HEAD_BYTES = SL_GATEWAY_HEAD_BYTES + 4 }; /* and the list's count */
 
-static void touch(gateway *gw, gw_session *session) {
+void gw_touch(gateway *gw, gw_session *session) {
     if (session->touched)
         return;
     session->touched = true;
@@ -15,19 +15,12 @@ static void touch(gateway *gw, gw_session *session) {
     gw->touched = session;
 }
 
-static void put_chunk(gateway *gw, gw_session *session, const void *message, size_t bytes,
-                      sl_blob *data) {
-    gw_chunk *chunk = malloc(sizeof *chunk + bytes);
-    if (!chunk) {
+static void put_message(gateway *gw, gw_session *session, const void *message, size_t bytes,
+                        sl_blob *data) {
+    if (sl_stream_put(&session->out, message, bytes, data) == SL_OK)
+        gw_touch(gw, session);
+    else
         gw_refuse(gw, session, "the gateway is out of memory for answers");
-        return;
-    }
-    *chunk = (gw_chunk){.bytes = bytes, .data = sl_blob_retain(data)};
-    memcpy(chunk->message, message, bytes);
-    *session->out_tail = chunk;
-    session->out_tail = &chunk->next;
-    session->out_bytes += bytes + (data ? data->bytes : 0);
-    touch(gw, session);
 }
 
 static void end_results(gateway *gw, gw_session *session, sl_blob *data) {
@@ -38,7 +31,7 @@ static void end_results(gateway *gw, gw_session *session, sl_blob *data) {
                     (uint32_t)(session->results_bytes - SL_GATEWAY_HEAD_BYTES));
     memcpy(session->results + SL_GATEWAY_HEAD_BYTES, &count, sizeof count);
     session->results_count = 0;
-    put_chunk(gw, session, session->results, session->results_bytes, data);
+    put_message(gw, session, session->results, session->results_bytes, data);
 }
 
 static bool reserve(gw_session *session, size_t bytes) {
@@ -71,7 +64,7 @@ void gw_add_result(gateway *gw, gw_session *session, const gateway_result *resul
                      NULL);
     session->results_bytes += bytes;
     session->results_count++;
-    touch(gw, session);
+    gw_touch(gw, session);
     if (data)
         end_results(gw, session, data);
 }
@@ -85,36 +78,53 @@ void gw_send(gateway *gw, gw_session *session, sl_gateway_kind kind, const void 
         return;
     }
     end_results(gw, session, NULL);
-    put_chunk(gw, session, message, bytes, data);
+    put_message(gw, session, message, bytes, data);
     free(message);
 }
 
-static void drop_chunk(gw_session *session) {
-    gw_chunk *chunk = session->out;
-    session->out = chunk->next;
-    if (!session->out)
-        session->out_tail = &session->out;
-    session->out_bytes -= chunk->bytes + (chunk->data ? chunk->data->bytes : 0);
-    sl_blob_release(chunk->data);
-    free(chunk);
+sl_err gw_say(gateway *gw, gw_session *session, sl_gateway_kind kind, const void *record) {
+    size_t bytes;
+    uint8_t *message = sl_gateway_encode(kind, record, &bytes);
+    if (!message)
+        return SL_ERR_NO_MEMORY;
+    sl_err err = gw->options.door->send(session->visitor, message, bytes, NULL);
+    free(message);
+    return err;
+}
+
+/* What it has sent has come, it is told now and then. */
+static void tell_taken(gateway *gw, gw_session *session) {
+    gateway_taken taken = {.count = session->in.count};
+    if (!sl_stream_must_tell(&session->in) ||
+        gw_say(gw, session, SL_GATEWAY_TAKEN, &taken) != SL_OK)
+        return; /* again once there is room */
+    sl_stream_told(&session->in);
+}
+
+static void send_frames(gateway *gw, gw_session *session) {
+    while (session->out.unsent && !session->blocked) {
+        const sl_stream_frame *frame = session->out.unsent;
+        sl_err err =
+            gw->options.door->send(session->visitor, frame->data, frame->bytes, frame->blob);
+        session->blocked = err != SL_OK; /* until there is room, or it has left */
+        if (err == SL_ERR_TOO_LARGE || err == SL_ERR_NO_MEMORY)
+            gw_refuse(gw, session, "an answer cannot be sent: %s", sl_err_detail());
+        if (err == SL_OK)
+            sl_stream_sent(&session->out);
+    }
 }
 
 void gw_send_out(gateway *gw, gw_session *session) {
-    while (session->out && !session->blocked && session->visitor && session->stage == GW_OPEN) {
-        gw_chunk *chunk = session->out;
-        sl_err err =
-            gw->options.door->send(session->visitor, chunk->message, chunk->bytes, chunk->data);
-        session->blocked = err == SL_ERR_AGAIN;
-        if (err == SL_ERR_TOO_LARGE || err == SL_ERR_NO_MEMORY)
-            gw_refuse(gw, session, "an answer cannot be sent: %s", sl_err_detail());
-        if (!session->blocked)
-            drop_chunk(session);
+    uint64_t most = session->visitor ? OUT_MOST_BYTES : gw->options.keep_bytes;
+    if (session->visitor && session->stage == GW_OPEN) {
+        send_frames(gw, session);
+        tell_taken(gw, session);
     }
-    if (session->out_bytes > OUT_MOST_BYTES)
+    if (session->out.held_bytes > most)
         gw_refuse(gw, session,
-                  "more than %d MiB of results wait and are not taken: take them faster, or submit "
-                  "less at once",
-                  OUT_MOST_BYTES >> 20);
+                  "more than %llu MiB of results wait and are not taken: take them faster, or "
+                  "submit less at once",
+                  (unsigned long long)most >> 20);
     gw_pace(gw, session);
 }
 
@@ -133,8 +143,8 @@ void gw_send_touched(gateway *gw) {
 }
 
 void gw_forget_out(gw_session *session) {
-    while (session->out)
-        drop_chunk(session);
+    sl_stream_out_fini(&session->out);
+    sl_stream_in_fini(&session->in);
     free(session->results);
     session->results = NULL;
     session->results_room = session->results_count = 0;

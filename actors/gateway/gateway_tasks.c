@@ -53,6 +53,7 @@ static void destroy(gateway *gw, gw_task *task) {
     gw_drop_task_objects(gw, task);
     sl_blob_release(task->data);
     free(task->payload);
+    free(task->among);
     free(task);
 }
 
@@ -103,6 +104,17 @@ static const char *over_quota(const gw_session *session, uint64_t bytes) {
     return NULL;
 }
 
+/* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
+ * powerful as being a node. */
+static const char *may_bring(gateway *gw, const gw_session *session, const gateway_task *wish) {
+    if (!memchr(wish->function.data, '/', wish->function.bytes))
+        return NULL;
+    bool may = session->scopes & SL_SCOPE_MODULE;
+    gw_audit(gw, session, "module", may ? "ok" : "refused", "task %llu calls %s",
+             (unsigned long long)wish->number, wish->function.data);
+    return may ? NULL : "this API key may not bring modules: it lacks the scope module";
+}
+
 static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
     executor_function call = {.name = wish->function, .arguments = wish->arguments};
     *bytes = (uint32_t)sl_record_wire_bytes(&executor_function_record, &call);
@@ -118,6 +130,17 @@ static void copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
+static sl_err copy_among(gw_task *task, sl_bytes among) {
+    if (!among.bytes)
+        return SL_OK;
+    task->among = malloc(among.bytes);
+    if (!task->among)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+    memcpy(task->among, among.data, among.bytes);
+    task->among_bytes = among.bytes;
+    return SL_OK;
+}
+
 static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wish, uint64_t bytes,
                         const sl_gateway_parts *parts, gw_task **out) {
     gw_task *task = calloc(1, sizeof *task);
@@ -128,6 +151,8 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
         err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
     if (err == SL_OK && parts->data_bytes)
         err = sl_blob_copy(parts->data, parts->data_bytes, &task->data);
+    if (err == SL_OK)
+        err = copy_among(task, wish->among);
     if (err == SL_OK) /* they end the payload */
         err = gw_name_arguments(gw, session, task,
                                 task->payload + task->payload_bytes - wish->arguments.bytes,
@@ -155,6 +180,8 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
     const char *why = over_quota(session, bytes);
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
+    if (!why)
+        why = may_bring(gw, session, wish);
     if (!why && make_task(gw, session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
     if (!task) {
@@ -229,6 +256,7 @@ static scheduler_task described(const gw_task *task) {
                             .priority = wish->priority,
                             .retries = wish->retries,
                             .region = sl_text_of(task->region),
+                            .among = {task->among, task->among_bytes},
                             .group = sl_text_of(task->function),
                             .payload = {task->payload, task->payload_bytes}};
 }

@@ -17,17 +17,20 @@
 
 enum { WORDS_MOST = 8, LINE_MOST = 512 };
 
-static const char *const scope_names[] = {"submit", "read", "admin"};
+static const char *const scope_names[] = {"submit", "read", "admin", "command", "module"};
+enum { SCOPES = sizeof scope_names / sizeof *scope_names };
+_Static_assert(SL_SCOPES_ALL == (1 << SCOPES) - 1, "each scope has a name");
 
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     uint32_t found = 0;
     for (const char *at = text;; at++) {
         size_t length = strcspn(at, ","), i = 0;
-        while (i < 3 &&
+        while (i < SCOPES &&
                (strlen(scope_names[i]) != length || memcmp(at, scope_names[i], length) != 0))
             i++;
-        if (i == 3)
-            return sl_fail(SL_ERR_INVALID, "'%.*s' is no scope: submit, read and admin are",
+        if (i == SCOPES)
+            return sl_fail(SL_ERR_INVALID,
+                           "'%.*s' is no scope: submit, read, admin, command and module are",
                            (int)(length < 40 ? length : 40), at);
         found |= 1u << i;
         at += length;
@@ -38,9 +41,9 @@ sl_err sl_scopes_parse(const char *text, uint32_t *scopes) {
     return SL_OK;
 }
 
-void sl_scopes_print(uint32_t scopes, char *text) {
+void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]) {
     *text = '\0';
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < SCOPES; i++)
         if (scopes & 1u << i) {
             strcat(text, *text ? "," : "");
             strcat(text, scope_names[i]);
@@ -56,7 +59,7 @@ bool sl_project_is_valid(const char *name) {
 }
 
 void sl_key_list_print(const sl_key_list *list, sl_strbuf *out) {
-    char scopes[32];
+    char scopes[SL_SCOPES_BYTES];
     sl_strbuf_append(out, FIRST "\n");
     for (size_t i = 0; i < list->count; i++) {
         const sl_api_key *key = &list->keys[i];

@@ -311,6 +311,17 @@ static void draw_key(const sl_key_store *store, sl_api_key *key, char *text) {
     sodium_memzero(drawn, sizeof drawn);
 }
 
+void sl_name_draw(char text[SL_DRAWN_BYTES]) {
+    uint8_t drawn[(SL_DRAWN_BYTES - 1) / 2];
+    randombytes_buf(drawn, sizeof drawn);
+    put_hex(drawn, sizeof drawn, text);
+    sodium_memzero(drawn, sizeof drawn);
+}
+
+bool sl_name_is(const char *one, const char *other) {
+    return sodium_memcmp(one, other, SL_DRAWN_BYTES - 1) == 0;
+}
+
 sl_err sl_key_store_create(sl_key_store *store, const char *project, uint32_t scopes,
                            uint64_t now_s, uint64_t expires_s, char *text) {
     char drawn[SL_KEY_TEXT_BYTES];
@@ -318,7 +329,7 @@ sl_err sl_key_store_create(sl_key_store *store, const char *project, uint32_t sc
         return sl_fail(SL_ERR_INVALID,
                        "'%.80s' is no name of a project: 1 to %d letters, digits and _ - .",
                        project, SL_PROJECT_BYTES - 1);
-    if (!scopes || scopes > 7)
+    if (!scopes || scopes > SL_SCOPES_ALL)
         return sl_fail(SL_ERR_INVALID, "a key without a scope opens nothing");
     sl_err err = begin_change(store);
     if (err == SL_OK && store->list.count == SL_KEYS_MOST)

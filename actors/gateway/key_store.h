@@ -23,12 +23,21 @@ enum {
     SL_KEY_HASH_BYTES = 32,
     SL_KEY_NAME_BYTES = 17,                  /* of an ID, with its NUL */
     SL_KEY_TEXT_BYTES = 4 + 16 + 1 + 64 + 1, /* of a key, with its NUL */
+    SL_DRAWN_BYTES = 33,                     /* of a drawn name, with its NUL */
     SL_PROJECT_BYTES = 65,                   /* of a project's name, with its NUL */
     SL_KEYS_MOST = 4096,
-    SL_KEY_FILE_MOST_BYTES = 2 << 20
+    SL_KEY_FILE_MOST_BYTES = 2 << 20,
+    SL_SCOPES_BYTES = 64, /* of scopes' names, with room for more */
 };
 
-typedef enum sl_scope { SL_SCOPE_SUBMIT = 1, SL_SCOPE_READ = 2, SL_SCOPE_ADMIN = 4 } sl_scope;
+typedef enum sl_scope {
+    SL_SCOPE_SUBMIT = 1,  /* call functions, bring objects, take tasks back */
+    SL_SCOPE_READ = 2,    /* see how the project and its tasks are doing, and their output */
+    SL_SCOPE_ADMIN = 4,   /* reserved; today as read */
+    SL_SCOPE_COMMAND = 8, /* run programs on the nodes, as the network's user */
+    SL_SCOPE_MODULE = 16, /* bring code along, which is as powerful as a node */
+    SL_SCOPES_ALL = 31
+} sl_scope;
 
 typedef struct sl_api_key {
     char id[SL_KEY_NAME_BYTES];
@@ -88,9 +97,14 @@ sl_err sl_key_store_check(const sl_key_store *store, const char *text, size_t by
                           const char *project, uint64_t now_s, const sl_api_key **key,
                           const char **known) SL_CHECKED;
 
-/* "submit,read,admin" to scopes, and back; `text` has room for 32 bytes. */
+/* "submit,read,admin,command,module" to scopes, and back. */
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) SL_CHECKED;
-void sl_scopes_print(uint32_t scopes, char *text);
+void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]);
+
+/* A name that nobody guesses: 32 hexadecimal digits. */
+void sl_name_draw(char text[SL_DRAWN_BYTES]);
+/* Are two such names the same? The time taken does not tell where they differ. */
+bool sl_name_is(const char *one, const char *other);
 
 /* 1 to 64 letters, digits and _ - . */
 bool sl_project_is_valid(const char *name);

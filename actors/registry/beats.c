@@ -108,8 +108,15 @@ void sl_registry_forget_listener(sl_registry *r, uint32_t node) {
     }
 }
 
+/* A large network that is young changes with every message. */
+static bool may_choose(const sl_registry *r) {
+    return r->members.count <= SL_REGISTRY_DIRECT_NODES || !r->chosen_ns ||
+           r->awake_ns - r->chosen_ns >= r->options.gossip_period_ns;
+}
+
 void sl_registry_beat_all(sl_registry *r) {
-    if (r->listeners_stale) {
+    if (r->listeners_stale && may_choose(r)) {
+        r->chosen_ns = r->awake_ns;
         choose_again(r);
         sl_registry_find_witnesses(r);
     }

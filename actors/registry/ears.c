@@ -35,9 +35,27 @@ static bool is_witnessed(const sl_registry *r, uint32_t node) {
     return false;
 }
 
+static void witness(sl_registry *r, uint32_t other) {
+    uint32_t host = r->members.all[other].profile->host_digest;
+    for (uint32_t i = 0; i < r->ear_count; i++) {
+        sl_ear *ear = &r->ears[i];
+        if (host == ear->host && other != ear->node &&
+            sl_link_kind_of(&r->members.all[other], &r->members.all[ear->node]) ==
+                SL_LINK_SAME_HOST)
+            ear->witnessed = 1;
+    }
+}
+
 void sl_registry_find_witnesses(sl_registry *r) {
-    for (uint32_t i = 0; i < r->ear_count; i++)
-        r->ears[i].witnessed = is_witnessed(r, r->ears[i].node);
+    for (uint32_t i = 0; i < r->ear_count; i++) {
+        r->ears[i].witnessed = 0;
+        r->ears[i].host = r->members.all[r->ears[i].node].profile->host_digest;
+    }
+    for (uint32_t other = 0; other < r->members.count; other++) {
+        const sl_member *member = &r->members.all[other];
+        if (member->known && member->state != SL_MEMBER_DEAD)
+            witness(r, other);
+    }
 }
 
 sl_ear *sl_registry_listen(sl_registry *r, uint32_t node) {

@@ -174,7 +174,7 @@ static void judge_suspect(sl_registry *r, uint32_t node, sl_link_timing timing) 
     bool seconded = ear->seconded_ns != 0;
     if (!sl_node_set_has(&r->members.silent, node) && (ear->mute || waited_ns >= wait_ns / 2)) {
         touch_silent(r, node, true);
-        sl_members_touch(&r->members, node, true);
+        sl_members_touch(&r->members, node, SL_HEAT_STATE);
         sl_registry_tell_all(r, node);
     }
     if (waited_ns < wait_ns)
@@ -211,9 +211,8 @@ static void judge_present(sl_registry *r, uint32_t node, const sl_ear *ear, sl_l
             suspect(r, node, ear->spoke_ns + timing.suspect_ns);
         return;
     }
-    uint64_t hearsay_ns =
-        sl_registry_suspect_ns(timing.suspect_ns, r->options.gossip_period_ns, r->members.count,
-                               sl_gossip_capacity(&r->gossip, &r->members));
+    uint64_t hearsay_ns = sl_registry_suspect_ns(timing.suspect_ns, r->options.gossip_period_ns,
+                                                 r->members.count, sl_gossip_capacity(&r->gossip));
     if (unheard_ns >= hearsay_ns)
         suspect(r, node, r->awake_ns - unheard_ns + hearsay_ns);
 }
@@ -253,7 +252,7 @@ static void attend(sl_registry *r, const sl_ear *ear, sl_link_timing timing) {
     bool turns = hold != sl_node_set_has(&r->members.held, node);
     if (turns) {
         sl_node_set_put(&r->members.held, node, hold);
-        sl_members_touch(&r->members, node, false);
+        sl_members_touch(&r->members, node, SL_HEAT_NONE);
         if (!SL_PLANT(hold_kept) || hold)
             sl_node_peer_hold(at, node, hold);
     }
@@ -314,14 +313,27 @@ void sl_registry_judge(sl_registry *r) {
         r->judge_timer = sl_registry_judge_in(r, next_ns - r->awake_ns);
 }
 
+/* Of one without an ear: nothing can be said of it yet, whatever its link is like. */
+static bool is_fresh(const sl_registry *r, const sl_member *member, uint64_t missed_ns,
+                     uint64_t cut_off_ns) {
+    return member->known && member->state <= SL_MEMBER_ALIVE &&
+           sl_silent_ns(member->heard_ms, r->awake_ns) < missed_ns &&
+           sl_silent_ns(member->spoke_ms, r->awake_ns) < cut_off_ns;
+}
+
 /* The times at which those without an ear are missed are longer than such a round. */
 void sl_registry_judge_some(sl_registry *r) {
-    uint32_t count = r->members.count < JUDGED_MOST ? r->members.count : JUDGED_MOST;
+    uint32_t nodes = r->members.count, count = nodes < JUDGED_MOST ? nodes : JUDGED_MOST;
+    uint64_t period_ns = r->options.gossip_period_ns;
+    uint64_t missed_ns =
+        sl_registry_suspect_ns(0, period_ns, nodes, sl_gossip_capacity(&r->gossip));
+    uint64_t cut_off_ns = 3 * sl_registry_direct_ns(period_ns, nodes);
     for (uint32_t i = 0; !r->stood_still && i < count; i++) {
         uint32_t node = r->next_judged;
-        r->next_judged = node + 1 < r->members.count ? node + 1 : 0;
-        if (node != r->members.self && r->members.all[node].state != SL_MEMBER_DEAD &&
-            !sl_node_set_has(&r->heard, node))
+        const sl_member *member = &r->members.all[node];
+        r->next_judged = node + 1 < nodes ? node + 1 : 0;
+        if (node != r->members.self && member->state != SL_MEMBER_DEAD &&
+            !sl_node_set_has(&r->heard, node) && !is_fresh(r, member, missed_ns, cut_off_ns))
             judge_member(r, node, base_timing(r, node));
     }
     for (uint32_t i = 0; i < r->ear_count; i++)

@@ -19,7 +19,7 @@ sl_err sl_members_init(sl_members *members, uint32_t self, uint32_t count) {
                             .known = 1};
     if (!members->all || !sl_node_set_init(&members->hot, count) ||
         !sl_node_set_init(&members->held, count) || !sl_node_set_init(&members->silent, count) ||
-        !sl_node_set_init(&members->news, count)) {
+        !sl_node_set_init(&members->news, count) || !sl_node_set_init(&members->urgent, count)) {
         free(members->all);
         members->all = NULL;
         sl_members_fini(members);
@@ -41,6 +41,7 @@ void sl_members_fini(sl_members *members) {
     sl_node_set_fini(&members->held);
     sl_node_set_fini(&members->silent);
     sl_node_set_fini(&members->news);
+    sl_node_set_fini(&members->urgent);
     memset(members, 0, sizeof *members);
 }
 
@@ -48,28 +49,35 @@ bool sl_member_present(const sl_member *member) {
     return member->state != SL_MEMBER_LEAVING && member->state != SL_MEMBER_DEAD;
 }
 
-static void heat(sl_members *members, uint32_t node) {
+/* A change of load does not keep what is urgent so. */
+static void heat_up(sl_members *members, uint32_t node, sl_heat heat) {
+    if (heat == SL_HEAT_NONE || (heat == SL_HEAT_LOAD && sl_node_set_has(&members->urgent, node)))
+        return;
     members->all[node].hot = members->hot_initial;
     sl_node_set_add(&members->hot, node);
+    members->recent[members->recent_next++ % SL_MEMBERS_RECENT] = node;
+    if (heat == SL_HEAT_STATE)
+        sl_node_set_add(&members->urgent, node);
 }
 
 void sl_members_cool(sl_members *members, uint32_t node) {
     sl_member *member = &members->all[node];
-    if (member->hot && !--member->hot)
-        sl_node_set_remove(&members->hot, node);
+    if (!member->hot || --member->hot)
+        return;
+    sl_node_set_remove(&members->hot, node);
+    sl_node_set_remove(&members->urgent, node);
 }
 
-void sl_members_touch(sl_members *members, uint32_t node, bool hot) {
+void sl_members_touch(sl_members *members, uint32_t node, sl_heat heat) {
     members->changes++;
     sl_node_set_add(&members->news, node);
-    if (hot)
-        heat(members, node);
+    heat_up(members, node, heat);
 }
 
 void sl_members_spoke(sl_members *members, uint32_t node, uint64_t now_ns) {
     members->all[node].spoke_ms = sl_member_ms(now_ns);
     if (members->count > SL_MEMBERS_FRESH)
-        sl_members_touch(members, node, false);
+        sl_members_touch(members, node, SL_HEAT_NONE);
 }
 
 bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state state) {
@@ -79,7 +87,7 @@ bool sl_members_set_state(sl_members *members, uint32_t node, sl_member_state st
     members->known += !member->known;
     member->known = 1;
     member->state = (uint8_t)state;
-    sl_members_touch(members, node, true);
+    sl_members_touch(members, node, SL_HEAT_STATE);
     return true;
 }
 
@@ -89,7 +97,7 @@ void sl_members_revive(sl_members *members, uint32_t node, uint64_t now_ns) {
     member->condemned = 0;
     if (member->known && member->state == SL_MEMBER_DEAD) {
         member->state = SL_MEMBER_JOINING;
-        sl_members_touch(members, node, false);
+        sl_members_touch(members, node, SL_HEAT_NONE);
     }
 }
 
@@ -133,6 +141,53 @@ registry_member sl_member_wire(const sl_members *members, uint32_t node, registr
         .longitude = profile->longitude,
         .offer = {offer, 1},
     };
+}
+
+registry_brief sl_member_brief(const sl_members *members, uint32_t node) {
+    const sl_member *member = &members->all[node];
+    return (registry_brief){.version = member->version,
+                            .memory_free_bytes = member->memory_free_bytes,
+                            .ucu_free_milli = member->ucu_free_milli,
+                            .cores_free = member->cores_free,
+                            .gpus_free = member->gpus_free,
+                            .running = member->running,
+                            .backlog = member->backlog,
+                            .node = node,
+                            .incarnation = member->incarnation,
+                            .profile = member->profile->digest,
+                            .state = member->state,
+                            .silent = sl_node_set_has(&members->silent, node)};
+}
+
+bool sl_member_from_brief(const sl_members *members, const registry_brief *brief,
+                          registry_offer *offer, registry_member *claim) {
+    uint32_t node = brief->node;
+    if (node >= members->count ||
+        (node != members->self &&
+         (!brief->profile || members->all[node].profile->digest != brief->profile)))
+        return false;
+    *claim = sl_member_wire(members, node, offer);
+    claim->incarnation = brief->incarnation;
+    claim->version = brief->version;
+    claim->state = brief->state;
+    claim->silent = brief->silent;
+    if (node == members->self)
+        return true;
+    offer->cores_free = brief->cores_free;
+    offer->gpus_free = brief->gpus_free;
+    offer->memory_free_bytes = brief->memory_free_bytes;
+    offer->ucu_free_milli = brief->ucu_free_milli;
+    offer->running = brief->running;
+    offer->backlog = brief->backlog;
+    return true;
+}
+
+bool sl_members_lack(const sl_members *members, uint32_t node, uint32_t incarnation,
+                     uint64_t version) {
+    const sl_member *member = &members->all[node];
+    if (!member->known || incarnation > member->incarnation)
+        return true;
+    return incarnation == member->incarnation && version > member->version;
 }
 
 /* ---- what could be true ---- */
@@ -207,7 +262,7 @@ static sl_merge take_newer(sl_members *members, sl_member *member, const registr
     int profile = profile_take(member, claim);
     if (profile < 0)
         return SL_MERGE_STALE;
-    bool changed = !member->known || profile;
+    bool joins = !member->known, changed = joins || profile;
     members->known += !member->known;
     member->known = 1;
     member->incarnation = claim->incarnation;
@@ -218,7 +273,7 @@ static sl_merge take_newer(sl_members *members, sl_member *member, const registr
     bool load = load_take(member, claim->offer.items);
     if (!changed && !load)
         return SL_MERGE_HEARD;
-    sl_members_touch(members, claim->node, true);
+    sl_members_touch(members, claim->node, changed && !joins ? SL_HEAT_STATE : SL_HEAT_LOAD);
     return changed ? SL_MERGE_STATE : SL_MERGE_LOAD;
 }
 
@@ -235,7 +290,7 @@ static sl_merge take_judgement(sl_members *members, sl_member *member,
     member->condemned |= condemned;
     if (member->state == state)
         return SL_MERGE_STALE;
-    sl_members_touch(members, claim->node, true);
+    sl_members_touch(members, claim->node, SL_HEAT_STATE);
     return SL_MERGE_STATE;
 }
 
@@ -255,7 +310,7 @@ static sl_merge merge_about_me(sl_members *members, const registry_member *claim
     if (claim->version == me->version && claim->state <= me->state)
         return SL_MERGE_STALE;
     me->version = claim->version + 1;
-    heat(members, members->self);
+    heat_up(members, members->self, SL_HEAT_STATE);
     return SL_MERGE_REFUTED;
 }
 
@@ -290,7 +345,7 @@ sl_err sl_members_describe(sl_members *members, const registry_member *entry) {
     me->incarnation = entry->incarnation;
     me->state = entry->state;
     (void)load_take(me, entry->offer.items);
-    sl_members_touch(members, members->self, true);
+    sl_members_touch(members, members->self, SL_HEAT_STATE);
     return SL_OK;
 }
 
@@ -302,6 +357,6 @@ sl_err sl_members_offer(sl_members *members, const registry_offer *offer) {
     if (profile_take(me, &entry) < 0)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for what this node offers");
     (void)load_take(me, offer);
-    sl_members_touch(members, members->self, false);
+    sl_members_touch(members, members->self, SL_HEAT_NONE);
     return SL_OK;
 }

@@ -19,6 +19,7 @@
 
 #define SL_MEMBER_HOST_MAX    256                 /* bytes with the NUL */
 #define SL_MEMBER_VERSION_MAX (UINT64_C(1) << 62) /* a claim above is refused */
+#define SL_MEMBERS_RECENT     128                 /* a power of two */
 #define SL_MEMBERS_FRESH      64
 #define SL_MEMBER_JUMP_MAX    (UINT64_C(1) << 32) /* and one this far ahead of what is known */
 
@@ -49,12 +50,15 @@ typedef struct sl_members {
     uint32_t count;
     uint32_t self;
     uint32_t known;
-    uint8_t hot_initial; /* log2(count) + 2 */
-    uint64_t changes;    /* that a watcher sees, so far */
-    sl_node_set hot;     /* those with `hot` above 0 */
-    sl_node_set held;    /* those that nothing is sent to but questions */
-    sl_node_set silent;  /* those that this node itself waits for in vain */
-    sl_node_set news;    /* those that changed since the watchers took it; see watchers.h */
+    uint8_t hot_initial;                /* log2(count) + 2 */
+    uint32_t recent[SL_MEMBERS_RECENT]; /* what became hot of late, with repetitions */
+    uint32_t recent_next;
+    uint64_t changes;   /* that a watcher sees, so far */
+    sl_node_set hot;    /* those with `hot` above 0 */
+    sl_node_set urgent; /* of them, those told before all others */
+    sl_node_set held;   /* those that nothing is sent to but questions */
+    sl_node_set silent; /* those that this node itself waits for in vain */
+    sl_node_set news;   /* those that changed since the watchers took it; see watchers.h */
 } sl_members;
 
 /* What a claim came to. */
@@ -92,8 +96,16 @@ sl_err sl_members_describe(sl_members *members, const registry_member *entry) SL
 /* A plausible offer of this node instead of the one it had. NO_MEMORY: it has that still. */
 sl_err sl_members_offer(sl_members *members, const registry_offer *offer) SL_CHECKED;
 
+/* How much of a hurry others are to hear of a change in. Where thousands change their load, and as
+ * many join, a doubt or a death would wait behind all of these. */
+typedef enum sl_heat {
+    SL_HEAT_NONE,
+    SL_HEAT_LOAD, /* amounts, or a node never heard of before */
+    SL_HEAT_STATE /* its state, or what else it is */
+} sl_heat;
+
 /* Notes for gossip and watchers that the entry changed. */
-void sl_members_touch(sl_members *members, uint32_t node, bool hot);
+void sl_members_touch(sl_members *members, uint32_t node, sl_heat heat);
 
 /* It told this node something itself. In a network of more than SL_MEMBERS_FRESH the watchers will
  * hear of it, changed or not: what a node itself says is far newer than what is passed on. */
@@ -105,6 +117,16 @@ void sl_members_cool(sl_members *members, uint32_t node);
 /* The entry as it is sent. It points into the table, and to `offer`, which is filled. */
 registry_member sl_member_wire(const sl_members *members, uint32_t node, registry_offer *offer);
 registry_offer sl_member_offer(const sl_member *member);
+
+/* The same in brief, and back: false when this node knows another profile of it, or none (of itself
+ * it knows better). The claim points into the table, and to `offer`, which is filled. */
+registry_brief sl_member_brief(const sl_members *members, uint32_t node);
+bool sl_member_from_brief(const sl_members *members, const registry_brief *brief,
+                          registry_offer *offer, registry_member *claim);
+
+/* Would a claim of this life and version be news? */
+bool sl_members_lack(const sl_members *members, uint32_t node, uint32_t incarnation,
+                     uint64_t version);
 
 /* What has passed from `since_ms` (heard_ms, spoke_ms) to `now_ns`, both of waking time. */
 uint64_t sl_silent_ns(uint32_t since_ms, uint64_t now_ns);

@@ -20,7 +20,8 @@ const sl_profile *sl_profile_none(void) {
 }
 
 static bool text_is(sl_text a, sl_text b) {
-    return a.bytes == b.bytes && (!a.bytes || memcmp(a.data, b.data, a.bytes) == 0);
+    return a.bytes == b.bytes &&
+           (!a.bytes || a.data == b.data || memcmp(a.data, b.data, a.bytes) == 0);
 }
 
 static bool number_is(double a, double b) {
@@ -60,6 +61,22 @@ static uint64_t hash_of(const registry_member *entry) {
     hash = mix(hash, entry->region.data, entry->region.bytes);
     hash = mix(hash, entry->zone.data, entry->zone.bytes);
     return hash ^ hash >> 32;
+}
+
+/* 0.0 and -0.0 say the same. */
+static uint32_t digest_of(const registry_member *entry, uint64_t hash) {
+    double place[] = {entry->latitude + 0.0, entry->longitude + 0.0};
+    uint8_t has = entry->has_coordinates;
+    hash = mix(hash, &has, 1);
+    if (has)
+        hash = mix(hash, place, sizeof place);
+    uint32_t digest = (uint32_t)(hash ^ hash >> 32);
+    return digest ? digest : 1;
+}
+
+static uint32_t host_digest_of(sl_text host) {
+    uint64_t hash = mix(UINT64_C(0xcbf29ce484222325), host.data, host.bytes);
+    return host.bytes ? (uint32_t)(hash ^ hash >> 32) | 1 : 0;
 }
 
 static sl_profile **place_of(uint64_t hash) {
@@ -106,7 +123,9 @@ static sl_profile *make(const registry_member *entry, uint64_t hash) {
                          .gpus = offer->gpus,
                          .memory_bytes = offer->memory_bytes,
                          .ucu_milli = offer->ucu_milli,
-                         .hash = hash};
+                         .hash = hash,
+                         .host_digest = host_digest_of(entry->host),
+                         .digest = digest_of(entry, hash)};
     char *at = (char *)(made + 1);
     made->host = put_text(&at, entry->host);
     made->region = put_text(&at, entry->region);

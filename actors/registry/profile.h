@@ -23,10 +23,12 @@ typedef struct sl_profile {
     bool has_coordinates;
     struct sl_profile *next; /* with the same place in the pool */
     uint64_t hash;
+    uint32_t host_digest; /* 0: it has no name */
+    uint32_t digest;      /* of all it says, the same at every node; never 0 */
     uint64_t users;
 } sl_profile;
 
-/* Of a node that nothing is known of. It may be dropped, and need not be. */
+/* Of a node that nothing is known of: its digest is 0. It may be dropped, and need not be. */
 const sl_profile *sl_profile_none(void);
 
 /* Does the entry (with one offer) say the same? */

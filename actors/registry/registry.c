@@ -18,6 +18,7 @@ enum { TIMER_TICK, TIMER_URGENT, TIMER_VIEW, TIMER_JUDGE };
 
 enum {
     HASTE = 8,         /* part of the period between ticks while nodes are missing at the start */
+    HASTE_LARGE = 2,   /* the same in a large network, which asks for them */
     CALL_EVERY = 8,    /* ticks after which dead nodes are called: they may have come back */
     REPLY_MESSAGES = 4 /* at most, to a node that asks for our view */
 };
@@ -74,26 +75,31 @@ static void tell_watchers_soon(sl_registry *r) {
 
 /* ---- gossip out ---- */
 
-static sl_err send_entries(sl_registry *r, uint32_t to, const registry_member *entries,
-                           uint32_t count, bool wants_reply) {
+void sl_registry_too_large(sl_registry *r) {
+    if (!r->too_large_told)
+        sl_warn("registry", "this node cannot make itself known: %s", sl_err_detail());
+    r->too_large_told = true;
+}
+
+static void send_entries(sl_registry *r, uint32_t to, const registry_member *entries,
+                         uint32_t count, bool wants_reply) {
     registry_gossip gossip = {.members = {entries, count}, .wants_reply = wants_reply};
-    return registry_gossip_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &gossip);
+    if (registry_gossip_send(r->self, sl_addr_well_known(to, SL_SLOT_REGISTRY), &gossip) ==
+        SL_ERR_TOO_LARGE)
+        sl_registry_too_large(r);
 }
 
 /* Tells one node. What a full queue or a closing peer keeps back the next period brings. Returns
  * the number of entries. */
 static uint32_t gossip_to(sl_registry *r, uint32_t to, bool wants_reply) {
     sl_gossip_page page;
+    sl_addr at = sl_addr_well_known(to, SL_SLOT_REGISTRY);
     for (;;) {
         uint32_t count = sl_gossip_fill(&r->gossip, &r->members, to, &page);
-        if (send_entries(r, to, page.entries, count, wants_reply) != SL_ERR_TOO_LARGE)
+        registry_gossip gossip = {.briefs = {page.briefs, count}, .wants_reply = wants_reply};
+        if (registry_gossip_send(r->self, at, &gossip) != SL_ERR_TOO_LARGE ||
+            !sl_gossip_shrink(&r->gossip, count))
             return count;
-        if (sl_gossip_shrink(&r->gossip, count))
-            continue;
-        if (!r->too_large_told)
-            sl_warn("registry", "this node cannot make itself known: %s", sl_err_detail());
-        r->too_large_told = true;
-        return 0;
     }
 }
 
@@ -129,7 +135,7 @@ static void announce(sl_registry *r, bool join) {
         uint32_t to = sl_gossip_peer(&r->gossip, &r->members, rng(r));
         if (to == SL_NO_NODE)
             return;
-        (void)send_entries(r, to, &entry, 1, join && !direct);
+        send_entries(r, to, &entry, 1, join && !direct);
     }
 }
 
@@ -137,7 +143,7 @@ void sl_registry_tell(sl_registry *r, uint32_t to, uint32_t about) {
     registry_offer offers[2];
     registry_member entries[2] = {sl_member_wire(&r->members, r->members.self, &offers[0]),
                                   sl_member_wire(&r->members, about, &offers[1])};
-    (void)send_entries(r, to, entries, about == r->members.self ? 1 : 2, false);
+    send_entries(r, to, entries, about == r->members.self ? 1 : 2, false);
 }
 
 static void tell_some(sl_registry *r, const uint32_t *nodes, uint32_t count, uint32_t about) {
@@ -164,8 +170,9 @@ void sl_registry_tell_all(sl_registry *r, uint32_t about) {
 
 static uint64_t tick_delay_ns(const sl_registry *r) {
     uint64_t period_ns = r->options.gossip_period_ns;
-    if (r->members.known < r->members.count && period_ns / HASTE >= min_haste_ns)
-        period_ns /= HASTE;
+    uint64_t haste = r->members.count <= SL_REGISTRY_DIRECT_NODES ? HASTE : HASTE_LARGE;
+    if (r->members.known < r->members.count && period_ns / haste >= min_haste_ns)
+        period_ns /= haste;
     /* A tenth more or less, lest all nodes fall into step. */
     return period_ns - period_ns / 10 + sl_rng_below(rng(r), period_ns / 5 + 1);
 }
@@ -194,6 +201,7 @@ static void on_tick(sl_registry *r) {
     sl_registry_judge_some(r);
     r->stood_still = false;
     gossip_round(r);
+    sl_registry_ask_for_missing(r);
     sl_registry_beat_all(r);
     if (r->ticks % CALL_EVERY == 0)
         call_dead(r);
@@ -225,16 +233,16 @@ static void on_timer(sl_registry *r, const node_timer *timer) {
 
 /* A node without a link to this one is of no use here, whatever others say of it: one that is
  * buried stays so until its link is open again, also when somebody speaks of a new life of it. */
-static bool is_cut_off(const sl_registry *r, const registry_member *claim) {
-    if (claim->node >= r->members.count || claim->node == r->members.self || SL_PLANT(death_undone))
+bool sl_registry_is_cut_off(const sl_registry *r, uint32_t node) {
+    if (node >= r->members.count || node == r->members.self || SL_PLANT(death_undone))
         return false;
-    const sl_member *member = &r->members.all[claim->node];
+    const sl_member *member = &r->members.all[node];
     return (!member->known || member->state == SL_MEMBER_DEAD) &&
-           !sl_node_peer_alive(sl_actor_node(r->self), claim->node);
+           !sl_node_peer_alive(sl_actor_node(r->self), node);
 }
 
 static sl_merge merge_one(sl_registry *r, const sl_message *message, const registry_member *claim) {
-    if (is_cut_off(r, claim))
+    if (sl_registry_is_cut_off(r, claim->node))
         return SL_MERGE_STALE;
     sl_merge merge = sl_members_merge(&r->members, claim, r->awake_ns);
     if (merge == SL_MERGE_REFUSED)
@@ -275,7 +283,8 @@ void sl_registry_take(sl_registry *r, const sl_message *message, const registry_
             most = merge;
     }
     r->listeners_stale |= most == SL_MERGE_STATE;
-    if (most == SL_MERGE_STATE && r->members.count > SL_REGISTRY_DIRECT_NODES)
+    if (most == SL_MERGE_STATE && r->members.count > SL_REGISTRY_DIRECT_NODES &&
+        sl_node_set_next(&r->members.urgent, 0) != UINT32_MAX)
         gossip_soon(r);
     if (most == SL_MERGE_STATE || held || doubts)
         sl_registry_judge(r);
@@ -300,11 +309,15 @@ static void on_gossip(sl_registry *r, const sl_message *message) {
     uint32_t from = message->from.node;
     if (from < r->members.count)
         sl_registry_spoke(r, from, true);
-    for (uint32_t i = 0; i < gossip->members.count; i++) {
-        if (gossip->members.items[i].node < r->members.count)
-            __builtin_prefetch(&r->members.all[gossip->members.items[i].node]);
+    for (uint32_t i = 0; i < gossip->briefs.count; i++) {
+        if (gossip->briefs.items[i].node < r->members.count)
+            __builtin_prefetch(&r->members.all[gossip->briefs.items[i].node]);
     }
-    sl_registry_take(r, message, gossip->members.items, gossip->members.count);
+    if (gossip->members.count)
+        sl_registry_take(r, message, gossip->members.items, gossip->members.count);
+    sl_gossip_whole heard;
+    uint32_t count = sl_registry_understand(r, message, heard.entries, heard.offers);
+    sl_registry_take(r, message, heard.entries, count);
     if (gossip->wants_reply && from != r->members.self && from < r->members.count)
         reply_to(r, from);
 }
@@ -450,6 +463,7 @@ static sl_err describe_myself(sl_registry *r) {
 static void registry_fini(sl_registry *r) {
     sl_watchers_fini(&r->watchers);
     sl_node_set_fini(&r->heard);
+    sl_node_set_fini(&r->wanted);
     free(r->ears);
     sl_gossip_fini(&r->gossip);
     sl_members_fini(&r->members);
@@ -459,7 +473,8 @@ static sl_err registry_init(sl_registry *r) {
     sl_node *node = sl_actor_node(r->self);
     SL_TRY(sl_members_init(&r->members, sl_node_id(node), sl_node_count(node)));
     SL_TRY(describe_myself(r));
-    if (!sl_node_set_init(&r->heard, r->members.count))
+    if (!sl_node_set_init(&r->heard, r->members.count) ||
+        !sl_node_set_init(&r->wanted, r->members.count))
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to listen to %u nodes", r->members.count);
     return sl_gossip_init(&r->gossip, &r->members, SL_REGISTRY_GOSSIP_BYTES, rng(r));
 }
@@ -512,7 +527,7 @@ static void on_peer_back(sl_registry *r, const node_peer_back *back) {
     if (back->buried) {
         sl_registry_own(r)->incarnation = sl_node_incarnation(sl_actor_node(r->self));
         sl_registry_own(r)->version++;
-        sl_members_touch(&r->members, r->members.self, true);
+        sl_members_touch(&r->members, r->members.self, SL_HEAT_STATE);
     }
     gossip_to(r, back->node, true);
     gossip_soon(r);
@@ -527,6 +542,9 @@ static sl_err registry_receive(sl_actor *self, void *state, const sl_message *me
     switch (message->type->id) {
     case registry_gossip_id:
         on_gossip(r, message);
+        break;
+    case registry_want_id:
+        sl_registry_on_want(r, message);
         break;
     case registry_beat_id:
         sl_registry_on_beat(r, message);

@@ -1,4 +1,5 @@
-/* The inside of the registry actor, shared by registry.c, beats.c and judge.c alone. */
+/* The inside of the registry actor, shared by registry.c, wants.c, ears.c, beats.c and judge.c
+ * alone. */
 #ifndef SL_REGISTRY_INTERNAL_H
 #define SL_REGISTRY_INTERNAL_H
 
@@ -13,6 +14,7 @@ enum { SL_REGISTRY_ASKERS_MAX = 64 }; /* waiting for room for a description; mor
  * waking time. */
 typedef struct sl_ear {
     uint32_t node;
+    uint32_t host;         /* its digest, when last looked for */
     uint8_t owes;          /* it beats for this node, every period */
     uint8_t mute;          /* it owes, and is silent for the suspect time */
     uint8_t witnessed;     /* others share its host, and would tell of its end */
@@ -41,7 +43,11 @@ typedef struct sl_registry {
     sl_node_set heard;                         /* those that have one */
     uint32_t listeners[SL_REGISTRY_LISTENERS]; /* whom this node beats for */
     uint32_t listener_count;
-    bool listeners_stale;              /* who is in the network has changed */
+    uint64_t chosen_ns;   /* when they were chosen */
+    bool listeners_stale; /* who is in the network has changed */
+    sl_node_set wanted;   /* whole entries that were asked for since wanted_ns */
+    uint64_t wanted_ns;
+    uint32_t next_missing;             /* the next that was never heard of, to be asked for */
     uint32_t told[SL_REGISTRY_FANOUT]; /* by gossip in this tick */
     uint32_t told_count;
     bool urgent_timer;
@@ -80,6 +86,23 @@ void sl_registry_tell_watchers(sl_registry *r);
 
 /* Has sl_registry_judge() called after so long; false when that cannot be. */
 bool sl_registry_judge_in(sl_registry *r, uint64_t delay_ns);
+
+/* What others claim is looked at: a node that is buried here stays so. */
+bool sl_registry_is_cut_off(const sl_registry *r, uint32_t node);
+
+/* Says once that this node's own entry is too large for a frame. */
+void sl_registry_too_large(sl_registry *r);
+
+/* ---- wants.c ---- */
+
+/* Those of the briefs that are understood, as claims; the others are asked for at `from`. Returns
+ * how many. `claims` and `offers` have room for all. */
+uint32_t sl_registry_understand(sl_registry *r, const sl_message *message, registry_member *claims,
+                                registry_offer *offers);
+
+/* Once a tick: a large network's nodes that were never heard of are asked for. */
+void sl_registry_ask_for_missing(sl_registry *r);
+void sl_registry_on_want(sl_registry *r, const sl_message *message);
 
 /* ---- ears.c ---- */
 

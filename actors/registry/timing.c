@@ -181,7 +181,8 @@ static bool same_text(sl_text a, sl_text b) {
 
 sl_link_kind sl_link_kind_of(const sl_member *a, const sl_member *b) {
     const sl_profile *one = a->profile, *other = b->profile;
-    if (one->host.bytes && same_text(one->host, other->host))
+    if (one->host_digest && one->host_digest == other->host_digest &&
+        same_text(one->host, other->host))
         return SL_LINK_SAME_HOST;
     return same_text(one->region, other->region) ? SL_LINK_SAME_REGION : SL_LINK_REGIONS;
 }

@@ -5,6 +5,7 @@
  * content. So nothing that was synced is ever lost, and of the rest any part may be. */
 #include "actors/scheduler/ledger_simdisk.h"
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 
 #include "runtime/rng.h"
 
-enum { SECTOR_BYTES = 512, SHM_BYTES = 32768, SHM_MOST = 64, NAME_MOST = 200 };
+enum { SECTOR_BYTES = 512, FIRST_BYTES = 49152, SHM_BYTES = 32768, SHM_MOST = 64, NAME_MOST = 200 };
 
 typedef struct content {
     uint8_t *data;
@@ -69,7 +70,7 @@ struct handle {
 static bool content_write(content *c, size_t offset, const void *data, size_t bytes) {
     size_t end = offset + bytes;
     if (end > c->capacity) {
-        size_t capacity = end * 2 + 4096;
+        size_t capacity = end < FIRST_BYTES / 2 ? FIRST_BYTES : end * 2 + 4096;
         uint8_t *grown = realloc(c->data, capacity);
         if (!grown)
             return false;
@@ -474,8 +475,16 @@ static sl_err sim_rename(const sl_ledger_disk *base, const char *from, const cha
 
 /* ---- life ---- */
 
+/* SQLite counts its memory under a lock, twice a piece; a process that simulates asks for no count.
+ * Too late where it was used before: then it counts. */
+static void count_nothing(void) {
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 sl_err sl_ledger_simdisk_create(uint64_t seed, sl_ledger_simdisk **out) {
     static _Atomic uint32_t numbers; /* SQLite's names of disks are for the whole process */
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, count_nothing);
     sl_ledger_simdisk *disk = calloc(1, sizeof *disk);
     if (!disk)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a simulated disk");

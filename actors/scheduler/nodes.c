@@ -89,7 +89,7 @@ bool sl_node_views_update(sl_node_views *nodes, const registry_member *member, u
 bool sl_node_fits_ever(const sl_node_view *view, const sl_task *task) {
     return (!task->region || task->region == view->region) && task->cpus <= view->offer.cores &&
            task->gpus <= view->offer.gpus && task->memory_bytes <= view->offer.memory_bytes &&
-           task->ucu_milli <= view->offer.ucu_milli;
+           task->ucu_milli <= view->offer.ucu_milli && sl_among_has(task->among, view->node);
 }
 
 static uint64_t times(uint64_t offer, uint64_t others, uint64_t mine, uint64_t each) {

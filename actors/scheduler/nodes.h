@@ -59,7 +59,8 @@ sl_err sl_node_views_region(sl_node_views *nodes, sl_text name, uint32_t *region
  * node became, or ceased to be, usable. */
 bool sl_node_views_update(sl_node_views *nodes, const registry_member *member, uint64_t told_ns);
 
-/* Could the node ever run the task: is the offer large enough, and the region right? */
+/* Could the node ever run the task: is the offer large enough, the region right, and
+ * the node among those that may? */
 bool sl_node_fits_ever(const sl_node_view *view, const sl_task *task);
 
 /* Could a task like this one start there now? As sl_node_slots() > 0, and cheaper. */

@@ -29,14 +29,16 @@ static uint64_t mix(uint64_t hash, uint64_t value) {
 }
 
 static uint64_t shape_hash(const sl_task *task) {
-    return mix(mix(mix(mix(mix(0, task->cpus), task->gpus), task->memory_bytes), task->ucu_milli),
-               task->region);
+    uint64_t hash =
+        mix(mix(mix(mix(mix(0, task->cpus), task->gpus), task->memory_bytes), task->ucu_milli),
+            task->region);
+    return task->among ? mix(hash, (uint64_t)(uintptr_t)task->among) : hash;
 }
 
 static bool same_shape(const sl_shape *shape, const sl_task *task) {
     return shape->cpus == task->cpus && shape->gpus == task->gpus &&
            shape->memory_bytes == task->memory_bytes && shape->ucu_milli == task->ucu_milli &&
-           shape->region == task->region;
+           shape->region == task->region && shape->among == task->among;
 }
 
 static uint32_t *table_slot(const sl_queue_order *queue, const sl_task *task) {
@@ -53,7 +55,8 @@ static uint64_t stored_hash(const sl_shape *shape) {
                     .gpus = shape->gpus,
                     .memory_bytes = shape->memory_bytes,
                     .ucu_milli = shape->ucu_milli,
-                    .region = shape->region};
+                    .region = shape->region,
+                    .among = shape->among};
     return shape_hash(&like);
 }
 
@@ -95,6 +98,7 @@ static sl_err shape_of(sl_queue_order *queue, const sl_task *task, uint32_t *ind
                                                        .memory_bytes = task->memory_bytes,
                                                        .ucu_milli = task->ucu_milli,
                                                        .region = task->region,
+                                                       .among = task->among,
                                                        .active_index = SL_TASK_NONE};
         *slot = queue->shape_count++;
     }

@@ -21,6 +21,7 @@ typedef struct sl_shape {
     uint64_t memory_bytes;
     uint64_t ucu_milli;
     uint32_t region;
+    sl_among *among;
     uint32_t active_index; /* in queue->active; SL_TASK_NONE when nothing waits */
     uint64_t count;        /* tasks waiting */
     sl_levels levels;

@@ -318,10 +318,11 @@ static void give_up_impossible(sl_scheduler *scheduler) {
             char why[256];
             snprintf(why, sizeof why,
                      "no node of the network could ever run it: it asks for %u cpus, %u gpus, %.3g "
-                     "GB, %.3g ucu%s%s",
+                     "GB, %.3g ucu%s%s%s",
                      task->cpus, task->gpus, (double)task->memory_bytes / 1e9,
                      (double)task->ucu_milli / 1000, task->region ? " in region " : "",
-                     task->region ? scheduler->nodes.regions[task->region] : "");
+                     task->region ? scheduler->nodes.regions[task->region] : "",
+                     task->among ? ", among the nodes that its client named" : "");
             sl_queue_take(&scheduler->queue, &scheduler->tasks, task);
             sl_scheduler_give_up(scheduler, task, SL_TASK_NOT_STARTED, why);
         }

@@ -88,6 +88,7 @@ static sl_err take_task(sl_scheduler *scheduler, const scheduler_task *from, uin
     }
     fill(scheduler, task, from, submitter);
     SL_TRY(sl_task_own(&scheduler->tasks, task, from, scheduler->options.ledger != NULL));
+    SL_TRY(sl_among_take(&scheduler->tasks.amongs, from->among, &task->among));
     SL_TRY(sl_node_views_region(&scheduler->nodes, from->region, &task->region));
     SL_TRY(sl_task_tag_set(&scheduler->tasks, submitter, task->tag, SL_TAG_LIVE, task->slot));
     return link_dependencies(scheduler, task, from);

@@ -24,6 +24,7 @@ static void free_owned(sl_task_table *table, sl_task *task) {
     if (task->payload)
         sl_slab_give(&table->slab, task->payload, task->payload_bytes);
     sl_blob_release(task->apart);
+    sl_among_give(&table->amongs, task->among);
     free(task->texts);
     free(task->end);
     free(task->after);
@@ -85,6 +86,7 @@ void sl_task_destroy(sl_task_table *table, sl_task *task) {
     free_owned(table, task);
     task->payload = NULL;
     task->apart = NULL;
+    task->among = NULL;
     task->texts = NULL;
     task->end = NULL;
     task->after = NULL;

@@ -3,7 +3,7 @@
 #define SL_SCHEDULER_TASK_TABLE_H
 
 #include "actors/executor/executor_msgs.h"
-#include "actors/scheduler/scheduler_msgs.h"
+#include "actors/scheduler/among.h"
 #include "runtime/slab.h"
 
 typedef enum sl_task_state {
@@ -59,6 +59,7 @@ typedef struct sl_task {
     uint64_t placed_ns;
     uint64_t expected_ns;   /* run time estimated at placement; 0: unknown */
     struct sl_edges *after; /* tasks that wait for this one */
+    sl_among *among;        /* the nodes that may run it; NULL: any */
 
     /* owned copies */
     uint8_t *payload;
@@ -108,6 +109,7 @@ typedef struct sl_task_table {
     uint64_t live;
     sl_submitter *submitters;
     uint32_t submitter_count;
+    sl_amongs amongs;
     sl_slab slab;
 } sl_task_table;
 

@@ -43,7 +43,7 @@ bool sl_verify_parts(const uint8_t key[SL_PUBLIC_KEY_BYTES], const sl_part *part
 }
 
 void sl_fingerprint(const uint8_t key[SL_PUBLIC_KEY_BYTES],
-                    uint8_t fingerprint[SL_FINGERPRINT_BYTES]) {
+                    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES]) {
     const sl_part parts[] = {{FINGERPRINT_DOMAIN, sizeof FINGERPRINT_DOMAIN},
                              {key, SL_PUBLIC_KEY_BYTES}};
     hash_parts(parts, SL_PART_COUNT(parts), fingerprint);

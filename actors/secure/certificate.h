@@ -20,7 +20,7 @@
 enum {
     SL_PUBLIC_KEY_BYTES = 32,
     SL_SIGNATURE_BYTES = 64,
-    SL_FINGERPRINT_BYTES = 32,
+    SL_KEY_FINGERPRINT_BYTES = 32,
     SL_KEY_ID_BYTES = 16,
     SL_NAME_MAX = 63, /* bytes, of letters, digits and `_ - . : @` */
     SL_CERTIFICATE_LEAST_BYTES = 88 + SL_SIGNATURE_BYTES,
@@ -85,7 +85,7 @@ void sl_box_key_signed_parts(const uint8_t encoded[SL_BOX_KEY_BYTES],
 
 /* The SHA-256 of a public key of Ed25519, which people compare and clients pin. */
 void sl_fingerprint(const uint8_t key[SL_PUBLIC_KEY_BYTES],
-                    uint8_t fingerprint[SL_FINGERPRINT_BYTES]);
+                    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES]);
 
 /* The name of an encryption key in envelopes. */
 void sl_key_id(const uint8_t key[SL_PUBLIC_KEY_BYTES], uint8_t id[SL_KEY_ID_BYTES]);

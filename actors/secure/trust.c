@@ -11,10 +11,10 @@
 enum { PINS_MAX = 64, REVOKED_MAX = 4096, REMEMBERED = 256 };
 
 struct sl_trust {
-    uint8_t pins[PINS_MAX][SL_FINGERPRINT_BYTES];
+    uint8_t pins[PINS_MAX][SL_KEY_FINGERPRINT_BYTES];
     uint32_t pin_count;
     pthread_mutex_t lock; /* what follows */
-    uint8_t (*revoked)[SL_FINGERPRINT_BYTES];
+    uint8_t (*revoked)[SL_KEY_FINGERPRINT_BYTES];
     uint32_t revoked_count;
     uint8_t held[REMEMBERED][32]; /* SHA-256 of credentials */
 };
@@ -38,19 +38,19 @@ void sl_trust_destroy(sl_trust *trust) {
     free(trust);
 }
 
-static bool among(uint8_t (*all)[SL_FINGERPRINT_BYTES], uint32_t count, const uint8_t *one) {
+static bool among(uint8_t (*all)[SL_KEY_FINGERPRINT_BYTES], uint32_t count, const uint8_t *one) {
     for (uint32_t i = 0; i < count; i++)
-        if (memcmp(all[i], one, SL_FINGERPRINT_BYTES) == 0)
+        if (memcmp(all[i], one, SL_KEY_FINGERPRINT_BYTES) == 0)
             return true;
     return false;
 }
 
-sl_err sl_trust_pin(sl_trust *trust, const uint8_t fingerprint[SL_FINGERPRINT_BYTES]) {
+sl_err sl_trust_pin(sl_trust *trust, const uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES]) {
     if (among(trust->pins, trust->pin_count, fingerprint))
         return SL_OK;
     if (trust->pin_count == PINS_MAX)
         return sl_fail(SL_ERR_TOO_LARGE, "more than %d authorities are pinned", PINS_MAX);
-    memcpy(trust->pins[trust->pin_count++], fingerprint, SL_FINGERPRINT_BYTES);
+    memcpy(trust->pins[trust->pin_count++], fingerprint, SL_KEY_FINGERPRINT_BYTES);
     return SL_OK;
 }
 
@@ -66,11 +66,11 @@ static sl_err revoke(sl_trust *trust, const uint8_t *fingerprint) {
     if (!grown)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for another revoked identity");
     trust->revoked = grown;
-    memcpy(trust->revoked[trust->revoked_count++], fingerprint, SL_FINGERPRINT_BYTES);
+    memcpy(trust->revoked[trust->revoked_count++], fingerprint, SL_KEY_FINGERPRINT_BYTES);
     return SL_OK;
 }
 
-sl_err sl_trust_revoke(sl_trust *trust, const uint8_t fingerprint[SL_FINGERPRINT_BYTES]) {
+sl_err sl_trust_revoke(sl_trust *trust, const uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES]) {
     pthread_mutex_lock(&trust->lock);
     sl_err err = revoke(trust, fingerprint);
     pthread_mutex_unlock(&trust->lock);
@@ -89,8 +89,8 @@ static sl_err read_credential(const void *credential, size_t size, sl_peer *peer
 }
 
 static sl_err check_pinned(const sl_trust *trust, const sl_certificate *certificate) {
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
-    char text[2 * SL_FINGERPRINT_BYTES + 1];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
+    char text[2 * SL_KEY_FINGERPRINT_BYTES + 1];
     sl_fingerprint(certificate->authority, fingerprint);
     for (uint32_t i = 0; i < trust->pin_count; i++)
         if (memcmp(trust->pins[i], fingerprint, sizeof fingerprint) == 0)
@@ -108,7 +108,7 @@ static sl_err check_signatures(const sl_peer *peer) {
 /* Signatures, unless they are known to hold; and revocations. */
 static sl_err check_held(sl_trust *trust, const void *credential, size_t size,
                          const sl_peer *peer) {
-    uint8_t hash[32], fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t hash[32], fingerprint[SL_KEY_FINGERPRINT_BYTES];
     crypto_hash_sha256(hash, credential, size);
     sl_fingerprint(peer->certificate.identity, fingerprint);
     uint8_t *place = trust->held[hash[0] % REMEMBERED];

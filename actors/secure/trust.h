@@ -22,10 +22,12 @@ void sl_trust_destroy(sl_trust *trust); /* NULL is fine */
 
 /* Believes certificates signed by the key with this fingerprint; and a self-signed one, if it is
  * the fingerprint of an identity. SL_ERR_TOO_LARGE: too many. Before others use it. */
-sl_err sl_trust_pin(sl_trust *trust, const uint8_t fingerprint[SL_FINGERPRINT_BYTES]) SL_CHECKED;
+sl_err sl_trust_pin(sl_trust *trust,
+                    const uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES]) SL_CHECKED;
 
 /* Believes nothing that the identity with this fingerprint says, from now on. */
-sl_err sl_trust_revoke(sl_trust *trust, const uint8_t fingerprint[SL_FINGERPRINT_BYTES]) SL_CHECKED;
+sl_err sl_trust_revoke(sl_trust *trust,
+                       const uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES]) SL_CHECKED;
 
 /* Checks a credential: whole, signed by a pinned authority, both halves valid at `now_s`, not
  * revoked. SL_ERR_DECODE, SL_ERR_SEAL. */

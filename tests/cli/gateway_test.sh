@@ -37,6 +37,33 @@ code 2 starlane submit --connect "${url%??}00" --project physics starlane.echo x
 code 2 starlane submit --connect "${url%#*}" --project physics starlane.echo x && says "fingerprint"
 code 2 starlane submit starlane.echo x && says "takes --connect URL"
 
+# --- sealed ---
+code 0 starlane identity create authority authority
+for who in node client; do
+    code 0 starlane identity create "$who" "$who" "$who"
+    code 0 starlane identity sign authority "$who/certificate" signed
+    mv signed "$who/certificate"
+done
+pin=$(starlane identity show authority | awk '$1 == "fingerprint" { print $2 }')
+"$command_path" up --nodes 2 --listen 127.0.0.1:0 --gateway sealed-gateway --keys node --authority "$pin" 2>sealed.log &
+sealed_up=$!
+for _ in $(seq 200); do
+    sealed_url=$(grep -s '^starlane://' sealed.log) && break
+    sleep 0.1
+done
+sealed_key=$(starlane key create --gateway sealed-gateway --project physics 2>/dev/null)
+at=(--connect "$sealed_url" --project physics --sealed client --authority "$pin")
+STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" starlane.crc32 hello && shows 3610a686
+STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" starlane.fail "the reason" && says "the reason"
+holds "no function in the audit log" "$(grep -c crc32 sealed-gateway/audit.jsonl)" = 0
+code 1 starlane submit --connect "$url" --project physics --sealed client --authority "$pin" starlane.echo x && says "no node of the network has"
+code 2 starlane submit --connect "$url" --project physics --sealed client starlane.echo x && says "goes with --authority"
+code 2 starlane submit --connect "$url" --project physics --sealed nowhere --authority "$pin" starlane.echo x && says "no identity"
+starlane identity show node | awk '$1 == "fingerprint" { print $2 }' >revoked
+STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" --revoked revoked starlane.echo x && says "no node of the network has"
+kill -TERM "$sealed_up"
+wait "$sealed_up"
+
 # --- the same certificate, and a port that is taken ---
 port=${url%#*}
 code 1 starlane run --listen 127.0.0.1:0 --output run -- true && says "is for starlane up"

@@ -43,7 +43,7 @@ for directory in authority alice node; do
 done
 
 # --- what is refused ---
-code 2 starlane identity && says "create, show or sign"
+code 2 starlane identity && says "create, show, sign or renew"
 code 2 starlane identity dance && says "not dance"
 code 2 starlane identity show && says "one DIR"
 code 2 starlane identity show nowhere && says "no identity"
@@ -68,13 +68,24 @@ chmod 644 alice/identity
 code 2 starlane identity show alice && says "chmod 600"
 chmod 600 alice/identity
 
+# --- renewing ---
+was=$(starlane identity show alice | awk '$1 == "encryption_key" { print $2 }')
+code 0 starlane identity renew alice 30
+holds "another encryption key" "$(starlane identity show alice | awk '$1 == "encryption_key" { print $2 }')" != "$was"
+code 2 starlane identity renew alice 0 && says "more than 0"
+code 2 starlane identity renew alice soon && says "no number of days"
+code 2 starlane identity renew node && says "not the identity of a client"
+code 2 starlane identity renew authority && says "not the identity of a client"
+code 2 starlane identity renew && says "renew takes DIR"
+
 # --- nodes with an identity ---
 fingerprint_of() { starlane identity show --json "$1" | python3 -c 'import json, sys; print(json.load(sys.stdin)["fingerprint"])'; }
 pin=$(fingerprint_of authority)
-printf '{"name":"who","function":"starlane.credential"}\n{"name":"bad","function":"starlane.sealed","args":"SLSEAL"}\n' >ask.jsonl
+printf '{"name":"bad","function":"starlane.sealed","args":"SLSEAL"}\n' >ask.jsonl
 code 1 starlane run --keys node --authority "$pin" --output asked ask.jsonl && says "head ends too early"
-holds "a node tells its credential" "$(head -c 4 asked/stdout/who)" = SLCT
-holds "its name" "$(grep -c node-1.site asked/stdout/who)" = 1
+fingerprint_of node >revoked
+code 2 starlane run --keys node --authority "$pin" --revoked revoked --output no ask.jsonl && says "revoked"
+code 2 starlane run --keys node --authority "$pin" --revoked nosuch --output no ask.jsonl && says "nosuch"
 code 1 starlane run --output unasked ask.jsonl && says "start it with --keys"
 code 2 starlane run --keys node --output no ask.jsonl && says "--keys goes with --authority"
 code 2 starlane run --keys node --authority 00ff --output no ask.jsonl && says "64 hexadecimal digits"

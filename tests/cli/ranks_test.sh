@@ -22,7 +22,7 @@ code 0 ranks 3 topo --regions a,b,c --json
 holds "three nodes" "$(python3 -c 'import json, sys
 print([(n["rank"], n["region"]) for n in json.load(open(sys.argv[1]))])' "$out")" = \
     "[(0, 'a'), (1, 'b'), (2, 'c')]"
-code 0 ranks 2 run --trace trace.json --metrics metrics.prom --output records --array 1-8 -- true
+code 0 ranks 2 run --trace trace.json --metrics "$PWD/metrics.prom" --output records --array 1-8 -- true
 holds "a trace of both" "$(python3 -c 'import json
 events = json.load(open("trace.json"))
 events = events["traceEvents"] if isinstance(events, dict) else events

@@ -40,7 +40,7 @@ static void pass_on(sl_members *members) {
     sl_rng_seed(&rng, 1);
     require(sl_gossip_init(&gossip, members, SL_REGISTRY_GOSSIP_BYTES, &rng) == SL_OK);
     uint32_t count = sl_gossip_fill(&gossip, members, 0, &page);
-    registry_gossip message = {.members = {page.entries, count}};
+    registry_gossip message = {.briefs = {page.briefs, count}};
     require(sl_record_check(&registry_gossip_type.record, &message) == SL_OK);
     require(sl_record_wire_bytes(&registry_gossip_type.record, &message) <=
             SL_REGISTRY_GOSSIP_BYTES);
@@ -59,6 +59,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     require(sl_record_decode(record, data, size, gossip, NULL) == SL_OK);
     for (uint32_t i = 0; i < gossip->members.count; i++)
         (void)sl_members_merge(&members, &gossip->members.items[i], i);
+    for (uint32_t i = 0; i < gossip->briefs.count; i++) {
+        registry_offer offer;
+        registry_member claim;
+        if (sl_member_from_brief(&members, &gossip->briefs.items[i], &offer, &claim))
+            (void)sl_members_merge(&members, &claim, i);
+    }
     check(&members);
     pass_on(&members);
     sl_members_fini(&members);

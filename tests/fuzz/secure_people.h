@@ -49,7 +49,7 @@ static inline sl_identity *person(uint8_t which, sl_role role, const sl_identity
 
 static inline sl_trust *trust_in(const sl_identity *authority) {
     sl_trust *trust;
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
     require(sl_trust_create(&trust) == SL_OK);
     sl_fingerprint(sl_identity_key(authority), fingerprint);
     require(sl_trust_pin(trust, fingerprint) == SL_OK);

@@ -57,6 +57,18 @@ for example in hello pipeline words actor; do
             { cat "$work/log"; echo "$example said this on $ranks ranks"; exit 1; }
     done
 done
+# Tasks that are in neither the program nor the library.
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror -shared -fPIC "$examples/api/libmine.c" -o "$work/libmine.so" $(pkg-config --cflags --libs starlane)
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/module.c" -o "$work/module" $(pkg-config --cflags --libs starlane)
+for ranks in 1 3; do
+    start=("$@" -n "$ranks")
+    [ "$ranks" != 1 ] || start=()
+    "${start[@]}" "$work/module" "$work/libmine.so" 10000 >"$work/log" 2>&1 ||
+        { cat "$work/log"; echo "module failed on $ranks ranks"; exit 1; }
+    grep -q '^1229 primes below 10000' "$work/log" || { cat "$work/log"; echo "module said this on $ranks ranks"; exit 1; }
+done
 # A client from outside, and a network that it finds.
 # shellcheck disable=SC2046 # a list of flags
 "$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/remote.c" -o "$work/remote" $(pkg-config --cflags --libs starlane)
@@ -71,7 +83,26 @@ done
 "$work/remote" "$url" demo hello world >"$work/log" 2>&1 || { cat "$work/up" "$work/log"; echo "remote failed"; kill "$up"; exit 1; }
 kill "$up" && wait "$up"
 grep -q 'hello 3610a686' "$work/log" || { cat "$work/log"; echo "remote said this"; exit 1; }
-unset LD_LIBRARY_PATH STARLANE_API_KEY
+unset STARLANE_API_KEY
+# A sealed task, with keys of this test's own.
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/sealed.c" -o "$work/sealed" $(pkg-config --cflags --libs starlane)
+starlane() { "$prefix/bin/starlane" "$@"; }
+starlane identity create "$work/authority" authority
+for who in node client; do
+    starlane identity create "$work/$who" "$who" "$who"
+    starlane identity sign "$work/authority" "$work/$who/certificate" "$work/signed"
+    mv "$work/signed" "$work/$who/certificate"
+done
+pin=$(starlane identity show "$work/authority" | awk '$1 == "fingerprint" { print $2 }')
+for ranks in 1 3; do
+    start=("$@" -n "$ranks")
+    [ "$ranks" != 1 ] || start=()
+    "${start[@]}" "$work/sealed" "$work/client" "$pin" --starlane-keys="$work/node" --starlane-authority="$pin" \
+        >"$work/log" 2>&1 || { cat "$work/log"; echo "sealed failed on $ranks ranks"; exit 1; }
+    grep -q '^hello, whoever you are$' "$work/log" || { cat "$work/log"; echo "sealed said this on $ranks ranks"; exit 1; }
+done
+unset LD_LIBRARY_PATH
 
 if ! { cmake -S "$source/user" -B "$work/user" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     cmake --build "$work/user"; } >"$work/log" 2>&1; then

@@ -16,12 +16,19 @@ char *outside_key(const char *project, const char *scopes) {
 }
 
 int outside_begin(void) {
-    sl_options *options;
+    return outside_begin_with(NULL);
+}
+
+int outside_begin_with(const char *const *more) {
+    static sl_options *options; /* of the last network: it may look at them */
+    sl_options_destroy(options);
     snprintf(outside_directory, sizeof outside_directory, "%s/gateway", sl_test_dir());
     if (sl_options_create(&options) != 0 || sl_options_set(options, "listen", "127.0.0.1:0") != 0 ||
-        sl_options_set(options, "gateway", outside_directory) != 0 ||
-        sl_options_set(options, "store-bytes", "32MB") != 0)
+        sl_options_set(options, "gateway", outside_directory) != 0)
         return 1;
+    for (; more && *more; more += 2)
+        if (sl_options_set(options, more[0], more[1]) != 0)
+            return 1;
     sl_init_options init = {.options = options, .nodes = 2};
     int err = sl_init(NULL, NULL, &init);
     if (err == 0)
@@ -72,8 +79,15 @@ static sl_err raw_opened(void *context, sl_link *link) {
 
 static sl_err raw_message(void *context, sl_link *link, const uint8_t *data, size_t bytes,
                           sl_blob *blob) {
-    (void)link, (void)data, (void)bytes, (void)blob;
-    change(context, &((raw *)context)->messages);
+    raw *of = context;
+    sl_gateway_parts parts;
+    (void)link, (void)blob;
+    if (sl_gateway_take_apart(data, bytes, &parts) == SL_OK && parts.kind == SL_GATEWAY_WELCOME) {
+        gateway_welcome *welcome = sl_gateway_decode(&parts, SL_GATEWAY_WELCOME);
+        snprintf(of->session, sizeof of->session, "%s", welcome ? welcome->session.data : "");
+        free(welcome);
+    }
+    change(of, &of->messages);
     return SL_OK;
 }
 
@@ -118,7 +132,8 @@ void raw_say(raw *of, sl_gateway_kind kind, const void *record, const void *data
 
 void raw_enter(raw *of, const char *project) {
     char *key = outside_key(project, "submit");
-    gateway_hello hello = {SL_GATEWAY_VERSION, sl_text_of(key), sl_text_of(project)};
+    gateway_hello hello = {
+        .version = SL_GATEWAY_VERSION, .key = sl_text_of(key), .project = sl_text_of(project)};
     raw_dial(of);
     raw_say(of, SL_GATEWAY_HELLO, &hello, NULL, 0);
     raw_await(of, &of->messages);

@@ -14,6 +14,8 @@ extern char outside_url[600];
 
 /* Two nodes and a gateway; sl_init()'s answer. sl_shutdown() ends them. */
 int outside_begin(void);
+/* The same with options, name and value by turns, until a NULL; NULL: none. */
+int outside_begin_with(const char *const *more);
 /* A new API key; sl_free(). */
 char *outside_key(const char *project, const char *scopes);
 /* A client with a key of its own; NULL, and the test has failed. */
@@ -28,6 +30,7 @@ typedef struct raw {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int opened, closed, messages;
+    char session[SL_GATEWAY_SESSION_BYTES]; /* of a welcome */
     char why[800];
 } raw;
 

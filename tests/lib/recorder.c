@@ -77,6 +77,10 @@ static void abandon(sl_transport *t, uint32_t peer) {
     inner_of(t)->ops->abandon(inner_of(t), peer);
 }
 
+static void readmit(sl_transport *t, uint32_t peer, uint64_t first_in, uint64_t first_out) {
+    inner_of(t)->ops->readmit(inner_of(t), peer, first_in, first_out);
+}
+
 static void close_both(sl_transport *t) {
     inner_of(t)->ops->close(inner_of(t));
     free(t);
@@ -94,6 +98,7 @@ static const sl_transport_ops ops = {.name = "recorder",
                                      .wake = wake,
                                      .drained = drained,
                                      .abandon = abandon,
+                                     .readmit = readmit,
                                      .close = close_both};
 
 sl_transport *sl_recorder_create(sl_transport *inner, sl_recording *recording) {
@@ -105,6 +110,10 @@ sl_transport *sl_recorder_create(sl_transport *inner, sl_recording *recording) {
     made->inner = inner;
     made->recording = recording;
     return &made->transport;
+}
+
+void sl_recording_add(sl_recording *recording, const void *bytes, size_t size) {
+    record(recording, bytes, size, &recording->frames);
 }
 
 bool sl_recording_has(sl_recording *recording, const void *what, size_t size) {

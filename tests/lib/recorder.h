@@ -18,6 +18,9 @@ typedef struct sl_recording {
 /* Takes over `inner`. NULL when out of memory. */
 sl_transport *sl_recorder_create(sl_transport *inner, sl_recording *recording);
 
+/* Adds what left by another way. */
+void sl_recording_add(sl_recording *recording, const void *bytes, size_t size);
+
 /* True when `size` bytes of `what` stand somewhere in what was recorded. */
 bool sl_recording_has(sl_recording *recording, const void *what, size_t size);
 

@@ -39,7 +39,7 @@ static inline sl_identity *sl_test_somebody(const sl_identity *authority, sl_rol
 }
 
 static inline void sl_test_pin(sl_trust *trust, const sl_identity *authority) {
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES];
     sl_fingerprint(sl_identity_key(authority), fingerprint);
     sl_test_need(sl_trust_pin(trust, fingerprint), "pin");
 }

@@ -1,241 +1,185 @@
-/* Sealed tasks over the ranks of an MPI job: each rank has an identity of its own, the first one is
- * the client, which learns by whom tasks may be run, seals one to all of them, and opens the
- * result.
- */
+/* Sealed tasks over the ranks of an MPI job: each rank has an identity of its own, and records all
+ * that it sends to others, by MPI or through shared memory. The first rank seals tasks, some for
+ * all ranks, some for one, and no rank finds in its record what was sealed. */
 #include <mpi.h>
-#include <stdatomic.h>
+#include <unistd.h>
 
-#include "actors/executor/executor_msgs.h"
-#include "actors/scheduler/scheduler_msgs.h"
-#include "actors/secure/identity_file.h"
-#include "runtime/clock.h"
-#include "sdk/network.h"
-#include "sdk/network_stop.h"
-#include "sdk/sealed.h"
-#include "tests/lib/sealing.h"
+#include "mpi/internal.h"
+#include "tests/lib/recorder.h"
+#include "tests/lib/sealing_keys.h"
 
-enum { MOST_RANKS = 16, BATCH = 64, BATCHES_MOST = 200 };
+enum { TIMES = 64, LARGE = 1 << 20 };
 
-static const char argument[] = "0123456789";
+static const char secret[] = "what nobody between the two ends may read, whoever they are";
+static const char clear[] = "what everybody may read, for nobody has thought of sealing it";
+static const char reason[] = "a reason that would give away what was computed, if told";
 
-/* ---- keys: an authority that whoever comes first makes, and an identity a rank ---- */
-
-typedef struct keys {
-    char folder[256], authority[300], own[300];
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES];
-    char fingerprint_text[2 * SL_FINGERPRINT_BYTES + 1];
-} keys;
-
-static void certify_own(const keys *k, const sl_identity *authority, int rank) {
-    sl_identity *own;
-    uint64_t now_s = (uint64_t)sl_clock_wall_s();
-    sl_certificate c = {.role = SL_ROLE_NODE, .validity = {now_s - 100, now_s + 3600}};
-    snprintf(c.name, sizeof c.name, "rank-%d", rank);
-    sl_test_need(sl_identity_open(k->own, &own), "own identity");
-    sl_test_need(sl_identity_request(own, &c), "request");
-    sl_test_need(sl_identity_certify(authority, &c, c.validity, &c), "certificate");
-    sl_test_need(sl_identity_adopt(own, &c), "certificate");
-    sl_test_need(sl_identity_save_certificate(k->own, own), "certificate");
-    sl_identity_destroy(own);
+SL_TASK(add_node) {
+    char text[200];
+    snprintf(text, sizeof text, "%s %u", sl_arg_string(call, 0), sl_call_node(call));
+    return sl_return_string(call, text);
 }
 
-/* Collective. */
-static void make_keys(keys *k, int rank, sl_identity **authority) {
-    if (rank == 0)
-        snprintf(k->folder, sizeof k->folder, "%s", sl_test_dir());
-    MPI_Bcast(k->folder, sizeof k->folder, MPI_CHAR, 0, MPI_COMM_WORLD);
-    snprintf(k->authority, sizeof k->authority, "%s/authority", k->folder);
-    snprintf(k->own, sizeof k->own, "%s/rank-%d", k->folder, rank);
-    sl_test_need(sl_identity_open(k->authority, authority), "authority");
-    sl_fingerprint(sl_identity_key(*authority), k->fingerprint);
-    sl_hex(k->fingerprint, sizeof k->fingerprint, k->fingerprint_text);
-    certify_own(k, *authority, rank);
+SL_TASK(say_why) {
+    return sl_call_fail(call, "%s", reason);
 }
 
-/* ---- the client ---- */
+SL_TASK(give_back) {
+    size_t bytes;
+    const void *data = sl_arg_bytes(call, 0, &bytes);
+    return sl_return_bytes(call, data, bytes);
+}
 
-typedef struct client {
-    sl_trust *trust;
-    sl_identity *identity;
-    sl_sealer *sealer;
-    sl_opener *opener;
-    sl_peer nodes[MOST_RANKS];
-    uint32_t known, wanted, batches, open;
-    uint64_t tag;
-    uint8_t *envelope;
-    uint8_t id[SL_ENVELOPE_ID_BYTES];
-    uint8_t status;
-    bool answered;
-} client;
+/* ---- who listens ---- */
 
-static sl_err submit(sl_actor *self, client *c, const char *function, const void *args, size_t size,
-                     uint32_t count) {
-    const executor_function call = {.name = sl_text_of(function),
-                                    .arguments = {args, (uint32_t)size}};
-    size_t bytes = sl_record_wire_bytes(&executor_function_record, &call);
-    uint8_t *payload = malloc(bytes);
-    scheduler_task tasks[BATCH];
-    sl_record_encode(&executor_function_record, &call, payload, NULL);
-    for (uint32_t i = 0; i < count; i++)
-        tasks[i] = (scheduler_task){.tag = c->tag++,
-                                    .kind = SL_TASK_FUNCTION,
-                                    .cpus = 1,
-                                    .payload = {payload, (uint32_t)bytes}};
-    scheduler_submit message = {.tasks = {tasks, count}};
-    c->open = count;
-    sl_err err = scheduler_submit_send(self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &message);
-    free(payload);
+static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+sl_err __real_sl_mpi_transport_open(sl_mpi *mpi, sl_transport **transport);
+sl_err __wrap_sl_mpi_transport_open(sl_mpi *mpi, sl_transport **transport);
+sl_err __wrap_sl_mpi_transport_open(sl_mpi *mpi, sl_transport **transport) {
+    sl_err err = __real_sl_mpi_transport_open(mpi, transport);
+    if (err == SL_OK)
+        *transport = sl_recorder_create(*transport, &recording);
     return err;
 }
 
-static sl_err ask_credentials(sl_actor *self, client *c) {
-    if (c->batches++ == BATCHES_MOST)
-        return sl_fail(SL_ERR_TIMEOUT, "only %u of %u nodes have answered", c->known, c->wanted);
-    return submit(self, c, SL_CREDENTIAL_FUNCTION, NULL, 0, BATCH);
+static bool heard(const char *what) {
+    size_t size = strlen(what);
+    for (size_t at = 0; at + 16 <= size; at += 4)
+        if (sl_recording_has(&recording, what + at, 16))
+            return true;
+    return false;
 }
 
-static void learn(client *c, sl_bytes credential) {
-    sl_peer peer;
-    if (sl_trust_check(c->trust, credential.data, credential.bytes, (uint64_t)sl_clock_wall_s(),
-                       &peer) != SL_OK) {
-        sl_test_fail(__FILE__, __LINE__, "a node's credential: %s", sl_err_detail());
-        return;
+/* ---- keys: the first rank certifies all ---- */
+
+static sl_test_keys keys;
+
+static void make_keys(int rank) {
+    char folder[256] = "", name[32];
+    if (rank == 0)
+        snprintf(folder, sizeof folder, "%s", sl_test_dir());
+    MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, MPI_COMM_WORLD);
+    snprintf(keys.authority, sizeof keys.authority, "%s/authority", folder);
+    snprintf(keys.client, sizeof keys.client, "%s/client", folder);
+    snprintf(keys.node, sizeof keys.node, "%s/rank-%d", folder, rank);
+    if (rank == 0) {
+        sl_test_keys_need(sl_keys_create(keys.authority, "authority", NULL, NULL), "authority");
+        sl_test_keys_certify(&keys, keys.client, "client", "alice", NULL);
     }
-    for (uint32_t i = 0; i < c->known; i++)
-        if (memcmp(c->nodes[i].key_id, peer.key_id, sizeof peer.key_id) == 0)
-            return;
-    if (c->known < MOST_RANKS)
-        c->nodes[c->known++] = peer;
+    MPI_Barrier(MPI_COMM_WORLD);
+    sl_test_fingerprint(keys.authority, keys.fingerprint);
+    snprintf(name, sizeof name, "rank-%d", rank);
+    sl_test_keys_certify(&keys, keys.node, "node", name, NULL);
 }
 
-static sl_err submit_sealed(sl_actor *self, client *c) {
-    const sl_seal_request request = {.sender = c->identity,
-                                     .recipients = c->nodes,
-                                     .recipient_count = c->known,
-                                     .now_s = (uint64_t)sl_clock_wall_s(),
-                                     .lifetime_s = 600};
-    size_t size;
-    SL_TRY(sl_sealed_call(c->sealer, &request, "starlane.crc32", argument, strlen(argument),
-                          &c->envelope, &size));
-    memcpy(c->id, sl_sealer_id(c->sealer), sizeof c->id);
-    return submit(self, c, SL_SEALED_FUNCTION, c->envelope, size, 1);
+/* ---- what the first rank does ---- */
+
+static sl_task_options sealed(const sl_task *task, const sl_seal *seal) {
+    sl_task_options how = task->options;
+    how.sealed = seal;
+    return how;
 }
 
-static void take_answer(client *c, const scheduler_outcome *outcome) {
-    const sl_open_request request = {.recipient = c->identity,
-                                     .trust = c->trust,
-                                     .about = c->id,
-                                     .now_s = (uint64_t)sl_clock_wall_s()};
-    uint8_t *copy = malloc(outcome->output.bytes + 1);
-    sl_sealed_answer answer;
-    memcpy(copy, outcome->output.data, outcome->output.bytes);
-    c->status = outcome->status;
-    if (outcome->status != SL_TASK_DONE)
-        sl_test_fail(__FILE__, __LINE__, "the sealed task: %s", outcome->message.data);
-    else if (sl_sealed_open_answer(c->opener, &request, copy, outcome->output.bytes, &answer) !=
-             SL_OK)
-        sl_test_fail(__FILE__, __LINE__, "its answer: %s", sl_err_detail());
-    else
-        c->answered = answer.err == SL_OK && answer.output.bytes == 9 &&
-                      memcmp(answer.output.data, "a684c7c6\n", 9) == 0;
-    free(copy);
-}
-
-static sl_err client_start(sl_actor *self, void *state, const void *arguments) {
-    client *c = *(client **)state = *(client *const *)arguments;
-    return ask_credentials(self, c);
-}
-
-static sl_err client_receive(sl_actor *self, void *state, const sl_message *message) {
-    client *c = *(client **)state;
-    if (message->type != &scheduler_done_type)
-        return SL_OK;
-    const scheduler_done *done = message->body;
-    for (uint32_t i = 0; i < done->outcomes.count; i++)
-        if (c->envelope)
-            take_answer(c, &done->outcomes.items[i]);
-        else
-            learn(c, done->outcomes.items[i].output);
-    c->open -= done->outcomes.count;
-    if (c->open)
-        return SL_OK;
-    if (c->envelope) {
-        sl_network_stop_all(self, 0);
-        return SL_OK;
+/* Runs `text` so often and says on which ranks. */
+static uint64_t spread(const char *text, const sl_task_options *how) {
+    sl_future *futures[TIMES];
+    char expected[200];
+    uint64_t seen = 0;
+    for (int i = 0; i < TIMES; i++)
+        futures[i] = sl_submit_with(&add_node, SL_ARGS(sl_string(text)), how);
+    for (int i = 0; i < TIMES; i++) {
+        if (sl_wait(futures[i], 60) != 0)
+            sl_test_fail(__FILE__, __LINE__, "%s", sl_error_text());
+        const char *got = sl_result_string(futures[i]);
+        unsigned node = (unsigned)atoi(got + (strlen(got) > strlen(text) ? strlen(text) : 0));
+        snprintf(expected, sizeof expected, "%s %u", text, node);
+        CHECK_STR(got, expected);
+        seen |= UINT64_C(1) << node;
+        sl_release(futures[i]);
     }
-    return c->known < c->wanted ? ask_credentials(self, c) : submit_sealed(self, c);
+    return seen;
 }
 
-static const sl_actor_class client_class = {.name = "client",
-                                            .state_bytes = sizeof(client *),
-                                            .start = client_start,
-                                            .receive = client_receive};
-
-/* ---- the network ---- */
-
-static client client_create(const sl_identity *authority, const keys *k, uint32_t nodes) {
-    client c = {.wanted = nodes};
-    uint64_t now_s = (uint64_t)sl_clock_wall_s();
-    sl_certificate name = {
-        .role = SL_ROLE_CLIENT, .name = "alice", .validity = {now_s - 100, now_s + 3600}};
-    sl_test_need(sl_trust_create(&c.trust), "trust");
-    sl_test_need(sl_trust_pin(c.trust, k->fingerprint), "trust");
-    sl_test_need(sl_identity_create(&c.identity), "client");
-    sl_test_need(sl_identity_renew(c.identity, now_s, 3600), "client");
-    sl_test_need(sl_identity_request(c.identity, &name), "client");
-    sl_test_need(sl_identity_certify(authority, &name, name.validity, &name), "client");
-    sl_test_need(sl_identity_adopt(c.identity, &name), "client");
-    sl_test_need(sl_sealer_create(&c.sealer), "sealer");
-    sl_test_need(sl_opener_create(&c.opener), "opener");
-    return c;
+static void check_named(sl_keys *client, uint32_t rank) {
+    char name[32];
+    snprintf(name, sizeof name, "rank-%u", rank);
+    const char *names[] = {name};
+    const sl_seal seal = {.keys = client, .nodes = names, .node_count = 1};
+    sl_task_options how = sealed(&add_node, &seal);
+    CHECK_INT(spread(secret, &how), UINT64_C(1) << rank);
 }
 
-static void client_destroy(client *c) {
-    sl_sealer_destroy(c->sealer), sl_opener_destroy(c->opener);
-    sl_identity_destroy(c->identity), sl_trust_destroy(c->trust);
-    free(c->envelope);
+static void check_errors(const sl_seal *seal) {
+    sl_task_options how = sealed(&say_why, seal);
+    for (int i = 0; i < 16; i++) {
+        sl_future *future = sl_submit_with(&say_why, SL_NO_ARGS, &how);
+        CHECK_INT(sl_wait(future, 60), SL_ERROR_FAILED);
+        CHECK_STR(sl_error_text(), reason);
+        sl_release(future);
+    }
 }
 
-TEST(starts) {
-    int level;
-    REQUIRE(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level) == MPI_SUCCESS);
+static void check_large(const sl_seal *seal) {
+    sl_task_options how = sealed(&give_back, seal);
+    char *text = malloc(LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        text[i] = secret[i % sizeof secret];
+    for (int i = 0; i < 8; i++) {
+        size_t bytes;
+        sl_future *future = sl_submit_with(&give_back, SL_ARGS(sl_bytes(text, LARGE)), &how);
+        CHECK_INT(sl_wait(future, 60), 0);
+        const void *got = sl_result_bytes(future, &bytes);
+        CHECK_INT(bytes, LARGE);
+        CHECK(bytes == LARGE && memcmp(got, text, LARGE) == 0);
+        sl_release(future);
+    }
+    free(text);
 }
 
-TEST(a_sealed_task_runs_on_a_rank_and_comes_back) {
-    int rank, count;
-    uint32_t code = 1;
-    MPI_Comm all = MPI_COMM_WORLD;
-    keys k;
-    sl_identity *authority;
+static void drive(int ranks) {
+    sl_keys *client;
+    sl_test_keys_need(sl_keys_open(keys.client, keys.fingerprint, NULL, &client), "keys");
+    const sl_seal all = {.keys = client}, few = {.keys = client, .nodes_most = 2};
+    sl_task_options how = sealed(&add_node, &all), in_groups = sealed(&add_node, &few);
+    uint64_t seen = spread(secret, &how);
+    if (ranks > 1)
+        CHECK((seen & (seen - 1)) != 0);
+    seen = spread(secret, &in_groups);
+    if (ranks > 1)
+        CHECK((seen & (seen - 1)) != 0);
+    check_named(client, 0);
+    check_named(client, (uint32_t)ranks - 1);
+    check_errors(&all);
+    check_large(&all);
+    spread(clear, NULL);
+    sl_keys_close(client);
+}
+
+TEST(no_rank_tells_another_what_was_sealed) {
+    int level, rank, ranks;
     sl_options *options;
-    sl_network *network;
-    MPI_Comm_rank(all, &rank);
-    MPI_Comm_size(all, &count);
-    REQUIRE(count <= MOST_RANKS);
-    make_keys(&k, rank, &authority);
-    client c = client_create(authority, &k, count > 1 ? (uint32_t)count - 1 : 1);
-    client *p = &c;
-    sl_identity_destroy(authority);
+    REQUIRE(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level) == MPI_SUCCESS);
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    make_keys(rank);
     REQUIRE(sl_options_create(&options) == 0);
-    CHECK_INT(sl_options_set(options, "keys", k.own), 0);
-    CHECK_INT(sl_options_set(options, "authority", k.fingerprint_text), 0);
+    CHECK_INT(sl_options_set(options, "keys", keys.node), 0);
+    CHECK_INT(sl_options_set(options, "authority", keys.fingerprint), 0);
     CHECK_INT(sl_options_set(options, "policy", "random"), 0);
-    CHECK_INT(sl_options_set(options, "cpus", rank == 0 && count > 1 ? "0" : "1"), 0);
-    REQUIRE(sl_network_open(options, &all, &network) == 0);
-    const sl_network_setup setup = {.driver = rank == 0 ? &client_class : NULL,
-                                    .driver_argument = &p,
-                                    .driver_argument_bytes = sizeof p};
-    REQUIRE(sl_network_start(network, &setup) == SL_OK);
-    CHECK_INT(sl_network_loop(network, &code), SL_OK);
-    sl_network_finish(network);
-    sl_network_close(network, (int)code);
+    CHECK_INT(sl_options_set(options, "cpus", "1"), 0);
+    sl_test_keys_need(sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = 1}),
+                      "init");
+    if (rank == 0)
+        drive(ranks);
+    CHECK_INT(sl_shutdown(), 0);
     sl_options_destroy(options);
-    CHECK_INT(code, 0);
-    CHECK(rank > 0 || c.answered);
-    client_destroy(&c);
-}
-
-TEST(ends) {
+    CHECK(ranks == 1 || recording.frames > 0);
+    CHECK(!heard(secret));
+    CHECK(!heard(reason));
+    CHECK(!sl_recording_has(&recording, "say_why", 7));
+    if (rank == 0 && ranks > 1)
+        CHECK(heard(clear));     /* the search finds what is there */
     MPI_Barrier(MPI_COMM_WORLD); /* nobody's folder goes before all are done */
-    CHECK_INT(MPI_Finalize(), MPI_SUCCESS);
+    MPI_Finalize();
 }

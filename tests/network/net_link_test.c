@@ -287,7 +287,7 @@ TEST(a_stranger_may_say_little_and_not_for_long) {
     REQUIRE(sl_link_send(p->link, bytes, 4097, NULL) == SL_OK);
     await(&p->client, &p->client.closed, 2);
     CHECK_CONTAINS(p->client.why, "a frame of 4097 bytes; at most 4096");
-    CHECK_INT(p->client.err, SL_ERR_CLOSED);
+    CHECK_INT(p->client.err, SL_ERR_REFUSED);
     CHECK_INT(p->server.messages, 1);
     finish(p);
 }

@@ -12,6 +12,7 @@
 #include "runtime/node.h"
 #include "runtime/runtime_msgs.h"
 #include "runtime/transport_thread.h"
+#include "sdk/seal.h"
 #include "sdk/sealed.h"
 #include "tests/lib/fake_registry.h"
 #include "tests/lib/files.h"
@@ -104,6 +105,7 @@ typedef struct job {
     uint32_t retries;
     uint8_t *output; /* owned */
     size_t output_bytes;
+    sl_blob *apart;
     char message[256];
     scheduler_outcome outcome; /* what it points to is gone */
     bool accepted;
@@ -146,7 +148,9 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
         j->outcome = done->outcomes.items[0];
         j->output_bytes = j->outcome.output.bytes;
         j->output = malloc(j->output_bytes + 1);
-        memcpy(j->output, j->outcome.output.data, j->output_bytes);
+        if (j->output_bytes)
+            memcpy(j->output, j->outcome.output.data, j->output_bytes);
+        j->apart = sl_blob_retain(done->apart);
         snprintf(j->message, sizeof j->message, "%s", j->outcome.message.data);
         stop_network(self);
     }
@@ -338,15 +342,19 @@ static void seal_job(people *p, sealed_job *s, const char *function, size_t argu
     const sl_seal_request request = {.sender = p->client,
                                      .recipients = to,
                                      .recipient_count = count,
+                                     .kind = SL_SEAL_TASK,
                                      .runs = (uint8_t)runs,
                                      .now_s = (uint64_t)sl_clock_wall_s(),
                                      .lifetime_s = 600,
                                      .open_part = {"cpus 1", 6}};
+    sl_seal_request whole = request;
     uint8_t *arguments = argument_of(argument_bytes);
+    const sl_part name = {function, strlen(function)}, given = {arguments, argument_bytes};
+    const sl_sealing what = {.form = SL_BODY_CALL, .sections = {{&name, 1}, {&given, 1}}};
     memset(s, 0, sizeof *s);
-    sl_test_need(sl_sealed_call(p->sealer, &request, function, arguments, argument_bytes,
-                                &s->envelope, &s->size),
-                 "seal");
+    sl_test_need(sl_sealing_measure(&whole, &what, &s->size), "seal");
+    s->envelope = malloc(s->size);
+    sl_test_need(sl_sealing_write(p->sealer, &whole, &what, s->envelope), "seal");
     free(arguments);
     memcpy(s->id, sl_sealer_id(p->sealer), sizeof s->id);
     s->spec = spec_of(SL_SEALED_FUNCTION, s->envelope, s->size, false);
@@ -355,16 +363,20 @@ static void seal_job(people *p, sealed_job *s, const char *function, size_t argu
     s->j.spec = (sl_bytes){(const uint8_t *)s->spec, (uint32_t)strlen(s->spec)};
 }
 
-static sl_err open_answer(const people *p, sealed_job *s, sl_sealed_answer *out) {
+static sl_err open_answer(const people *p, sealed_job *s, sl_opened *out) {
     const sl_open_request request = {.recipient = p->client,
                                      .trust = p->trust,
+                                     .kind = SL_SEAL_RESULT,
+                                     .role = SL_ROLE_NODE,
                                      .about = s->id,
                                      .now_s = (uint64_t)sl_clock_wall_s()};
-    return sl_sealed_open_answer(p->opener, &request, s->j.output, s->j.output_bytes, out);
+    return s->j.apart ? sl_opened_take(p->opener, &request, s->j.apart, out)
+                      : sl_opened_copy(p->opener, &request, s->j.output, s->j.output_bytes, out);
 }
 
 static void drop(sealed_job *s) {
     free(s->envelope), free(s->spec), free(s->j.output);
+    sl_blob_release(s->j.apart);
 }
 
 /* ---- tests ---- */
@@ -373,7 +385,7 @@ static void run_sealed(size_t argument_bytes, const char *name) {
     people p = meet();
     watched w;
     sealed_job s;
-    sl_sealed_answer got;
+    sl_opened got = {0};
     watch(&w, name);
     seal_job(&p, &s, "check", argument_bytes, &p.peers[1], 2, 1);
     run_network(&p, &s.j, "physics", w.ledger, &w.recording);
@@ -390,13 +402,13 @@ static void run_sealed(size_t argument_bytes, const char *name) {
     if (open_answer(&p, &s, &got) != SL_OK) {
         sl_test_fail(__FILE__, __LINE__, "the answer does not open: %s", sl_err_detail());
     } else {
-        const uint8_t *output = got.output.data;
-        CHECK_INT(got.err, SL_OK);
-        CHECK_INT(got.output.bytes, sizeof answer + argument_bytes);
+        const uint8_t *output = got.sections[1].data;
+        CHECK_INT(got.code, SL_OK);
+        CHECK_INT(got.sections[1].bytes, sizeof answer + argument_bytes);
         CHECK(memcmp(output, answer, sizeof answer) == 0);
         CHECK(memcmp(output + sizeof answer, secret, sizeof secret) == 0);
     }
-    drop(&s), stop_watching(&w), part(&p);
+    sl_opened_close(&got), drop(&s), stop_watching(&w), part(&p);
 }
 
 TEST(nobody_on_the_way_sees_a_sealed_task) {
@@ -429,7 +441,7 @@ TEST(why_a_sealed_task_failed_is_sealed_too) {
     people p = meet();
     watched w;
     sealed_job s;
-    sl_sealed_answer got;
+    sl_opened got = {0};
     watch(&w, "failing");
     seal_job(&p, &s, "fail", 200, &p.peers[1], 2, 2);
     s.j.retries = 1;
@@ -441,12 +453,12 @@ TEST(why_a_sealed_task_failed_is_sealed_too) {
     if (open_answer(&p, &s, &got) != SL_OK) {
         sl_test_fail(__FILE__, __LINE__, "the answer does not open: %s", sl_err_detail());
     } else {
-        CHECK_INT(got.err, SL_ERR_NOT_FOUND);
-        CHECK_INT(got.message.bytes, sizeof reason - 1);
-        CHECK(memcmp(got.message.data, reason, sizeof reason - 1) == 0);
-        CHECK_INT(got.output.bytes, 0);
+        CHECK_INT(got.code, SL_ERR_NOT_FOUND);
+        CHECK_INT(got.sections[0].bytes, sizeof reason - 1);
+        CHECK(memcmp(got.sections[0].data, reason, sizeof reason - 1) == 0);
+        CHECK_INT(got.sections[1].bytes, 0);
     }
-    drop(&s), stop_watching(&w), part(&p);
+    sl_opened_close(&got), drop(&s), stop_watching(&w), part(&p);
 }
 
 /* What is refused is refused by the node, and nothing of it is run. */
@@ -483,7 +495,7 @@ TEST(what_a_client_refuses_to_take) {
     people p = meet();
     watched w;
     sealed_job s;
-    sl_sealed_answer got;
+    sl_opened got = {0};
     watch(&w, "answers");
     seal_job(&p, &s, "check", 200, &p.peers[1], 2, 1);
     run_network(&p, &s.j, NULL, w.ledger, &w.recording);
@@ -491,37 +503,42 @@ TEST(what_a_client_refuses_to_take) {
     CHECK_INT(open_answer(&p, &s, &got), SL_ERR_SEAL);
     CHECK_CONTAINS(sl_err_detail(), "answers another one");
     s.id[0] ^= 1;
+    CHECK(s.j.output_bytes > 0);
     s.j.output[s.j.output_bytes - 1] ^= 1;
     CHECK_INT(open_answer(&p, &s, &got), SL_ERR_SEAL);
-    drop(&s), stop_watching(&w), part(&p);
+    sl_opened_close(&got), drop(&s), stop_watching(&w), part(&p);
 }
 
 TEST(calls_within_calls_are_refused) {
     people p = meet();
     watched w;
     sealed_job s;
-    sl_sealed_answer got;
+    sl_opened got = {0};
     watch(&w, "nested");
     seal_job(&p, &s, SL_SEALED_FUNCTION, 200, &p.peers[1], 2, 1);
     run_network(&p, &s.j, NULL, w.ledger, &w.recording);
     CHECK_INT(open_answer(&p, &s, &got), SL_OK);
-    CHECK_INT(got.err, SL_ERR_INVALID);
-    drop(&s), stop_watching(&w), part(&p);
+    CHECK_INT(got.code, SL_ERR_INVALID);
+    sl_opened_close(&got), drop(&s), stop_watching(&w), part(&p);
 }
 
-/* What cannot be sealed is not sent. */
-TEST(data_beside_an_answer_is_refused) {
+TEST(data_beside_an_answer_are_sealed_with_it) {
     people p = meet();
     watched w;
     sealed_job s;
-    sl_sealed_answer got;
+    sl_opened got = {0};
     watch(&w, "apart");
     seal_job(&p, &s, "apart", 200, &p.peers[1], 2, 1);
     run_network(&p, &s.j, NULL, w.ledger, &w.recording);
-    CHECK_INT(s.j.outcome.status, SL_TASK_FAILED);
+    CHECK_INT(s.j.outcome.status, SL_TASK_DONE);
     CHECK(!saw(&w, secret, sizeof secret));
     CHECK_INT(open_answer(&p, &s, &got), SL_OK);
-    CHECK_INT(got.err, SL_ERR_UNAVAILABLE);
+    CHECK_INT(got.code, SL_OK);
+    CHECK_INT(got.sections[2].bytes, sizeof secret);
+    CHECK(got.sections[2].bytes == sizeof secret &&
+          memcmp(got.sections[2].data, secret, sizeof secret) == 0);
+    sl_opened_close(&got), drop(&s);
     CHECK_INT(sl_blob_alive_bytes(), 0);
-    drop(&s), stop_watching(&w), part(&p);
+    memset(&s, 0, sizeof s);
+    sl_opened_close(&got), drop(&s), stop_watching(&w), part(&p);
 }

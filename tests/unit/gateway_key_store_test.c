@@ -86,7 +86,7 @@ TEST(what_cannot_be_a_key_is_not_made) {
     CHECK_INT(sl_key_store_create(store, "a\nkey", 1, 1, 0, text), SL_ERR_INVALID);
     CHECK_INT(sl_key_store_create(store, name, 1, 1, 0, text), SL_ERR_INVALID);
     CHECK_INT(sl_key_store_create(store, "a", 0, 1, 0, text), SL_ERR_INVALID);
-    CHECK_INT(sl_key_store_create(store, "a", 8, 1, 0, text), SL_ERR_INVALID);
+    CHECK_INT(sl_key_store_create(store, "a", SL_SCOPES_ALL + 1, 1, 0, text), SL_ERR_INVALID);
     CHECK_INT(sl_key_store_list(store)->count, 0);
     sl_key_store_close(store);
 }
@@ -223,11 +223,15 @@ TEST(files_of_others_and_links_are_refused) {
 
 TEST(scopes_are_words) {
     uint32_t scopes;
-    char text[32];
+    char text[SL_SCOPES_BYTES];
     CHECK_INT(sl_scopes_parse("admin,submit", &scopes), SL_OK);
     CHECK_INT(scopes, SL_SCOPE_ADMIN | SL_SCOPE_SUBMIT);
     sl_scopes_print(scopes, text);
     CHECK_STR(text, "submit,admin");
+    CHECK_INT(sl_scopes_parse("submit,read,admin,command,module", &scopes), SL_OK);
+    CHECK_INT(scopes, SL_SCOPES_ALL);
+    sl_scopes_print(scopes, text);
+    CHECK_STR(text, "submit,read,admin,command,module");
     CHECK_INT(sl_scopes_parse("", &scopes), SL_ERR_INVALID);
     CHECK_INT(sl_scopes_parse("read,", &scopes), SL_ERR_INVALID);
     CHECK_INT(sl_scopes_parse("root", &scopes), SL_ERR_INVALID);

@@ -281,8 +281,8 @@ TEST(every_peer_has_its_turn) {
     sl_members_fini(&members);
 }
 
-static size_t wire_bytes(const registry_member *entries, uint32_t count) {
-    registry_gossip message = {.members = {entries, count}};
+static size_t wire_bytes(const registry_brief *briefs, uint32_t count) {
+    registry_gossip message = {.briefs = {briefs, count}};
     return sl_record_wire_bytes(&registry_gossip_type.record, &message);
 }
 
@@ -300,21 +300,25 @@ TEST(a_message_begins_with_oneself_then_news_then_the_rest_in_turn) {
     }
     members.all[150].version = 0; /* never heard of */
     members.all[151].state = SL_MEMBER_DEAD;
-    sl_members_touch(&members, 120, true);
+    sl_members_touch(&members, 119, SL_HEAT_STATE);
+    sl_members_touch(&members, 120, SL_HEAT_LOAD);
+    sl_members_touch(&members, 121, SL_HEAT_LOAD);
     sl_gossip_page page;
     uint32_t told[200] = {0};
     for (int message = 0; message < 100; message++) {
         uint32_t count = sl_gossip_fill(&gossip, &members, 160, &page);
-        CHECK(count > 5 && wire_bytes(page.entries, count) <= SL_REGISTRY_GOSSIP_BYTES);
-        CHECK_INT(page.entries[0].node, 0);
-        CHECK(message >= members.hot_initial || page.entries[1].node == 120);
+        CHECK(count > 20 && wire_bytes(page.briefs, count) <= SL_REGISTRY_GOSSIP_BYTES);
+        CHECK_INT(page.briefs[0].node, 0);
+        for (uint32_t i = 0; i < 3 && message < members.hot_initial;
+             i++) /* the newest load first */
+            CHECK_INT(page.briefs[1 + i].node, i ? 122 - i : 119);
         for (uint32_t i = 0; i < count; i++)
-            told[page.entries[i].node]++;
+            told[page.briefs[i].node]++;
     }
     CHECK_INT(told[0], 100);
     uint32_t least = UINT32_MAX, most = 0;
     for (uint32_t node = 1; node < 200; node++) {
-        if (node == 120 || node == 150 || node == 151 || node == 160)
+        if ((node >= 119 && node <= 121) || node == 150 || node == 151 || node == 160)
             continue;
         least = told[node] < least ? told[node] : least;
         most = told[node] > most ? told[node] : most;
@@ -322,6 +326,126 @@ TEST(a_message_begins_with_oneself_then_news_then_the_rest_in_turn) {
     CHECK(least >= 5);
     CHECK(most <= least + 2);
     CHECK_INT(told[150] + told[151] + told[160], 0);
+    sl_gossip_fini(&gossip);
+    sl_members_fini(&members);
+}
+
+/* However many loads change, and nodes join. */
+TEST(a_doubt_is_told_before_all_loads) {
+    enum { MANY = 500 };
+    sl_members members;
+    sl_rng rng;
+    sl_gossip gossip;
+    sl_gossip_page page;
+    REQUIRE(sl_members_init(&members, 0, MANY) == SL_OK);
+    sl_rng_seed(&rng, 1);
+    REQUIRE(sl_gossip_init(&gossip, &members, SL_REGISTRY_GOSSIP_BYTES, &rng) == SL_OK);
+    for (uint32_t node = 1; node < MANY; node++) {
+        registry_member claim = claim_of(node, 1, 1, SL_MEMBER_ALIVE);
+        CHECK_INT(sl_members_merge(&members, &claim, 0), SL_MERGE_STATE);
+    }
+    CHECK(sl_node_set_next(&members.urgent, 0) == UINT32_MAX);
+    CHECK(sl_members_set_state(&members, 7, SL_MEMBER_SUSPECTED));
+    registry_member claim = claim_of(8, 2, 1, SL_MEMBER_LEAVING);
+    CHECK_INT(sl_members_merge(&members, &claim, 0), SL_MERGE_STATE);
+    registry_offer busy = {.cores = 4};
+    claim = claim_of(7, 1, 1, SL_MEMBER_ALIVE);
+    claim.version = 2;
+    claim.state = SL_MEMBER_SUSPECTED;
+    claim.offer.items = &busy;
+    CHECK_INT(sl_members_merge(&members, &claim, 0), SL_MERGE_LOAD); /* it stays what it was */
+    for (int message = 0; message < members.hot_initial; message++) {
+        REQUIRE(sl_gossip_fill(&gossip, &members, 9, &page) > 20);
+        CHECK_INT(page.briefs[1].node + page.briefs[2].node, 7 + 8);
+    }
+    CHECK(sl_node_set_next(&members.urgent, 0) == UINT32_MAX);
+    sl_gossip_fini(&gossip);
+    sl_members_fini(&members);
+}
+
+/* In brief, an entry is told to who knows the rest of it. */
+TEST(briefs_are_understood_by_who_knows_the_rest) {
+    sl_members members, other;
+    registry_offer offer;
+    registry_member claim;
+    members_with_other(&members, ALIVE);
+    members_create(&other);
+    registry_brief brief = sl_member_brief(&members, OTHER);
+    CHECK(!sl_member_from_brief(&other, &brief, &offer, &claim));
+    CHECK(sl_members_lack(&other, OTHER, brief.incarnation, brief.version));
+    registry_member whole = sl_member_wire(&members, OTHER, &offer);
+    CHECK_INT(sl_members_merge(&other, &whole, 0), SL_MERGE_STATE);
+    CHECK(!sl_members_lack(&other, OTHER, brief.incarnation, brief.version));
+    brief.version++;
+    brief.cores_free = 2;
+    brief.silent = true;
+    CHECK(sl_members_lack(&other, OTHER, brief.incarnation, brief.version));
+    REQUIRE(sl_member_from_brief(&other, &brief, &offer, &claim));
+    CHECK(claim.silent);
+    CHECK_STR(claim.host.data, "host");
+    CHECK_INT(sl_members_merge(&other, &claim, 0), SL_MERGE_LOAD);
+    CHECK_INT(other.all[OTHER].cores_free, 2);
+    brief.cores_free = 5; /* of four */
+    brief.version++;
+    REQUIRE(sl_member_from_brief(&other, &brief, &offer, &claim));
+    CHECK_INT(sl_members_merge(&other, &claim, 0), SL_MERGE_REFUSED);
+    brief.profile++;
+    CHECK(!sl_member_from_brief(&other, &brief, &offer, &claim));
+    brief.profile = 0; /* that of a node nothing is known of */
+    brief.node = 2;
+    CHECK(!sl_member_from_brief(&other, &brief, &offer, &claim));
+    brief.node = NODES;
+    CHECK(!sl_member_from_brief(&other, &brief, &offer, &claim));
+    sl_members_fini(&members);
+    sl_members_fini(&other);
+}
+
+TEST(digests_tell_profiles_apart) {
+    registry_member same = claim_of(OTHER, 1, 1, ALIVE), differs[4] = {same, same, same, same};
+    registry_offer more = {.cores = 5};
+    differs[0].offer.items = &more;
+    differs[1].zone = sl_text_of("b");
+    differs[2].has_coordinates = differs[3].has_coordinates = true;
+    differs[3].longitude = 1;
+    const sl_profile *profile = sl_profile_take(&same);
+    for (int i = 0; i < 4; i++) {
+        const sl_profile *other = sl_profile_take(&differs[i]);
+        CHECK(other->digest != profile->digest && other->digest);
+        sl_profile_drop(other);
+    }
+    differs[2].latitude = -0.0;
+    const sl_profile *minus = sl_profile_take(&differs[2]);
+    uint32_t digest = minus->digest;
+    sl_profile_drop(minus);
+    differs[2].latitude = 0;
+    const sl_profile *plus = sl_profile_take(&differs[2]);
+    CHECK_INT(plus->digest, digest);
+    sl_profile_drop(plus);
+    sl_profile_drop(profile);
+}
+
+TEST(whole_entries_fit_a_message) {
+    sl_members members;
+    sl_rng rng;
+    sl_gossip gossip;
+    static sl_gossip_whole page;
+    registry_number wanted[60] = {{NODES}, {2}}; /* there is none, and nothing is known of it */
+    members_with_other(&members, ALIVE);
+    sl_rng_seed(&rng, 1);
+    REQUIRE(sl_gossip_init(&gossip, &members, SL_REGISTRY_GOSSIP_BYTES, &rng) == SL_OK);
+    for (int i = 2; i < 60; i++)
+        wanted[i].node = OTHER;
+    uint32_t done = 0, taken = 0, entries = 0;
+    for (; done < 60; done += taken) {
+        uint32_t count =
+            sl_gossip_fill_wanted(&gossip, &members, wanted + done, 60 - done, &taken, &page);
+        registry_gossip message = {.members = {page.entries, count}};
+        CHECK(count > 5);
+        CHECK(sl_record_wire_bytes(&registry_gossip_type.record, &message) <=
+              SL_REGISTRY_GOSSIP_BYTES);
+        entries += count;
+    }
+    CHECK_INT(entries, 58);
     sl_gossip_fini(&gossip);
     sl_members_fini(&members);
 }
@@ -335,8 +459,8 @@ TEST(a_suspected_node_is_told_so) {
     REQUIRE(sl_gossip_init(&gossip, &members, SL_REGISTRY_GOSSIP_BYTES, &rng) == SL_OK);
     sl_gossip_page page;
     CHECK_INT(sl_gossip_fill(&gossip, &members, OTHER, &page), 2);
-    CHECK_INT(page.entries[1].node, OTHER);
-    CHECK_INT(page.entries[1].state, SUSPECTED);
+    CHECK_INT(page.briefs[1].node, OTHER);
+    CHECK_INT(page.briefs[1].state, SUSPECTED);
     sl_gossip_fini(&gossip);
     sl_members_fini(&members);
 }

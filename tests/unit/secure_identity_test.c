@@ -129,7 +129,7 @@ TEST(times_and_revocations_are_looked_at_every_time) {
     sl_identity *authority = sl_test_authority();
     sl_identity *node = sl_test_somebody(authority, SL_ROLE_NODE, "node-1", "");
     sl_trust *trust = sl_test_trust(authority);
-    uint8_t credential[SL_CREDENTIAL_MOST_BYTES], fingerprint[SL_FINGERPRINT_BYTES];
+    uint8_t credential[SL_CREDENTIAL_MOST_BYTES], fingerprint[SL_KEY_FINGERPRINT_BYTES];
     size_t size;
     sl_peer peer;
     REQUIRE(sl_identity_credential(node, credential, &size) == SL_OK);

@@ -89,7 +89,7 @@ static sl_err seal_and_open(things *t, const sl_peer to[2]) {
 /* Everything that allocates. */
 static sl_err everything(things *t, const sl_identity *authority, const char *directory) {
     sl_peer to[2];
-    uint8_t fingerprint[SL_FINGERPRINT_BYTES] = {9};
+    uint8_t fingerprint[SL_KEY_FINGERPRINT_BYTES] = {9};
     SL_TRY(somebody(&t->client, authority, SL_ROLE_CLIENT));
     SL_TRY(somebody(&t->node, authority, SL_ROLE_NODE));
     SL_TRY(sl_identity_open(directory, &t->loaded));

@@ -1,0 +1,73 @@
+/* A module as who submits sees it: what sl_module_load() answers.
+ *
+ * A task of a module travels as a call of the function PREFIX/NAME, of the family that
+ * sdk/task_call.c registers. In front of the task's own arguments stand two more: the object with
+ * the file, which is kept like any argument, and bytes that say what the file is held against and
+ * which of its tasks is meant. A call of a list of tasks has text instead of arguments, and is
+ * answered by text. */
+#ifndef SL_SDK_MODULE_H
+#define SL_SDK_MODULE_H
+
+#include <stdatomic.h>
+
+#include "sdk/module_load.h"
+
+enum { SL_MODULE_VALUES = 2 /* in front of a task's own */ };
+
+/* The second of them: hash, u64 bytes, u32 form, u32 zero, name without its end. */
+enum { SL_MODULE_ABOUT_HEAD = SL_MODULE_HASH_BYTES + 16 };
+
+/* What follows them: values, or JSON that says such. */
+typedef enum sl_module_form { SL_MODULE_OF_VALUES, SL_MODULE_OF_TEXT } sl_module_form;
+
+typedef struct sl_module_call {
+    sl_module_key key;
+    sl_module_form form;
+    char name[SL_TASK_NAME_BYTES];
+} sl_module_call;
+
+typedef struct sl_module_entry {
+    sl_task task; /* first */
+    sl_module *module;
+    char name[SL_MODULE_PREFIX_BYTES + SL_TASK_NAME_BYTES]; /* PREFIX/NAME */
+    size_t about_bytes;
+    uint8_t about[SL_MODULE_ABOUT_HEAD + SL_TASK_NAME_BYTES];
+} sl_module_entry;
+
+struct sl_module {
+    _Atomic uint32_t references;
+    sl_object *object; /* the file */
+    char id[SL_MODULE_ID_BYTES];
+    sl_module_file file;
+    sl_module_entry entries[]; /* as file.tasks */
+};
+
+/* A module of a file that was read, with one reference; on success `file` and `object` are its own.
+ */
+sl_err sl_module_make(const sl_module_key *key, const sl_module_file *file, sl_object *object,
+                      sl_module **module) SL_CHECKED;
+sl_module *sl_module_retain(sl_module *module);
+
+/* Reads the file at `path` into `bytes`, to be freed, as a module. */
+sl_err sl_module_read(const char *path, uint8_t **bytes, sl_module_key *key,
+                      sl_module_file *file) SL_CHECKED;
+
+static inline bool sl_task_is_of_module(const sl_task *task) {
+    return task->options.last_ == SL_TASK_OF_MODULE;
+}
+
+static inline sl_module_entry *sl_module_entry_of(const sl_task *task) {
+    return (sl_module_entry *)(uintptr_t)task;
+}
+
+/* Writes the SL_MODULE_VALUES values of a task of a module. */
+void sl_module_values(const sl_module_entry *entry, sl_value *values);
+
+/* The same of a call in text; `about`, which the values then point to, has room for what the
+ * entry's has. */
+void sl_module_text_values(const sl_module_entry *entry, uint8_t *about, sl_value *values);
+
+/* Takes the second of them apart. SL_ERR_DECODE. */
+sl_err sl_module_about(const sl_value *value, sl_module_call *call) SL_CHECKED;
+
+#endif

@@ -1,0 +1,44 @@
+/* Modules from outside: the file is an object of the connection, and its tasks are calls with that
+ * among their arguments. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/module.h"
+#include "sdk/remote.h"
+
+int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module) {
+    uint8_t *bytes;
+    sl_module_key key;
+    sl_module_file file;
+    SL_TRY(sl_module_read(path, &bytes, &key, &file));
+    sl_object *object = sl_remote_put(remote, sl_bytes(bytes, key.bytes));
+    free(bytes);
+    sl_err err = object ? sl_module_make(&key, &file, object, module) : SL_ERR_REFUSED;
+    if (err == SL_OK)
+        return SL_OK;
+    sl_object_release(object);
+    sl_module_file_fini(&file);
+    return err;
+}
+
+sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
+                                 const sl_task_options *options) {
+    if (!task || !sl_task_is_of_module(task)) {
+        (void)sl_fail(SL_ERR_INVALID, "there is no task of a module to submit; a task of the "
+                                      "network's programs goes by its name: sl_remote_submit()");
+        return NULL;
+    }
+    size_t count = args.count + SL_MODULE_VALUES;
+    sl_value *values = args.count <= SL_ARGS_MAX ? malloc(count * sizeof *values) : NULL;
+    if (!values) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", args.count);
+        return NULL;
+    }
+    sl_module_values(sl_module_entry_of(task), values);
+    if (args.count)
+        memcpy(values + SL_MODULE_VALUES, args.values, args.count * sizeof *values);
+    sl_future *future = sl_remote_submit(remote, task->name, (sl_args){values, count},
+                                         options ? options : &task->options);
+    free(values);
+    return future;
+}

@@ -1,0 +1,153 @@
+/* Calls of modules.
+ *
+ * Design notes
+ * In front of the arguments stand two values more (sdk/module.h): once they are dealt with it is a
+ * call like any other. The module's code is used until the result, and what is said of a failure,
+ * are copied; then another module may take its place. */
+#include <stdio.h>
+#include <string.h>
+
+#include "sdk/client.h"
+#include "sdk/module.h"
+#include "sdk/task_call_internal.h"
+
+enum { MODULES_ON, MODULES_OFF }; /* of the option */
+
+/* ---- having the module ---- */
+
+typedef struct fetching {
+    sl_object *object;
+    sl_view view;
+} fetching;
+
+static sl_err fetch(void *context, const void **bytes, size_t *size) {
+    fetching *of = context;
+    char cause[512];
+    sl_err err = (sl_err)sl_get(of->object, SL_FOREVER, &of->view);
+    if (err != SL_OK) {
+        snprintf(cause, sizeof cause, "%s", sl_err_detail());
+        return sl_fail(err, "the module cannot be fetched: %s", cause);
+    }
+    *bytes = of->view.value.data;
+    *size = of->view.value.bytes;
+    return SL_OK;
+}
+
+static void fetched(void *context) {
+    sl_view_release(&((fetching *)context)->view);
+}
+
+/* By the name of the function it is known on the way, to whoever counts, allows or writes down. */
+static sl_err check_name(const char *function, const sl_module_call *what) {
+    char name[SL_MODULE_PREFIX_BYTES + SL_TASK_NAME_BYTES];
+    sl_module_key_prefix(&what->key, name);
+    size_t length = strlen(name);
+    length += (size_t)snprintf(name + length, sizeof name - length, "/%s", what->name);
+    if (!function ||
+        (strncmp(function, name, length) == 0 && (!function[length] || function[length] == ':')))
+        return SL_OK;
+    return sl_fail(SL_ERR_INVALID, "a call of %.160s, but named %.160s", name, function);
+}
+
+static sl_err read_front(sl_call *call, sl_module_call *what) {
+    if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
+        return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
+    SL_TRY(sl_module_about(&call->values[1], what));
+    SL_TRY(check_name(call->facts->function, what));
+    SL_TRY(sl_call_open_object(call, call->values[0].data, &call->module_object));
+    call->values += SL_MODULE_VALUES;
+    call->count -= SL_MODULE_VALUES;
+    return SL_OK;
+}
+
+static sl_err enter(sl_call *call) {
+    sl_module_call what;
+    bool came = false;
+    const sl_network_node *node = call->facts ? sl_network_node_here(call->facts->node) : NULL;
+    if (!node)
+        return sl_fail(SL_ERR_CLOSED, "there is no network here");
+    if (sl_config_enum(node->network->config, SL_OPT_MODULES) == MODULES_OFF)
+        return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
+    SL_TRY(read_front(call, &what));
+    fetching of = {.object = call->module_object};
+    sl_module_source source = {.get = fetch, .release = fetched, .context = &of};
+    SL_TRY(sl_module_use(&what.key, &source, &came, &call->module));
+    if (came)
+        sl_metric_count(node->metrics, SL_METRIC_modules_loaded);
+    SL_TRY(sl_loaded_module_task(call->module, what.name, &call->task));
+    if (what.form == SL_MODULE_OF_VALUES)
+        return sl_call_fetch_all(call);
+    SL_TRY(sl_text_args_read(call->values, call->count, &call->text));
+    call->values = sl_text_args_values(call->text, &call->count);
+    return SL_OK;
+}
+
+/* ---- running ---- */
+
+/* The answer is written for people; of an object what is in it: nobody would hold it. */
+static sl_err run_for_text(sl_call *call) {
+    sl_task_output *output = call->output, inside;
+    sl_task_facts facts = *call->facts;
+    facts.holds_objects = true;
+    facts.owner = SL_NO_NODE;
+    sl_task_output_init(&inside, output->limit_bytes);
+    inside.facts = call->facts = &facts;
+    call->output = &inside;
+    sl_err err = sl_call_run_body(call);
+    if (err == SL_OK && call->kept)
+        err = sl_store_seal(call->result);
+    if (err == SL_OK)
+        err = sl_text_answer(&inside, (sl_object *)call->result, output);
+    sl_store_object_release(call->result);
+    call->result = NULL;
+    call->output = output;
+    call->facts = output->facts;
+    sl_task_output_fini(&inside);
+    return err;
+}
+
+sl_err sl_call_run_module(sl_call *call) {
+    sl_err err = enter(call);
+    if (err == SL_OK)
+        err = call->text ? run_for_text(call) : sl_call_hand_over(call, sl_call_run_body(call));
+    if (call->text) { /* its values go with it */
+        sl_text_args_free(call->text);
+        call->count = 0;
+    }
+    sl_module_release(call->own_module);
+    if (call->module)
+        sl_module_done(call->module);
+    return err;
+}
+
+/* ---- tasks of a module that submit others of it ---- */
+
+static sl_err make_own_module(sl_call *call) {
+    sl_module_file file;
+    SL_TRY(sl_module_file_copy(sl_loaded_module_file(call->module), &file));
+    sl_object *object = sl_object_retain(call->module_object);
+    sl_err err = object ? sl_module_make(sl_loaded_module_key(call->module), &file, object,
+                                         &call->own_module)
+                        : SL_ERR_DEAD;
+    if (err == SL_OK)
+        return SL_OK;
+    sl_module_file_fini(&file);
+    sl_object_release(object);
+    return err;
+}
+
+const sl_task *sl_task_to_submit(const sl_task *task) {
+    sl_call *call = sl_call_here();
+    if (!task || task->options.last_ != SL_TASK_OF_LOADED)
+        return task;
+    if (!call || !call->module || !sl_loaded_module_has(call->module, task)) {
+        (void)sl_fail(SL_ERR_INVALID,
+                      "task %.100s is a module's: a task of that module may submit it, and who "
+                      "has the module by sl_module_task()",
+                      task->name);
+        return NULL;
+    }
+    if (!call->own_module && make_own_module(call) != SL_OK)
+        return NULL;
+    return sl_module_task(call->own_module, task->name);
+}

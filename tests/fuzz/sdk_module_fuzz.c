@@ -1,0 +1,46 @@
+/* A module of any bytes: its head, segments, dynamic section and notes. What passes holds together;
+ * the name and what is said of a call of it are decoded too. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sdk/module.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds) {
+    if (!holds)
+        abort();
+}
+
+static void check_task(const sl_module_file_task *task) {
+    require(task->name[0] && memchr(task->name, '\0', sizeof task->name));
+    require(memchr(task->region, '\0', sizeof task->region) != NULL);
+    require(isfinite(task->options.ucu) && isfinite(task->options.timeout_s));
+    require(task->options.cpus >= SL_NO_CPUS);
+}
+
+static void check_file(const uint8_t *data, size_t size) {
+    sl_module_file file;
+    if (sl_module_file_read(data, size, &file) != SL_OK)
+        return;
+    require(file.task_count && file.task_count <= SL_MODULE_TASKS_MOST);
+    for (uint32_t i = 0; i < file.task_count; i++) {
+        check_task(&file.tasks[i]);
+        require(!i || strcmp(file.tasks[i - 1].name, file.tasks[i].name) < 0);
+    }
+    sl_module_file_fini(&file);
+}
+
+static void check_about(const uint8_t *data, size_t size) {
+    sl_module_call call;
+    sl_value value = sl_value_bytes(data, size);
+    if (sl_module_about(&value, &call) == SL_OK)
+        require(memchr(call.name, '\0', sizeof call.name) && call.form <= SL_MODULE_OF_TEXT);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    check_file(data, size);
+    check_about(data, size);
+    return 0;
+}

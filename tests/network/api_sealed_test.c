@@ -1,0 +1,381 @@
+/* Sealed tasks through the application interface, on a network inside this process: every byte
+ * between its nodes is recorded, and searched for what was sealed. */
+#include <pthread.h>
+#include <unistd.h>
+
+#include "runtime/transport_thread.h"
+#include "tests/lib/recorder.h"
+#include "tests/lib/sealing_keys.h"
+
+enum { NODES = 3, LARGE = 3 << 20 };
+
+static const char secret[] = "what nobody between the two ends may read, whoever they are";
+static const char answer[] = "and what comes back to the client alone, sealed the same way";
+static const char reason[] = "a reason that would give away what was computed, if told";
+
+/* ---- tasks ---- */
+
+SL_TASK(tell_back) {
+    size_t count;
+    const double *numbers = sl_arg_array(call, 1, SL_F64, &count);
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += numbers[i];
+    if (strcmp(sl_arg_string(call, 0), secret) != 0)
+        return sl_call_fail(call, "it got something else");
+    char text[200];
+    snprintf(text, sizeof text, "%s %.1f", answer, sum);
+    return sl_return_string(call, text);
+}
+
+/* Answers with its argument, over and over. */
+SL_TASK(repeat) {
+    size_t bytes, size[] = {LARGE};
+    const char *text = sl_arg_bytes(call, 0, &bytes);
+    char *out = sl_return_array(call, SL_U8, 1, size);
+    for (size_t i = 0; out && bytes && i < LARGE; i++)
+        out[i] = text[i % bytes];
+    return 0;
+}
+
+SL_TASK(say_why) {
+    return sl_call_fail(call, "%s", reason);
+}
+
+SL_TASK(nothing) {
+    (void)call;
+    return 0;
+}
+
+SL_TASK(fail_twice, .retries = 2) {
+    if (sl_call_attempt(call) < 3)
+        return sl_call_fail(call, "%s", reason);
+    return sl_return_i64(call, sl_call_attempt(call));
+}
+
+SL_TASK(give_object) {
+    sl_object *object = sl_put(sl_string(secret));
+    int err = sl_return_object(call, object);
+    sl_object_release(object);
+    return err;
+}
+
+/* ---- who listens between the nodes ---- */
+
+static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
+                                       sl_transport **transports);
+sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
+                                       sl_transport **transports);
+sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
+                                       sl_transport **transports) {
+    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
+    for (uint32_t i = 0; err == SL_OK && i < count; i++)
+        transports[i] = sl_recorder_create(transports[i], &recording);
+    return err;
+}
+
+/* Any 16 bytes of it: it might have been cut on its way. */
+static bool heard(const char *what) {
+    size_t size = strlen(what);
+    for (size_t at = 0; at + 16 <= size; at += 4)
+        if (sl_recording_has(&recording, what + at, 16))
+            return true;
+    return false;
+}
+
+static void forget(void) {
+    pthread_mutex_lock(&recording.lock);
+    recording.size = 0;
+    pthread_mutex_unlock(&recording.lock);
+}
+
+/* ---- the network ---- */
+
+static sl_options *options;
+static sl_keys *keys;
+static sl_seal seal;
+
+/* Node 0, where the client is, offers nothing: tasks leave it. */
+static void join(const char *identity) {
+    const sl_test_keys *k = sl_test_keys_make();
+    sl_test_keys_need(sl_options_create(&options), "options");
+    sl_test_keys_need(sl_options_set(options, "policy", "random"), "policy");
+    if (identity) {
+        sl_test_keys_need(sl_options_set(options, "keys", identity), "keys");
+        sl_test_keys_need(sl_options_set(options, "authority", k->fingerprint), "authority");
+    }
+    const sl_init_options init = {.options = options, .nodes = NODES};
+    sl_test_keys_need(sl_init(NULL, NULL, &init), "init");
+    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
+    seal = (sl_seal){.keys = keys};
+    forget();
+}
+
+static void leave(void) {
+    sl_keys_close(keys);
+    CHECK_INT(sl_shutdown(), 0);
+    sl_options_destroy(options);
+}
+
+static sl_task_options sealed(const sl_task *task) {
+    sl_task_options sealing = task->options;
+    sealing.sealed = &seal;
+    return sealing;
+}
+
+/* A hundred times, so that some surely leave the client's node. */
+enum { TIMES = 100 };
+
+static void submit_all(const sl_task *task, sl_args args, const sl_task_options *how,
+                       sl_future **futures) {
+    for (int i = 0; i < TIMES; i++) {
+        futures[i] = sl_submit_with(task, args, how);
+        if (!futures[i])
+            sl_test_fail(__FILE__, __LINE__, "not submitted: %s", sl_error_text());
+    }
+}
+
+static void release_all(sl_future **futures) {
+    for (int i = 0; i < TIMES; i++)
+        sl_release(futures[i]);
+}
+
+static void tell_secret(const sl_task_options *how) {
+    double numbers[] = {1, 2, 3.5};
+    char expected[200];
+    sl_future *futures[TIMES];
+    snprintf(expected, sizeof expected, "%s 6.5", answer);
+    submit_all(&tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 3)), how, futures);
+    for (int i = 0; i < TIMES; i++) {
+        CHECK_INT(sl_wait(futures[i], 30), 0);
+        CHECK_STR(sl_result_string(futures[i]), expected);
+    }
+    release_all(futures);
+}
+
+TEST(nobody_between_sees_a_sealed_task) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&tell_back);
+    tell_secret(&how);
+    CHECK(recording.frames > 0);
+    CHECK(!heard(secret));
+    CHECK(!heard(answer));
+    CHECK(!sl_recording_has(&recording, "tell_back", 9));
+    CHECK(sl_recording_has(&recording, "starlane.sealed", 15));
+    leave();
+}
+
+TEST(everybody_between_sees_one_that_is_not) {
+    join(sl_test_keys_make()->node);
+    tell_secret(NULL);
+    CHECK(heard(secret));
+    CHECK(heard(answer));
+    CHECK(sl_recording_has(&recording, "tell_back", 9));
+    leave();
+}
+
+TEST(large_arguments_and_results_are_sealed_too) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&repeat);
+    char *text = malloc(LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        text[i] = secret[i % sizeof secret];
+    sl_future *futures[8];
+    for (int i = 0; i < 8; i++)
+        futures[i] = sl_submit_with(&repeat, SL_ARGS(sl_bytes(text, LARGE)), &how);
+    CHECK_INT(sl_wait_all(futures, 8, 60), 0);
+    for (int i = 0; i < 8; i++) {
+        size_t count = 0;
+        const char *got = sl_result_array(futures[i], SL_U8, &count);
+        CHECK_INT(count, LARGE);
+        CHECK(got && memcmp(got, text, LARGE) == 0);
+        sl_release(futures[i]);
+    }
+    CHECK(recording.blobs > 0);
+    CHECK(!heard(secret));
+    free(text);
+    leave();
+}
+
+TEST(why_it_failed_comes_sealed) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&say_why);
+    sl_future *futures[TIMES];
+    submit_all(&say_why, SL_NO_ARGS, &how, futures);
+    for (int i = 0; i < TIMES; i++) {
+        CHECK_INT(sl_wait(futures[i], 30), SL_ERROR_FAILED);
+        CHECK_STR(sl_error_text(), reason);
+        CHECK_INT(sl_state_of(futures[i]), SL_FUTURE_FAILED);
+        CHECK(!sl_result(futures[i]));
+    }
+    release_all(futures);
+    CHECK(!heard(reason));
+    leave();
+}
+
+TEST(a_sealed_task_may_be_tried_again) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&fail_twice);
+    sl_future *future = sl_submit_with(&fail_twice, SL_NO_ARGS, &how);
+    CHECK_INT(sl_wait(future, 30), 0);
+    CHECK_INT(sl_result_i64(future), 3);
+    sl_release(future);
+    leave();
+}
+
+TEST(a_batch_and_a_task_that_returns_nothing) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&nothing);
+    sl_future *futures[TIMES];
+    sl_args args[TIMES];
+    const sl_value given = sl_string(secret);
+    for (int i = 0; i < TIMES; i++)
+        args[i] = (sl_args){&given, 1};
+    CHECK_INT(sl_submit_batch(&nothing, args, TIMES, &how, futures), 0);
+    CHECK_INT(sl_wait_all(futures, TIMES, 30), 0);
+    CHECK_INT(sl_result(futures[0])->type, SL_TYPE_NONE);
+    release_all(futures);
+    CHECK(!heard(secret));
+    leave();
+}
+
+static void check_refused(const sl_task *task, sl_args args, const char *why) {
+    sl_task_options how = sealed(task);
+    sl_future *future = sl_submit_with(task, args, &how);
+    CHECK(!future);
+    CHECK_CONTAINS(sl_error_text(), why);
+    sl_release(future);
+}
+
+TEST(what_cannot_be_sealed_is_not_submitted) {
+    join(sl_test_keys_make()->node);
+    double numbers[] = {1, 2, 3};
+    sl_task_options how = sealed(&nothing);
+    sl_future *clear = sl_submit(&nothing, SL_NO_ARGS);
+    sl_future *future = sl_submit_with(&nothing, SL_NO_ARGS, &how);
+    sl_object *object = sl_put(sl_string(secret));
+    check_refused(&nothing, SL_ARGS(sl_wait_for(clear)), "cannot wait for a future");
+    check_refused(&nothing, SL_ARGS(sl_object_value(object)), "an object is not sealed");
+    CHECK(!sl_submit(&nothing, SL_ARGS(sl_wait_for(future))));
+    CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
+    const sl_map_options map = {.options = &how};
+    CHECK(!sl_map(&nothing, sl_vector(SL_F64, numbers, 3), &map));
+    CHECK_CONTAINS(sl_error_text(), "a map cannot be sealed");
+    sl_future *gives = sl_submit_with(&give_object, SL_NO_ARGS, &how);
+    CHECK_INT(sl_wait(gives, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "an object is not sealed");
+    sl_release(clear), sl_release(future), sl_release(gives);
+    sl_object_release(object);
+    leave();
+}
+
+TEST(only_nodes_named_run_it) {
+    const char *known[] = {"node-9.site", "node-1.site"}, *unknown[] = {"node-9.site"};
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&nothing);
+    seal.nodes = known;
+    seal.node_count = 2;
+    sl_future *future = sl_submit_with(&nothing, SL_NO_ARGS, &how);
+    CHECK_INT(sl_wait(future, 30), 0);
+    sl_release(future);
+    seal.nodes = unknown;
+    seal.node_count = 1;
+    check_refused(&nothing, SL_NO_ARGS, "none of the nodes named");
+    leave();
+}
+
+TEST(without_nodes_that_are_believed_nothing_is_sealed) {
+    join(NULL);
+    check_refused(&nothing, SL_NO_ARGS, "no node of the network has a certificate");
+    sl_future *clear = sl_submit(&nothing, SL_NO_ARGS);
+    CHECK_INT(sl_wait(clear, 30), 0);
+    sl_release(clear);
+    leave();
+}
+
+TEST(results_outlive_the_keys_and_the_network) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&tell_back);
+    double numbers[] = {1};
+    sl_future *future =
+        sl_submit_with(&tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 1)), &how);
+    CHECK_INT(sl_wait_any(&future, 1, 30, &(size_t){0}), 0);
+    leave();
+    CHECK_INT(sl_wait(future, 0), 0);
+    CHECK_CONTAINS(sl_result_string(future), answer);
+    sl_release(future);
+}
+
+static void *ask(void *future) {
+    CHECK_CONTAINS(sl_result_string(future), answer);
+    CHECK_INT(sl_state_of(future), SL_FUTURE_DONE);
+    return NULL;
+}
+
+TEST(several_threads_open_one_result) {
+    join(sl_test_keys_make()->node);
+    sl_task_options how = sealed(&tell_back);
+    double numbers[] = {1};
+    pthread_t threads[4];
+    sl_future *future =
+        sl_submit_with(&tell_back, SL_ARGS(sl_string(secret), sl_vector(SL_F64, numbers, 1)), &how);
+    CHECK_INT(sl_wait_any(&future, 1, 30, &(size_t){0}), 0);
+    for (int i = 0; i < 4; i++)
+        pthread_create(&threads[i], NULL, ask, future);
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    sl_release(future);
+    leave();
+}
+
+/* ---- keys ---- */
+
+static void check_keys(const char *directory, const char *authority, const char *revoked,
+                       const char *why) {
+    sl_keys *none = NULL;
+    CHECK(sl_keys_open(directory, authority, revoked, &none) != 0);
+    CHECK_CONTAINS(sl_error_text(), why);
+    CHECK(!none);
+}
+
+static const char *file_with(const char *name, const char *text) {
+    const char *path = sl_test_path(name);
+    FILE *file = fopen(path, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+        exit(1);
+    return path;
+}
+
+TEST(keys_that_are_of_no_use) {
+    const sl_test_keys *k = sl_test_keys_make();
+    char other[65], text[200], path[400];
+    snprintf(other, sizeof other, "%064d", 7);
+    check_keys(sl_test_path("nowhere"), k->fingerprint, NULL, "nowhere");
+    check_keys(k->client, "12", NULL, "64 hexadecimal digits");
+    check_keys(k->client, other, NULL, "no node would run tasks of this identity");
+    check_keys(k->node, k->fingerprint, NULL, "is not the identity of a client");
+    check_keys(k->client, k->fingerprint, sl_test_path("no-file"), "cannot be opened");
+    snprintf(path, sizeof path, "%s", file_with("bad", "# people\n\nnonsense\n"));
+    check_keys(k->client, k->fingerprint, path, "line 3");
+    sl_test_fingerprint(k->client, other);
+    snprintf(text, sizeof text, "# stolen\n%s # alice\n", other);
+    snprintf(path, sizeof path, "%s", file_with("revoked", text));
+    check_keys(k->client, k->fingerprint, path, "revoked");
+}
+
+/* A node that is revoked is sealed for no more; a client that is revoked is run no more. */
+TEST(who_is_revoked) {
+    const sl_test_keys *k = sl_test_keys_make();
+    char fingerprint[65], text[100], path[400];
+    join(k->node);
+    sl_test_fingerprint(k->node, fingerprint);
+    snprintf(text, sizeof text, "%s\n", fingerprint);
+    snprintf(path, sizeof path, "%s", file_with("revoked-node", text));
+    sl_keys_close(keys);
+    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, path, &keys), "keys");
+    seal.keys = keys;
+    check_refused(&nothing, SL_NO_ARGS, "no node of the network has a certificate");
+    leave();
+}

@@ -1,0 +1,248 @@
+/* Sealed tasks from outside: all that client and gateway say to each other (before TLS), all that
+ * goes between the nodes, and all that the gateway writes to its disk is searched for what was
+ * sealed. */
+#include <dirent.h>
+#include <unistd.h>
+
+#include "actors/gateway/gateway_msgs.h"
+#include "net/link.h"
+#include "runtime/transport_thread.h"
+#include "tests/lib/outside.h"
+#include "tests/lib/recorder.h"
+#include "tests/lib/sealing_keys.h"
+
+enum { TIMES = 50, LARGE = 2 << 20 };
+
+static const char secret[] = "what nobody between the two ends may read, whoever they are";
+static const char answer[] = "and what comes back to the client alone, sealed the same way";
+static const char reason[] = "a reason that would give away what was computed, if told";
+
+SL_TASK(tell_back) {
+    if (strcmp(sl_arg_string(call, 0), secret) != 0)
+        return sl_call_fail(call, "it got something else");
+    return sl_return_string(call, answer);
+}
+
+SL_TASK(say_why) {
+    return sl_call_fail(call, "%s", reason);
+}
+
+SL_TASK(give_back) {
+    size_t bytes;
+    const void *data = sl_arg_bytes(call, 0, &bytes);
+    return sl_return_bytes(call, data, bytes);
+}
+
+SL_TASK(look_inside) {
+    return sl_return_string(call, sl_arg_object(call, 0) ? "it has an object" : "it has none");
+}
+
+/* ---- who listens ---- */
+
+static sl_recording between = {.lock = PTHREAD_MUTEX_INITIALIZER};
+static sl_recording outside = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
+                                       sl_transport **transports);
+sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
+                                       sl_transport **transports);
+sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
+                                       sl_transport **transports) {
+    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
+    for (uint32_t i = 0; err == SL_OK && i < count; i++)
+        transports[i] = sl_recorder_create(transports[i], &between);
+    return err;
+}
+
+/* Both ends are in this process: every message of the links goes through here. */
+sl_err __real_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
+sl_err __wrap_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
+sl_err __wrap_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data) {
+    sl_recording_add(&outside, message, bytes);
+    if (data)
+        sl_recording_add(&outside, data->data, data->bytes);
+    return __real_sl_link_send(link, message, bytes, data);
+}
+
+static bool disk_has(const char *what) {
+    static uint8_t bytes[4 << 20];
+    bool has = false;
+    int files = 0;
+    DIR *entries = opendir(outside_directory);
+    for (struct dirent *e; entries && (e = readdir(entries));) {
+        char path[900];
+        snprintf(path, sizeof path, "%s/%s", outside_directory, e->d_name);
+        FILE *file = e->d_name[0] == '.' ? NULL : fopen(path, "r");
+        size_t got = file ? fread(bytes, 1, sizeof bytes, file) : 0;
+        files += file != NULL;
+        has |= got && memmem(bytes, got, what, strlen(what)) != NULL;
+        if (file)
+            fclose(file);
+    }
+    if (entries)
+        closedir(entries);
+    CHECK(files > 0);
+    return has;
+}
+
+/* Any 16 bytes of it: it might have been cut on its way. */
+static bool seen(const char *what) {
+    size_t size = strlen(what);
+    for (size_t at = 0; at + 16 <= size; at += 4)
+        if (sl_recording_has(&between, what + at, 16) || sl_recording_has(&outside, what + at, 16))
+            return true;
+    return disk_has(what);
+}
+
+/* ---- the network, and a client of it ---- */
+
+static sl_remote *remote;
+static sl_keys *keys;
+static sl_seal seal;
+
+static void begin(const char *identity) {
+    const sl_test_keys *k = sl_test_keys_make();
+    const char *const options[] = {"keys", identity, "authority", k->fingerprint, NULL};
+    sl_test_keys_need(outside_begin_with(identity ? options : NULL), "network");
+    remote = outside_join("physics", "submit,read");
+    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
+    seal = (sl_seal){.keys = keys};
+    between.size = outside.size = 0;
+}
+
+static void end(void) {
+    sl_disconnect(remote);
+    sl_keys_close(keys);
+    CHECK_INT(sl_shutdown(), 0);
+}
+
+static const sl_task_options *sealed(void) {
+    static sl_task_options how;
+    how = (sl_task_options){.sealed = &seal};
+    return &how;
+}
+
+static void tell_secret(const sl_task_options *how) {
+    sl_future *futures[TIMES];
+    sl_args args[TIMES];
+    const sl_value given = sl_string(secret);
+    for (int i = 0; i < TIMES; i++)
+        args[i] = (sl_args){&given, 1};
+    sl_test_keys_need(sl_remote_submit_batch(remote, "tell_back", args, TIMES, how, futures),
+                      "batch");
+    for (int i = 0; i < TIMES; i++) {
+        CHECK_INT(sl_wait(futures[i], 30), 0);
+        CHECK_STR(sl_result_string(futures[i]), answer);
+        sl_release(futures[i]);
+    }
+}
+
+TEST(nobody_on_the_way_sees_what_a_client_seals) {
+    begin(sl_test_keys_make()->node);
+    tell_secret(sealed());
+    CHECK(outside.size > 0 && between.size > 0);
+    CHECK(!seen(secret));
+    CHECK(!seen(answer));
+    CHECK(!seen("tell_back tell_back") && !sl_recording_has(&outside, "tell_back", 9));
+    CHECK(sl_recording_has(&outside, "starlane.sealed", 15));
+    end();
+}
+
+TEST(everybody_sees_what_it_does_not) {
+    begin(sl_test_keys_make()->node);
+    tell_secret(NULL);
+    CHECK(sl_recording_has(&outside, secret, strlen(secret)));
+    CHECK(sl_recording_has(&outside, answer, strlen(answer)));
+    CHECK(sl_recording_has(&between, secret, strlen(secret)));
+    end();
+}
+
+TEST(large_data_and_errors_are_sealed_on_the_way_in_and_out) {
+    begin(sl_test_keys_make()->node);
+    char *text = malloc(LARGE);
+    size_t bytes = 0;
+    for (size_t i = 0; i < LARGE; i++)
+        text[i] = secret[i % sizeof secret];
+    for (int i = 0; i < 4; i++) {
+        sl_future *future =
+            sl_remote_submit(remote, "give_back", SL_ARGS(sl_bytes(text, LARGE)), sealed());
+        CHECK_INT(sl_wait(future, 30), 0);
+        const void *got = sl_result_bytes(future, &bytes);
+        CHECK_INT(bytes, LARGE);
+        CHECK(bytes == LARGE && memcmp(got, text, LARGE) == 0);
+        sl_release(future);
+        future = sl_remote_submit(remote, "say_why", SL_NO_ARGS, sealed());
+        CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+        CHECK_STR(sl_error_text(), reason);
+        sl_release(future);
+    }
+    CHECK(!seen(secret));
+    CHECK(!seen(reason));
+    free(text);
+    end();
+}
+
+TEST(functions_of_bytes) {
+    size_t bytes = 0;
+    begin(sl_test_keys_make()->node);
+    sl_future *future =
+        sl_remote_call(remote, "starlane.echo", secret, sizeof secret - 1, sealed());
+    CHECK_INT(sl_wait(future, 30), 0);
+    const char *got = sl_result_bytes(future, &bytes);
+    CHECK_INT(bytes, sizeof secret - 1);
+    CHECK(got && memcmp(got, secret, bytes) == 0);
+    sl_release(future);
+    CHECK(!seen(secret));
+    CHECK(!sl_recording_has(&outside, "starlane.echo", 13));
+    end();
+}
+
+/* An object's name that nobody on the way can see is not looked at by the gateway either. */
+TEST(no_object_is_reached_by_a_sealed_task) {
+    begin(sl_test_keys_make()->node);
+    sl_object *object = sl_remote_put(remote, sl_string("somebody's"));
+    CHECK(!sl_remote_submit(remote, "look_inside", SL_ARGS(sl_object_value(object)), sealed()));
+    CHECK_CONTAINS(sl_error_text(), "an object is not sealed");
+    sl_object_release(object);
+    end();
+}
+
+TEST(a_network_without_identities_runs_nothing_sealed) {
+    begin(NULL);
+    CHECK(!sl_remote_submit(remote, "tell_back", SL_ARGS(sl_string(secret)), sealed()));
+    CHECK_CONTAINS(sl_error_text(), "no node of the network has a certificate");
+    CHECK(!sl_remote_call(remote, "starlane.echo", secret, sizeof secret, sealed()));
+    CHECK(!seen(secret));
+    tell_secret(NULL);
+    end();
+}
+
+/* The gateway is believed in nothing: a node that the authority did not certify gets nothing. */
+TEST(a_node_that_the_gateway_makes_up_gets_nothing) {
+    const sl_test_keys *k = sl_test_keys_make();
+    sl_test_keys other = *k;
+    snprintf(other.authority, sizeof other.authority, "%s", sl_test_path("other-authority"));
+    snprintf(other.node, sizeof other.node, "%s", sl_test_path("other-node"));
+    sl_test_keys_need(sl_keys_create(other.authority, "authority", NULL, NULL), "authority");
+    sl_test_fingerprint(other.authority, other.fingerprint);
+    sl_test_keys_certify(&other, other.node, "node", "node-1.site", NULL);
+    const char *const options[] = {"keys", other.node, "authority", other.fingerprint, NULL};
+    sl_test_keys_need(outside_begin_with(options), "network");
+    remote = outside_join("physics", "submit,read");
+    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
+    seal = (sl_seal){.keys = keys};
+    between.size = outside.size = 0;
+    CHECK(!sl_remote_submit(remote, "tell_back", SL_ARGS(sl_string(secret)), sealed()));
+    CHECK_CONTAINS(sl_error_text(), "no node of the network has a certificate");
+    CHECK(!seen(secret));
+    end();
+}
+
+TEST(who_may_not_submit_may_not_ask_for_nodes) {
+    begin(sl_test_keys_make()->node);
+    sl_remote *reader = outside_join("physics", "read");
+    CHECK(!sl_remote_submit(reader, "tell_back", SL_ARGS(sl_string(secret)), sealed()));
+    CHECK_CONTAINS(sl_error_text(), "lacks the scope submit");
+    sl_disconnect(reader);
+    end();
+}
