@@ -1,8 +1,8 @@
 /* What `starlane-bench api` measures, as a program on the public API: started by mpirun on two
  * ranks, it writes a line for each round to a file: the figure, and its floor where it has one.
  *
- *     starlane-bench-api batch|window|brief|map|hop-1k|hop-1m|ask|send|roam|remote|remote-one FILE
- *         COUNT ROUNDS */
+ *     starlane-bench-api batch|window|brief|map|hop-1k|hop-1m|ask|send|roam|remote|remote-one|
+ *         module|module-first FILE COUNT ROUNDS */
 #include <math.h>
 #include <mpi.h>
 #include <stdbool.h>
@@ -355,6 +355,74 @@ static void run_remote(const char *what, FILE *out, const char *directory, size_
     sl_disconnect(remote);
 }
 
+/* ---- a module: the same task as the program has, in a file of 1 MiB ---- */
+
+static uint8_t *read_module(size_t *size) {
+    char path[4200];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 64);
+    if (length <= 0)
+        die("/proc/self/exe");
+    path[length] = '\0';
+    strcpy(strrchr(path, '/') + 1, "starlane-bench-module.so");
+    FILE *file = fopen(path, "rb");
+    if (!file || fseek(file, 0, SEEK_END) != 0)
+        die(path);
+    *size = (size_t)ftell(file);
+    uint8_t *bytes = malloc(*size + sizeof(uint64_t));
+    rewind(file);
+    if (!bytes || fread(bytes, 1, *size, file) != *size)
+        die(path);
+    fclose(file);
+    return bytes;
+}
+
+/* Each is a module of its own: a number stands behind it. */
+static sl_module *next_module(uint8_t *bytes, size_t size, const char *path) {
+    static uint64_t number;
+    sl_module *module;
+    number++;
+    memcpy(bytes + size, &number, sizeof number);
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(bytes, 1, size + sizeof number, file) != size + sizeof number ||
+        fclose(file) != 0 || sl_module_load(path, &module) != 0)
+        die(path);
+    return module;
+}
+
+static double call_once_s(const sl_module *module) {
+    double begin_s = now_s();
+    sl_future *future = sl_submit(sl_module_task(module, "add_one"), SL_ARGS(sl_i64(1)));
+    if (sl_wait(future, SL_FOREVER) != 0 || sl_result_i64(future) != 2)
+        die("a task of a module");
+    double seconds = now_s() - begin_s;
+    sl_release(future);
+    return seconds;
+}
+
+static void run_module(const char *what, FILE *out, const char *path, size_t count, int rounds) {
+    size_t size;
+    uint8_t *bytes = read_module(&size);
+    sl_module *module = next_module(bytes, size, path);
+    bool first = strcmp(what, "module-first") == 0;
+    for (int round = -1; round < rounds; round++) {
+        double ours = 0, floor = 0;
+        for (size_t i = 0; i < count && first; i++) {
+            sl_module_release(module);
+            module = next_module(bytes, size, path);
+            ours += call_once_s(module) / (double)count;
+        }
+        if (!first) {
+            ours = window_per_s(sl_module_task(module, "add_one"), count);
+            floor = window_per_s(&add_one, count);
+        }
+        if (round >= 0)
+            fprintf(out, "%.9g %.9g\n", ours, floor);
+    }
+    sl_module_release(module);
+    free(bytes);
+    unlink(path);
+}
+
 /* ---- the program ---- */
 
 static double measure(const char *what, size_t count) {
@@ -389,9 +457,10 @@ int main(int argc, char **argv) {
     int map = strcmp(argv[1], "map") == 0, rounds = (int)strtol(argv[4], NULL, 10), level;
     size_t count = strtoull(argv[3], NULL, 10);
     bool remote = strncmp(argv[1], "remote", 6) == 0;
-    char directory[4200];
+    char directory[4200], path[4200];
     sl_options *options;
     snprintf(directory, sizeof directory, "%s-gateway", argv[2]);
+    snprintf(path, sizeof path, "%s.so", argv[2]);
     if (map)
         MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     if (sl_options_create(&options) != 0 ||
@@ -407,6 +476,8 @@ int main(int argc, char **argv) {
         compare_maps(out, count, rounds);
     else if (remote)
         run_remote(argv[1], out, directory, count, rounds);
+    else if (strncmp(argv[1], "module", 6) == 0)
+        run_module(argv[1], out, path, count, rounds);
     else
         run(argv[1], out, count, rounds);
     int error = sl_shutdown();

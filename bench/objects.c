@@ -29,6 +29,10 @@ static const object_case cases[] = {
     {"get", "get 64 MiB as bytes", 64 * MIB},
     {"put", "put 1 MiB", MIB},
     {"put", "put 64 MiB", 64 * MIB},
+    {"spill", "put 1 MiB where another is spilled for it", MIB},
+    {"spill", "put 64 MiB where another is spilled for it", 64 * MIB},
+    {"back", "get 1 MiB that was spilled", MIB},
+    {"back", "get 64 MiB that was spilled", 64 * MIB},
 };
 
 static void measure(const bench *b, const object_case *c, samples *ours, samples *floor) {
@@ -51,18 +55,21 @@ static void measure(const bench *b, const object_case *c, samples *ours, samples
 }
 
 static void print(bench *b, const object_case *c, const samples *ours, const samples *floor) {
-    bool hand = c->name[0] == 'h', get = c->name[0] == 'g';
-    report_print(&b->report, &(report_row){.bench = "objects",
-                                           .what = c->what,
-                                           .unit = hand ? REPORT_SECONDS : REPORT_BYTES_PER_S,
-                                           .ours = ours,
-                                           .floor_name = hand  ? "MPI_Recv of the bytes"
-                                                         : get ? "MPI_Recv"
-                                                               : "memcpy",
-                                           .floor = floor,
-                                           .less_is_better = hand,
-                                           .goal = hand ? 10e-6 : 0,
-                                           .goal_ratio = get ? 0.9 : 0});
+    bool hand = c->name[0] == 'h', get = c->name[0] == 'g', put = c->name[0] == 'p';
+    report_print(&b->report,
+                 &(report_row){.bench = "objects",
+                               .what = c->what,
+                               .unit = hand ? REPORT_SECONDS : REPORT_BYTES_PER_S,
+                               .ours = ours,
+                               .floor_name = hand                ? "MPI_Recv of the bytes"
+                                             : get               ? "MPI_Recv"
+                                             : put               ? "memcpy"
+                                             : c->name[0] == 's' ? "memcpy, and pwrite of a file"
+                                                                 : "pread of a file",
+                               .floor = floor,
+                               .less_is_better = hand,
+                               .goal = hand ? 10e-6 : 0,
+                               .goal_ratio = get ? 0.9 : 0});
 }
 
 void bench_objects(bench *b) {

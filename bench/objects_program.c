@@ -1,10 +1,12 @@
 /* What `starlane-bench objects` measures, as a program on the public API: started by mpirun on two
  * ranks, it writes a line for each round to a file: the figure, and its floor.
  *
- *     starlane-bench-objects hand|get|put FILE BYTES ROUNDS
+ *     starlane-bench-objects hand|get|put|spill|back FILE BYTES ROUNDS
  *
  * hand: seconds from sl_get() of an object of the other rank to a pointer to it; get: the same
- * where the bytes are copied, in bytes a second; put: bytes a second of sl_put(). */
+ * where the bytes are copied, in bytes a second; put: bytes a second of sl_put(); spill: of one for
+ * which another has to go to a file, beside FILE; back: of getting that one. */
+#include <fcntl.h>
 #include <mpi.h>
 #include <starlane.h>
 #include <stdio.h>
@@ -139,6 +141,70 @@ static void compare_puts(FILE *out, size_t bytes, int rounds) {
     free(from), free(to);
 }
 
+/* ---- to a file, and back ---- */
+
+static char directory[4096];
+
+/* Of a file of these bytes, the first time and again. */
+static double file_s(int fd, char *data, size_t bytes, int back) {
+    double begin_s = now_s();
+    for (size_t at = 0; at < bytes;) {
+        ssize_t done = back ? pread(fd, data + at, bytes - at, (off_t)at)
+                            : pwrite(fd, data + at, bytes - at, (off_t)at);
+        if (done <= 0)
+            die("a file");
+        at += (size_t)done;
+    }
+    return now_s() - begin_s;
+}
+
+static sl_object *put_one(const char *from, size_t bytes) {
+    sl_object *object = sl_put(sl_bytes(from, bytes));
+    if (!object)
+        die("a put");
+    return object;
+}
+
+static void spill_round(FILE *out, char *from, char *to, size_t bytes, int back) {
+    sl_view view;
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        die(directory);
+    sl_object *first = put_one(from, bytes);
+    double begin_s = now_s();
+    sl_object *second = put_one(from, bytes);
+    double spill_s = now_s() - begin_s;
+    sl_object_release(second);
+    begin_s = now_s();
+    if (sl_get(first, SL_FOREVER, &view) != 0)
+        die("a get");
+    double back_s = now_s() - begin_s;
+    sl_view_release(&view);
+    sl_object_release(first);
+    begin_s = now_s();
+    memcpy(to, from, bytes);
+    double copy_s = now_s() - begin_s;
+    double write_s = file_s(fd, to, bytes, 0), read_s = file_s(fd, to, bytes, 1);
+    close(fd);
+    fprintf(out, "%.9g %.9g\n", (double)bytes / (back ? back_s : spill_s),
+            (double)bytes / (back ? read_s : copy_s + write_s));
+}
+
+static void compare_spills(FILE *out, size_t bytes, int rounds, int back) {
+    char *from = malloc(bytes), *to = malloc(bytes);
+    if (!from || !to)
+        die("no memory");
+    memset(from, 1, bytes);
+    memset(to, 1, bytes);
+    for (int round = -3; out && round < rounds; round++) {
+        if (round == 0)
+            rewind(out);
+        spill_round(out, from, to, bytes, back);
+    }
+    meet();
+    free(from), free(to);
+}
+
 int main(int argc, char **argv) {
     int level;
     if (argc != 5)
@@ -147,12 +213,23 @@ int main(int argc, char **argv) {
     int rounds = (int)strtol(argv[4], NULL, 10), hand = strcmp(argv[1], "hand") == 0;
     char room[32]; /* for one and the one before, so that memory is used again; or a row */
     sl_options *options;
-    snprintf(room, sizeof room, "%zu", hand ? 80 * bytes + 65536 : 2 * bytes + bytes / 2 + 65536);
+    int spills = strcmp(argv[1], "spill") == 0, back = strcmp(argv[1], "back") == 0;
+    snprintf(directory, sizeof directory, "%s", argv[2]);
+    if (strrchr(directory, '/'))
+        *strrchr(directory, '/') = '\0';
+    else
+        strcpy(directory, ".");
+    if (spills || back) /* for one */
+        snprintf(room, sizeof room, "%zu", bytes + bytes / 2);
+    else
+        snprintf(room, sizeof room, "%zu",
+                 hand ? 80 * bytes + 65536 : 2 * bytes + bytes / 2 + 65536);
     MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &level);
     if (sl_options_create(&options) != 0 ||
         sl_options_set(options, "cpus", sl_launch_rank() == 0 ? "0" : "1") != 0 ||
         sl_options_set(options, "store-bytes", room) != 0 ||
         sl_options_set(options, "store-share", hand ? "true" : "false") != 0 ||
+        ((spills || back) && sl_options_set(options, "store-spill", directory) != 0) ||
         sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = 1}) != 0)
         die("sl_init");
     FILE *out = sl_rank() == 0 ? fopen(argv[2], "w") : NULL;
@@ -160,6 +237,8 @@ int main(int argc, char **argv) {
         die(argv[2]);
     if (strcmp(argv[1], "put") == 0)
         compare_puts(out, bytes, rounds);
+    else if (spills || back)
+        compare_spills(out, bytes, rounds, back);
     else
         compare_gets(out, bytes, rounds, hand);
     int error = sl_shutdown();

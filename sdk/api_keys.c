@@ -77,7 +77,7 @@ static void print_key(const sl_api_key *key, int json, sl_strbuf *out) {
                          "\"expires\":\"%s\",\"state\":\"%s\"}",
                          key->id, key->project, scopes, created, expires, state_of(key));
     else
-        sl_strbuf_printf(out, "%-16s  %-20s  %-24s  %-20s  %-20s  %s\n", key->id, key->project,
+        sl_strbuf_printf(out, "%-16s  %-20s  %-32s  %-20s  %-20s  %s\n", key->id, key->project,
                          scopes, created, expires, state_of(key));
 }
 
@@ -93,7 +93,7 @@ static void print_list(const sl_key_list *list, int json, sl_strbuf *out) {
     if (json)
         sl_strbuf_append(out, "{\"keys\":[");
     else
-        sl_strbuf_printf(out, "%-16s  %-20s  %-24s  %-20s  %-20s  %s\n", "ID", "PROJECT", "SCOPES",
+        sl_strbuf_printf(out, "%-16s  %-20s  %-32s  %-20s  %-20s  %s\n", "ID", "PROJECT", "SCOPES",
                          "CREATED", "EXPIRES", "STATE");
     for (size_t i = 0; i < list->count; i++) {
         sl_strbuf_append(out, json && i ? "," : "");

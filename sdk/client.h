@@ -64,8 +64,12 @@ struct sl_future {
     uint32_t slot;
     uint8_t stage;
     bool cancelled;
-    bool accepted;            /* the scheduler has said so */
-    bool travels;             /* its result does not stay where it is made */
+    bool accepted;               /* the scheduler has said so */
+    bool travels;                /* its result does not stay where it is made */
+    struct gateway_ended *ended; /* over a connection, of a command: how; malloc'ed */
+    void (*told)(sl_future *future, void *context); /* … called at its end, on the net's thread */
+    void *told_context;
+    bool keeps_remote;        /* … and has a reference to the connection */
     bool raw;                 /* over a connection: the result is bytes as they came */
     uint32_t again_left;      /* so often may it be run again when its result is lost */
     uint32_t losses;          /* so often were its arguments */
@@ -73,7 +77,7 @@ struct sl_future {
     sl_remote *remote;        /* of that connection; NULL: of this process's network */
     uint64_t number;          /* there */
     struct sl_gather *gather; /* of a map, whose `needs` are its pieces; NULL for a task */
-    sl_module *module;        /* that the task is of, and lives as long as; NULL */
+    sl_module *module;        /* that the task is of, which keeps task and file; NULL */
 
     /* the end: written before the state says so */
     int32_t error;               /* what a wait returns */
@@ -88,7 +92,8 @@ struct sl_future {
     /* a result that has stayed where it was made: future_kept.c */
     sl_object *kept;          /* its handle; with the value it does not change any more … */
     _Atomic uint32_t fetched; /* … but for value.data and value.kept_, once, under a lock */
-    sl_future *again;         /* it was lost, and is made anew by that one; under the lock too */
+    bool pinned;              /* under the lock, as is the next */
+    sl_future *again;         /* it was lost, and is made anew by that one */
 };
 
 /* Of a map: what its pieces returned, until somebody asks for the whole. */
@@ -254,7 +259,7 @@ sl_err sl_view_fill(sl_view *view, const sl_store_content *content) SL_CHECKED;
 sl_object *sl_object_make(sl_store *store, const sl_value *value, void **data);
 void sl_object_write(void *data, const sl_value *value);
 /* The content of an object as the data of a value that is kept in it, valid while there is a
- * handle. Waits, for ever, but not on a loop's thread. */
+ * handle, until it is unpinned. Waits, for ever, but not on a loop's thread. */
 sl_err sl_object_fetch(sl_object *object, sl_value *value) SL_CHECKED;
 
 /* session.c: the store of a node of this process: inside a call of its tasks, or of the client's.

@@ -173,8 +173,9 @@ static sl_err blob_of(const sl_args *args, size_t bytes, bool borrow, bool *copy
     return sl_blob_wrap((void *)(uintptr_t)large->data, bytes, leave_alone, NULL, blob);
 }
 
-static sl_err make(const sl_task *task, const sl_args *args, const sl_task_options *options,
-                   bool borrow, sl_future **out) {
+/* The first `front` arguments are kept by who calls this. */
+static sl_err make(const sl_task *task, const sl_args *args, size_t front,
+                   const sl_task_options *options, bool borrow, sl_future **out) {
     bool copy = false;
     sl_value_size size;
     if (options->sealed)
@@ -207,7 +208,8 @@ static sl_err make(const sl_task *task, const sl_args *args, const sl_task_optio
     future->again_left = options->retries;
     if (needs || options->retries)
         future->asked_apart = sl_blob_retain(apart);
-    sl_err err = sl_future_keep(future, args->values, args->count);
+    const sl_value *rest = front ? args->values + front : args->values; /* perhaps there are none */
+    sl_err err = sl_future_keep(future, rest, args->count - front);
     if (err != SL_OK) {
         sl_future_drop(future);
         return err;
@@ -224,7 +226,7 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     enum { FEW = 16 };
     sl_value few[FEW], *values = few;
     if (!sl_task_is_of_module(task))
-        return make(task, args, options, borrow, out);
+        return make(task, args, 0, options, borrow, out);
     if (args->count > SL_ARGS_MAX - SL_MODULE_VALUES)
         return sl_fail(SL_ERR_TOO_LARGE, "%zu arguments; at most %d", args->count,
                        SL_ARGS_MAX - SL_MODULE_VALUES);
@@ -237,8 +239,8 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     sl_module_values(entry, values);
     if (args->count)
         memcpy(values + SL_MODULE_VALUES, args->values, args->count * sizeof *values);
-    sl_err err = make(task, &all, options, borrow, out);
-    if (err == SL_OK)
+    sl_err err = make(task, &all, SL_MODULE_VALUES, options, borrow, out);
+    if (err == SL_OK) /* which keeps its file */
         (*out)->module = sl_module_retain(entry->module);
     if (values != few)
         free(values);

@@ -52,10 +52,21 @@ sl_future *sl_kept_again(sl_client *client, sl_future *future) {
 
 /* ---- for somebody's arguments ---- */
 
-static bool get_here(const sl_future *future, sl_value *value) {
+/* Under the lock: the content stays with the future, once. */
+static void keep_pin(sl_future *future) {
+    if (future->pinned)
+        sl_store_unpin(handle(future));
+    future->pinned = true;
+}
+
+static bool get_here(sl_future *future, sl_value *value) {
     sl_store_content content;
-    if (!sl_store_is_here(handle(future)) || sl_store_get(handle(future), 0, &content) != SL_OK ||
-        content.bytes < value->bytes)
+    if (!sl_store_is_here(handle(future)) || sl_store_get(handle(future), 0, &content) != SL_OK)
+        return false;
+    pthread_mutex_lock(&lock);
+    keep_pin(future);
+    pthread_mutex_unlock(&lock);
+    if (content.bytes < value->bytes)
         return false;
     value->data = content.data;
     value->kept_ = NULL;
@@ -75,8 +86,11 @@ sl_value sl_kept_value(sl_future *future, sl_store_id *id) {
 
 /* ---- for a thread that reads it ---- */
 
-static void install(sl_future *future, const sl_value *value) {
+/* The content that `newest` has pinned stays with it, and `newest` with `future`. */
+static void install(sl_future *future, sl_future *newest, const sl_value *value) {
     pthread_mutex_lock(&lock);
+    if (newest->kept)
+        keep_pin(newest);
     if (!atomic_load(&future->fetched)) {
         future->value = *value;
         atomic_store(&future->fetched, 1);
@@ -119,7 +133,7 @@ sl_err sl_kept_fetch(sl_future *future) {
             SL_TRY(await_again(future, newest));
         sl_err err = fetch_of(newest, &value);
         if (err == SL_OK)
-            install(future, &value);
+            install(future, newest, &value);
         else if (err == SL_ERR_DEAD || err == SL_ERR_NOT_FOUND)
             SL_TRY(make_again(newest));
         else

@@ -18,12 +18,15 @@ typedef struct gateway_handle {
     sl_store_object *object;
     sl_store_content content;
     uint8_t *room; /* to be written */
+    bool pinned;
 } gateway_handle;
 
 static void release(void *of) {
     gateway_handle *handle = of;
     if (!handle || atomic_fetch_sub(&handle->references, 1) != 1)
         return;
+    if (handle->pinned)
+        sl_store_unpin(handle->object);
     sl_store_object_release(handle->object);
     free(handle);
 }
@@ -91,6 +94,8 @@ static sl_err seal(void *of) {
     if (content->type.kind == SL_TYPE_STRING && handle->room[content->bytes - 1] != '\0')
         return sl_fail(SL_ERR_INVALID, "a string without its end");
     handle->room = NULL;
+    sl_store_pin(handle->object);
+    handle->pinned = true;
     return sl_store_seal(handle->object);
 }
 
@@ -102,6 +107,7 @@ static sl_err fetch(void *of) {
     do
         err = sl_store_get(handle->object, UINT64_MAX, &handle->content);
     while (err == SL_ERR_TIMEOUT);
+    handle->pinned = err == SL_OK;
     return err;
 }
 

@@ -56,7 +56,7 @@ static sl_err look_at(const char *path, const uint8_t *bytes, size_t size, sl_mo
     sl_err err = sl_module_file_read(bytes, size, file);
     if (err != SL_OK) {
         snprintf(cause, sizeof cause, "%s", sl_err_detail());
-        return sl_fail(err, "%.200s: %s", path, cause);
+        return sl_fail(err == SL_ERR_DECODE ? SL_ERR_INVALID : err, "%.200s: %s", path, cause);
     }
     err = sl_module_key_of(bytes, size, key);
     if (err != SL_OK)

@@ -2,11 +2,15 @@
  * The loader reads files, so the bytes become one that nobody else can reach: a sealed memory file,
  * or, where there are none, a file of mode 0600 in a new directory of mode 0700, which are gone
  * again once it is loaded. The loader takes a file whose path it has loaded before for the same one
- * without looking; so a memory file stays open, and its path its own, as long as it is loaded.
+ * without looking; so a memory file stays open, and its path its own, as long as it is loaded: for
+ * ever, where a module does not let itself be unloaded.
  *
  * A module's constructors run inside dlopen(), on the thread that loads: what they define by
  * SL_TASK() goes to that thread's module, and must be what its notes say. A definition whose symbol
  * is another's (a program that exports a task of the same name) is found by its place in memory.
+ *
+ * Who waits for another's load keeps its cores, and so does who loads (sdk/task_module.c): what a
+ * node runs at once is then what waits at once, and nobody needs a core that another one holds.
  *
  * The table keeps no failures: whoever asks next may have better bytes, or a library that was
  * missing may be there. */
@@ -25,9 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actors/executor/waiting.h"
 #include "actors/secure/digest.h"
-#include "runtime/strbuf.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -68,8 +70,12 @@ sl_err sl_module_key_of(const void *bytes, size_t size, sl_module_key *key) {
 }
 
 static void print_hex(const uint8_t *bytes, size_t count, char *text) {
-    for (size_t i = 0; i < count; i++)
-        sprintf(text + 2 * i, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    text[2 * count] = '\0';
 }
 
 void sl_module_key_print(const sl_module_key *key, char text[SL_MODULE_ID_BYTES]) {
@@ -85,6 +91,10 @@ static bool same_key(const sl_module_key *a, const sl_module_key *b) {
 }
 
 /* ---- what a module's constructors say ---- */
+
+bool sl_module_is_loading(void) {
+    return here != NULL;
+}
 
 bool sl_module_takes(sl_task *task, const char *actor) {
     if (!here)
@@ -131,6 +141,10 @@ static int memory_file(void) {
     return fd;
 }
 
+static void path_of(int fd, char path[PATH_BYTES]) {
+    snprintf(path, PATH_BYTES, "/proc/self/fd/%d", fd);
+}
+
 static void *open_path(const char *path) {
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
@@ -144,7 +158,7 @@ static sl_err open_in_memory(sl_loaded_module *module, const void *bytes, size_t
     if (fcntl(module->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) !=
         0)
         return sl_fail(SL_ERR_UNAVAILABLE, "a memory file cannot be sealed: %s", strerror(errno));
-    snprintf(path, sizeof path, "/proc/self/fd/%d", module->fd);
+    path_of(module->fd, path);
     module->handle = open_path(path);
     return SL_OK;
 }
@@ -265,11 +279,20 @@ static sl_err check_and_load(sl_loaded_module *module, const void *bytes, size_t
     return load(module, bytes, size, place);
 }
 
+static bool is_still_loaded(int fd) {
+    char path[PATH_BYTES];
+    path_of(fd, path);
+    void *still = dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    if (still)
+        dlclose(still);
+    return still != NULL;
+}
+
 /* What was loaded of it, or less. */
 static void close_parts(sl_loaded_module *module) {
     if (module->handle)
         dlclose(module->handle);
-    if (module->fd >= 0)
+    if (module->fd >= 0 && !is_still_loaded(module->fd))
         close(module->fd);
     free(module->tasks);
     sl_module_file_fini(&module->file);
@@ -399,23 +422,6 @@ static void leave(sl_loaded_module *module) {
     free(module);
 }
 
-/* With the lock. Who waits gives its cores back: who loads may have to wait for cores itself. */
-static sl_err wait_until_loaded(sl_loaded_module *module) {
-    pthread_mutex_unlock(&table.lock);
-    sl_err err = sl_executor_wait_begin();
-    if (err != SL_OK) {
-        pthread_mutex_lock(&table.lock);
-        return err;
-    }
-    pthread_mutex_lock(&table.lock);
-    while (module->stage == LOADING)
-        pthread_cond_wait(&table.changed, &table.lock);
-    pthread_mutex_unlock(&table.lock);
-    sl_executor_wait_end();
-    pthread_mutex_lock(&table.lock);
-    return SL_OK;
-}
-
 static sl_err get_and_fill(sl_loaded_module *module, const sl_module_source *source) {
     const void *bytes;
     size_t size;
@@ -468,9 +474,9 @@ sl_err sl_module_use(const sl_module_key *key, const sl_module_source *source, b
             break;
         }
         found->users++;
-        if (found->stage == LOADING)
-            err = wait_until_loaded(found);
-        if (err == SL_OK && found->stage == READY) {
+        while (found->stage == LOADING)
+            pthread_cond_wait(&table.changed, &table.lock);
+        if (found->stage == READY) {
             found->used_last = ++table.clock;
             module = found;
         } else {

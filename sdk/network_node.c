@@ -215,6 +215,9 @@ static sl_err spawn_store(sl_network_node *of) {
                            ? sl_config_bytes(config, SL_OPT_STORE_BYTES)
                            : default_bytes(of),
         .shares = of->network->mpi && sl_config_bool(config, SL_OPT_STORE_SHARE),
+        .spill_directory = sl_config_is_set(config, SL_OPT_STORE_SPILL)
+                               ? sl_config_text(config, SL_OPT_STORE_SPILL)
+                               : NULL,
     };
     SL_TRY(sl_store_create(&options, &of->store));
     return sl_node_spawn(of->node, SL_SLOT_STORE, &sl_store_class, &of->store, sizeof of->store,

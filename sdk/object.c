@@ -6,6 +6,7 @@
 
 #include "actors/executor/waiting.h"
 #include "sdk/client.h"
+#include "sdk/module_load.h"
 #include "sdk/remote_name.h"
 #include "sdk/task_call.h"
 
@@ -158,8 +159,8 @@ static sl_err get_until(sl_store_object *object, uint64_t timeout_ns, sl_store_c
 static sl_err await(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
     uint64_t soon_ns = timeout_ns < SOON_NS ? timeout_ns : SOON_NS;
     sl_err err = sl_store_get(object, soon_ns, content);
-    if (err != SL_ERR_TIMEOUT || timeout_ns == 0)
-        return err;
+    if ((err != SL_ERR_TIMEOUT && err != SL_ERR_NO_MEMORY) || timeout_ns == 0)
+        return err; /* room may be what others have just now */
     SL_TRY(sl_executor_wait_begin());
     err = get_until(object, timeout_ns, content);
     char cause[512];
@@ -179,17 +180,23 @@ static bool is_as_said(const sl_value *value, const sl_store_content *content) {
 sl_err sl_object_fetch(sl_object *object, sl_value *value) {
     sl_store_content content;
     SL_TRY(await(handle(object), UINT64_MAX, &content));
-    if (!is_as_said(value, &content))
+    if (!is_as_said(value, &content)) {
+        sl_store_unpin(handle(object));
         return sl_fail(SL_ERR_DECODE, "a result that is kept as something else than it is");
+    }
     value->data = content.data;
     value->kept_ = NULL;
     return SL_OK;
 }
 
 static sl_err may_wait(sl_store_object *object) {
+    if (sl_module_is_loading() && !sl_store_is_here(object))
+        return sl_fail(SL_ERR_INVALID,
+                       "a constructor of a module may not wait: others wait for it");
     if (sl_call_is_brief() && !sl_store_is_here(object))
         return sl_fail(SL_ERR_INVALID,
-                       "a task that is .brief may not wait for an object of another node");
+                       "a task that is .brief may not wait for an object of another node, or "
+                       "one that was spilled to disk");
     return SL_OK;
 }
 
@@ -202,7 +209,11 @@ int sl_get(sl_object *object, double timeout_s, sl_view *view) {
         return sl_remote_object_get(sl_remote_object_of(object), timeout_s, view);
     SL_TRY(may_wait(handle(object)));
     SL_TRY(await(handle(object), ns_of(timeout_s), &content));
-    SL_TRY(sl_view_fill(view, &content));
+    sl_err err = sl_view_fill(view, &content);
+    if (err != SL_OK) {
+        sl_store_unpin(handle(object));
+        return err;
+    }
     sl_store_object_retain(handle(object));
     view->object_ = object;
     return SL_OK;
@@ -211,6 +222,8 @@ int sl_get(sl_object *object, double timeout_s, sl_view *view) {
 void sl_view_release(sl_view *view) {
     sl_object *object = view->object_;
     *view = (sl_view){.object_ = NULL};
+    if (object && !sl_object_is_remote(object))
+        sl_store_unpin(handle(object));
     sl_object_release(object);
 }
 

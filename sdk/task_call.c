@@ -198,8 +198,12 @@ sl_err sl_call_fetch_all(sl_call *call) {
 }
 
 static void close_objects(const sl_call *call) {
-    for (size_t i = 0; call->values && i < call->count; i++)
-        sl_object_release(call->values[i].object);
+    for (size_t i = 0; call->values && i < call->count; i++) {
+        const sl_value *value = &call->values[i];
+        if (value->object && value->type != SL_TYPE_OBJECT && value->data) /* was fetched */
+            sl_store_unpin((sl_store_object *)value->object);
+        sl_object_release(value->object);
+    }
     sl_object_release(call->module_object);
 }
 
@@ -569,6 +573,11 @@ void sl_call_migrate(sl_call *call, uint32_t node) {
         return;
     call->turn->moves = true;
     call->turn->move_to = node;
+}
+
+void sl_call_save(sl_call *call) {
+    if (call->turn)
+        call->turn->saves = true;
 }
 
 sl_actor_ref sl_arg_actor(sl_call *call, size_t index) {

@@ -18,7 +18,8 @@ struct sl_call {
     sl_value *values;
     size_t count;
     sl_loaded_module *module; /* whose task it is; NULL: the program's */
-    sl_object *module_object; /* its file, borrowed */
+    const void *module_name;  /* of its file's object */
+    sl_object *module_object; /* that, borrowed, once it is opened; or NULL */
     sl_module *own_module;    /* of it, once the body has submitted one of its tasks */
     sl_text_args *text;       /* what its arguments were read from; NULL: they came as values */
     sl_store_object *result;  /* of the last sl_return_…(): what is named in the output … */

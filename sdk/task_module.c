@@ -15,38 +15,53 @@ enum { MODULES_ON, MODULES_OFF }; /* of the option */
 
 /* ---- having the module ---- */
 
-typedef struct fetching {
-    sl_object *object;
-    sl_view view;
-} fetching;
+/* Its file is opened when it is needed, which it mostly is not. */
+static sl_err open_file(sl_call *call) {
+    if (call->module_object)
+        return SL_OK;
+    return sl_call_open_object(call, call->module_name, &call->module_object);
+}
 
+static sl_store_object *file_of(void *context) {
+    return (sl_store_object *)((sl_call *)context)->module_object;
+}
+
+/* The cores are kept meanwhile, as those who wait for this keep theirs: else as many threads as
+ * tasks would wait here, and who fetches might get no core to go on. */
 static sl_err fetch(void *context, const void **bytes, size_t *size) {
-    fetching *of = context;
+    sl_store_content content;
     char cause[512];
-    sl_err err = (sl_err)sl_get(of->object, SL_FOREVER, &of->view);
+    SL_TRY(open_file(context));
+    sl_err err;
+    do
+        err = sl_store_get(file_of(context), UINT64_MAX, &content);
+    while (err == SL_ERR_TIMEOUT);
     if (err != SL_OK) {
         snprintf(cause, sizeof cause, "%s", sl_err_detail());
         return sl_fail(err, "the module cannot be fetched: %s", cause);
     }
-    *bytes = of->view.value.data;
-    *size = of->view.value.bytes;
+    *bytes = content.data;
+    *size = content.bytes;
     return SL_OK;
 }
 
 static void fetched(void *context) {
-    sl_view_release(&((fetching *)context)->view);
+    sl_store_unpin(file_of(context));
 }
 
 /* By the name of the function it is known on the way, to whoever counts, allows or writes down. */
 static sl_err check_name(const char *function, const sl_module_call *what) {
-    char name[SL_MODULE_PREFIX_BYTES + SL_TASK_NAME_BYTES];
-    sl_module_key_prefix(&what->key, name);
-    size_t length = strlen(name);
-    length += (size_t)snprintf(name + length, sizeof name - length, "/%s", what->name);
-    if (!function ||
-        (strncmp(function, name, length) == 0 && (!function[length] || function[length] == ':')))
+    char prefix[SL_MODULE_PREFIX_BYTES];
+    size_t length = sizeof prefix - 1, name = strlen(what->name);
+    sl_module_key_prefix(&what->key, prefix);
+    if (!function)
         return SL_OK;
-    return sl_fail(SL_ERR_INVALID, "a call of %.160s, but named %.160s", name, function);
+    if (strncmp(function, prefix, length) == 0 && function[length] == '/' &&
+        strncmp(function + length + 1, what->name, name) == 0 &&
+        (!function[length + 1 + name] || function[length + 1 + name] == ':'))
+        return SL_OK;
+    return sl_fail(SL_ERR_INVALID, "a call of %s/%s, but named %.160s", prefix, what->name,
+                   function);
 }
 
 static sl_err read_front(sl_call *call, sl_module_call *what) {
@@ -54,7 +69,7 @@ static sl_err read_front(sl_call *call, sl_module_call *what) {
         return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
     SL_TRY(sl_module_about(&call->values[1], what));
     SL_TRY(check_name(call->facts->function, what));
-    SL_TRY(sl_call_open_object(call, call->values[0].data, &call->module_object));
+    call->module_name = call->values[0].data;
     call->values += SL_MODULE_VALUES;
     call->count -= SL_MODULE_VALUES;
     return SL_OK;
@@ -69,8 +84,7 @@ static sl_err enter(sl_call *call) {
     if (sl_config_enum(node->network->config, SL_OPT_MODULES) == MODULES_OFF)
         return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
     SL_TRY(read_front(call, &what));
-    fetching of = {.object = call->module_object};
-    sl_module_source source = {.get = fetch, .release = fetched, .context = &of};
+    sl_module_source source = {.get = fetch, .release = fetched, .context = call};
     SL_TRY(sl_module_use(&what.key, &source, &came, &call->module));
     if (came)
         sl_metric_count(node->metrics, SL_METRIC_modules_loaded);
@@ -124,6 +138,7 @@ sl_err sl_call_run_module(sl_call *call) {
 
 static sl_err make_own_module(sl_call *call) {
     sl_module_file file;
+    SL_TRY(open_file(call));
     SL_TRY(sl_module_file_copy(sl_loaded_module_file(call->module), &file));
     sl_object *object = sl_object_retain(call->module_object);
     sl_err err = object ? sl_module_make(sl_loaded_module_key(call->module), &file, object,

@@ -170,7 +170,10 @@ sl_err sl_text_answer(const sl_task_output *from, sl_object *object, sl_task_out
     SL_TRY(sl_values_decode(from->data, from->size_bytes, from->apart, false, &value));
     if (value.type == SL_TYPE_OBJECT)
         return write_object(object, to);
-    if (value.kept_) /* its data are in the object */
-        SL_TRY(sl_object_fetch(object, &value));
-    return write_text(&value, to);
+    if (!value.kept_)
+        return write_text(&value, to);
+    SL_TRY(sl_object_fetch(object, &value)); /* its data are in the object */
+    sl_err err = write_text(&value, to);
+    sl_store_unpin((sl_store_object *)object);
+    return err;
 }

@@ -30,17 +30,19 @@ static float float_of_bf16(uint16_t bits) {
 /* The fewest digits that give the same number again. */
 static void put_f64(sl_strbuf *out, double number) {
     char text[40];
-    snprintf(text, sizeof text, "%.15g", number);
-    if (strtod(text, NULL) != number && !isnan(number))
-        snprintf(text, sizeof text, "%.17g", number);
+    int digits = 15;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, number);
+    while (digits++ < 17 && strtod(text, NULL) != number && !isnan(number));
     sl_strbuf_append(out, text);
 }
 
 static void put_f32(sl_strbuf *out, float number) {
     char text[40];
-    snprintf(text, sizeof text, "%.6g", (double)number);
-    if (strtof(text, NULL) != number && !isnan(number))
-        snprintf(text, sizeof text, "%.9g", (double)number);
+    int digits = 6;
+    do
+        snprintf(text, sizeof text, "%.*g", digits, (double)number);
+    while (digits++ < 9 && strtof(text, NULL) != number && !isnan(number));
     sl_strbuf_append(out, text);
 }
 

@@ -8,7 +8,10 @@
 #include "runtime/futex.h"
 #include "runtime/node.h"
 
-enum { LOOKS = 100 /* at an answer, before sleeping: a rank of this host needs no longer */ };
+enum {
+    LOOKS = 100,      /* at an answer, before sleeping: a rank of this host needs no longer */
+    ROOM_ROUNDS = 200 /* for what others have and will let go of */
+};
 
 void sl_store_tell(sl_store *store) {
     if (!store->node || store->told)
@@ -82,7 +85,8 @@ static sl_err ask(sl_store_object *object, sl_asking_kind kind, uint32_t holder,
 }
 
 void sl_store_expect(sl_store_object *object) {
-    if (!object->store->host || sl_store_is_here(object))
+    /* What is leased cannot be spilled: then it is asked for when it is wanted. */
+    if (!object->store->host || object->store->spill || sl_store_is_here(object))
         return;
     sl_asking *asking = calloc(1, sizeof *asking);
     if (!asking)
@@ -96,24 +100,67 @@ void sl_store_expect(sl_store_object *object) {
         sl_asking_drop(asking);
 }
 
-/* True once it can be read. */
+/* True once it can be read: then it is pinned. */
 static bool look(sl_store_object *object, sl_store_content *content, sl_err *err) {
     sl_store *store = object->store;
     pthread_mutex_lock(&store->lock);
     bool own = object->id.node == store->options.node, here = object->here;
-    if (here)
+    bool open = own && !object->sealed;
+    if (here) {
         *content = (sl_store_content){object->type, object->data, object->bytes};
+        object->pins++;
+        sl_store_relist(object);
+    }
     pthread_mutex_unlock(&store->lock);
-    *err = own && !here ? sl_fail(SL_ERR_INVALID, "the object is not sealed yet") : SL_OK;
+    *err = open ? sl_fail(SL_ERR_INVALID, "the object is not sealed yet") : SL_OK;
     return here;
 }
 
+static sl_err bring(sl_store_object *object, uint64_t timeout_ns, bool *asked) {
+    if (object->id.node != object->store->options.node) {
+        SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
+        *asked = true;
+        return SL_OK;
+    }
+    if (sl_node_runs_here())
+        return sl_fail(SL_ERR_INVALID, "what runs where messages are handled may not wait for an "
+                                       "object that was spilled to disk");
+    return sl_store_bring_back(object);
+}
+
 sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns, sl_store_content *content) {
+    uint64_t most = timeout_ns / SL_STORE_ROUND_NS;
+    uint32_t rounds = most < ROOM_ROUNDS ? (uint32_t)most : ROOM_ROUNDS;
+    bool asked = false;
     sl_err err;
-    if (look(object, content, &err) || err != SL_OK)
-        return err;
-    SL_TRY(ask(object, SL_ASKING_GET, 0, timeout_ns));
-    return look(object, content, &err) ? err : sl_fail(SL_ERR_INTERNAL, "no object came");
+    while (!look(object, content, &err)) {
+        SL_TRY(err);
+        err = bring(object, timeout_ns, &asked);
+        if (err != SL_OK &&
+            (err != SL_ERR_NO_MEMORY || !sl_store_await_room(object->store, &rounds)))
+            return err;
+    }
+    if (asked) /* now that it stays */
+        sl_store_trim(object->store);
+    return SL_OK;
+}
+
+void sl_store_pin(sl_store_object *object) {
+    pthread_mutex_lock(&object->store->lock);
+    object->pins++;
+    sl_store_relist(object);
+    pthread_mutex_unlock(&object->store->lock);
+}
+
+void sl_store_unpin(sl_store_object *object) {
+    sl_store_object *gone = NULL;
+    pthread_mutex_lock(&object->store->lock);
+    object->pins -= object->pins != 0;
+    sl_store_relist(object);
+    if (object->store->spill) /* else its owner has no use for it */
+        sl_store_leave_place(object, &gone);
+    pthread_mutex_unlock(&object->store->lock);
+    sl_store_bury(gone);
 }
 
 static sl_err hold_own(sl_store_object *object, uint32_t node) {

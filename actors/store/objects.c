@@ -5,6 +5,7 @@
 
 #include "actors/store/store_internal.h"
 #include "runtime/log.h"
+#include "runtime/thread.h"
 
 enum { BUCKETS_FIRST = 64 };
 
@@ -26,6 +27,15 @@ sl_err sl_store_create(const sl_store_options *options, sl_store **out) {
     store->bucket_count = BUCKETS_FIRST;
     atomic_init(&store->references, 1);
     pthread_mutex_init(&store->lock, NULL);
+    sl_cond_init(&store->changed);
+    pthread_cond_init(&store->wanted, NULL);
+    sl_err err = options->spill_directory
+                     ? sl_spill_open(options->spill_directory, options->disk, &store->spill)
+                     : SL_OK;
+    if (err != SL_OK) {
+        sl_store_release(store);
+        return err;
+    }
     if (options->shares && sl_shared_create(options->limit_bytes, &store->shared) == SL_OK)
         store->host = sl_shared_host();
     else if (options->shares)
@@ -51,6 +61,9 @@ void sl_store_release(sl_store *store) {
         free(giving);
     }
     sl_shared_release(store->shared);
+    sl_spill_close(store->spill);
+    pthread_cond_destroy(&store->changed);
+    pthread_cond_destroy(&store->wanted);
     pthread_mutex_destroy(&store->lock);
     free(store->buckets);
     free(store->lost);
@@ -98,12 +111,18 @@ static void table_in(sl_store *store, sl_store_object *object) {
     *bucket = object;
 }
 
+static void idle_out(sl_store *store, sl_store_object *object);
+
 static void table_out(sl_store *store, sl_store_object *object, sl_store_object **gone) {
     sl_store_object **at = &store->buckets[bucket_of(store, object->id)];
     while (*at != object)
         at = &(*at)->next;
     *at = object->next;
     store->object_count--;
+    sl_store_unlist(object);
+    if (object->idle)
+        idle_out(store, object);
+    sl_store_feed(store);
     if (object->blob)
         store->used_bytes -= object->bytes;
     object->next = *gone;
@@ -114,6 +133,8 @@ void sl_store_bury(sl_store_object *gone) {
     for (sl_store_object *next; gone; gone = next) {
         next = gone->next;
         sl_blob_release(gone->blob);
+        if (gone->stored && gone->store)
+            sl_spill_free(gone->store->spill, &gone->place);
         sl_shared_map_release(gone->map);
         free(gone->holders);
         free(gone->giving);
@@ -121,40 +142,88 @@ void sl_store_bury(sl_store_object *gone) {
     }
 }
 
-/* ---- copies without handles: the newest are kept, as far as there is room ---- */
+/* ---- copies whose content nobody has: the newest are kept, as far as there is room ---- */
 
 static void idle_in(sl_store *store, sl_store_object *object) {
     object->idle = true;
     object->newer = NULL;
     object->older = store->newest;
-    if (store->newest)
-        store->newest->newer = object;
-    else
-        store->oldest = object;
+    *(object->older ? &object->older->newer : &store->oldest) = object;
     store->newest = object;
+    store->idle_bytes += object->bytes;
 }
 
 static void idle_out(sl_store *store, sl_store_object *object) {
     object->idle = false;
     *(object->newer ? &object->newer->older : &store->newest) = object->older;
     *(object->older ? &object->older->newer : &store->oldest) = object->newer;
+    store->idle_bytes -= object->bytes;
+}
+
+void sl_store_relist_copy(sl_store_object *object) {
+    bool idle = object->blob && !object->pins;
+    if (idle && !object->idle)
+        idle_in(object->store, object);
+    else if (!idle && object->idle)
+        idle_out(object->store, object);
+}
+
+/* Of one that still has handles the content is fetched again when it is wanted again. */
+static void copy_out(sl_store *store, sl_store_object *object, sl_store_object **gone) {
+    sl_store_object *shell = object->references ? calloc(1, sizeof *shell) : NULL;
+    if (!object->references) {
+        table_out(store, object, gone);
+        return;
+    }
+    idle_out(store, object);
+    store->used_bytes -= object->bytes;
+    if (shell) { /* for the blob to be let go of without the lock */
+        shell->blob = object->blob;
+        shell->next = *gone;
+        *gone = shell;
+    } else {
+        sl_blob_release(object->blob);
+    }
+    object->blob = NULL;
+    object->data = NULL;
+    object->here = false;
+}
+
+/* Without memory to say so it stays leased. */
+void sl_store_leave_place(sl_store_object *object, sl_store_object **gone) {
+    sl_store *store = object->store;
+    if (!object->map || object->pins)
+        return;
+    sl_store_object *shell = calloc(1, sizeof *shell);
+    sl_giving *giving = malloc(sizeof *giving);
+    if (!shell || !giving) {
+        free(shell), free(giving);
+        return;
+    }
+    shell->map = object->map;
+    shell->next = *gone;
+    *gone = shell;
+    object->map = NULL;
+    object->data = NULL;
+    object->here = false;
+    *giving = (sl_giving){
+        .next = store->givings, .id = object->id, .leases = object->leased, .to = SL_NO_NODE};
+    object->leased = 0;
+    store->givings = giving;
+    sl_store_tell(store);
 }
 
 bool sl_store_make_room(sl_store *store, uint64_t bytes, sl_store_object **gone) {
     uint64_t limit = store->options.limit_bytes;
-    while (bytes > limit - store->used_bytes && store->oldest) {
-        sl_store_object *oldest = store->oldest;
-        idle_out(store, oldest);
-        table_out(store, oldest, gone);
-    }
-    return bytes <= limit - store->used_bytes;
+    while (store->used_bytes + bytes > limit && store->oldest)
+        copy_out(store, store->oldest, gone);
+    return store->used_bytes + bytes <= limit;
 }
 
 uint64_t sl_store_room(const sl_store *store) {
-    uint64_t idle_bytes = 0;
-    for (sl_store_object *object = store->newest; object; object = object->older)
-        idle_bytes += object->bytes;
-    return store->options.limit_bytes - store->used_bytes + idle_bytes;
+    uint64_t limit = store->options.limit_bytes;
+    uint64_t stays = store->used_bytes - store->idle_bytes - store->listed_bytes;
+    return stays < limit ? limit - stays : 0;
 }
 
 /* ---- objects of this node ---- */
@@ -163,39 +232,11 @@ static bool is_own(const sl_store *store, sl_store_id id) {
     return id.node == store->options.node;
 }
 
-static sl_err memory_for(sl_store *store, uint64_t bytes, sl_blob **blob) {
+sl_err sl_store_memory(sl_store *store, uint64_t bytes, sl_blob **blob) {
     if (store->shared && bytes >= SL_SHARED_LEAST_BYTES &&
         sl_shared_take(store->shared, bytes, blob) == SL_OK)
         return SL_OK;
     return sl_blob_create(bytes, blob);
-}
-
-static sl_err refuse_room(const sl_store *store, uint64_t bytes) {
-    return sl_fail(SL_ERR_NO_MEMORY,
-                   "no room for an object of %llu bytes: the store of node %u has %llu of its "
-                   "%llu bytes (store-bytes) in use",
-                   (unsigned long long)bytes, store->options.node,
-                   (unsigned long long)store->used_bytes,
-                   (unsigned long long)store->options.limit_bytes);
-}
-
-/* Counts the bytes before memory is taken for them. */
-static sl_err reserve(sl_store *store, uint64_t bytes) {
-    sl_store_object *gone = NULL;
-    pthread_mutex_lock(&store->lock);
-    bool room = sl_store_make_room(store, bytes, &gone);
-    if (room)
-        store->used_bytes += bytes;
-    sl_err err = room ? SL_OK : refuse_room(store, bytes);
-    pthread_mutex_unlock(&store->lock);
-    sl_store_bury(gone);
-    return err;
-}
-
-static void unreserve(sl_store *store, uint64_t bytes) {
-    pthread_mutex_lock(&store->lock);
-    store->used_bytes -= bytes;
-    pthread_mutex_unlock(&store->lock);
 }
 
 static sl_store_object *object_create(sl_store *store, sl_store_id id) {
@@ -207,8 +248,8 @@ static sl_store_object *object_create(sl_store *store, sl_store_id id) {
     return object;
 }
 
-/* The first handle of an object keeps the store, the last lets go of it. */
-static void retain(sl_store_object *object) {
+/* The last lets go of the store. */
+void sl_store_retain(sl_store_object *object) {
     if (!object->references++)
         atomic_fetch_add(&object->store->references, 1);
 }
@@ -218,8 +259,8 @@ sl_err sl_store_make(sl_store *store, const sl_store_type *type, uint64_t bytes,
     sl_blob *blob = NULL;
     if (bytes > SL_BLOB_MAX_BYTES)
         return sl_fail(SL_ERR_TOO_LARGE, "an object of %llu bytes", (unsigned long long)bytes);
-    SL_TRY(reserve(store, bytes));
-    sl_err err = memory_for(store, bytes, &blob);
+    SL_TRY(sl_store_reserve(store, bytes));
+    sl_err err = sl_store_memory(store, bytes, &blob);
     sl_store_object *object = NULL;
     if (err == SL_OK) {
         object = object_create(store, (sl_store_id){0});
@@ -227,7 +268,7 @@ sl_err sl_store_make(sl_store *store, const sl_store_type *type, uint64_t bytes,
             err = sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
     }
     if (err != SL_OK) {
-        unreserve(store, bytes);
+        sl_store_unreserve(store, bytes);
         sl_blob_release(blob);
         return err;
     }
@@ -237,7 +278,7 @@ sl_err sl_store_make(sl_store *store, const sl_store_type *type, uint64_t bytes,
     object->data = blob->data;
     pthread_mutex_lock(&store->lock);
     object->id = (sl_store_id){store->options.node, store->options.incarnation, ++store->sequence};
-    retain(object);
+    sl_store_retain(object);
     table_in(store, object);
     pthread_mutex_unlock(&store->lock);
     *out = object;
@@ -257,6 +298,7 @@ sl_err sl_store_seal(sl_store_object *object) {
     bool first = is_own(object->store, object->id) && !object->sealed;
     if (first)
         object->sealed = object->here = true;
+    sl_store_relist(object);
     pthread_mutex_unlock(&object->store->lock);
     return first ? SL_OK : sl_fail(SL_ERR_INVALID, "the object is sealed already");
 }
@@ -287,6 +329,8 @@ void sl_store_look_over(sl_store_object *object, sl_store_object **gone) {
     holders_sweep(object);
     if (!object->references && !object->holder_count)
         table_out(object->store, object, gone);
+    else
+        sl_store_relist(object);
 }
 
 /* ---- handles ---- */
@@ -297,7 +341,7 @@ static sl_err open_own(sl_store *store, sl_store_id id, bool held, sl_store_obje
         return sl_fail(SL_ERR_NOT_FOUND, "object %u.%llu is no more", id.node,
                        (unsigned long long)id.sequence);
     sl_holder *own = held ? sl_store_holder(object, id.node, false) : NULL;
-    retain(object);
+    sl_store_retain(object);
     if (own && own->holds)
         own->holds--;
     holders_sweep(object);
@@ -317,9 +361,7 @@ static sl_err open_foreign(sl_store *store, sl_store_id id, bool held, sl_store_
         }
         table_in(store, object);
     }
-    if (object->idle)
-        idle_out(store, object);
-    retain(object);
+    sl_store_retain(object);
     object->held += held;
     *out = object;
     return SL_OK;
@@ -342,7 +384,7 @@ sl_store_id sl_store_id_of(const sl_store_object *object) {
 
 void sl_store_object_retain(sl_store_object *object) {
     pthread_mutex_lock(&object->store->lock);
-    retain(object);
+    sl_store_retain(object);
     pthread_mutex_unlock(&object->store->lock);
 }
 
@@ -360,8 +402,9 @@ static void let_go(sl_store *store, sl_store_object *object, sl_store_object **g
         object->giving = object->blob ? malloc(sizeof *giving) : NULL;
         sl_store_tell(store);
     }
+    object->pins = 0;
     if (object->blob && object->giving)
-        idle_in(store, object);
+        sl_store_relist(object);
     else
         table_out(store, object, gone);
 }
@@ -385,7 +428,7 @@ void sl_store_object_release(sl_store_object *object) {
 
 bool sl_store_is_here(sl_store_object *object) {
     pthread_mutex_lock(&object->store->lock);
-    bool here = object->here || is_own(object->store, object->id);
+    bool here = object->here || (is_own(object->store, object->id) && !object->spilled);
     pthread_mutex_unlock(&object->store->lock);
     return here;
 }
@@ -403,10 +446,14 @@ sl_store_load sl_store_loads(sl_store *store) {
     load.objects = store->object_count;
     load.bytes = store->used_bytes;
     load.copies = store->copies;
+    load.spills = store->spills;
+    load.loads = store->loads;
     for (uint32_t i = 0; i < store->bucket_count; i++)
         for (sl_store_object *object = store->buckets[i]; object; object = object->next) {
             load.owned += is_own(store, object->id);
             load.mapped += object->map != NULL;
+            load.pinned += object->pins != 0;
+            load.spilled += object->spilled;
             for (uint32_t j = 0; j < object->holder_count; j++) {
                 load.holds += object->holders[j].holds;
                 load.leases += object->holders[j].leases;

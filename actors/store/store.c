@@ -122,6 +122,8 @@ static void on_event(sl_store_state *s) {
     pthread_mutex_lock(&store->lock);
     sl_asking *newest = store->asked, *oldest = NULL;
     sl_giving *giving = store->givings;
+    sl_reading *read = store->read;
+    store->read = NULL;
     store->asked = NULL;
     store->givings = NULL;
     store->told = false;
@@ -138,6 +140,10 @@ static void on_event(sl_store_state *s) {
     for (sl_giving *next; giving; giving = next) {
         next = giving->next;
         give(s, giving);
+    }
+    for (sl_reading *next; read; read = next) {
+        next = read->next;
+        sl_store_on_read(s, read);
     }
 }
 
@@ -237,13 +243,16 @@ static void on_object(sl_store_state *s, uint32_t node, const store_object *body
     sl_store *store = s->store;
     sl_store_object *object = asking->object;
     pthread_mutex_lock(&store->lock);
-    bool room = sl_store_make_room(store, body->data->bytes, &gone);
+    uint64_t bytes = body->data->bytes;
+    bool room = sl_store_make_room(store, bytes, &gone) ||
+                (store->spill && bytes <= sl_store_room(store)); /* who waits spills others then */
     if (room && !object->here) {
         object->type = type_of(body->kind, body->dtype, body->shape.items, body->shape.count);
         object->blob = sl_blob_retain(body->data);
         object->bytes = body->data->bytes;
         object->data = body->data->data;
         object->here = true;
+        sl_store_relist(object);
         store->used_bytes += object->bytes;
         store->copies++;
     }
@@ -386,7 +395,7 @@ static sl_err store_start(sl_actor *self, void *memory, const void *arguments) {
     if (s->store->asked || s->store->givings)
         sl_store_tell(s->store);
     pthread_mutex_unlock(&s->store->lock);
-    return SL_OK;
+    return sl_store_start_reader(s->store);
 }
 
 static sl_err store_receive(sl_actor *self, void *memory, const sl_message *message) {
@@ -436,6 +445,7 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
 static void store_stop(sl_actor *self, void *memory) {
     sl_store_state *s = memory;
     (void)self;
+    sl_store_stop_reader(s->store);
     pthread_mutex_lock(&s->store->lock);
     s->store->node = NULL;
     sl_asking *asked = s->store->asked;

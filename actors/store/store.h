@@ -14,6 +14,7 @@
 #ifndef SL_STORE_STORE_H
 #define SL_STORE_STORE_H
 
+#include "actors/store/spill.h"
 #include "runtime/actor.h"
 
 enum { SL_STORE_DIMENSIONS_MAX = 8 };
@@ -37,13 +38,15 @@ typedef struct sl_store_object sl_store_object;
 
 typedef struct sl_store_options {
     uint32_t node;
-    uint32_t nodes;       /* of the network */
-    uint32_t incarnation; /* of this life of the node */
-    uint64_t limit_bytes; /* for objects made here and copies of others' */
-    bool shares;          /* other nodes are other processes, some perhaps of this host */
+    uint32_t nodes;              /* of the network */
+    uint32_t incarnation;        /* of this life of the node */
+    uint64_t limit_bytes;        /* for objects made here and copies of others' */
+    bool shares;                 /* other nodes are other processes, some perhaps of this host */
+    const char *spill_directory; /* for objects beyond the limit; NULL: there are none */
+    const sl_spill_disk *disk;   /* NULL: the system's */
 } sl_store_options;
 
-/* The caller's reference; handles keep a store too. */
+/* The caller's reference; handles keep a store too. SL_ERR_IO: objects cannot be spilled there. */
 sl_err sl_store_create(const sl_store_options *options, sl_store **store) SL_CHECKED;
 void sl_store_release(sl_store *store); /* NULL is fine */
 
@@ -51,8 +54,9 @@ void sl_store_release(sl_store *store); /* NULL is fine */
  * it stops, requests fail with SL_ERR_CLOSED; what is here stays readable. */
 extern const sl_actor_class sl_store_class;
 
-/* A new object of this node, to be written at sl_store_data(), then sealed. One reference.
- * SL_ERR_NO_MEMORY: the limit would be passed. */
+/* A new object of this node, to be written at sl_store_data(), then sealed. One reference. Others,
+ * whose content nobody has, may be spilled for it, which blocks for the disk; on a loop's thread
+ * none is. SL_ERR_NO_MEMORY: the limit would be passed, or the disk takes no more. */
 sl_err sl_store_make(sl_store *store, const sl_store_type *type, uint64_t bytes,
                      sl_store_object **object) SL_CHECKED;
 void *sl_store_data(sl_store_object *object); /* NULL once it is sealed, or of a foreign one */
@@ -72,11 +76,14 @@ void sl_store_object_release(sl_store_object *object); /* NULL is fine */
 bool sl_store_is_here(sl_store_object *object);
 bool sl_store_is_held(sl_store_object *object);
 
-/* The object's content, valid while a handle is left. Waits up to `timeout_ns` for its owner
- * (UINT64_MAX: for ever), never on a loop's thread.
+/* The object's content, valid until it is unpinned, which follows each success while a handle is
+ * left. Waits up to `timeout_ns` for its owner (UINT64_MAX: for ever), and for the disk, never on a
+ * loop's thread.
  * SL_ERR_TIMEOUT, which may come early: who has a clock looks at it, and goes on; SL_ERR_DEAD: its
  * owner is lost; SL_ERR_NOT_FOUND: it is no more; SL_ERR_INVALID: it is not sealed;
- * SL_ERR_NO_MEMORY: it is larger than what the limit leaves; SL_ERR_CLOSED. */
+ * SL_ERR_NO_MEMORY: it is larger than what the limit leaves, and, where objects can be spilled,
+ * nobody has let go of enough within 10 s; SL_ERR_IO: it was spilled, and cannot
+ * be read; SL_ERR_CLOSED. */
 typedef struct sl_store_content {
     sl_store_type type;
     const void *data;
@@ -84,6 +91,9 @@ typedef struct sl_store_content {
 } sl_store_content;
 sl_err sl_store_get(sl_store_object *object, uint64_t timeout_ns,
                     sl_store_content *content) SL_CHECKED;
+void sl_store_unpin(sl_store_object *object);
+/* The same for who writes an own object, and goes on having its content when it is sealed. */
+void sl_store_pin(sl_store_object *object);
 
 /* Asks for the place of an object whose name has just come, so that it is known when somebody reads
  * it; where more than a few bytes would have to be copied nothing happens. Waits for nothing; the
@@ -100,13 +110,16 @@ void sl_store_unhold(sl_store_object *object, uint32_t node);
 
 /* For tests and metrics. */
 typedef struct sl_store_load {
-    uint64_t objects; /* known here: own ones, and others' with a handle or a copy */
-    uint64_t owned;   /* of them this node's own */
-    uint64_t bytes;   /* that count against the limit */
-    uint64_t holds;   /* of other nodes, on own objects */
-    uint64_t leases;  /* of other nodes, on memory of this one */
-    uint64_t mapped;  /* foreign objects read in their owner's memory */
-    uint64_t copies;  /* foreign objects that have been copied here so far */
+    uint64_t objects;       /* known here: own ones, and others' with a handle or a copy */
+    uint64_t owned;         /* of them this node's own */
+    uint64_t bytes;         /* that count against the limit */
+    uint64_t holds;         /* of other nodes, on own objects */
+    uint64_t leases;        /* of other nodes, on memory of this one */
+    uint64_t mapped;        /* foreign objects read in their owner's memory */
+    uint64_t copies;        /* foreign objects that have been copied here so far */
+    uint64_t pinned;        /* own objects whose content somebody has */
+    uint64_t spilled;       /* own objects that only the disk has */
+    uint64_t spills, loads; /* so far: to the disk, and back */
 } sl_store_load;
 sl_store_load sl_store_loads(sl_store *store);
 

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "actors/store/store.h"
+#include "actors/store/spill.h"
 #include "actors/store/store_msgs.h"
 #include "runtime/shared.h"
 
@@ -40,9 +41,26 @@ struct sl_store_object {
     uint32_t holder_count;
     uint32_t held, leased;          /* foreign: at its owner */
     sl_giving *giving;              /* foreign: made before there is anything to give back */
-    sl_store_object *newer, *older; /* a copy without handles, in the list of those */
-    bool idle;                      /* it is in that list */
+    sl_store_object *newer, *older; /* in one of the lists: */
+    bool idle;                      /* a copy whose content nobody has */
+    bool listed;                    /* own, and may be spilled: spilling.c */
+    bool busy;                      /* own: it is being written to the disk, or read */
+    bool stored;                    /* own: the disk has it, at `place`, and … */
+    bool spilled;                   /* … memory has not */
+    uint32_t pins;                  /* of those that have its content */
+    sl_spill_place place;
 };
+
+/* A spilled object that another node has asked for. */
+typedef struct sl_reading {
+    struct sl_reading *next;
+    sl_store_object *object; /* retained; once it is read, pinned */
+    uint32_t node;
+    store_get get;
+    sl_store_content content;
+    sl_err err;
+    char why[256];
+} sl_reading;
 
 typedef enum sl_asking_kind { SL_ASKING_GET, SL_ASKING_HOLD } sl_asking_kind;
 
@@ -70,13 +88,25 @@ struct sl_store {
     pthread_mutex_t lock; /* of what follows */
     sl_store_object **buckets;
     uint32_t bucket_count, object_count;
-    sl_store_object *newest, *oldest; /* copies without handles */
+    sl_store_object *newest, *oldest; /* copies whose content nobody has */
+    uint64_t idle_bytes;              /* of them */
     uint64_t sequence, used_bytes, copies;
-    sl_asking *asked;   /* the newest first, for the actor to take */
-    sl_giving *givings; /* the same */
-    bool *lost;         /* by node */
-    sl_node *node;      /* while the actor runs */
-    bool told;          /* the event is on its way */
+
+    sl_spill *spill;        /* NULL: nothing is spilled; the file has a lock of its own */
+    pthread_cond_t changed; /* an object is not busy any more, or there is more room */
+    uint32_t hungry;        /* threads that wait for room */
+    sl_store_object *newest_own, *oldest_own; /* that may be spilled */
+    uint64_t listed_bytes, spills, loads;
+    uint32_t writing; /* threads that spill */
+    pthread_t reader;
+    pthread_cond_t wanted;      /* there is something to read, or `closing` */
+    sl_reading *to_read, *read; /* the oldest first; the newest first, for the actor */
+    bool reads, closing;        /* there is a reader; it is to end */
+    sl_asking *asked;           /* the newest first, for the actor to take */
+    sl_giving *givings;         /* the same */
+    bool *lost;                 /* by node */
+    sl_node *node;              /* while the actor runs */
+    bool told;                  /* the event is on its way */
     sl_event event;
 };
 
@@ -107,6 +137,8 @@ static inline sl_addr sl_store_at(uint32_t node) {
 
 /* store_serve.c: what other nodes ask, and what they are owed. */
 void sl_store_on_get(sl_store_state *s, uint32_t node, const store_get *get);
+/* What was spilled has been read for it: frees `reading`. */
+void sl_store_on_read(sl_store_state *s, sl_reading *reading);
 void sl_store_on_hold(sl_store_state *s, uint32_t node, const store_hold *hold);
 void sl_store_on_release(sl_store_state *s, uint32_t node, const store_release *body);
 /* Sends as far as there is room; those to lost nodes go nowhere. */
@@ -123,8 +155,48 @@ uint64_t sl_store_room(const sl_store *store);
 void sl_store_look_over(sl_store_object *object, sl_store_object **gone);
 sl_holder *sl_store_holder(sl_store_object *object, uint32_t node, bool make);
 
+void sl_store_relist_copy(sl_store_object *object);
+/* Gives the place of a foreign object back, if nobody has its content, so that its owner may spill
+ * it. Handles stay. */
+void sl_store_leave_place(sl_store_object *object, sl_store_object **gone);
+/* One more handle; the first keeps the store. */
+void sl_store_retain(sl_store_object *object);
+
 /* Without it. */
 void sl_store_bury(sl_store_object *gone);
+sl_err sl_store_memory(sl_store *store, uint64_t bytes, sl_blob **blob);
+
+/* spilling.c: under the lock. After something that decides whether memory may do without an object.
+ */
+void sl_store_relist(sl_store_object *object);
+void sl_store_unlist(sl_store_object *object);
+/* The reader brings it back, for a get that is answered then. False: no memory, or no reader. */
+bool sl_store_read_for(sl_store *store, uint32_t node, const store_get *get,
+                       sl_store_object *object);
+
+enum { SL_STORE_ROUND_NS = 50000000 };
+
+static inline void sl_store_feed(sl_store *store) {
+    if (store->hungry)
+        pthread_cond_broadcast(&store->changed);
+}
+
+/* Without it. Waits up to `rounds` times this long for room that others have; false: it was in
+ * vain. */
+bool sl_store_await_room(sl_store *store, uint32_t *rounds);
+
+/* Counts so many bytes before memory is taken for them; blocks to spill others, but on
+ * a loop's thread, where nothing is. SL_ERR_NO_MEMORY. */
+sl_err sl_store_reserve(sl_store *store, uint64_t bytes) SL_CHECKED;
+void sl_store_unreserve(sl_store *store, uint64_t bytes);
+/* Spills what is beyond the limit, as far as it can. */
+void sl_store_trim(sl_store *store);
+/* An own object that is spilled; blocks. SL_OK: look again. */
+sl_err sl_store_bring_back(sl_store_object *object) SL_CHECKED;
+/* The loop's thread. */
+sl_err sl_store_start_reader(sl_store *store) SL_CHECKED;
+void sl_store_stop_reader(sl_store *store);
+void sl_reading_free(sl_reading *reading);
 
 /* asking.c: wakes the actor, under the lock; and ends a request. */
 void sl_store_tell(sl_store *store);

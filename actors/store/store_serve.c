@@ -104,6 +104,7 @@ static bool tell_place(sl_store_state *s, uint32_t node, const store_get *get,
                         .pid = place.pid,
                         .number = place.number};
     holder->leases += store_place_send(s->self, sl_store_at(node), &body) == SL_OK;
+    sl_store_relist(object);
     return true;
 }
 
@@ -114,9 +115,11 @@ void sl_store_on_get(sl_store_state *s, uint32_t node, const store_get *get) {
     char text[160];
     pthread_mutex_lock(&store->lock);
     sl_store_object *object = find_own(store, get->incarnation, get->sequence);
-    bool told = object && tell_place(s, node, get, object);
+    bool spilled = object && object->spilled;
+    bool read = spilled && sl_store_read_for(store, node, get, object);
+    bool told = object && !spilled && tell_place(s, node, get, object);
     bool large = object && object->bytes > get->most_bytes;
-    if (object && !told && !large) {
+    if (object && !spilled && !told && !large) {
         type = object->type;
         blob = sl_blob_retain(object->blob);
     }
@@ -125,13 +128,25 @@ void sl_store_on_get(sl_store_state *s, uint32_t node, const store_get *get) {
                  "the object has %llu bytes; the store of node %u has room for "
                  "%llu (store-bytes)",
                  (unsigned long long)object->bytes, node, (unsigned long long)get->most_bytes);
+    else if (spilled)
+        snprintf(text, sizeof text, "its owner cannot bring the object back from its disk now");
     pthread_mutex_unlock(&store->lock);
+    if (read)
+        return;
     if (blob)
         owe(s, node, get->cookie, &type, blob);
     else if (!object)
         answer(s, node, get->cookie, SL_ERR_NOT_FOUND, "the object is no more: nobody held it");
     else if (!told)
         answer(s, node, get->cookie, SL_ERR_NO_MEMORY, text);
+}
+
+void sl_store_on_read(sl_store_state *s, sl_reading *reading) {
+    if (reading->err == SL_OK)
+        sl_store_on_get(s, reading->node, &reading->get);
+    else
+        answer(s, reading->node, reading->get.cookie, reading->err, reading->why);
+    sl_reading_free(reading);
 }
 
 void sl_store_on_hold(sl_store_state *s, uint32_t node, const store_hold *hold) {

@@ -1,10 +1,12 @@
 /* A module of any bytes: its head, segments, dynamic section and notes. What passes holds together;
- * the name and what is said of a call of it are decoded too. */
+ * what is said of a call of it, and arguments in text, are decoded too. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sdk/module.h"
+#include "sdk/task_text.h"
+#include "sdk/value.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,8 +41,22 @@ static void check_about(const uint8_t *data, size_t size) {
         require(memchr(call.name, '\0', sizeof call.name) && call.form <= SL_MODULE_OF_TEXT);
 }
 
+/* Arguments of a call in text. */
+static void check_text(const uint8_t *data, size_t size) {
+    sl_value text = {.type = SL_TYPE_STRING, .data = data, .bytes = size};
+    sl_text_args *args;
+    sl_value_size taken;
+    size_t count;
+    if (size > 256 || sl_text_args_read(&text, 1, &args) != SL_OK)
+        return;
+    const sl_value *values = sl_text_args_values(args, &count);
+    require(count <= SL_ARGS_MAX && sl_values_measure(values, count, &taken) == SL_OK);
+    sl_text_args_free(args);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_file(data, size);
     check_about(data, size);
+    check_text(data, size);
     return 0;
 }

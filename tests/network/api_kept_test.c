@@ -143,11 +143,12 @@ SL_TASK(length_of) {
 
 static sl_options *options;
 
-static void join(const char *store_bytes) {
+static void join_with(const char *store_bytes, const char *spill) {
     if (sl_options_create(&options) != 0 || sl_options_set(options, "nodes", "4") != 0 ||
         sl_options_set(options, "cpus", "1") != 0 ||
         sl_options_set(options, "result-inline", "32KiB") != 0 ||
-        sl_options_set(options, "store-bytes", store_bytes) != 0)
+        sl_options_set(options, "store-bytes", store_bytes) != 0 ||
+        (spill && sl_options_set(options, "store-spill", spill) != 0))
         abort();
     if (sl_init(NULL, NULL, &(sl_init_options){.options = options}) != 0) {
         fprintf(stderr, "%s\n", sl_error_text());
@@ -155,11 +156,15 @@ static void join(const char *store_bytes) {
     }
 }
 
+static void join(const char *store_bytes) {
+    join_with(store_bytes, NULL);
+}
+
 /* What is let go of is told by messages: soon nothing is left, but copies that nobody has. */
 static bool nothing_left(void) {
     for (uint32_t node = 0; node < NODES; node++) {
         sl_store_load load = sl_store_loads(sl_session_store(node));
-        if (load.holds || load.leases || load.mapped || load.owned)
+        if (load.holds || load.leases || load.mapped || load.owned || load.pinned)
             return false;
     }
     return true;
@@ -351,4 +356,42 @@ TEST(the_whole_of_a_map_is_put_together_here) {
     sl_release(more), sl_release(total);
     leave();
     free(numbers);
+}
+
+/* More than the stores have room for, read here and by tasks of every node. */
+TEST(what_was_spilled_is_read_from_everywhere) {
+    enum { MANY = 40 };
+    sl_future *made[MANY], *sums[MANY];
+    sl_object *objects[MANY];
+    double numbers[COUNT];
+    size_t count;
+    uint64_t spills = 0;
+    join_with("500000B", sl_test_dir());
+    for (int i = 0; i < MANY; i++) {
+        fill(numbers, COUNT, i);
+        made[i] = sl_submit(&make_array, SL_ARGS(sl_f64(i)));
+        REQUIRE((objects[i] = sl_put(sl_vector(SL_F64, numbers, COUNT))) != NULL);
+    }
+    CHECK_INT(sl_wait_all(made, MANY, 60), 0);
+    for (uint32_t node = 0; node < NODES; node++)
+        spills += sl_store_loads(sl_session_store(node)).spilled;
+    CHECK(spills >= MANY - 3);
+    for (int i = 0; i < MANY; i++)
+        sums[i] = sl_submit(i % 2 ? &sum : &sum_briefly, SL_ARGS(sl_wait_for(made[i])));
+    for (int i = 0; i < MANY; i++) {
+        sl_view view;
+        if (sl_get(objects[i], 30, &view) != 0)
+            CHECK_STR(sl_error_text(), "");
+        else
+            CHECK(is_filled(view.value.data, COUNT, i));
+        sl_view_release(&view);
+        if (sl_wait(sums[i], 60) != 0)
+            CHECK_STR(sl_error_text(), "");
+        CHECK(sl_result_f64(sums[i]) == (double)COUNT * (COUNT - 1) / 2 + (double)i * COUNT);
+        const double *all = sl_result_array(made[i], SL_F64, &count);
+        CHECK(all && is_filled(all, count, i));
+        sl_release(made[i]), sl_release(sums[i]);
+        sl_object_release(objects[i]);
+    }
+    leave();
 }

@@ -176,3 +176,30 @@ TEST(short_output_stays_in_the_room_it_was_given) {
     CHECK_INT(sl_task_output_write(&output, "123456789", 9), SL_OK);
     sl_task_output_fini(&output);
 }
+
+TEST(a_family_takes_names_with_a_slash) {
+    int calls = 0;
+    uint32_t id;
+    sl_functions *functions;
+    sl_task_output output;
+    REQUIRE(sl_functions_create(&functions) == SL_OK);
+    CHECK(!sl_functions_is_family(functions, "a/b")); /* there is none yet */
+    CHECK_INT(sl_functions_register(functions, "plain", echo, &calls), SL_OK);
+    CHECK_INT(sl_functions_register_family(functions, echo, &calls), SL_OK);
+    CHECK_INT(sl_functions_register_family(functions, echo, &calls), SL_ERR_EXISTS);
+    CHECK_INT(sl_functions_register(functions, "a/b", echo, &calls), SL_ERR_INVALID);
+    sl_functions_freeze(functions);
+    CHECK_INT(sl_functions_register_family(functions, echo, &calls), SL_ERR_CLOSED);
+    CHECK(sl_functions_is_family(functions, "a/b") && !sl_functions_is_family(functions, "plain"));
+    CHECK_INT(sl_functions_find(functions, "a/b", &id), SL_ERR_NOT_FOUND);
+    CHECK_INT(sl_functions_count(functions), 1);
+    CHECK(sl_functions_may_be_inline(functions, 0) && !sl_functions_may_be_inline(functions, 1));
+    CHECK(!sl_functions_name(functions, 1));
+    sl_task_output_init(&output, 100);
+    CHECK_INT(sl_functions_call(functions, 1, "x", 1, &output), SL_OK);
+    CHECK_INT(sl_functions_call(functions, 200, "x", 1, &output), SL_OK);
+    CHECK_INT(calls, 2);
+    CHECK_INT(output.size_bytes, 2);
+    sl_task_output_fini(&output);
+    sl_functions_destroy(functions);
+}
