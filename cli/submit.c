@@ -131,11 +131,11 @@ static int print_id(const cli_command *command, sl_future *future) {
 
 /* A sealed one: what it wrote came with its end. */
 static int tell_sealed(const cli_command *command, sl_future *future) {
-    sl_sealed_command result;
+    sl_sealed_result result;
     int err = sl_wait(future, 0);
     if (err)
         cli_fail(command, 0, "%s", sl_error_text());
-    if (sl_result_sealed_command(future, &result) != 0)
+    if (sl_result_sealed(future, &result) != 0)
         return interrupted ? 130 : 1;
     if (fwrite(result.output, 1, result.output_bytes, stdout) != result.output_bytes ||
         fwrite(result.errors, 1, result.error_bytes, stderr) != result.error_bytes ||
@@ -154,7 +154,8 @@ static int run(const cli_command *command, const sl_options *options, sl_remote 
     int shell = sl_options_is_on(options, "shell"), detach = sl_options_is_on(options, "detach");
     sl_command what = {.argv = shell ? NULL : (const char *const *)words,
                        .shell = shell ? words[0] : NULL,
-                       .name = sl_options_get(options, "name"),
+                       .name = sl_options_is_set(options, "name") ? sl_options_get(options, "name")
+                                                                  : NULL,
                        .after = ids,
                        .detached = detach};
     if (sl_options_is_set(options, "cwd"))

@@ -332,7 +332,7 @@ static void take_seal(sl_future *future, const sl_seal_made *made, gateway_task 
     future->among = made->among;
     future->among_bytes = made->among_bytes;
     wish->among = (sl_bytes){future->among, future->among_bytes};
-    wish->function = sl_text_of(made->command ? SL_SEALED_COMMAND : SL_SEALED_FUNCTION);
+    wish->function = sl_text_of(sl_future_seal_name(made->end));
 }
 
 typedef struct batch {

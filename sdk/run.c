@@ -9,6 +9,7 @@
 #include "mpi/launcher.h"
 #include "mpi/slurm_time.h"
 #include "runtime/log.h"
+#include "sdk/client.h"
 #include "sdk/launch_state.h"
 #include "sdk/options.h"
 
@@ -132,6 +133,18 @@ static FILE *progress_stream(const sl_run_state *run) {
     return sl_config_enum(run->config, SL_OPT_PROGRESS) == NEVER ? NULL : run->request->messages;
 }
 
+static sl_object *put_here(void *store, sl_value value) {
+    void *data;
+    sl_object *object = sl_object_make(store, &value, &data);
+    if (!object)
+        return NULL;
+    sl_object_write(data, &value);
+    if (sl_object_seal(object) == SL_OK)
+        return object;
+    sl_object_release(object);
+    return NULL;
+}
+
 static sl_err drive_nodes(sl_run_state *run) {
     sl_network *network = run->network;
     sl_run_argument argument = {.run = run};
@@ -144,7 +157,7 @@ static sl_err drive_nodes(sl_run_state *run) {
     uint32_t code;
     SL_TRY(sl_network_start(network, &setup));
     signals_to_driver(network);
-    sl_run_modules_put(run);
+    sl_run_modules_put(run, put_here, network->nodes[0].store);
     sl_err err = sl_network_loop(network, &code);
     sl_run_signals_release();
     char cause[512];

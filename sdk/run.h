@@ -154,9 +154,17 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena,
 sl_err sl_run_module_check(sl_run_state *run, const sl_task_spec *spec) SL_CHECKED;
 /* Of a run that goes on: of all its tasks. */
 sl_err sl_run_modules_check(sl_run_state *run) SL_CHECKED;
-/* Puts those that were read into the store of the first node, which has started. For want of room
- * their tasks are refused. */
-void sl_run_modules_put(sl_run_state *run);
+/* Has those that were read put where nodes find them, by `put`, which answers NULL when it cannot:
+ * then their tasks are refused. */
+typedef sl_object *sl_run_module_putter(void *context, sl_value value);
+void sl_run_modules_put(sl_run_state *run, sl_run_module_putter *put, void *context);
+/* The task of a module that `spec` names; and what the list's argument is in JSON, to be ended by
+ * sl_strbuf_fini() in any case. */
+sl_err sl_run_module_task(sl_run_state *run, const sl_task_spec *spec,
+                          const sl_task **task) SL_CHECKED;
+sl_err sl_run_module_args(const sl_task_spec *spec, sl_strbuf *out) SL_CHECKED;
+/* The list may ask for more than the module, not for less. */
+void sl_run_module_needs(const sl_task *task, scheduler_task *out);
 /* The payload of a task of a module, and at least what that says it needs. */
 sl_err sl_run_module_encode(sl_run_state *run, const sl_task_spec *spec, sl_arena *arena,
                             scheduler_task *out) SL_CHECKED;

@@ -223,7 +223,7 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena, schedul
     SL_TRY(fill_record(run, arena, index, &out->record));
     if (run->seal) { /* what it is comes later, from another thread */
         out->kind = SL_TASK_FUNCTION;
-        out->group = sl_text_of(SL_SEALED_FUNCTION);
+        out->group = sl_text_of(function ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND);
         return SL_OK;
     }
     SL_TRY(group_of(arena, spec, &out->group));

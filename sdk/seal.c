@@ -204,10 +204,9 @@ static sl_err encode_command(const executor_command *command, uint8_t **out, siz
 }
 
 static sl_err encode_words(const sl_command *command, uint8_t **out, size_t *bytes) {
-    const char *const shell[] = {"/bin/sh", "-c", command->shell};
+    const char *const shell[] = {"/bin/sh", "-c", command->shell, NULL};
     const char *const *argv = command->shell ? shell : command->argv;
-    uint32_t arguments = command->shell ? 3 : count_words(argv),
-             environment = count_words(command->env);
+    uint32_t arguments = count_words(argv), environment = count_words(command->env);
     executor_command record = {.arguments = {words_of(argv, arguments), arguments},
                                .environment = {words_of(command->env, environment), environment},
                                .directory = sl_text_of(command->cwd)};
@@ -241,11 +240,12 @@ sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
 }
 
 static sl_err check_command(const sl_command *command, const sl_task_options *options) {
-    if (!command || (command->argv && command->argv[0]) == (command->shell != NULL))
-        return sl_fail(SL_ERR_INVALID, "a command has either argv or shell");
-    if (command->after_count || command->detached)
-        return sl_fail(SL_ERR_UNAVAILABLE, "a sealed command comes after no other, and goes on "
-                                           "without its client no longer");
+    if (!command || !command->shell == !(command->argv && command->argv[0]))
+        return sl_fail(SL_ERR_INVALID, "a command has either a program or shell");
+    if (command->name || command->after_count || command->detached)
+        return sl_fail(SL_ERR_UNAVAILABLE,
+                       "a sealed command has no name, comes after no other, and "
+                       "is not detached");
     if (command->input_bytes && !command->input)
         return sl_fail(SL_ERR_INVALID, "a command whose input is at NULL");
     if (!options || !options->sealed)

@@ -10,9 +10,7 @@
 #include "sdk/client.h"
 #include "actors/secure/wire.h"
 
-/* What an envelope is given to, in the clear: who may run commands is decided by it. */
-#define SL_SEALED_FUNCTION "starlane.sealed"
-#define SL_SEALED_COMMAND  "starlane.sealed-command"
+#define SL_SEALED_FUNCTION "starlane.sealed" /* and SL_SEALED_COMMAND, for who knows messages alone */
 
 /* Where nodes are learned: in the job, or over a connection. */
 typedef struct sl_seal_source {
@@ -79,6 +77,9 @@ void sl_future_settle(sl_future *future);
 sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
                                     const sl_task_options *options);
 sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options);
+
+/* The function as which it travels. */
+const char *sl_future_seal_name(const struct sl_future_seal *end);
 
 /* Lets go of that. NULL is fine. */
 void sl_future_seal_drop(struct sl_future_seal *end);

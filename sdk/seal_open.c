@@ -140,7 +140,11 @@ void sl_future_settle(sl_future *future) {
     pthread_mutex_unlock(&end->lock);
 }
 
-int sl_result_sealed_command(sl_future *future, sl_sealed_command *result) {
+const char *sl_future_seal_name(const struct sl_future_seal *end) {
+    return end->command ? SL_SEALED_COMMAND : SL_SEALED_FUNCTION;
+}
+
+int sl_result_sealed(sl_future *future, sl_sealed_result *result) {
     const struct sl_future_seal *end = future ? future->seal : NULL;
     sl_ended ended;
     if (!end || !end->command)
@@ -152,14 +156,14 @@ int sl_result_sealed_command(sl_future *future, sl_sealed_command *result) {
         return err ? err : SL_ERR_FAILED;
     SL_TRY(sl_ended_read(end->opened.sections[0], &ended));
     const sl_part *out = &end->opened.sections[1], *errors = &end->opened.sections[2];
-    *result = (sl_sealed_command){.exit_code = ended.exit_code,
-                                  .signal = ended.signal,
-                                  .user_s = (double)ended.user_us / 1e6,
-                                  .sys_s = (double)ended.system_us / 1e6,
-                                  .max_rss_bytes = ended.max_rss_bytes,
-                                  .output = out->data,
-                                  .output_bytes = out->bytes,
-                                  .errors = errors->data,
-                                  .error_bytes = errors->bytes};
+    *result = (sl_sealed_result){.exit_code = ended.exit_code,
+                                 .signal = ended.signal,
+                                 .user_s = (double)ended.user_us / 1e6,
+                                 .system_s = (double)ended.system_us / 1e6,
+                                 .max_rss_bytes = ended.max_rss_bytes,
+                                 .output = out->data,
+                                 .output_bytes = out->bytes,
+                                 .errors = errors->data,
+                                 .error_bytes = errors->bytes};
     return SL_OK;
 }

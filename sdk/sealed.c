@@ -275,11 +275,8 @@ static sl_err find_node(const sl_sealed_place *place, sl_sealed **sealed) {
 
 /* What is asked for must be of the form that its name says: by that it was let in. */
 static sl_err run_form(const call *c, sl_body_form form, sl_task_output *output) {
-    if (c->opened.form != form) {
-        (void)sl_fail(SL_ERR_INVALID, "a sealed task of another form than its name says");
-        SL_TRY(seal_reason(c, output));
-        return failed(SL_ERR_INVALID);
-    }
+    if (c->opened.form != form)
+        return sl_fail(SL_ERR_REFUSED, "a sealed task that is not what it travels as");
     return form == SL_BODY_COMMAND ? run_command_and_seal(c, output) : run_and_seal(c, output);
 }
 

@@ -90,13 +90,14 @@ static void refuse_number(gateway *gw, gw_session *session, uint64_t number, con
 
 /* ---- taking ---- */
 
+static const char no_commands[] = "this API key may not run commands: it lacks the scope command";
+
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
     if (!(session->scopes & scope))
-        return scope == SL_SCOPE_COMMAND
-                   ? "this API key may not run commands: it lacks the scope command"
-                   : "this API key may not submit: it lacks the scope submit";
+        return scope == SL_SCOPE_COMMAND ? no_commands
+                                         : "this API key may not submit: it lacks the scope submit";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
@@ -114,9 +115,12 @@ void gw_copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-/* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
- * powerful as being a node. */
-static const char *may_bring(gateway *gw, gw_session *session, const gateway_task *wish) {
+/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
+ * brings along: loading one is as powerful as being a node. */
+static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
+    if (!(session->scopes & SL_SCOPE_COMMAND) &&
+        strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
+        return no_commands;
     if (!memchr(wish->function.data, '/', wish->function.bytes))
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
@@ -194,23 +198,15 @@ void gw_queue_task(gateway *gw, gw_task *task) {
     gw->queue_count++;
 }
 
-/* A sealed command is one all the same. */
-static uint32_t scope_for(const gateway_task *wish) {
-    static const char command[] = "starlane.sealed-command";
-    bool runs = wish->function.bytes == sizeof command - 1 &&
-                memcmp(wish->function.data, command, sizeof command - 1) == 0;
-    return runs ? SL_SCOPE_COMMAND : SL_SCOPE_SUBMIT;
-}
-
 static void take_task(gateway *gw, gw_session *session, const gateway_task *wish,
                       const sl_gateway_parts *parts) {
     gw_task *task = NULL;
     uint64_t bytes = wish->arguments.bytes + parts->data_bytes;
-    const char *why = gw_over_quota(session, scope_for(wish), bytes);
+    const char *why = gw_over_quota(session, SL_SCOPE_SUBMIT, bytes);
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
     if (!why)
-        why = may_bring(gw, session, wish);
+        why = may_call(gw, session, wish);
     if (!why && make_task(gw, session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
     if (!task) {

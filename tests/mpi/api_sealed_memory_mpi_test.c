@@ -131,13 +131,13 @@ static sl_future *run_shell(const char *script, const void *input, size_t bytes)
 }
 
 static void check_commands(void) {
-    sl_sealed_command result = {0};
+    sl_sealed_result result = {0};
     char script[80];
     uint8_t *data = malloc(PAYLOAD);
     fill(data);
     size_t there = ask(&start_peak), here = begin_peak();
     sl_future *future = run_shell("wc -c", data, PAYLOAD);
-    CHECK_INT(sl_result_sealed_command(future, &result), 0);
+    CHECK_INT(sl_result_sealed(future, &result), 0);
     CHECK_INT(atoll(result.output), PAYLOAD);
     sl_release(future);
     check_growth("the client, by what a command reads,", here, status_of("VmHWM"));
@@ -146,7 +146,7 @@ static void check_commands(void) {
     snprintf(script, sizeof script, "head -c %zu /dev/zero", PAYLOAD);
     there = ask(&start_peak), here = begin_peak();
     future = run_shell(script, NULL, 0);
-    CHECK_INT(sl_result_sealed_command(future, &result), 0);
+    CHECK_INT(sl_result_sealed(future, &result), 0);
     CHECK_INT(result.output_bytes, PAYLOAD);
     sl_release(future);
     check_growth("the client, by what a command writes,", here, status_of("VmHWM"));

@@ -355,14 +355,14 @@ static void check_text(const void *data, size_t bytes, const char *text) {
 
 TEST(nobody_between_sees_a_sealed_command) {
     char expected[300];
-    sl_sealed_command result;
+    sl_sealed_result result;
     join(sl_test_keys_make()->node);
     snprintf(expected, sizeof expected, "%s|%s|/tmp|%s", secret, secret, answer);
     for (int i = 0; i < 20; i++) {
         sl_future *future = run_shell("printf '%s|' \"$1\" \"$TOLD\" \"$PWD\"; cat", secret, answer,
                                       sizeof answer - 1);
         CHECK_INT(sl_wait(future, 30), 0);
-        CHECK_INT(sl_result_sealed_command(future, &result), 0);
+        CHECK_INT(sl_result_sealed(future, &result), 0);
         CHECK_INT(result.exit_code, 0);
         check_text(result.output, result.output_bytes, expected);
         CHECK_INT(result.error_bytes, 0);
@@ -376,12 +376,12 @@ TEST(nobody_between_sees_a_sealed_command) {
 }
 
 TEST(how_a_sealed_command_failed_comes_sealed) {
-    sl_sealed_command result;
+    sl_sealed_result result;
     join(sl_test_keys_make()->node);
     sl_future *future = run_shell("echo \"$1\" >&2; echo out; exit 7", reason, NULL, 0);
     CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
     CHECK_STR(sl_error_text(), "exit code 7");
-    CHECK_INT(sl_result_sealed_command(future, &result), 0);
+    CHECK_INT(sl_result_sealed(future, &result), 0);
     CHECK_INT(result.exit_code, 7);
     check_text(result.output, result.output_bytes, "out\n");
     CHECK_INT(result.error_bytes, sizeof reason);
@@ -389,7 +389,7 @@ TEST(how_a_sealed_command_failed_comes_sealed) {
     future = run_shell("kill -9 $$", reason, NULL, 0);
     CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "signal 9");
-    CHECK_INT(sl_result_sealed_command(future, &result), 0);
+    CHECK_INT(sl_result_sealed(future, &result), 0);
     CHECK_INT(result.signal, 9);
     sl_release(future);
     const char *const nowhere[] = {"/no/such/program", reason, NULL};
@@ -403,7 +403,7 @@ TEST(how_a_sealed_command_failed_comes_sealed) {
 }
 
 TEST(much_goes_through_a_sealed_command) {
-    sl_sealed_command result;
+    sl_sealed_result result;
     join(sl_test_keys_make()->node);
     size_t bytes = 3 * (size_t)LARGE + 17;
     char *text = malloc(bytes);
@@ -413,13 +413,13 @@ TEST(much_goes_through_a_sealed_command) {
     sl_future *unread = run_shell("exec <&-; echo done", "x", text, bytes);
     sl_future *fails = run_shell("cat >&2; exit 1", "x", text, bytes);
     CHECK_INT(sl_wait(both, 60), 0);
-    CHECK_INT(sl_result_sealed_command(both, &result), 0);
+    CHECK_INT(sl_result_sealed(both, &result), 0);
     CHECK_INT(result.output_bytes, bytes);
     CHECK(result.output_bytes == bytes && memcmp(result.output, text, bytes) == 0);
     CHECK_INT(sl_wait(unread, 60), 0);
     CHECK_INT(sl_wait(fails, 60), SL_ERROR_FAILED);
     CHECK_STR(sl_error_text(), "exit code 1");
-    CHECK_INT(sl_result_sealed_command(fails, &result), 0);
+    CHECK_INT(sl_result_sealed(fails, &result), 0);
     CHECK_INT(result.error_bytes, bytes);
     CHECK(result.error_bytes == bytes && memcmp(result.errors, text, bytes) == 0);
     sl_release(both), sl_release(unread), sl_release(fails);
@@ -429,7 +429,7 @@ TEST(much_goes_through_a_sealed_command) {
 }
 
 TEST(a_sealed_command_can_be_cancelled_and_has_a_time) {
-    sl_sealed_command result;
+    sl_sealed_result result;
     join(sl_test_keys_make()->node);
     const char *const arguments[] = {"sleep", "100", NULL};
     sl_task_options how = {.sealed = &seal, .timeout_s = 0.2};
@@ -439,7 +439,7 @@ TEST(a_sealed_command_can_be_cancelled_and_has_a_time) {
     usleep(300000);
     sl_cancel(gone);
     CHECK_INT(sl_wait(gone, 30), SL_ERROR_CANCELLED);
-    CHECK(sl_result_sealed_command(gone, &result) != 0);
+    CHECK(sl_result_sealed(gone, &result) != 0);
     CHECK_INT(sl_wait(late, 30), SL_ERROR_FAILED);
     sl_release(late), sl_release(gone);
     leave();
@@ -490,7 +490,7 @@ TEST(commands_that_cannot_be_submitted) {
     CHECK(!sl_seal_command(NULL, &(sl_command){.argv = arguments}, &clear));
     CHECK_CONTAINS(sl_error_text(), "options.sealed");
     CHECK(!sl_seal_command(NULL, &(sl_command){.argv = none}, &how));
-    CHECK_CONTAINS(sl_error_text(), "either argv or shell");
+    CHECK_CONTAINS(sl_error_text(), "either a program or shell");
     leave();
 }
 

@@ -488,6 +488,9 @@ TEST(what_a_node_refuses_to_run) {
     seal_job(&p, &s, "check", 200, &p.peers[1], 2, 1);
     s.j.call.arguments.bytes = 100;
     check_refused(&p, &s, NULL, "cut", "ends too early");
+    seal_job(&p, &s, "check", 200, &p.peers[1], 2, 1);
+    s.j.call.name = sl_text_of(SL_SEALED_COMMAND);
+    check_refused(&p, &s, NULL, "misnamed", "not what it travels as");
     part(&p);
 }
 
