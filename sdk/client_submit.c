@@ -112,7 +112,7 @@ static size_t options_bytes(const sl_task *task, const sl_task_options *options)
 
 /* A call on its way into a future, whose size is known once it is about to be sealed. */
 typedef struct sealing {
-    const char *name; /* of the function as which it travels */
+    const char *function; /* that is given the envelope */
     const sl_task *task;
     const sl_task_options *options;
     sl_future *future;
@@ -122,7 +122,7 @@ static uint8_t *place_envelope(void *context, size_t size) {
     sealing *s = context;
     bool apart = size >= SL_VALUE_APART_BYTES;
     size_t arguments = apart ? 0 : size, own = options_bytes(s->task, s->options);
-    size_t payload = sl_client_payload_bytes(s->name, arguments);
+    size_t payload = sl_client_payload_bytes(s->function, arguments);
     sl_future *future = s->future = sl_future_create(own + align8(payload));
     if (!future)
         return NULL;
@@ -131,7 +131,7 @@ static uint8_t *place_envelope(void *context, size_t size) {
     future->room = future->payload = (uint8_t *)(future + 1) + own;
     future->room_bytes = (uint32_t)align8(payload);
     future->payload_bytes = (uint32_t)payload;
-    uint8_t *at = sl_client_payload_head(future->payload, s->name, arguments);
+    uint8_t *at = sl_client_payload_head(future->payload, s->function, arguments);
     if (!apart)
         return at;
     return sl_blob_create(size, &future->apart) == SL_OK ? future->apart->data : NULL;
@@ -154,7 +154,7 @@ static sl_err take_sealed(sealing *s, sl_err err, const sl_seal_made *made, sl_f
 
 static sl_err make_sealed(const sl_task *task, const sl_args *args, const sl_task_options *options,
                           sl_future **out) {
-    sealing s = {.name = SL_SEALED_FUNCTION, .task = task, .options = options};
+    sealing s = {.function = SL_SEALED_FUNCTION, .task = task, .options = options};
     sl_seal_source source = sl_session_source();
     sl_seal_made made = {0};
     sl_err err = sl_seal_call(options->sealed, &source, task->name, args, options->retries,
@@ -166,7 +166,7 @@ static const sl_task any_command = {.name = "a sealed command"};
 
 static sl_err make_sealed_command(const sl_command *command, const sl_task_options *options,
                                   sl_future **out) {
-    sealing s = {.name = SL_SEALED_COMMAND, .task = &any_command, .options = options};
+    sealing s = {.function = SL_SEALED_COMMAND, .task = &any_command, .options = options};
     sl_seal_source source = sl_session_source();
     sl_seal_made made = {0};
     sl_err err = sl_seal_a_command(options->sealed, &source, command, options->retries,

@@ -93,6 +93,8 @@ sl_future *sl_remote_command(sl_remote *remote, const sl_command *command,
     static const sl_task_options defaults;
     const char *shell[] = {"/bin/sh", "-c", command->shell};
     options = options ? options : &defaults;
+    if (options->sealed)
+        return sl_seal_command(remote, command, options);
     if (check(command, options) != SL_OK)
         return NULL;
     size_t argc = command->shell ? 3 : count_of(command->argv);

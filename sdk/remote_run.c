@@ -539,6 +539,10 @@ static void free_all(outside *of) {
 int sl_remote_run(sl_remote *remote, const sl_options *options, const sl_run_request *request,
                   int *code) {
     char cause[1024];
+    *code = SL_RUN_BAD_INPUT;
+    if (sl_config_is_set(options->config, SL_OPT_SEALED))
+        return sl_fail(SL_ERR_UNAVAILABLE, "a list of tasks is not sealed over a connection yet: "
+                                           "submit its tasks one by one, sealed");
     outside *of = calloc(1, sizeof *of);
     *code = SL_RUN_FAILED;
     if (!of)

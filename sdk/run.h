@@ -36,7 +36,10 @@ typedef struct sl_run_batch {
     sl_event event; /* first; of one that is sealed */
     sl_arena arena;
     scheduler_task tasks[SL_RUN_BATCH_MOST];
+    uint32_t after[SL_RUN_BATCH_MOST]; /* where in `order` each was taken, and one more */
+    sl_blob *apart[SL_RUN_BATCH_MOST]; /* large envelopes; owned, until they are sent */
     uint32_t count;
+    uint32_t sent;
     uint32_t end; /* where in `order` the next begins */
     sl_err err;   /* of sealing */
     char detail[512];
@@ -81,6 +84,7 @@ typedef struct sl_run_state {
     sl_run_batch *sealed;     /* to be sent */
     bool sealing;             /* one is under way */
     uint32_t opening;         /* results under way */
+    uint64_t held_bytes;      /* of envelopes of tasks that have not ended */
     bool drained;             /* heard while some were */
 
     /* the end of the job, if it is known */

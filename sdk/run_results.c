@@ -170,6 +170,8 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
                     (unsigned long long)outcome->tag);
             continue;
         }
+        if (run->seal)
+            run->held_bytes -= sl_run_seal_bytes(run, (uint32_t)outcome->tag);
         if (is_opened(run, outcome, done->outcomes.count == 1 ? done->apart : NULL))
             continue;
         sl_task_result result = result_of(run, outcome);
@@ -180,4 +182,6 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
         sl_run_record(run, (uint32_t)outcome->tag, &result, false);
         sl_run_say_failure(run, &result);
     }
+    if (run->seal)
+        sl_run_submit(run); /* there may be room again */
 }

@@ -19,7 +19,7 @@
 #include "sdk/sealed_command.h"
 
 #define ROSTER_NS  (15 * SL_NS_PER_S)
-#define INPUT_MOST ((uint64_t)60 << 20)
+#define BATCH_MOST ((uint64_t)1 << 20) /* bytes of a batch: then it is closed */
 
 typedef struct sl_run_seal {
     sl_run_state *run;
@@ -27,6 +27,7 @@ typedef struct sl_run_seal {
     sl_seal how;
     sl_seal_source source;
     struct sl_future_seal **ends; /* by task: what its result is opened with */
+    uint64_t *bytes;              /* … and its envelope has */
 
     pthread_t thread;
     bool started;
@@ -141,19 +142,26 @@ sl_err sl_run_unseal_line(sl_run_state *run, const char *text, size_t length, ch
 /* ---- sealing a task ---- */
 
 typedef struct placing {
-    const char *name; /* of the function as which it travels */
+    const char *function;
     sl_arena *arena;
     sl_bytes payload;
+    sl_blob *apart;
+    size_t bytes;
 } placing;
 
 static uint8_t *place(void *context, size_t size) {
     placing *p = context;
-    size_t bytes = sl_client_payload_bytes(p->name, size);
+    bool apart = size >= SL_VALUE_APART_BYTES;
+    size_t inside = apart ? 0 : size, bytes = sl_client_payload_bytes(p->function, inside);
     uint8_t *payload = sl_arena_alloc(p->arena, bytes, 8);
     if (!payload)
         return NULL;
+    p->bytes = size;
     p->payload = (sl_bytes){payload, (uint32_t)bytes};
-    return sl_client_payload_head(payload, p->name, size);
+    uint8_t *at = sl_client_payload_head(payload, p->function, inside);
+    if (!apart)
+        return at;
+    return sl_blob_create(size, &p->apart) == SL_OK ? p->apart->data : NULL;
 }
 
 /* A file is sealed from where the system has it, and never read whole. */
@@ -179,9 +187,6 @@ static sl_err map_input(const char *path, sl_part *input) {
 static sl_err seal_parts(sl_run_seal *seal, sl_body_form form, sl_part first, sl_part second,
                          uint32_t retries, placing *where, sl_seal_made *made) {
     const sl_sealing what = {.form = form, .sections = {{&first, 1, false}, {&second, 1, false}}};
-    if (first.bytes + second.bytes > INPUT_MOST)
-        return sl_fail(SL_ERR_TOO_LARGE, "more than %d MiB to be sealed for one task",
-                       (int)(INPUT_MOST >> 20));
     return sl_seal_make(&seal->how, &seal->source, &what, retries, place, where, made);
 }
 
@@ -202,30 +207,51 @@ static sl_err seal_command(sl_run_seal *seal, const sl_task_spec *spec, placing 
     return err;
 }
 
-static sl_err seal_task(sl_run_seal *seal, sl_arena *arena, scheduler_task *task) {
-    const sl_task_spec *spec = sl_task_list_at(seal->run->list, (uint32_t)task->tag);
-    const char *args = spec->args ? spec->args : "";
-    bool call = spec->kind == SL_FORM_FUNCTION;
-    placing where = {.name = call ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND, .arena = arena};
-    sl_seal_made made;
-    SL_TRY(call ? seal_parts(seal, SL_BODY_CALL, (sl_part){spec->function, strlen(spec->function)},
-                             (sl_part){args, strlen(args)}, spec->retries, &where, &made)
-                : seal_command(seal, spec, &where, &made));
-    uint8_t *among = sl_arena_alloc(arena, made.among_bytes, 1);
+static sl_err take_sealed(sl_run_seal *seal, sl_arena *arena, scheduler_task *task,
+                          const placing *where, const sl_seal_made *made) {
+    uint8_t *among = sl_arena_alloc(arena, made->among_bytes, 1);
     if (among)
-        memcpy(among, made.among, made.among_bytes);
-    free(made.among);
+        memcpy(among, made->among, made->among_bytes);
+    free(made->among);
     sl_future_seal_drop(seal->ends[task->tag]);
-    seal->ends[task->tag] = made.end;
-    task->among = (sl_bytes){among, made.among_bytes};
-    task->payload = where.payload;
+    seal->ends[task->tag] = made->end;
+    seal->bytes[task->tag] = where->bytes;
+    task->among = (sl_bytes){among, made->among_bytes};
+    task->payload = where->payload;
     return among ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory to seal a task");
 }
 
+static sl_err seal_task(sl_run_seal *seal, sl_run_batch *batch, uint32_t index) {
+    scheduler_task *task = &batch->tasks[index];
+    const sl_task_spec *spec = sl_task_list_at(seal->run->list, (uint32_t)task->tag);
+    bool function = spec->kind == SL_FORM_FUNCTION;
+    const char *args = function && spec->args ? spec->args : "";
+    placing where = {.function = function ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND,
+                     .arena = &batch->arena};
+    sl_seal_made made;
+    sl_err err =
+        function ? seal_parts(seal, SL_BODY_CALL, (sl_part){spec->function, strlen(spec->function)},
+                              (sl_part){args, strlen(args)}, spec->retries, &where, &made)
+                 : seal_command(seal, spec, &where, &made);
+    batch->apart[index] = where.apart;
+    return err == SL_OK ? take_sealed(seal, &batch->arena, task, &where, &made) : err;
+}
+
 static void seal_batch(sl_run_seal *seal, sl_run_batch *batch) {
-    for (uint32_t i = 0; i < batch->count && batch->err == SL_OK; i++)
-        batch->err = seal_task(seal, &batch->arena, &batch->tasks[i]);
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < batch->count && batch->err == SL_OK; i++) {
+        batch->err = seal_task(seal, batch, i);
+        bytes += seal->bytes[batch->tasks[i].tag];
+        if (bytes > BATCH_MOST || batch->err != SL_OK) { /* the rest is taken again */
+            batch->count = i + 1;
+            batch->end = batch->after[i];
+        }
+    }
     snprintf(batch->detail, sizeof batch->detail, "%s", batch->err == SL_OK ? "" : sl_err_detail());
+}
+
+uint64_t sl_run_seal_bytes(const sl_run_state *run, uint32_t task) {
+    return run->seal->bytes ? run->seal->bytes[task] : 0;
 }
 
 /* ---- opening a result ---- */
@@ -347,7 +373,9 @@ static sl_err start_thread(sl_run_seal *seal) {
         return SL_OK;
     if (!seal->ends)
         seal->ends = calloc(seal->run->total + 1, sizeof(void *));
-    if (!seal->ends)
+    if (!seal->bytes)
+        seal->bytes = calloc(seal->run->total + 1, sizeof *seal->bytes);
+    if (!seal->ends || !seal->bytes)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to seal %u tasks", seal->run->total);
     SL_TRY(sl_thread_start(&seal->thread, run_thread, seal));
     seal->started = true;
@@ -417,6 +445,7 @@ void sl_run_seal_close(sl_run_state *run) {
     for (uint32_t i = 0; seal->ends && i < run->total; i++)
         sl_future_seal_drop(seal->ends[i]);
     free(seal->ends);
+    free(seal->bytes);
     sl_keys_close(seal->keys);
     pthread_cond_destroy(&seal->given);
     pthread_mutex_destroy(&seal->lock);

@@ -34,7 +34,11 @@ void sl_run_ledger_line(sl_run_state *run, uint32_t task, sl_strbuf *out);
 sl_err sl_run_unseal_line(sl_run_state *run, const char *text, size_t length, char **plain,
                           size_t *bytes) SL_CHECKED;
 
-/* Seals the payloads of a batch; then its event comes. */
+/* The bytes of a task's envelope; 0 before it has one. */
+uint64_t sl_run_seal_bytes(const sl_run_state *run, uint32_t task);
+
+/* Seals the payloads of a batch, or as many of the first as are not too large together; then its
+ * event comes. */
 void sl_run_seal_batch(sl_run_state *run, sl_run_batch *batch);
 
 /* Opens a result and writes the outputs; then an event comes, for sl_run_seal_opened(). SL_ERR_…:

@@ -9,7 +9,10 @@ enum {
     UNACCEPTED_MOST = 8192
 };
 
-/* Takes the next unfinished tasks of the order; `*end` is where the next batch starts. */
+#define HELD_MOST ((uint64_t)256 << 20) /* bytes of envelopes under way: then results are awaited  \
+                                         */
+
+/* Takes the next unfinished tasks of the order. */
 static sl_err fill(sl_run_state *run, sl_run_batch *of) {
     uint32_t at = run->next;
     for (; at < run->total && of->count < SL_RUN_BATCH_MOST && of->arena.held_bytes < BATCH_BYTES;
@@ -17,21 +20,39 @@ static sl_err fill(sl_run_state *run, sl_run_batch *of) {
         if (run->fate[run->order[at]] != SL_RUN_UNFINISHED)
             continue;
         SL_TRY(sl_run_encode(run, run->order[at], &of->arena, &of->tasks[of->count]));
-        of->count++;
+        of->after[of->count++] = at + 1;
     }
     of->end = at;
     return SL_OK;
 }
 
+/* The tasks from `sent` on that go in one message: one with data apart goes alone. */
+static uint32_t message_tasks(const sl_run_batch *of) {
+    uint32_t count = 0, left = of->count - of->sent;
+    while (count < left && !of->apart[of->sent + count])
+        count++;
+    return count || !left ? count : 1;
+}
+
+static sl_err send_some(sl_run_state *run, sl_run_batch *of, uint32_t count) {
+    sl_blob **apart = &of->apart[of->sent];
+    scheduler_submit submit = {.tasks = {of->tasks + of->sent, count}, .apart = *apart};
+    SL_TRY(scheduler_submit_send(run->self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &submit));
+    sl_blob_release(*apart);
+    *apart = NULL;
+    of->sent += count;
+    run->unaccepted += count;
+    return SL_OK;
+}
+
 /* False: there is no more to submit, or no room for it now. */
 static bool send_batch(sl_run_state *run, sl_run_batch *of, sl_err err) {
-    sl_addr scheduler = sl_addr_well_known(0, SL_SLOT_SCHEDULER);
-    if (err == SL_OK && of->count) {
-        scheduler_submit submit = {.tasks = {of->tasks, of->count}};
-        err = scheduler_submit_send(run->self, scheduler, &submit);
-    }
+    while (err == SL_OK && of->sent < of->count)
+        err = send_some(run, of, message_tasks(of));
+    if (of->sent)
+        run->next = of->after[of->sent - 1];
     if (err == SL_ERR_AGAIN) {
-        sl_await_room(run->self, scheduler);
+        sl_await_room(run->self, sl_addr_well_known(0, SL_SLOT_SCHEDULER));
         return false;
     }
     if (err != SL_OK) {
@@ -39,7 +60,6 @@ static bool send_batch(sl_run_state *run, sl_run_batch *of, sl_err err) {
         return false;
     }
     run->next = of->end;
-    run->unaccepted += of->count;
     return of->end < run->total;
 }
 
@@ -56,6 +76,8 @@ static bool submit_batch(sl_run_state *run) {
 void sl_run_batch_free(sl_run_batch *batch) {
     if (!batch)
         return;
+    for (uint32_t i = 0; i < batch->count; i++)
+        sl_blob_release(batch->apart[i]);
     sl_arena_fini(&batch->arena);
     free(batch);
 }
@@ -85,9 +107,8 @@ static bool submit_sealed(sl_run_state *run) {
             begin_sealing(run);
         return false;
     }
-    uint32_t before = run->next;
     bool more = send_batch(run, batch, SL_OK);
-    if (run->next == before)
+    if (batch->sent < batch->count)
         return false;
     run->sealed = NULL;
     sl_run_batch_free(batch);
@@ -97,6 +118,8 @@ static bool submit_sealed(sl_run_state *run) {
 void sl_run_on_sealed(sl_run_state *run, sl_run_batch *batch) {
     run->sealing = false;
     run->sealed = batch;
+    for (uint32_t i = 0; i < batch->count; i++)
+        run->held_bytes += sl_run_seal_bytes(run, (uint32_t)batch->tasks[i].tag);
     if (batch->err == SL_OK) {
         sl_run_submit(run);
         return;
@@ -107,7 +130,7 @@ void sl_run_on_sealed(sl_run_state *run, sl_run_batch *batch) {
 
 void sl_run_submit(sl_run_state *run) {
     bool more = run->submitting && !run->draining && !run->ending && run->next < run->total;
-    while (more && run->unaccepted < UNACCEPTED_MOST)
+    while (more && run->unaccepted < UNACCEPTED_MOST && run->held_bytes < HELD_MOST)
         more = run->seal ? submit_sealed(run) : submit_batch(run);
 }
 

@@ -235,7 +235,7 @@ sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
         sl_secret_wipe(words, bytes);
     free(words);
     if (err == SL_OK)
-        made->end->command = true;
+        made->end->command = made->command = true;
     return err;
 }
 

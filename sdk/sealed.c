@@ -123,8 +123,6 @@ static sl_err run_call(const call *c, sl_task_output *output) {
 static sl_err run_inside(const call *c, const sl_task_facts *outer, sl_task_output *output) {
     sl_blob *apart;
     sl_task_facts facts = {.owner = SL_NO_NODE};
-    if (c->opened.form != SL_BODY_CALL)
-        return sl_fail(SL_ERR_INVALID, "a sealed task of an unknown form");
     if (outer)
         facts = *outer;
     facts.function = NULL;
@@ -275,28 +273,32 @@ static sl_err find_node(const sl_sealed_place *place, sl_sealed **sealed) {
                                                  "sealed to it: start it with --keys");
 }
 
-static sl_err run_sealed(const void *arguments, size_t bytes, sl_task_output *output,
-                         const sl_sealed_place *place, bool command) {
+/* What is asked for must be of the form that its name says: by that it was let in. */
+static sl_err run_form(const call *c, sl_body_form form, sl_task_output *output) {
+    if (c->opened.form != form)
+        return sl_fail(SL_ERR_REFUSED, "a sealed task that is not what it travels as");
+    return form == SL_BODY_COMMAND ? run_command_and_seal(c, output) : run_and_seal(c, output);
+}
+
+static sl_err call_sealed(const sl_sealed_place *place, sl_body_form form, const void *arguments,
+                          size_t bytes, sl_task_output *output) {
     call c = {.functions = place->functions, .now_s = (uint64_t)sl_clock_wall_s()};
     sl_blob *apart = output->facts ? (sl_blob *)(uintptr_t)output->facts->apart : NULL;
     SL_TRY(find_node(place, &c.sealed));
     SL_TRY(open_envelope(&c, arguments, bytes, apart));
-    sl_err err;
-    if ((c.opened.form == SL_BODY_COMMAND) != command)
-        err = sl_fail(SL_ERR_REFUSED, "a sealed task that is not what it travels as");
-    else
-        err = command ? run_command_and_seal(&c, output) : run_and_seal(&c, output);
+    sl_err err = run_form(&c, form, output);
     sl_opened_close(&c.opened);
     return err;
 }
 
-static sl_err call_sealed(const void *arguments, size_t bytes, sl_task_output *output, void *user) {
-    return run_sealed(arguments, bytes, output, user, false);
+static sl_err call_function(const void *arguments, size_t bytes, sl_task_output *output,
+                            void *user) {
+    return call_sealed(user, SL_BODY_CALL, arguments, bytes, output);
 }
 
 static sl_err call_command(const void *arguments, size_t bytes, sl_task_output *output,
                            void *user) {
-    return run_sealed(arguments, bytes, output, user, true);
+    return call_sealed(user, SL_BODY_COMMAND, arguments, bytes, output);
 }
 
 /* ---- a node's side ---- */
@@ -323,7 +325,7 @@ void sl_sealed_destroy(sl_sealed *sealed) {
 }
 
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) {
-    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_sealed, place));
+    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_function, place));
     SL_TRY(sl_functions_register_slow(functions, SL_SEALED_COMMAND, call_command, place));
     place->functions = functions;
     return SL_OK;

@@ -84,6 +84,14 @@ holds "all done" "$(grep -c '"status":"done"' killed/results.jsonl)" = 20
 holds "an output" "$(cat killed/stdout/t20)" = "secret of task 20"
 holds "no leak when killed" -z "$(leaks killed)"
 
+# --- large inputs: more than a message holds, and more together than may be under way ---
+truncate -s 100M large && truncate -s 20M medium
+echo '{"name":"large","shell":"wc -c","stdin":{"file":"large"}}' >inputs.jsonl
+for i in $(seq 20); do echo "{\"name\":\"m$i\",\"shell\":\"wc -c\",\"stdin\":{\"file\":\"medium\"}}"; done >>inputs.jsonl
+code 0 starlane run "${keys[@]}" --sealed client --output inputs inputs.jsonl
+holds "a large input" "$(cat inputs/stdout/large)" = 104857600
+holds "many inputs" "$(cat inputs/stdout/m* | sort -u)" = 20971520
+
 # --- refused ---
 code 2 starlane run --sealed client --output no tasks.jsonl && says "goes with --authority"
 code 2 starlane run "${keys[@]}" --sealed nowhere --output no tasks.jsonl && says "no identity"
