@@ -448,6 +448,7 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
 static void gateway_stop(sl_actor *self, void *state) {
     gateway *gw = state;
     (void)self;
+    gw->stopping = true;
     for (gw_session *session = gw->sessions; session; session = session->next)
         if (session->visitor) {
             gw->options.door->close(session->visitor, "the network is being left");

@@ -147,6 +147,7 @@ typedef struct gateway {
     gw_entry *oldest, *newest;
     uint64_t last_id, last_serial;
     gw_task *ending;         /* will not run */
+    bool stopping;           /* its pools may be gone */
     gateway_member *members; /* nodes that the registry has spoken of */
     uint32_t member_count;
     gateway_node *known; /* what the roster said last; one allocation, with what it points to */
