@@ -577,8 +577,8 @@ SL_API const char *sl_module_id(const sl_module *module);
 /* Lets go of it: tasks that were submitted keep what they need. NULL is fine. */
 SL_API void sl_module_release(sl_module *module);
 
-/* In a constructor of a module: says why it cannot be used here (printf style). Its tasks then fail
- * with that, and it is not loaded. Elsewhere no effect. */
+/* In a constructor of a module, which may not wait for tasks: says why the module cannot be used
+ * here (printf style). Its tasks then fail with that, and it is not loaded. Elsewhere no effect. */
 SL_API void sl_module_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- actors: state that lives on one node at a time, and that only messages reach ---- */
@@ -648,6 +648,9 @@ typedef struct sl_spawn_options {
     int restart_on_loss;    /* on another node, when its own is lost; else it ends */
     uint32_t restarts_most; /* 0: 3; one failure more within … */
     double restarts_s;      /* … so many seconds (0: 60), and it ends */
+    /* Of one that is started again: after so many messages its state is saved, and it begins with
+     * that instead; 0: only when its body says so, by sl_call_save(). */
+    uint32_t save_every;
 } sl_spawn_options;
 
 /* Any thread, bodies included. Spawns an actor and names it in `*actor`, at once: whether it could
@@ -669,6 +672,10 @@ SL_API sl_future *sl_actor_ask(const sl_actor_ref *actor, const char *method, sl
  * here, and messages follow it. The future ends once it is there. */
 SL_API sl_future *sl_actor_migrate(const sl_actor_ref *actor, uint32_t node);
 
+/* A future that is done when the actor has ended, for good: its result is a string that says why.
+ * It says nothing of new starts. */
+SL_API sl_future *sl_actor_monitor(const sl_actor_ref *actor);
+
 /* Ends it, after the messages sent before. */
 SL_API int sl_actor_stop(const sl_actor_ref *actor);
 
@@ -689,6 +696,10 @@ SL_API const char *sl_call_method(const sl_call *call);
 SL_API int sl_call_is(const sl_call *call, const char *method);
 SL_API sl_actor_ref sl_call_self(const sl_call *call);
 SL_API void sl_call_migrate(sl_call *call, uint32_t node);
+
+/* In the body of an actor that is started again (sl_spawn_options): has its state saved once the
+ * body has returned, before this message's sender hears anything of it. Others: no effect. */
+SL_API void sl_call_save(sl_call *call);
 
 /* ---- sealed tasks: what only their client and the nodes that run them can read ---- */
 
@@ -720,9 +731,46 @@ typedef struct sl_seal {
     double lifetime_s;   /* it is to be started within so many seconds; 0: a day */
 } sl_seal;
 
-/* ---- from outside: a connection to the gateway of a network ---- */
+/* A program to run on a node of the network. Zeroed fields are none. What it writes is captured. */
+typedef struct sl_command {
+    const char *const *argv; /* the program and its arguments, a NULL behind the last; or … */
+    const char *shell;       /* … text for /bin/sh -c */
+    const char *const *env;  /* NAME=VALUE each, a NULL behind the last; over the node's own */
+    const char *cwd;         /* on the node; NULL: where the network was started */
+    const void *input;       /* its standard input, at most 16 MiB unless it is sealed */
+    size_t input_bytes;
+    /* Of those that are not sealed: */
+    const char *name;      /* for people, and in STARLANE_TASK_NAME; at most 200 bytes */
+    const uint64_t *after; /* ids of commands of the project that must be done first, … */
+    size_t after_count;    /* … at most 4096 */
+    int detached;          /* it goes on without this client, and what became of it is kept */
+} sl_command;
+
+/* What became of a sealed command. Borrowed from its future. */
+typedef struct sl_sealed_result {
+    int exit_code; /* -1 when a signal ended it */
+    int signal;    /* 0 when it exited */
+    double user_s, system_s;
+    uint64_t max_rss_bytes;
+    const void *output, *errors; /* what it wrote: at most 2 GiB in all, else it is ended */
+    size_t output_bytes, error_bytes;
+} sl_sealed_result;
 
 typedef struct sl_remote sl_remote;
+
+/* Submits a command, sealed as options->sealed says: all of it is for the node that runs it alone.
+ * In the job, or, with a connection, from outside, which takes the scopes `submit` and `command`.
+ * The future fails, saying how it ended, unless that was with exit code 0. What it reads and writes
+ * goes through pipes, and lies in no file; what itself it writes to files, and tells by its command
+ * line to those on the node who list processes, is its own matter. It gets no GPUs. */
+SL_API sl_future *sl_seal_command(sl_remote *remote, const sl_command *command,
+                                  const sl_task_options *options);
+
+/* The result of one that has run, well or not; an error when it has not. */
+SL_API int sl_result_sealed(sl_future *future, sl_sealed_result *result);
+
+/* ---- from outside: a connection to the gateway of a network ---- */
+
 struct sl_run_request;
 
 typedef struct sl_connect_options {
@@ -761,21 +809,6 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
-/* A program to run on a node of the network: the API key needs the scope `command`. Zeroed fields
- * are none. What it writes is captured. */
-typedef struct sl_command {
-    const char *const *argv; /* the program and its arguments, a NULL behind the last; or … */
-    const char *shell;       /* … text for /bin/sh -c */
-    const char *const *env;  /* NAME=VALUE each, a NULL behind the last; over the node's own */
-    const char *cwd;         /* on the node; NULL: where the network was started */
-    const void *input;       /* its standard input, at most 16 MiB */
-    size_t input_bytes;
-    const char *name;      /* for people, and in STARLANE_TASK_NAME; at most 200 bytes */
-    const uint64_t *after; /* ids of commands of the project that must be done first, … */
-    size_t after_count;    /* … at most 4096 */
-    int detached;          /* it goes on without this client, and what became of it is kept */
-} sl_command;
-
 typedef enum sl_command_stands {
     SL_COMMAND_UNKNOWN, /* there is none of this id in the project, or not any more */
     SL_COMMAND_WAITS,
@@ -796,8 +829,9 @@ typedef struct sl_command_state {
     uint64_t max_rss_bytes, stdout_bytes, stderr_bytes;
 } sl_command_state;
 
-/* Submits one. The future ends when the command has, and fails when it did not exit with 0; of a
- * detached one it ends when that is accepted. NULL: refused. Any thread. */
+/* Submits a command, not sealed: the API key needs the scope `command`. The future ends when it
+ * has, and fails when it did not exit with 0; of a detached one it ends when that is accepted.
+ * NULL: refused. Any thread. */
 SL_API sl_future *sl_remote_command(sl_remote *remote, const sl_command *command,
                                     const sl_task_options *options);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/registry/registry_msgs.h"
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
 
@@ -99,6 +100,9 @@ sl_letter *sl_letter_create(const char *method, size_t argument_bytes) {
 void sl_letter_destroy(sl_letter *letter) {
     if (!letter)
         return;
+    for (uint32_t i = 0; i < letter->object_count; i++)
+        sl_object_release(letter->objects[i]);
+    free(letter->objects);
     sl_blob_release(letter->apart);
     sl_blob_release(letter->output_apart);
     free(letter->output);
@@ -199,6 +203,7 @@ static void on_peer(sl_host *host, uint32_t node, bool back) {
     if (!back) {
         drop_waiting(host, node);
         sl_host_residents_peer(host, node);
+        sl_host_asks_peer(host, node);
     }
     sl_host_records_peer(host, node, back);
     sl_host_targets_peer(host, node, back);
@@ -208,7 +213,8 @@ static void on_peer(sl_host *host, uint32_t node, bool back) {
 
 static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     const sl_host_setup *setup = arguments;
-    sl_host *host = calloc(1, sizeof *host);
+    uint32_t count = setup->of->network->count;
+    sl_host *host = calloc(1, sizeof *host + count * sizeof host->serves[0]);
     sl_rng rng;
     if (!host)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a host of actors");
@@ -217,7 +223,7 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     host->of = setup->of;
     host->client = setup->client;
     host->rank = setup->of->rank;
-    host->count = setup->of->network->count;
+    host->count = count;
     SL_TRY(sl_rng_seed_from_system(&rng));
     host->life = sl_rng_u64(&rng) | 1;
     host->event.to = sl_self(self);
@@ -227,7 +233,11 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     host->waiting = calloc(host->count, sizeof(sl_waiting_body *));
     if (!host->blocked || !host->waiting)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a host of actors");
+    for (uint32_t node = 0; node < host->count; node++)
+        atomic_init(&host->serves[node], !sl_network_is_spare(host->of->network, node));
     sl_node_watch_peers(sl_actor_node(self), sl_self(self));
+    registry_watch watch = {};
+    SL_TRY(registry_watch_send(self, sl_addr_well_known(host->rank, SL_SLOT_REGISTRY), &watch));
     if (host->client)
         atomic_store(&host->client->host, host);
     return SL_OK;
@@ -239,6 +249,16 @@ static void on_event(sl_host *host, const node_event *message) {
         atomic_exchange(&host->told, 0);
     else
         sl_host_ran((sl_resident *)(void *)((char *)event - offsetof(sl_resident, job.event)));
+}
+
+/* A spare that has taken a place is as good as any node. */
+static void on_view(sl_host *host, const registry_view *view) {
+    for (uint32_t i = 0; i < view->members.count; i++) {
+        const registry_member *member = &view->members.items[i];
+        if (member->node < host->count && sl_network_is_spare(host->of->network, member->node))
+            atomic_store(&host->serves[member->node],
+                         member->state == SL_MEMBER_ALIVE || member->state == SL_MEMBER_SUSPECTED);
+    }
 }
 
 static void on_moved(sl_host *host, const actor_moved *moved) {
@@ -287,6 +307,15 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
     case actor_ended_id:
         sl_host_on_ended(host, body);
         return true;
+    case actor_saved_id:
+        sl_host_on_saved(host, from, body);
+        return true;
+    case actor_kept_id:
+        sl_host_on_kept(host, from, body);
+        return true;
+    case actor_watch_id:
+        sl_host_on_watch(host, from, body);
+        return true;
     case actor_quit_id:
         sl_host_on_quit(host, from, body);
         return true;
@@ -316,6 +345,9 @@ static sl_err host_receive(sl_actor *self, void *state, const sl_message *messag
         break;
     case node_room_id:
         on_room(host, ((const node_room *)message->body)->at.node);
+        break;
+    case registry_view_id:
+        on_view(host, message->body);
         break;
     case node_timer_id:
         on_tick(host);

@@ -68,6 +68,8 @@ typedef struct sl_letter {
     uint8_t *arguments;
     size_t argument_bytes;
     sl_blob *apart;
+    sl_object **objects; /* among the arguments: at its sender, kept; malloc'ed */
+    uint32_t object_count;
     /* once run */
     sl_err error;
     char *message;   /* malloc'ed */
@@ -88,7 +90,12 @@ void sl_letter_destroy(sl_letter *letter);
 void sl_letters_free(sl_letters *list);
 
 /* What the inbox holds. */
-typedef enum sl_order_kind { SL_ORDER_LETTER, SL_ORDER_SPAWN, SL_ORDER_FIND } sl_order_kind;
+typedef enum sl_order_kind {
+    SL_ORDER_LETTER,
+    SL_ORDER_SPAWN,
+    SL_ORDER_FIND,
+    SL_ORDER_WATCH
+} sl_order_kind;
 
 typedef struct sl_order {
     struct sl_order *next;
@@ -98,7 +105,7 @@ typedef struct sl_order {
     const sl_actor_kind *actor_kind;
     char name[128]; /* of a spawn or a find */
     bool restart_on_error, restart_on_loss;
-    uint32_t restarts_most;
+    uint32_t restarts_most, save_every;
     uint64_t restarts_ns;
 } sl_order;
 
@@ -154,6 +161,9 @@ typedef struct sl_resident {
     uint32_t move_to;
     uint32_t answer_node; /* who wanted it moved */
     uint64_t answer_tag;
+    bool saves, save_due;            /* its home keeps states; that of now is to go there */
+    bool awaits;                     /* the home's word that it has it */
+    uint32_t save_every, since_save; /* messages */
     struct sl_resident *next_ready;
     sl_job job;
 } sl_resident;
@@ -171,8 +181,20 @@ typedef struct sl_record_of {
     bool restart_on_error, restart_on_loss;
     uint32_t restarts_most, restarts; /* of them within the time */
     uint64_t restarts_ns, since_ns;
+    uint32_t save_every;
+    sl_blob *saved;      /* state to begin with, rather than `start`; NULL: none was saved */
+    sl_object **objects; /* among its arguments */
+    uint32_t object_count;
+    struct sl_watcher *watchers;
     char name[128];
 } sl_record_of;
+
+/* Who wants to hear of its end. */
+typedef struct sl_watcher {
+    struct sl_watcher *next;
+    uint32_t node;
+    uint64_t tag;
+} sl_watcher;
 
 /* A name kept here. */
 typedef struct sl_name_entry {
@@ -233,6 +255,7 @@ typedef struct sl_host {
     sl_actor_id *gone; /* a ring of those that have left */
     uint64_t gone_count;
     sl_name_entry *names[SL_NAME_BUCKETS];
+    _Atomic bool serves[]; /* by node: actors may live there; any thread */
 } sl_host;
 
 /* Epochs: below, the moves of one life of an actor; above, its lives. */
@@ -244,6 +267,9 @@ typedef struct sl_host_setup {
     sl_client *client;
 } sl_host_setup;
 extern const sl_actor_class sl_host_class;
+
+/* An ask that is not of an actor: of its home's word on its end, rather than a name's keeper's. */
+enum { SL_ASK_NAME, SL_ASK_END };
 
 /* host.c */
 static inline sl_addr sl_host_at(uint32_t node) {
@@ -257,6 +283,11 @@ void sl_host_tick(sl_host *host);
 void sl_host_again(sl_host *host);
 
 /* host_words.c */
+/* True when actors may live there: no spare does, before it has taken another's place. Any thread.
+ */
+/* A string as one value; bytes, 0 if it is more than `size`. */
+size_t sl_host_encode_text(const char *text, uint8_t *wire, size_t size);
+bool sl_host_serves(const sl_host *host, uint32_t node);
 bool sl_host_is_alive(const sl_host *host, uint32_t node);
 void sl_host_say_moved(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, uint32_t place);
 /* `final`: the life `epoch` of it has ended here. */
@@ -274,6 +305,8 @@ void sl_host_target_lost(sl_host *host, uint32_t from, const actor_lost *lost);
 void sl_host_targets_tick(sl_host *host);
 void sl_host_targets_peer(sl_host *host, uint32_t node, bool back);
 /* Ends an ask by its tag; `bytes` of one value. */
+/* Whoever has asked this node for a word that it will not give any more: it is lost. */
+void sl_host_asks_peer(sl_host *host, uint32_t node);
 void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *message,
                      const uint8_t *output, size_t bytes, sl_blob *apart);
 uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id);
@@ -285,6 +318,7 @@ void sl_order_end(sl_host *host, sl_order *order, sl_err err, const char *messag
 /* host_live.c: actors that live here. */
 void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell);
 void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come);
+void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept);
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit);
 void sl_host_resident_moved(sl_host *host, const actor_moved *moved);
 void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
@@ -294,12 +328,26 @@ void sl_host_run_ready(sl_host *host);
 void sl_host_ran(sl_resident *resident);
 void sl_host_live_stop(sl_host *host);
 
+/* host_live.c, for host_move.c */
+void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t place,
+                          uint64_t epoch);
+/* What it had is released; where it went is remembered. */
+void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t place, uint64_t epoch);
+
+/* host_move.c: goes to where it is to move, once its state was saved; or stays, and says so. */
+void sl_resident_depart(sl_host *host, sl_resident *resident);
+/* How far each sender's messages are handled; the list is to be freed. */
+sl_err sl_resident_passed(const sl_resident *resident, actor_passed **list) SL_CHECKED;
+
 /* host_turn.c: runs what a resident has to run, on any thread. */
 void sl_resident_run(sl_resident *resident);
 
 /* host_home.c: what a home knows of its actors, and names. */
 void sl_host_spawn(sl_host *host, sl_order *order);
 void sl_host_look_up(sl_host *host, sl_order *order);
+void sl_host_watch(sl_host *host, sl_order *order);
+void sl_host_on_watch(sl_host *host, uint32_t from, const actor_watch *watch);
+void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved);
 void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where);
 void sl_host_on_here(sl_host *host, const actor_here *here);
 void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed);

@@ -73,12 +73,30 @@ static sl_err resolve(const sl_args *args, sl_value **copy) {
     return SL_OK;
 }
 
+/* Those among the arguments, until the message is handled: who handles it borrows them. */
+static sl_err keep_objects(sl_letter *letter, const sl_args *args) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < args->count; i++)
+        count += args->values[i].type == SL_TYPE_OBJECT;
+    if (!count)
+        return SL_OK;
+    letter->objects = malloc(count * sizeof(sl_object *));
+    if (!letter->objects)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u objects among the arguments", count);
+    for (size_t i = 0; i < args->count; i++) {
+        if (args->values[i].type != SL_TYPE_OBJECT)
+            continue;
+        sl_object *object = sl_object_retain(args->values[i].object);
+        if (!object)
+            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that cannot be kept", i);
+        letter->objects[letter->object_count++] = object;
+    }
+    return SL_OK;
+}
+
 static sl_err make_letter(const char *method, const sl_args *args, sl_letter **out) {
     sl_value_size size;
     sl_blob *apart = NULL;
-    for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_OBJECT)
-            return sl_fail(SL_ERR_INVALID, "argument %zu: an object cannot be sent to an actor", i);
     SL_TRY(sl_values_measure(args->values, args->count, &size));
     if (size.bytes > UINT32_C(67108864))
         return sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes", size.bytes);
@@ -91,6 +109,11 @@ static sl_err make_letter(const char *method, const sl_args *args, sl_letter **o
     }
     letter->apart = apart;
     sl_values_encode(args->values, args->count, letter->arguments, apart ? apart->data : NULL);
+    sl_err err = keep_objects(letter, args);
+    if (err != SL_OK) {
+        sl_letter_destroy(letter);
+        return err;
+    }
     *out = letter;
     return SL_OK;
 }
@@ -128,12 +151,17 @@ static sl_actor_id id_of(const sl_actor_ref *actor) {
     return (sl_actor_id){.home = actor->home, .life = actor->life, .number = actor->number};
 }
 
+static sl_err check_ref(const sl_actor_ref *actor) {
+    if (!actor || actor->home >= sl_size() || actor->place >= sl_size() || !actor->life)
+        return sl_fail(sl_size() ? SL_ERR_INVALID : SL_ERR_CLOSED, "that names no actor");
+    return SL_OK;
+}
+
 /* SL_OK: it is on its way; `future` (NULL: none is wanted) is the caller's. */
 static sl_err send_letter(const sl_actor_ref *actor, sl_letter_what what, uint32_t to,
                           const char *method, const sl_args *args, sl_future **future) {
     sl_order *order;
-    if (!actor || actor->home >= sl_size() || actor->place >= sl_size() || !actor->life)
-        return sl_fail(sl_size() ? SL_ERR_INVALID : SL_ERR_CLOSED, "that names no actor");
+    SL_TRY(check_ref(actor));
     sl_client *client = sl_client_enter();
     if (!client)
         return SL_ERR_CLOSED;
@@ -173,6 +201,23 @@ sl_future *sl_actor_migrate(const sl_actor_ref *actor, uint32_t node) {
                                                                                        : NULL;
 }
 
+sl_future *sl_actor_monitor(const sl_actor_ref *actor) {
+    sl_order *order;
+    sl_future *future = NULL;
+    if (check_ref(actor) != SL_OK)
+        return NULL;
+    sl_client *client = sl_client_enter();
+    if (!client)
+        return NULL;
+    if (make_order(SL_ORDER_WATCH, "", &SL_NO_ARGS, true, &order) == SL_OK) {
+        order->letter->id = id_of(actor);
+        future = order->future;
+        push(atomic_load(&client->host), order);
+    }
+    sl_client_leave(client);
+    return future;
+}
+
 int sl_actor_stop(const sl_actor_ref *actor) {
     return send_letter(actor, SL_LETTER_STOP, 0, "", &SL_NO_ARGS, NULL);
 }
@@ -183,7 +228,7 @@ static uint32_t choose_node(sl_host *host) {
     for (uint32_t tries = 0; tries < host->count; tries++) {
         uint32_t node = (host->rank + atomic_fetch_add(&host->spawned, 1)) % host->count;
         bool lost = network->lost && __atomic_load_n(&network->lost[node], __ATOMIC_RELAXED);
-        if (!sl_network_is_spare(network, node) && !lost)
+        if (sl_host_serves(host, node) && !lost)
             return node;
     }
     return host->rank;
@@ -197,9 +242,11 @@ static sl_err check_spawn(const sl_host *host, const sl_actor_kind *kind,
         return sl_fail(SL_ERR_INVALID, "actor %.80s has only one of save and load", kind->name);
     if (options && options->name && (!options->name[0] || strlen(options->name) > METHOD_MOST))
         return sl_fail(SL_ERR_INVALID, "an actor's name has 1 to %d bytes", METHOD_MOST);
-    if (options && options->on_node &&
-        (options->node >= host->count || sl_network_is_spare(host->of->network, options->node)))
+    if (options && options->on_node && !sl_host_serves(host, options->node))
         return sl_fail(SL_ERR_INVALID, "no actors live on node %u", options->node);
+    if (options && options->save_every && !options->restart_on_error && !options->restart_on_loss)
+        return sl_fail(SL_ERR_INVALID, "the state of an actor is saved to be started again with: "
+                                       "say when (restart_on_error, restart_on_loss)");
     return SL_OK;
 }
 
@@ -223,6 +270,7 @@ static sl_err spawn(sl_host *host, const sl_actor_kind *kind, const sl_args *arg
         order->restart_on_loss = options->restart_on_loss != 0;
         order->restarts_most = options->restarts_most ? options->restarts_most : RESTARTS_MOST;
         order->restarts_ns = (uint64_t)(seconds * 1e9);
+        order->save_every = options->save_every;
     }
     if (options && options->name)
         snprintf(order->name, sizeof order->name, "%s", options->name);

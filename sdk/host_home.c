@@ -98,19 +98,82 @@ static void forget_names_of(sl_host *host, uint32_t node) {
 
 /* ---- spawning ---- */
 
-static void forget(sl_host *host, sl_record_of *record) {
+/* ---- those who want to hear of an actor's end ---- */
+
+static void say_end(sl_host *host, uint32_t to, uint64_t tag, const char *why) {
+    _Alignas(8) uint8_t wire[1200];
+    size_t bytes = sl_host_encode_text(why, wire, sizeof wire);
+    actor_answer body = {.tag = tag, .output = {wire, (uint32_t)bytes}};
+    sl_host_answer(host, to, &body);
+}
+
+static void tell_watchers(sl_host *host, sl_record_of *record, const char *why) {
+    for (sl_watcher *next; record->watchers; record->watchers = next) {
+        next = record->watchers->next;
+        if (host)
+            say_end(host, record->watchers->node, record->watchers->tag, why);
+        free(record->watchers);
+    }
+}
+
+void sl_host_on_watch(sl_host *host, uint32_t from, const actor_watch *watch) {
+    sl_actor_id id = {host->rank, watch->life, watch->number};
+    sl_record_of *record = sl_id_find(&host->records, id);
+    sl_watcher *watcher = record ? malloc(sizeof *watcher) : NULL;
+    if (!watcher) {
+        say_end(host, from, watch->tag,
+                record ? "its home has no memory to watch it"
+                       : "there is no such actor (any more)");
+        return;
+    }
+    *watcher = (sl_watcher){record->watchers, from, watch->tag};
+    record->watchers = watcher;
+}
+
+void sl_host_watch(sl_host *host, sl_order *order) {
+    sl_actor_id id = order->letter->id;
+    actor_watch body = {.life = id.life, .number = id.number};
+    body.tag =
+        sl_host_ask(host, order->future, (sl_actor_id){.home = id.home, .number = SL_ASK_END});
+    if (!body.tag) {
+        sl_order_end(host, order, SL_ERR_NO_MEMORY, NULL);
+        return;
+    }
+    order->future = NULL;
+    sl_order_end(host, order, SL_OK, NULL);
+    if (!sl_host_is_alive(host, id.home) ||
+        actor_watch_send(host->self, sl_host_at(id.home), &body) != SL_OK)
+        sl_host_asks_peer(host, id.home);
+}
+
+/* ---- the end of a record ---- */
+
+static void record_free(sl_record_of *record) {
+    sl_letter_destroy(record->start);
+    sl_blob_release(record->saved);
+    for (uint32_t i = 0; i < record->object_count; i++)
+        sl_object_release(record->objects[i]);
+    free(record->objects);
+    free(record);
+}
+
+static void forget(sl_host *host, sl_record_of *record, const char *why) {
     if (record->name[0] && !record->claiming)
         tell_keeper(host, record, 0, true);
     if (record->claiming)
         sl_order_end(host, record->claiming, SL_ERR_DEAD, NULL);
-    sl_letter_destroy(record->start);
+    tell_watchers(host, record, why);
     sl_id_remove(&host->records, &record->node);
-    free(record);
+    record_free(record);
 }
 
 /* What it takes to start it again. */
 static void keep_start(sl_record_of *record, const sl_order *order) {
-    const sl_letter *letter = order->letter;
+    sl_letter *letter = order->letter;
+    record->objects = letter->objects; /* until it ends, as it may keep their names */
+    record->object_count = letter->object_count;
+    letter->objects = NULL;
+    letter->object_count = 0;
     if (!order->restart_on_error && !order->restart_on_loss)
         return;
     record->start = sl_letter_create("", letter->argument_bytes);
@@ -123,6 +186,7 @@ static void keep_start(sl_record_of *record, const sl_order *order) {
     record->restart_on_loss = order->restart_on_loss;
     record->restarts_most = order->restarts_most;
     record->restarts_ns = order->restarts_ns;
+    record->save_every = order->save_every;
 }
 
 static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
@@ -135,6 +199,8 @@ static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
         .answer_node = host->rank,
         .kind = sl_text_of(order->actor_kind->name),
         .supervised = order->restart_on_error,
+        .saves = order->restart_on_error || order->restart_on_loss,
+        .save_every = order->save_every,
         .arguments = {order->letter->arguments, (uint32_t)order->letter->argument_bytes},
         .apart = order->letter->apart};
     sl_err err = sl_host_post(host, record->place, &actor_come_type, &body);
@@ -144,7 +210,7 @@ static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
     if (err == SL_OK)
         return;
     sl_warn("host", "an actor cannot start on node %u: %s", record->place, sl_err_text(err));
-    forget(host, record);
+    forget(host, record, "it could not be started");
 }
 
 void sl_host_spawn(sl_host *host, sl_order *order) {
@@ -186,7 +252,7 @@ static void on_claimed(sl_host *host, const actor_named *named) {
         launch(host, record, record->claiming);
     } else if (!own && record->claiming) {
         sl_warn("host", "the name %s is taken", record->name);
-        forget(host, record);
+        forget(host, record, "its name is taken");
     } else if (!own) {
         sl_warn("host", "the name %s was taken while its keeper was lost", record->name);
         record->name[0] = '\0';
@@ -255,6 +321,10 @@ static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const
         .answer_node = host->rank,
         .kind = sl_text_of(record->actor_kind->name),
         .supervised = record->restart_on_error,
+        .saves = true,
+        .save_every = record->save_every,
+        .moves = record->saved != NULL,
+        .state = record->saved,
         .passed = {passed, passed_count},
         .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
         .apart = record->start->apart};
@@ -266,12 +336,12 @@ static bool lose(sl_host *host, sl_record_of *record) {
     bool again = record->restart_on_loss && may_restart(host, record);
     for (uint32_t i = 1; again && i <= host->count; i++) {
         uint32_t place = (record->place + i) % host->count;
-        if (!sl_host_is_alive(host, place) || sl_network_is_spare(host->of->network, place))
+        if (!sl_host_is_alive(host, place) || !sl_host_serves(host, place))
             continue;
         if (restart(host, record, place, NULL, 0) == SL_OK)
             return true;
     }
-    forget(host, record);
+    forget(host, record, "its node was lost");
     return false;
 }
 
@@ -283,7 +353,25 @@ void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed)
     if (record->restart_on_error && may_restart(host, record) &&
         restart(host, record, from, failed->passed.items, failed->passed.count) == SL_OK)
         return;
-    forget(host, record);
+    forget(host, record, "its body failed too often");
+}
+
+/* The newest is what counts; of an older life nothing does any more. */
+void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved) {
+    sl_actor_id id = {host->rank, saved->life, saved->number};
+    sl_record_of *record = sl_id_find(&host->records, id);
+    if (!record || saved->epoch >> SL_EPOCH_LIFE != record->epoch >> SL_EPOCH_LIFE ||
+        !saved->state) {
+        actor_quit quit = {.life = saved->life,
+                           .number = saved->number,
+                           .epoch = record ? record->epoch : UINT64_MAX};
+        (void)actor_quit_send(host->self, sl_host_at(from), &quit);
+        return;
+    }
+    actor_kept kept = {saved->life, saved->number, saved->epoch};
+    sl_blob_release(record->saved);
+    record->saved = sl_blob_retain(saved->state);
+    (void)actor_kept_send(host->self, sl_host_at(from), &kept);
 }
 
 /* ---- the home ---- */
@@ -323,7 +411,7 @@ void sl_host_on_ended(sl_host *host, const actor_ended *ended) {
     sl_record_of *record =
         sl_id_find(&host->records, (sl_actor_id){host->rank, ended->life, ended->number});
     if (record && ended->epoch >> SL_EPOCH_LIFE == record->epoch >> SL_EPOCH_LIFE)
-        forget(host, record);
+        forget(host, record, ended->message.data);
 }
 
 /* An actor ends with its node; names are claimed from who keeps them now. */
@@ -344,11 +432,12 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
 void sl_host_home_stop(sl_host *host) {
     for (uint32_t i = 0; i < host->records.capacity; i++)
         for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
+            sl_record_of *record = (sl_record_of *)(void *)at;
             next = at->next;
-            if (((sl_record_of *)(void *)at)->claiming)
-                sl_order_end(host, ((sl_record_of *)(void *)at)->claiming, SL_ERR_CLOSED, NULL);
-            sl_letter_destroy(((sl_record_of *)(void *)at)->start);
-            free(at);
+            if (record->claiming)
+                sl_order_end(host, record->claiming, SL_ERR_CLOSED, NULL);
+            tell_watchers(NULL, record, NULL);
+            record_free(record);
         }
     free(host->records.buckets);
     for (uint32_t i = 0; i < SL_NAME_BUCKETS; i++)

@@ -23,7 +23,8 @@ static void say_handled(sl_host *host, const sl_resident *resident, sl_sender *s
     (void)actor_handled_send(host->self, sl_host_at(sender->node), &body);
 }
 
-static void say_here(sl_host *host, const sl_resident *resident, uint32_t place, uint64_t epoch) {
+void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t place,
+                          uint64_t epoch) {
     sl_actor_id id = resident->node.id;
     actor_here body = {id.life, id.number, epoch, place};
     (void)actor_here_send(host->self, sl_host_at(id.home), &body);
@@ -58,7 +59,8 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
-    resident->given_up = false;
+    resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
+    resident->save_every = resident->since_save = 0;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
     sl_letters_free(&resident->ran);
@@ -105,7 +107,7 @@ static void remember_gone(sl_host *host, sl_actor_id id) {
     *at = id;
 }
 
-static void become_gone(sl_host *host, sl_resident *resident, uint32_t place, uint64_t epoch) {
+void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t place, uint64_t epoch) {
     resident_clear(resident);
     resident->stage = SL_GONE;
     resident->place = place;
@@ -116,7 +118,7 @@ static void become_gone(sl_host *host, sl_resident *resident, uint32_t place, ui
 /* The actor ends: its home, and all that have sent to it, are told. */
 static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
     sl_actor_id id = resident->node.id;
-    actor_ended body = {id.life, id.number, resident->epoch};
+    actor_ended body = {id.life, id.number, resident->epoch, sl_text_of(message)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     for (uint32_t i = 0; i < resident->sender_count; i++)
         sl_host_say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
@@ -148,7 +150,7 @@ static sl_sender *sender_of(sl_resident *resident, uint32_t node, uint64_t life,
 }
 
 static void make_ready(sl_host *host, sl_resident *resident) {
-    if (resident->queued || resident->running || resident->stage != SL_HERE)
+    if (resident->queued || resident->running || resident->awaits || resident->stage != SL_HERE)
         return;
     resident->queued = true;
     resident->next_ready = NULL;
@@ -239,7 +241,7 @@ void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
         sl_letter_destroy(letter);
     }
     if (!resident->mailbox.head)
-        become_gone(host, resident, moved->place, moved->epoch);
+        sl_resident_become_gone(host, resident, moved->place, moved->epoch);
 }
 
 static void refuse_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
@@ -290,6 +292,8 @@ static sl_err settle(sl_host *host, sl_resident *resident, const actor_come *com
     resident->kind = sl_actor_kind_of(come->kind.data);
     resident->epoch = come->epoch;
     resident->supervised = come->supervised;
+    resident->saves = come->saves;
+    resident->save_every = come->save_every;
     SL_TRY(take_passed(resident, come));
     if (!resident->kind)
         return sl_fail(SL_ERR_NOT_FOUND, "node %u knows no actor %.100s", host->rank,
@@ -338,77 +342,8 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
         return;
     }
     if (come->moves)
-        say_here(host, resident, host->rank, resident->epoch);
+        sl_resident_say_here(host, resident, host->rank, resident->epoch);
     make_ready(host, resident);
-}
-
-/* ---- going ---- */
-
-static void stay(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
-    actor_answer body = {
-        .tag = resident->answer_tag, .error = (uint32_t)err, .message = sl_text_of(message)};
-    if (resident->answer_tag)
-        sl_host_answer(host, resident->answer_node, &body);
-    else
-        sl_warn("host", "an actor could not move to node %u: %s", resident->move_to, message);
-    resident->moves = false;
-    sl_blob_release(resident->saved);
-    resident->saved = NULL;
-}
-
-static sl_err list_passed(const sl_resident *resident, actor_passed **list) {
-    actor_passed *passed = calloc(resident->sender_count + 1, sizeof *passed);
-    if (!passed)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory to move an actor");
-    for (uint32_t i = 0; i < resident->sender_count; i++) {
-        const sl_sender *sender = &resident->senders[i];
-        passed[i] = (actor_passed){sender->node, sender->life, sender->done};
-    }
-    *list = passed;
-    return SL_OK;
-}
-
-static sl_err send_away(sl_host *host, sl_resident *resident) {
-    sl_actor_id id = resident->node.id;
-    actor_passed *passed;
-    SL_TRY(list_passed(resident, &passed));
-    actor_come body = {.home = id.home,
-                       .life = id.life,
-                       .number = id.number,
-                       .epoch = resident->epoch + 1,
-                       .answer_node = resident->answer_node,
-                       .answer_tag = resident->answer_tag,
-                       .kind = sl_text_of(resident->kind->name),
-                       .supervised = resident->supervised,
-                       .moves = true,
-                       .passed = {passed, resident->sender_count},
-                       .state = resident->saved};
-    sl_err err = sl_host_post(host, resident->move_to, &actor_come_type, &body);
-    free(passed);
-    return err;
-}
-
-static void depart(sl_host *host, sl_resident *resident) {
-    uint32_t to = resident->move_to;
-    if (!resident->saved) {
-        stay(host, resident, SL_ERR_NO_MEMORY, "its state could not be saved");
-        return;
-    }
-    if (to >= host->count || sl_network_is_spare(host->of->network, to)) {
-        stay(host, resident, SL_ERR_INVALID, "no actors live on that node");
-        return;
-    }
-    sl_err err = send_away(host, resident);
-    if (err != SL_OK) {
-        stay(host, resident, err, sl_err_text(err));
-        return;
-    }
-    say_here(host, resident, to, resident->epoch + 1);
-    for (uint32_t i = 0; i < resident->sender_count; i++)
-        if (resident->senders[i].expected != resident->senders[i].done)
-            sl_host_say_moved(host, resident->senders[i].node, resident->node.id,
-                              resident->epoch + 1, to);
-    become_gone(host, resident, to, resident->epoch + 1);
 }
 
 /* ---- running ---- */
@@ -455,7 +390,7 @@ static void report(sl_host *host, sl_resident *resident) {
 static void fail(sl_host *host, sl_resident *resident) {
     sl_actor_id id = resident->node.id;
     actor_passed *passed;
-    if (list_passed(resident, &passed) != SL_OK) {
+    if (sl_resident_passed(resident, &passed) != SL_OK) {
         end_resident(host, resident, SL_ERR_NO_MEMORY, "no memory to start the actor again");
         return;
     }
@@ -477,8 +412,30 @@ static void fail(sl_host *host, sl_resident *resident) {
     sl_host_tick(host);
 }
 
+/* True: it waits for its home to have the state, and nobody hears of what led to it before. */
+static bool send_saved(sl_host *host, sl_resident *resident) {
+    sl_actor_id id = resident->node.id;
+    actor_saved body = {id.life, id.number, resident->epoch, resident->saved};
+    sl_err err = SL_ERR_NO_MEMORY;
+    resident->save_due = false;
+    resident->since_save = 0;
+    if (resident->saved)
+        err = sl_host_post(host, id.home, &actor_saved_type, &body);
+    if (err != SL_OK)
+        sl_warn("host", "the state of an actor could not be saved: %s", sl_err_text(err));
+    resident->awaits = err == SL_OK;
+    if (!resident->moves) {
+        sl_blob_release(resident->saved);
+        resident->saved = NULL;
+    }
+    return resident->awaits;
+}
+
 static void finish(sl_host *host, sl_resident *resident) {
     put_back(resident);
+    if (resident->save_due && !resident->ends && resident->failed == SL_OK &&
+        send_saved(host, resident))
+        return;
     report(host, resident);
     if (resident->failed != SL_OK) {
         char cause[512];
@@ -495,7 +452,7 @@ static void finish(sl_host *host, sl_resident *resident) {
         return;
     }
     if (resident->moves)
-        depart(host, resident);
+        sl_resident_depart(host, resident);
     if (resident->stage == SL_HERE && resident->mailbox.head)
         make_ready(host, resident);
 }
@@ -544,6 +501,15 @@ void sl_host_run_ready(sl_host *host) {
 }
 
 /* ---- the home's word, and its end ---- */
+
+void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept) {
+    sl_resident *resident =
+        sl_id_find(&host->residents, (sl_actor_id){from, kept->life, kept->number});
+    if (!resident || !resident->awaits || resident->epoch != kept->epoch)
+        return;
+    resident->awaits = false;
+    finish(host, resident);
+}
 
 static void give_up(sl_host *host, sl_resident *resident) {
     if (resident->running)

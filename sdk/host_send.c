@@ -75,6 +75,25 @@ static void end_asks_of(sl_host *host, sl_actor_id id, sl_err err, const char *m
                             0, NULL);
 }
 
+/* Those of no actor are of a node's word: on a name that it keeps, or an actor's end, which has
+ * come with its home. */
+void sl_host_asks_peer(sl_host *host, uint32_t node) {
+    static const char why[] = "the node that it was spawned from was lost";
+    uint8_t wire[128];
+    for (uint32_t slot = 0; slot < host->ask_count; slot++) {
+        const sl_ask *ask = &host->asks[slot];
+        uint64_t tag = (uint64_t)ask->turn << 32 | slot;
+        if (!ask->future || ask->id.home != node || ask->id.life)
+            continue;
+        if (ask->id.number == SL_ASK_END)
+            sl_host_end_ask(host, tag, SL_OK, NULL, wire,
+                            sl_host_encode_text(why, wire, sizeof wire), NULL);
+        else
+            sl_host_end_ask(host, tag, SL_ERR_DEAD, "the keeper of the name was lost", NULL, 0,
+                            NULL);
+    }
+}
+
 /* ---- orders ---- */
 
 static void letter_done(sl_host *host, sl_letter *letter) {
@@ -236,6 +255,8 @@ static void take_order(sl_host *host, sl_order *order) {
         take_letter(host, order);
     else if (order->kind == SL_ORDER_SPAWN)
         sl_host_spawn(host, order);
+    else if (order->kind == SL_ORDER_WATCH)
+        sl_host_watch(host, order);
     else
         sl_host_look_up(host, order);
 }

@@ -34,6 +34,7 @@ static sl_err run_body(sl_resident *resident, sl_letter *letter,
     sl_err_clear();
     sl_task_output_init(&output, OUTPUT_MOST);
     sl_err err = sl_actor_turn_run(&turn, letter->arguments, letter->argument_bytes, &output);
+    resident->save_due |= turn.saves && resident->saves;
     if (turn.moves && turn.move_to != resident->rank) {
         resident->moves = true;
         resident->move_to = turn.move_to;
@@ -103,6 +104,7 @@ static void save(sl_resident *resident) {
 static void run_letter(sl_resident *resident, sl_letter *letter) {
     switch (letter->what) {
     case SL_LETTER_CALL:
+        resident->since_save++;
         if (run_body(resident, letter, resident->kind->body) != SL_OK && resident->supervised)
             resident->fails = true;
         break;
@@ -123,17 +125,25 @@ static void run_letter(sl_resident *resident, sl_letter *letter) {
     }
 }
 
+/* The state of now is to be kept, before anybody hears of what led to it. */
+static bool is_save_due(const sl_resident *resident) {
+    return resident->save_due || (resident->saves && resident->save_every &&
+                                  resident->since_save >= resident->save_every);
+}
+
 void sl_resident_run(sl_resident *resident) {
     sl_err err = resident->started ? SL_OK : begin(resident);
     if (err != SL_OK) {
         keep_failure(resident, err);
         return;
     }
-    while (!resident->moves && !resident->ends && !resident->fails && resident->batch.head) {
+    while (!resident->moves && !resident->ends && !resident->fails && !is_save_due(resident) &&
+           resident->batch.head) {
         sl_letter *letter = sl_letters_pop(&resident->batch);
         run_letter(resident, letter);
         sl_letters_push(&resident->ran, letter);
     }
-    if (resident->moves && !resident->ends && !resident->fails)
+    resident->save_due = is_save_due(resident) && !resident->ends && !resident->fails;
+    if (resident->save_due || (resident->moves && !resident->ends && !resident->fails))
         save(resident);
 }

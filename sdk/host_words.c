@@ -31,3 +31,16 @@ void sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body) {
                          .message = sl_text_of("the answer could not be sent")};
     (void)sl_host_post(host, to, &actor_answer_type, &less);
 }
+
+bool sl_host_serves(const sl_host *host, uint32_t node) {
+    return node < host->count && atomic_load(&host->serves[node]);
+}
+
+size_t sl_host_encode_text(const char *text, uint8_t *wire, size_t size) {
+    sl_value value = sl_string(text);
+    sl_value_size measured;
+    if (sl_values_measure(&value, 1, &measured) != SL_OK || measured.bytes > size)
+        return 0;
+    sl_values_encode(&value, 1, wire, NULL);
+    return measured.bytes;
+}

@@ -8,9 +8,10 @@
 #include "runtime/thread.h"
 #include "sdk/seal.h"
 
-#define CONNECT_S 15.0
-#define ANSWER_S  60.0 /* the connection may have to be made again meanwhile */
-#define BYE_NS    (2 * SL_NS_PER_S)
+#define CONNECT_S    15.0
+#define ANSWER_S     60.0 /* the connection may have to be made again meanwhile */
+#define BYE_NS       (2 * SL_NS_PER_S)
+#define BYE_PAUSE_NS (2 * SL_NS_PER_MS)
 
 enum { IN_MOST_BYTES = 1 << 30 /* the gateway is believed to know its bounds */ };
 
@@ -269,14 +270,27 @@ int sl_connect(const char *url, const char *api_key, const char *project,
     return SL_OK;
 }
 
-static void say_bye(sl_remote *remote) {
+/* While the link has no room, or is being made anew: the gateway would keep the session for long.
+ * False: not in this time. */
+static bool say_bye_in(sl_remote *remote, uint64_t ns) {
     gateway_bye bye = {};
+    uint64_t end_ns = sl_clock_now_ns() + ns;
+    while (remote->links && !remote->closed && sl_clock_now_ns() < end_ns) {
+        if (remote->up && sl_remote_say(remote->link, SL_GATEWAY_BYE, &bye) != SL_ERR_AGAIN)
+            return true;
+        struct timespec pause = sl_cond_deadline(BYE_PAUSE_NS);
+        pthread_cond_timedwait(&remote->changed, &remote->lock, &pause);
+    }
+    return false;
+}
+
+static void say_bye(sl_remote *remote) {
     bool never = false;
     pthread_mutex_lock(&remote->lock);
+    (void)say_bye_in(remote, BYE_NS);
     remote->ending = true;
     pthread_cond_broadcast(&remote->changed);
     if (remote->up) {
-        (void)!(sl_remote_say(remote->link, SL_GATEWAY_BYE, &bye) == SL_OK);
         sl_link_close(remote->link, NULL);
         (void)wait_for(remote, &never, (double)BYE_NS / 1e9);
     }

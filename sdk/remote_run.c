@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/thread.h"
+#include "sdk/module.h"
 #include "sdk/options.h"
 #include "sdk/remote.h"
 #include "sdk/run.h"
@@ -281,16 +282,50 @@ static sl_future *submit_command(outside *of, const sl_task_spec *spec, uint32_t
     return future;
 }
 
+static scheduler_task needs_of(const sl_task_spec *spec) {
+    return (scheduler_task){.cpus = spec->cpus,
+                            .gpus = spec->gpus,
+                            .memory_bytes = spec->memory_bytes,
+                            .ucu_milli = spec->ucu_milli,
+                            .timeout_ns = spec->timeout_ns,
+                            .priority = spec->priority,
+                            .retries = spec->retries,
+                            .region = sl_text_of(spec->region)};
+}
+
+static sl_task_options options_of(const scheduler_task *needs) {
+    return (sl_task_options){.cpus = needs->cpus ? (int)needs->cpus : SL_NO_CPUS,
+                             .gpus = needs->gpus,
+                             .memory_bytes = needs->memory_bytes,
+                             .ucu = (double)needs->ucu_milli / 1000,
+                             .timeout_s = (double)needs->timeout_ns * 1e-9,
+                             .priority = needs->priority,
+                             .retries = needs->retries,
+                             .region = needs->region.bytes ? needs->region.data : NULL};
+}
+
+static sl_future *submit_module(outside *of, const sl_task_spec *spec,
+                                const sl_remote_teller *teller) {
+    const sl_task *task;
+    sl_strbuf args;
+    sl_future *future = NULL;
+    scheduler_task needs = needs_of(spec);
+    if (sl_run_module_task(&of->run, spec, &task) != SL_OK)
+        return NULL;
+    sl_run_module_needs(task, &needs);
+    sl_task_options options = options_of(&needs);
+    if (sl_run_module_args(spec, &args) == SL_OK)
+        future = sl_remote_call_module(of->remote, task, args.data, &options, teller);
+    sl_strbuf_fini(&args);
+    return future;
+}
+
 static sl_future *submit_call(outside *of, const sl_task_spec *spec,
                               const sl_remote_teller *teller) {
-    sl_task_options options = {.cpus = spec->cpus ? (int)spec->cpus : SL_NO_CPUS,
-                               .gpus = spec->gpus,
-                               .memory_bytes = spec->memory_bytes,
-                               .ucu = (double)spec->ucu_milli / 1000,
-                               .timeout_s = (double)spec->timeout_ns * 1e-9,
-                               .priority = spec->priority,
-                               .retries = spec->retries,
-                               .region = spec->region};
+    scheduler_task needs = needs_of(spec);
+    sl_task_options options = options_of(&needs);
+    if (spec->module)
+        return submit_module(of, spec, teller);
     const char *arguments = spec->args ? spec->args : "";
     return sl_remote_call_telling(of->remote, spec->function, arguments, strlen(arguments),
                                   &options, teller);
@@ -450,6 +485,10 @@ static sl_err know_nodes(outside *of) {
     return SL_OK;
 }
 
+static sl_object *put_there(void *remote, sl_value value) {
+    return sl_remote_put(remote, value);
+}
+
 static sl_err prepare(outside *of) {
     sl_run_state *run = &of->run;
     run->code = SL_RUN_BAD_INPUT;
@@ -459,11 +498,15 @@ static sl_err prepare(outside *of) {
     if (run->request->resume || sl_config_is_set(run->config, SL_OPT_RESUME))
         return sl_fail(SL_ERR_INVALID, "a run over a connection has no ledger, and cannot be "
                                        "resumed");
+    if (sl_config_is_set(run->config, SL_OPT_SEALED))
+        return sl_fail(SL_ERR_UNAVAILABLE, "a list is not sealed over a connection yet: give "
+                                           "--sealed in the job, or seal its commands one by one");
     SL_TRY(sl_run_read(run));
     SL_TRY(know_nodes(of));
     SL_TRY(sl_run_open_dir(run));
     run->code = SL_RUN_FAILED;
     SL_TRY(sl_run_open_files(run));
+    sl_run_modules_put(run, put_there, of->remote);
     of->futures = calloc(run->total + (size_t)1, sizeof(sl_future *));
     of->held = calloc(HELD_MOST, sizeof *of->held);
     return of->futures && of->held

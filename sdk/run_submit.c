@@ -1,37 +1,31 @@
 /* From the list to the scheduler, in batches, with a bound on what is under way: accepted means on
  * disk, and that takes a moment. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
+
+#include <stdlib.h>
 
 enum {
-    BATCH_MOST = 256,
     BATCH_BYTES = 1 << 20, /* a batch is closed when it has grown to this */
     UNACCEPTED_MOST = 8192
 };
 
-typedef struct batch {
-    sl_arena arena;
-    scheduler_task tasks[BATCH_MOST];
-    uint32_t count;
-} batch;
-
 /* Takes the next unfinished tasks of the order; `*end` is where the next batch starts. */
-static sl_err fill(sl_run_state *run, batch *of, uint32_t *end) {
+static sl_err fill(sl_run_state *run, sl_run_batch *of) {
     uint32_t at = run->next;
-    for (; at < run->total && of->count < BATCH_MOST && of->arena.held_bytes < BATCH_BYTES; at++) {
+    for (; at < run->total && of->count < SL_RUN_BATCH_MOST && of->arena.held_bytes < BATCH_BYTES;
+         at++) {
         if (run->fate[run->order[at]] != SL_RUN_UNFINISHED)
             continue;
         SL_TRY(sl_run_encode(run, run->order[at], &of->arena, &of->tasks[of->count]));
         of->count++;
     }
-    *end = at;
+    of->end = at;
     return SL_OK;
 }
 
 /* False: there is no more to submit, or no room for it now. */
-static bool submit_batch(sl_run_state *run, batch *of) {
-    uint32_t end = 0;
+static bool send_batch(sl_run_state *run, sl_run_batch *of, sl_err err) {
     sl_addr scheduler = sl_addr_well_known(0, SL_SLOT_SCHEDULER);
-    sl_err err = fill(run, of, &end);
     if (err == SL_OK && of->count) {
         scheduler_submit submit = {.tasks = {of->tasks, of->count}};
         err = scheduler_submit_send(run->self, scheduler, &submit);
@@ -44,19 +38,77 @@ static bool submit_batch(sl_run_state *run, batch *of) {
         sl_run_fail(run, "cannot submit tasks");
         return false;
     }
-    run->next = end;
+    run->next = of->end;
     run->unaccepted += of->count;
-    return end < run->total;
+    return of->end < run->total;
+}
+
+static bool submit_batch(sl_run_state *run) {
+    sl_run_batch of = {.count = 0};
+    sl_arena_init(&of.arena);
+    bool more = send_batch(run, &of, fill(run, &of));
+    sl_arena_fini(&of.arena);
+    return more;
+}
+
+/* ---- sealed ---- */
+
+void sl_run_batch_free(sl_run_batch *batch) {
+    if (!batch)
+        return;
+    sl_arena_fini(&batch->arena);
+    free(batch);
+}
+
+static void begin_sealing(sl_run_state *run) {
+    sl_run_batch *batch = calloc(1, sizeof *batch);
+    sl_err err = batch ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a batch");
+    if (batch) {
+        sl_arena_init(&batch->arena);
+        err = fill(run, batch);
+    }
+    if (err != SL_OK || !batch->count) {
+        sl_run_batch_free(batch);
+        if (err != SL_OK)
+            sl_run_fail(run, "cannot submit tasks");
+        return;
+    }
+    run->sealing = true;
+    sl_run_seal_batch(run, batch);
+}
+
+/* One that is sealed goes, and while the next one is sealed nothing does. */
+static bool submit_sealed(sl_run_state *run) {
+    sl_run_batch *batch = run->sealed;
+    if (!batch) {
+        if (!run->sealing)
+            begin_sealing(run);
+        return false;
+    }
+    uint32_t before = run->next;
+    bool more = send_batch(run, batch, SL_OK);
+    if (run->next == before)
+        return false;
+    run->sealed = NULL;
+    sl_run_batch_free(batch);
+    return more;
+}
+
+void sl_run_on_sealed(sl_run_state *run, sl_run_batch *batch) {
+    run->sealing = false;
+    run->sealed = batch;
+    if (batch->err == SL_OK) {
+        sl_run_submit(run);
+        return;
+    }
+    (void)sl_fail(batch->err, "%s", batch->detail);
+    sl_run_fail(run, "cannot seal tasks");
 }
 
 void sl_run_submit(sl_run_state *run) {
     bool more = run->submitting && !run->draining && !run->ending && run->next < run->total;
-    while (more && run->unaccepted < UNACCEPTED_MOST) {
-        batch of = {.count = 0};
-        sl_arena_init(&of.arena);
-        more = submit_batch(run, &of);
-        sl_arena_fini(&of.arena);
-    }
+    while (more && run->unaccepted < UNACCEPTED_MOST)
+        more = run->seal ? submit_sealed(run) : submit_batch(run);
 }
 
 void sl_run_on_accepted(sl_run_state *run, const scheduler_accepted *accepted) {

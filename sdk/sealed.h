@@ -22,6 +22,9 @@ typedef struct sl_sealed_options {
     sl_replay *replay;
     const char *project;        /* only its clients' tasks are run; NULL: all projects' */
     uint64_t result_lifetime_s; /* results are to be read within so long */
+    /* Who runs commands at a node of this process; NULL, and NULL from it: nobody. */
+    struct sl_minder *(*minder_of)(void *context, uint32_t node);
+    void *context;
 } sl_sealed_options;
 
 typedef struct sl_sealed sl_sealed;

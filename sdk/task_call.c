@@ -575,6 +575,11 @@ void sl_call_migrate(sl_call *call, uint32_t node) {
     call->turn->move_to = node;
 }
 
+void sl_call_save(sl_call *call) {
+    if (call->turn)
+        call->turn->saves = true;
+}
+
 sl_actor_ref sl_arg_actor(sl_call *call, size_t index) {
     sl_actor_ref actor = {.place = SL_ANY_NODE};
     size_t bytes;

@@ -32,6 +32,7 @@ typedef struct sl_actor_turn {
     sl_actor_ref self;
     sl_task_facts facts;
     struct sl_pool *pool; /* whose thread runs it; NULL: a loop does */
+    bool saves;           /* sl_call_save() was called */
     bool moves;           /* sl_call_migrate() was called */
     uint32_t move_to;
 } sl_actor_turn;

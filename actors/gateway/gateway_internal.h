@@ -105,6 +105,7 @@ typedef struct gw_session {
     gw_project *project; /* once OPEN */
     uint32_t scopes;
     uint64_t last_number;
+    char module_task[256]; /* called last, and written down */
     uint32_t running;
     bool checking; /* a job knows it */
     bool paused, blocked, touched;

@@ -106,13 +106,14 @@ static void refuse_number(gateway *gw, gw_session *session, uint64_t number, con
 
 /* ---- taking ---- */
 
+static const char no_commands[] = "this API key may not run commands: it lacks the scope command";
+
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
     if (!(session->scopes & scope))
-        return scope == SL_SCOPE_COMMAND
-                   ? "this API key may not run commands: it lacks the scope command"
-                   : "this API key may not submit: it lacks the scope submit";
+        return scope == SL_SCOPE_COMMAND ? no_commands
+                                         : "this API key may not submit: it lacks the scope submit";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
@@ -124,14 +125,26 @@ const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t by
     return NULL;
 }
 
-/* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
- * powerful as being a node. */
-static const char *may_bring(gateway *gw, const gw_session *session, const gateway_task *wish) {
+void gw_copy_text(char *to, size_t room, sl_text text) {
+    size_t bytes = text.bytes < room ? text.bytes : room - 1;
+    memcpy(to, text.data, bytes);
+    to[bytes] = '\0';
+}
+
+/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
+ * brings along: loading one is as powerful as being a node. */
+static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
+    if (!(session->scopes & SL_SCOPE_COMMAND) &&
+        strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
+        return no_commands;
     if (!memchr(wish->function.data, '/', wish->function.bytes))
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
-    gw_audit(gw, session, "module", may ? "ok" : "refused", "task %llu calls %s",
-             (unsigned long long)wish->number, wish->function.data);
+    if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
+        gw_copy_text(session->module_task, sizeof session->module_task, wish->function);
+        gw_audit(gw, session, "module", may ? "ok" : "refused", "from task %llu on: %s",
+                 (unsigned long long)wish->number, session->module_task);
+    }
     return may ? NULL : "this API key may not bring modules: it lacks the scope module";
 }
 
@@ -142,12 +155,6 @@ static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
     if (payload)
         sl_record_encode(&executor_function_record, &call, payload, NULL);
     return payload;
-}
-
-void gw_copy_text(char *to, size_t room, sl_text text) {
-    size_t bytes = text.bytes < room ? text.bytes : room - 1;
-    memcpy(to, text.data, bytes);
-    to[bytes] = '\0';
 }
 
 static sl_err copy_among(gw_task *task, sl_bytes among) {
@@ -215,7 +222,7 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
     if (!why)
-        why = may_bring(gw, session, wish);
+        why = may_call(gw, session, wish);
     if (!why && make_task(gw, session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
     if (!task) {

@@ -19,3 +19,8 @@ code 0 starlane launch -n 3 -- "$victim" && shows "asked DEAD DEAD DEAD DEAD, na
 victim=$(dirname "$command_path")/../tests/api_kept_victim
 code 0 starlane launch -n 4 -- "$victim" --starlane-regions=a:1,b:3 --starlane-store-share=false --starlane-result-inline=32KiB &&
     shows "right 12, added 12, lost some, told all" && shows "shutdown DEAD"
+
+# Actors go on from the state that was saved; who watches one is told; they live on spares that have taken a place.
+victim=$(dirname "$command_path")/../tests/api_actor_saved_victim
+code 0 starlane launch -n 3 --spares 1 -- "$victim" && shows "its end: its node was lost" &&
+    shows "answered 10, saved 10 5 0" && shows "spare refused, then taken" && shows "shutdown DEAD"

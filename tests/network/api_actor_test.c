@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "actors/store/store.h"
+#include "sdk/client.h"
 #include "starlane.h"
 
 typedef struct counter {
@@ -307,4 +309,199 @@ TEST(leaving_ends_what_is_asked) {
         sl_release(futures[i]);
     }
     CHECK(sl_actor_send(&actor, "add", SL_ARGS(sl_i64(1))) == SL_ERROR_CLOSED);
+}
+
+static const char *end_of(sl_future *future) {
+    if (sl_wait(future, 30) != 0)
+        return sl_error_text();
+    return sl_result_string(future);
+}
+
+TEST(who_watches_an_actor_is_told_of_its_end) {
+    sl_actor_ref actor, negative, taken, ended;
+    sl_spawn_options named = {.name = "the only one"}, again = {.restart_on_error = 1};
+    join(3);
+    for (uint32_t node = 0; node < 3; node++) {
+        sl_spawn_options there = {.on_node = 1, .node = node};
+        CHECK_INT(sl_actor_spawn(&tally, SL_NO_ARGS, &there, &actor), 0);
+        sl_future *end = sl_actor_monitor(&actor), *second = sl_actor_monitor(&actor);
+        CHECK_INT(sl_wait(end, 0.02), SL_ERROR_TIMEOUT);
+        sl_release(sl_actor_migrate(&actor, (node + 1) % 3));
+        sl_actor_stop(&actor);
+        CHECK_STR(end_of(end), "the actor has ended");
+        CHECK_STR(end_of(second), "the actor has ended");
+        sl_release(end), sl_release(second);
+    }
+    CHECK_INT(sl_actor_spawn(&tally, SL_ARGS(sl_i64(-1)), NULL, &negative), 0);
+    CHECK_INT(sl_actor_spawn(&tally, SL_NO_ARGS, &named, &actor), 0);
+    CHECK_INT(sl_actor_spawn(&tally, SL_NO_ARGS, &named, &taken), 0);
+    CHECK_INT(sl_actor_spawn(&tally, SL_NO_ARGS, &again, &ended), 0);
+    sl_future *ends[] = {sl_actor_monitor(&negative), sl_actor_monitor(&taken),
+                         sl_actor_monitor(&ended), sl_actor_monitor(&actor)};
+    for (int i = 0; i < 5; i++)
+        sl_actor_send(&ended, "cannot", SL_NO_ARGS);
+    end_of(ends[0]); /* before the watch came, or after it */
+    CHECK(strstr(sl_result_string(ends[0]), "starts from 0") ||
+          strstr(sl_result_string(ends[0]), "no such actor"));
+    CHECK(strstr(end_of(ends[1]), "name is taken") || strstr(end_of(ends[1]), "no such actor"));
+    CHECK_STR(end_of(ends[2]), "its body failed too often");
+    sl_future *late = sl_actor_monitor(&ended);
+    CHECK_STR(end_of(late), "there is no such actor (any more)");
+    CHECK(sl_actor_monitor(&(sl_actor_ref){.home = 77}) == NULL);
+    CHECK_INT(sl_shutdown(), 0);
+    CHECK(sl_wait(ends[3], 30) != 0); /* it lives as long as the network */
+    sl_release(late);
+    for (int i = 0; i < 4; i++)
+        sl_release(ends[i]);
+}
+
+static int saver(sl_call *call, counter *c) {
+    if (sl_call_is(call, "fail"))
+        return sl_call_fail(call, "on purpose");
+    if (sl_call_is(call, "save"))
+        sl_call_save(call);
+    if (sl_call_is(call, "save and go")) {
+        sl_call_save(call);
+        sl_call_migrate(call, (sl_call_node(call) + 1) % 3);
+    }
+    c->sum += sl_call_is(call, "add");
+    return sl_return_i64(call, c->sum);
+}
+
+SL_ACTOR(saving, .state_bytes = sizeof(counter), .start = counter_start) {
+    return saver(call, state);
+}
+
+SL_ACTOR(saving_briefly, .state_bytes = sizeof(counter), .start = counter_start, .brief = 1) {
+    return saver(call, state);
+}
+
+static void check_saved(const sl_actor_kind *kind, uint32_t node) {
+    sl_actor_ref actor;
+    sl_spawn_options options = {
+        .on_node = 1, .node = node, .restart_on_error = 1, .restarts_most = 1000};
+    CHECK_INT(sl_actor_spawn(kind, SL_ARGS(sl_i64(100)), &options, &actor), 0);
+    for (int i = 0; i < 10; i++)
+        sl_actor_send(&actor, "add", SL_NO_ARGS);
+    CHECK_INT(ask(&actor, "fail"), -1);
+    CHECK_INT(ask(&actor, "get"), 100); /* nothing was saved yet */
+    sl_actor_send(&actor, "add", SL_NO_ARGS);
+    CHECK_INT(ask(&actor, "save"), 101);
+    for (int i = 0; i < 10; i++)
+        sl_actor_send(&actor, "add", SL_NO_ARGS);
+    sl_actor_send(&actor, "fail", SL_NO_ARGS);
+    for (int i = 0; i < 5; i++) /* those behind are for the next life */
+        sl_actor_send(&actor, "add", SL_NO_ARGS);
+    CHECK_INT(ask(&actor, "get"), 106);
+    CHECK_INT(ask(&actor, "save and go"), 106);
+    sl_actor_send(&actor, "add", SL_NO_ARGS);
+    CHECK_INT(ask(&actor, "fail"), -1);
+    CHECK_INT(ask(&actor, "get"), 106);
+    sl_actor_stop(&actor);
+    options.save_every = 7;
+    CHECK_INT(sl_actor_spawn(kind, SL_ARGS(sl_i64(0)), &options, &actor), 0);
+    for (int i = 0; i < 100; i++)
+        sl_actor_send(&actor, "add", SL_NO_ARGS);
+    sl_actor_send(&actor, "fail", SL_NO_ARGS);
+    CHECK_INT(ask(&actor, "get"), 98);
+    sl_actor_stop(&actor);
+}
+
+TEST(actors_start_again_from_what_was_saved) {
+    sl_actor_ref actor;
+    join(3);
+    for (uint32_t node = 0; node < 3; node++) {
+        check_saved(&saving, node);
+        check_saved(&saving_briefly, node);
+    }
+    sl_spawn_options senseless = {.save_every = 3};
+    CHECK_INT(sl_actor_spawn(&saving, SL_NO_ARGS, &senseless, &actor), SL_ERROR_INVALID);
+    CHECK_CONTAINS(sl_error_text(), "restart_on_error");
+    CHECK_INT(sl_shutdown(), 0);
+}
+
+typedef struct reader {
+    int64_t first;
+    sl_object *kept;
+} reader;
+
+static int64_t first_of(sl_object *object) {
+    sl_view view;
+    int64_t first = -1;
+    if (sl_get(object, 30, &view) == 0)
+        first = *(const int64_t *)view.value.data;
+    sl_view_release(&view);
+    return first;
+}
+
+static int reader_start(sl_call *call, void *state) {
+    reader *r = state;
+    r->first = first_of(sl_arg_object(call, 0));
+    return 0;
+}
+
+static void reader_stop(void *state) {
+    sl_object_release(((reader *)state)->kept);
+}
+
+SL_ACTOR(readers, .state_bytes = sizeof(reader), .start = reader_start, .stop = reader_stop) {
+    reader *r = state;
+    if (sl_call_is(call, "first"))
+        return sl_return_i64(call, r->first);
+    if (sl_call_is(call, "keep") && !(r->kept = sl_object_retain(sl_arg_object(call, 0))))
+        return sl_call_fail(call, "keep: %s", sl_error_text());
+    return sl_return_i64(call, first_of(r->kept ? r->kept : sl_arg_object(call, 0)));
+}
+
+static sl_object *numbers(int64_t first) {
+    int64_t all[5000] = {first};
+    return sl_put(sl_vector(SL_I64, all, 5000));
+}
+
+TEST(objects_among_the_arguments_of_messages) {
+    sl_actor_ref actors[3];
+    sl_future *futures[3 * 20];
+    join(3);
+    for (uint32_t node = 0; node < 3; node++) {
+        sl_spawn_options there = {.on_node = 1, .node = node};
+        sl_object *first = numbers(node), *kept = numbers(100 + node);
+        CHECK_INT(sl_actor_spawn(&readers, SL_ARGS(sl_object_value(first)), &there, &actors[node]),
+                  0);
+        sl_object_release(first); /* the actor has it until it ends */
+        CHECK_INT(ask(&actors[node], "first"), node);
+        sl_object *objects[20];
+        for (int i = 0; i < 20; i++) {
+            objects[i] = numbers(i);
+            futures[i] = sl_actor_ask(&actors[node], "read",
+                                      SL_ARGS(sl_i64(0), sl_object_value(objects[i])));
+            sl_release(futures[i]);
+            futures[i] = sl_actor_ask(&actors[node], "read", SL_ARGS(sl_object_value(objects[i])));
+            sl_object_release(objects[i]); /* the message has it */
+        }
+        for (int i = 0; i < 20; i++) {
+            CHECK_INT(sl_wait(futures[i], 30), 0);
+            CHECK_INT(sl_result_i64(futures[i]), i);
+            sl_release(futures[i]);
+        }
+        sl_future *keep = sl_actor_ask(&actors[node], "keep", SL_ARGS(sl_object_value(kept)));
+        sl_object_release(kept);
+        CHECK_INT(sl_wait(keep, 30), 0);
+        sl_release(keep);
+        CHECK_INT(ask(&actors[node], "read"), 100 + node);
+        sl_future *end = sl_actor_monitor(&actors[node]);
+        sl_actor_stop(&actors[node]);
+        CHECK_STR(end_of(end), "the actor has ended");
+        sl_release(end);
+    }
+    uint64_t left = 1;
+    for (int i = 0; i < 5000 && left; i++) {
+        left = 0;
+        for (uint32_t node = 0; node < 3; node++) {
+            sl_store_load load = sl_store_loads(sl_session_store(node));
+            left += load.owned + load.holds + load.leases + load.pinned;
+        }
+        usleep(1000);
+    }
+    CHECK_INT(left, 0);
+    CHECK_INT(sl_shutdown(), 0);
 }

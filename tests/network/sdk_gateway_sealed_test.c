@@ -104,7 +104,7 @@ static void begin(const char *identity) {
     const sl_test_keys *k = sl_test_keys_make();
     const char *const options[] = {"keys", identity, "authority", k->fingerprint, NULL};
     sl_test_keys_need(outside_begin_with(identity ? options : NULL), "network");
-    remote = outside_join("physics", "submit,read");
+    remote = outside_join("physics", "submit,read,command");
     sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
     seal = (sl_seal){.keys = keys};
     between.size = outside.size = 0;
@@ -197,6 +197,41 @@ TEST(functions_of_bytes) {
     end();
 }
 
+TEST(commands_from_outside) {
+    sl_sealed_result result;
+    const char *const arguments[] = {"sh", "-c",   "printf '%s ' \"$1\"; cat; exit 4",
+                                     "sh", secret, NULL};
+    const sl_command command = {
+        .argv = arguments, .input = answer, .input_bytes = sizeof answer - 1};
+    begin(sl_test_keys_make()->node);
+    for (int i = 0; i < 10; i++) {
+        sl_future *future = sl_seal_command(remote, &command, sealed());
+        CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+        CHECK_STR(sl_error_text(), "exit code 4");
+        CHECK_INT(sl_result_sealed(future, &result), 0);
+        CHECK_INT(result.output_bytes, sizeof secret + sizeof answer - 1);
+        CHECK(result.output_bytes && memcmp(result.output, secret, sizeof secret - 1) == 0);
+        sl_release(future);
+    }
+    CHECK(!seen(secret));
+    CHECK(!seen(answer));
+    end();
+}
+
+TEST(commands_take_a_scope) {
+    begin(sl_test_keys_make()->node);
+    sl_remote *mere = outside_join("physics", "submit,read");
+    sl_future *future = sl_seal_command(mere, &(sl_command){.shell = "true"}, sealed());
+    CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "lacks the scope command");
+    sl_release(future);
+    future = sl_seal_command(remote, &(sl_command){.shell = "true"}, sealed());
+    CHECK_INT(sl_wait(future, 30), 0);
+    sl_release(future);
+    sl_disconnect(mere);
+    end();
+}
+
 /* An object's name that nobody on the way can see is not looked at by the gateway either. */
 TEST(no_object_is_reached_by_a_sealed_task) {
     begin(sl_test_keys_make()->node);
@@ -228,7 +263,7 @@ TEST(a_node_that_the_gateway_makes_up_gets_nothing) {
     sl_test_keys_certify(&other, other.node, "node", "node-1.site", NULL);
     const char *const options[] = {"keys", other.node, "authority", other.fingerprint, NULL};
     sl_test_keys_need(outside_begin_with(options), "network");
-    remote = outside_join("physics", "submit,read");
+    remote = outside_join("physics", "submit,read,command");
     sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
     seal = (sl_seal){.keys = keys};
     between.size = outside.size = 0;
