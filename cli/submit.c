@@ -116,7 +116,7 @@ static int tell_end(const cli_command *command, sl_remote *remote, sl_future *fu
             cli_print_output(command, remote, state.id, 1, 0);
         code = state.signal ? 128 + state.signal : state.exit_code;
     }
-    if (err && (code <= 0 || code > 128))
+    if (err && (code <= 0 || code >= 126)) /* not what the command itself made of it */
         cli_fail(command, 0, "%s", why);
     return interrupted ? 130 : err && code <= 0 ? 1 : code;
 }

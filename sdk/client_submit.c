@@ -8,6 +8,7 @@
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
+#include "sdk/task_amounts.h"
 #include "sdk/task_call.h"
 
 enum {
@@ -16,23 +17,12 @@ enum {
 
 /* ---- checks ---- */
 
-static sl_err check_options(const sl_task *task, const sl_task_options *options) {
-    if (options->cpus < SL_NO_CPUS)
-        return sl_fail(SL_ERR_INVALID, "task %s: %d cpus", task->name, options->cpus);
-    if (!(options->ucu >= 0 && options->ucu < 1e12) ||
-        !(options->timeout_s >= 0 && options->timeout_s < 1e9))
-        return sl_fail(SL_ERR_INVALID, "task %s: ucu and timeout_s are 0 or more", task->name);
-    if (options->region && strlen(options->region) > 63)
-        return sl_fail(SL_ERR_INVALID, "task %s: a region's name has at most 63 bytes", task->name);
-    return SL_OK;
-}
-
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) {
     if (!task || !task->name || !options)
         return sl_fail(SL_ERR_INVALID, "there is no task to submit");
     if (sl_size() && !sl_task_is_registered(task))
         return sl_fail(SL_ERR_INVALID, "task %.80s was not defined by SL_TASK()", task->name);
-    return check_options(task, options);
+    return sl_task_options_check(task->name, options);
 }
 
 /* ---- one request ---- */
@@ -336,7 +326,7 @@ sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_optio
 
 sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options) {
     sl_future *future = NULL;
-    if (check_options(&any_command, options) != SL_OK)
+    if (sl_task_options_check(any_command.name, options) != SL_OK)
         return NULL;
     sl_client *client = sl_client_enter();
     if (!client)

@@ -25,10 +25,10 @@ enum { UNDER_WAY_MOST = 4096, HELD_MOST = 4096, AFTER_MOST = 4096, INPUT_MOST = 
 typedef struct outside {
     sl_run_state run;
     sl_remote *remote;
-    sl_future **futures; /* by task, while it is under way */
-    uint32_t under_way;
-    uint32_t next;  /* in run.order */
-    uint32_t *held; /* tasks that wait here */
+    sl_future **futures;      /* by task, while it is under way */
+    uint32_t under_way, most; /* no more than the project's quota, if nobody else uses that */
+    uint32_t next;            /* in run.order */
+    uint32_t *held;           /* tasks that wait here */
     uint32_t held_count;
     gateway_status *nodes;
     pthread_mutex_t lock;
@@ -395,15 +395,14 @@ static bool submit_one(outside *of, uint32_t task) {
 static void submit_held(outside *of) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < of->held_count; i++)
-        if (!submit_one(of, of->held[i]))
+        if (of->under_way >= of->most || !submit_one(of, of->held[i]))
             of->held[kept++] = of->held[i];
     of->held_count = kept;
 }
 
 static void submit_more(outside *of) {
     submit_held(of);
-    while (of->next < of->run.total && of->under_way < UNDER_WAY_MOST &&
-           of->held_count < HELD_MOST) {
+    while (of->next < of->run.total && of->under_way < of->most && of->held_count < HELD_MOST) {
         uint32_t task = of->run.order[of->next++];
         if (!submit_one(of, task))
             of->held[of->held_count++] = task;
@@ -470,6 +469,9 @@ static sl_err know_nodes(outside *of) {
     if (sl_remote_question_ask(of->remote, SL_GATEWAY_ASK, &ask, &ask.number,
                                (void **)&of->nodes) != SL_OK)
         return sl_fail(SL_ERR_REFUSED, "%s", sl_err_detail());
+    of->most = UNDER_WAY_MOST;
+    if (of->nodes->tasks_most && of->nodes->tasks_most < of->most)
+        of->most = (uint32_t)of->nodes->tasks_most;
     summary->rank_count = of->nodes->nodes;
     summary->ranks = calloc(summary->rank_count + (size_t)1, sizeof *summary->ranks);
     if (!summary->ranks)
@@ -496,6 +498,9 @@ static sl_err prepare(outside *of) {
     if (run->request->resume || sl_config_is_set(run->config, SL_OPT_RESUME))
         return sl_fail(SL_ERR_INVALID, "a run over a connection has no ledger, and cannot be "
                                        "resumed");
+    if (sl_config_is_set(run->config, SL_OPT_SEALED))
+        return sl_fail(SL_ERR_UNAVAILABLE, "a list is not sealed over a connection yet: give "
+                                           "--sealed in the job, or seal its commands one by one");
     SL_TRY(sl_run_read(run));
     SL_TRY(know_nodes(of));
     SL_TRY(sl_run_open_dir(run));

@@ -154,11 +154,7 @@ void sl_remote_end_all(sl_remote *remote) {
 static sl_err check(const char *function, const sl_task_options *options) {
     if (!function || !*function || strlen(function) > 255)
         return sl_fail(SL_ERR_INVALID, "a task's name has 1 to 255 bytes");
-    if (options->cpus < SL_NO_CPUS || !(options->ucu >= 0 && options->ucu < 1e12) ||
-        !(options->timeout_s >= 0 && options->timeout_s < 1e9) ||
-        (options->region && strlen(options->region) > 63))
-        return sl_fail(SL_ERR_INVALID, "task %s: options that cannot be", function);
-    return SL_OK;
+    return sl_task_options_check(function, options);
 }
 
 static gateway_task wish_of(const char *function, const sl_task_options *options,

@@ -3,6 +3,7 @@
  * never leave its session. A client that has gone leaves its tasks behind without a session until
  * the scheduler has spoken of each for the last time. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +58,25 @@ void gw_free_task(gateway *gw, gw_task *task) {
     free(task);
 }
 
+/* Data so large would stand in the way of all else; an object comes in pieces. */
+static void bound_result(gateway_result *result, sl_blob **data, char why[200]) {
+    if (!*data || (*data)->bytes <= RESULT_MOST_BYTES)
+        return;
+    snprintf(why, 200,
+             "its result has %llu bytes, and over a connection %d are taken: return an object",
+             (unsigned long long)(*data)->bytes, RESULT_MOST_BYTES);
+    result->status = SL_TASK_FAILED;
+    result->message = sl_text_of(why);
+    result->output = (sl_bytes){};
+    *data = NULL;
+}
+
 /* It has ended, well or not: the client is told, if it is still there. */
 static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
     gw_project *project = task->project;
     gw_session *session = task->session;
+    char why[200];
+    bound_result(result, &data, why);
     result->number = task->number;
     task->ended = true;
     project->running--;
