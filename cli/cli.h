@@ -29,6 +29,10 @@ int cli_identity(const cli_command *command, int argc, char **argv);
 int cli_up(const cli_command *command, int argc, char **argv);
 int cli_key(const cli_command *command, int argc, char **argv);
 int cli_submit(const cli_command *command, int argc, char **argv);
+int cli_wait(const cli_command *command, int argc, char **argv);
+int cli_cancel(const cli_command *command, int argc, char **argv);
+int cli_logs(const cli_command *command, int argc, char **argv);
+int cli_top(const cli_command *command, int argc, char **argv);
 int cli_status(const cli_command *command, int argc, char **argv);
 int cli_config(const cli_command *command, int argc, char **argv);
 int cli_version(const cli_command *command, int argc, char **argv);
@@ -57,6 +61,17 @@ int cli_submit_module(const cli_command *command, sl_remote *remote, const sl_op
 
 /* The connection that the options of the group `remote` describe; NULL, after saying why. */
 sl_remote *cli_connect(const cli_command *command, const sl_options *options);
+
+/* How many words stand behind a `--`; -1: there is none. */
+int cli_words_behind_dashes(int argc, char **argv);
+
+/* An id of a command, as starlane submit --detach prints it; 0: it is none. */
+uint64_t cli_id(const char *text);
+
+/* Prints the output of a command, `errors` to standard error, from its beginning; with `follow`
+ * until it has ended. 0, or 1 after saying why. */
+int cli_print_output(const cli_command *command, sl_remote *remote, uint64_t id, int errors,
+                     int follow);
 
 /* Prints `text` and frees it; `code`, or 1 when it is NULL or cannot be written. */
 int cli_print(char *text, int code);

@@ -110,6 +110,15 @@ const cli_command *cli_find(const char *name, const char **nearest) {
     return NULL;
 }
 
+/* ---- words ---- */
+
+int cli_words_behind_dashes(int argc, char **argv) {
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--") == 0)
+            return argc - i - 1;
+    return -1;
+}
+
 /* ---- printing and leaving ---- */
 
 int cli_print(char *text, int code) {

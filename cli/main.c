@@ -10,8 +10,9 @@ const cli_command cli_commands[] = {
      "standard\n"
      "input. --array and --each-line make many tasks of one. Exit code: 0 every task succeeded,\n"
      "1 some did not, 2 bad input (nothing was run), 75 ended early and can be resumed, 130 "
-     "Ctrl-C.\n",
-     "run network", cli_run},
+     "Ctrl-C.\n"
+     "With --connect the tasks run in a network that is up; without its ledger.\n",
+     "run network remote", cli_run},
     {"launch", "[-n RANKS] [OPTION...] -- PROGRAM [ARGUMENT...]", "start the ranks of a job",
      "Starts PROGRAM, such as starlane run, with mpirun or srun, and with the flags with which "
      "the\n"
@@ -67,17 +68,33 @@ const cli_command cli_commands[] = {
      "three quotas, those not given to none. A gateway heeds changes within a second or two.\n",
      "key", cli_key},
     {"submit",
-     "--connect URL --project NAME FUNCTION [TEXT] | --module FILE [--function NAME] [ARGUMENT...]",
-     "run a function in a network, from outside",
-     "Prints what the function answers. The API key is in STARLANE_API_KEY. With --module the "
-     "function\n"
-     "is a task of a shared object of your own: an ARGUMENT that is a number is given as one (i64, "
-     "or\n"
-     "f64 with a point or an exponent), i64:, f64:, f32: and string: before it say which, "
-     "file:PATH "
-     "gives\n"
-     "the bytes of a file, and all else is a string. The key must have the scope module.\n",
+     "--connect URL --project NAME {FUNCTION [TEXT] | --module FILE [--function NAME] "
+     "[ARGUMENT...] | "
+     "-- COMMAND [ARGUMENT...]}",
+     "run a function or a command in a network, from outside",
+     "Prints what the function answers, or the command writes, and ends with the command's exit "
+     "code.\n"
+     "With --detach it prints the command's id, and leaves. The API key is in STARLANE_API_KEY. "
+     "With\n"
+     "--module the function is a task of a shared object of your own: an ARGUMENT that is a number "
+     "is\n"
+     "given as one (i64, or f64 with a point or an exponent), i64:, f64:, f32: and string: before "
+     "it "
+     "say\n"
+     "which, file:PATH gives the bytes of a file, and all else is a string. The key must have the "
+     "scope\n"
+     "module; for a command the scope command.\n",
      "remote submit", cli_submit},
+    {"wait", "--connect URL --project NAME ID...", "wait for detached commands to end",
+     "Prints a line for each: id, how it ended, exit code. Exit code: 0 all are done, 1 some are "
+     "not.\n",
+     "remote", cli_wait},
+    {"cancel", "--connect URL --project NAME ID...", "take commands of the project back", NULL,
+     "remote", cli_cancel},
+    {"logs", "--connect URL --project NAME [--follow] [--errors] ID...",
+     "show what commands have written so far", NULL, "remote logs", cli_logs},
+    {"top", "--connect URL --project NAME", "show a project and the network's nodes, live",
+     "Again each second on a terminal, else once.\n", "remote top", cli_top},
     {"status", "--connect URL --project NAME", "show how a project is doing in a network",
      "The API key is in STARLANE_API_KEY.\n", "remote", cli_status},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",

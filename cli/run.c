@@ -3,14 +3,6 @@
 
 #include "cli/cli.h"
 
-/* How many words stand behind a `--`; -1: there is none. */
-static int words_behind_dashes(int argc, char **argv) {
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--") == 0)
-            return argc - i - 1;
-    return -1;
-}
-
 /* FILE or a command, as they are left in argv; CLI_GO_ON or an exit code. */
 static int take_tasks(const cli_command *command, sl_options *options, int argc, char **argv,
                       int behind, sl_run_request *request) {
@@ -35,9 +27,21 @@ static int take_tasks(const cli_command *command, sl_options *options, int argc,
     return CLI_GO_ON;
 }
 
+/* From outside: the network is there already. */
+static int run_over_connection(const cli_command *command, sl_options *options,
+                               const sl_run_request *request) {
+    int code = CLI_BAD_USAGE;
+    sl_remote *remote = cli_connect(command, options);
+    if (remote && sl_remote_run(remote, options, request, &code) != 0)
+        cli_fail(command, 0, "%s", sl_error_text());
+    sl_disconnect(remote);
+    sl_options_destroy(options);
+    return code;
+}
+
 int cli_run(const cli_command *command, int argc, char **argv) {
     sl_options *options;
-    int behind = words_behind_dashes(argc, argv);
+    int behind = cli_words_behind_dashes(argc, argv);
     int code = cli_load(command, &argc, argv, &options);
     if (code != CLI_GO_ON)
         return code;
@@ -49,5 +53,7 @@ int cli_run(const cli_command *command, int argc, char **argv) {
     }
     if (sl_options_is_on(options, "json"))
         request.results = stdout;
+    if (sl_options_is_set(options, "connect"))
+        return run_over_connection(command, options, &request);
     return cli_run_request(command, options, &request);
 }

@@ -1,7 +1,11 @@
-/* starlane submit: a function in a network, from outside. */
+/* starlane submit: a function, or a command, in a network, from outside. */
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+
+enum { AFTER_MOST = 4096 };
 
 sl_remote *cli_connect(const cli_command *command, const sl_options *options) {
     const char *authority = sl_options_get(options, "tls-authority");
@@ -33,8 +37,10 @@ static int open_keys(const cli_command *command, const sl_options *options, sl_k
     return 0;
 }
 
-static int submit(const cli_command *command, sl_remote *remote, sl_keys *keys,
-                  const char *function, const char *text) {
+/* ---- a function ---- */
+
+static int call(const cli_command *command, sl_remote *remote, sl_keys *keys, const char *function,
+                const char *text) {
     size_t bytes;
     int code = 0;
     const sl_seal seal = {.keys = keys};
@@ -51,23 +57,129 @@ static int submit(const cli_command *command, sl_remote *remote, sl_keys *keys,
     return code;
 }
 
+/* ---- a command ---- */
+
+static sl_task_options needs(const sl_options *options) {
+    sl_task_options task = {.cpus = (int)strtol(sl_options_get(options, "default-cpus"), NULL, 10)};
+    task.cpus = task.cpus ? task.cpus : SL_NO_CPUS;
+    task.gpus = (uint32_t)strtoul(sl_options_get(options, "need-gpus"), NULL, 10);
+    task.memory_bytes =
+        (uint64_t)(strtod(sl_options_get(options, "default-memory-gb"), NULL) * 1e9);
+    task.priority = (int)strtol(sl_options_get(options, "priority"), NULL, 10);
+    task.retries = (uint32_t)strtoul(sl_options_get(options, "retries"), NULL, 10);
+    task.timeout_s = strtod(sl_options_get(options, "timeout"), NULL);
+    task.region = sl_options_is_set(options, "region") ? sl_options_get(options, "region") : NULL;
+    return task;
+}
+
+/* False: one of them is none. */
+static int take_after(const char *text, uint64_t *ids, size_t *count) {
+    char word[32];
+    *count = 0;
+    for (const char *at = text; *at; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        snprintf(word, sizeof word, "%.*s", length < 31 ? (int)length : 31, at);
+        at += length;
+        if (*count == AFTER_MOST || !(ids[(*count)++] = cli_id(word)))
+            return 0;
+    }
+    return 1;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number) {
+    interrupted = number;
+}
+
+static void await_end(sl_future *future) {
+    int cancelled = 0;
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    while (sl_state_of(future) == SL_FUTURE_PENDING) {
+        (void)sl_wait(future, 0.1);
+        if (interrupted && !cancelled++)
+            sl_cancel(future);
+    }
+}
+
+/* What it wrote, and the code to end with: the command's own. */
+static int tell_end(const cli_command *command, sl_remote *remote, sl_future *future) {
+    sl_command_state state;
+    int code = 1, err = sl_wait(future, 0);
+    char why[1100];
+    snprintf(why, sizeof why, "%s", err ? sl_error_text() : "");
+    if (sl_result_command(future, &state) == 0) {
+        if (state.stdout_bytes)
+            cli_print_output(command, remote, state.id, 0, 0);
+        if (state.stderr_bytes)
+            cli_print_output(command, remote, state.id, 1, 0);
+        code = state.signal ? 128 + state.signal : state.exit_code;
+    }
+    if (err && (code <= 0 || code > 128))
+        cli_fail(command, 0, "%s", why);
+    return interrupted ? 130 : err && code <= 0 ? 1 : code;
+}
+
+static int print_id(const cli_command *command, sl_future *future) {
+    sl_command_state state;
+    if (sl_wait(future, SL_FOREVER) != 0 || sl_result_command(future, &state) != 0)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    printf("%llx\n", (unsigned long long)state.id);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run(const cli_command *command, const sl_options *options, sl_remote *remote,
+               char **words, int count) {
+    static uint64_t ids[AFTER_MOST];
+    sl_task_options task = needs(options);
+    int shell = sl_options_is_on(options, "shell"), detach = sl_options_is_on(options, "detach");
+    sl_command what = {.argv = shell ? NULL : (const char *const *)words,
+                       .shell = shell ? words[0] : NULL,
+                       .name = sl_options_get(options, "name"),
+                       .after = ids,
+                       .detached = detach};
+    if (sl_options_is_set(options, "cwd"))
+        what.cwd = sl_options_get(options, "cwd");
+    if (shell && count != 1)
+        return cli_fail(command, CLI_BAD_USAGE, "with --shell it takes one word behind --");
+    if (!take_after(sl_options_get(options, "after"), ids, &what.after_count))
+        return cli_fail(command, CLI_BAD_USAGE, "--after takes ids of commands");
+    sl_future *future = sl_remote_command(remote, &what, &task);
+    if (!future)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    if (!detach)
+        await_end(future);
+    int code = detach ? print_id(command, future) : tell_end(command, remote, future);
+    sl_release(future);
+    return code;
+}
+
 int cli_submit(const cli_command *command, int argc, char **argv) {
     sl_options *options;
+    int behind = cli_words_behind_dashes(argc, argv);
     int code = cli_load(command, &argc, argv, &options);
     if (code != CLI_GO_ON)
         return code;
     code = CLI_BAD_USAGE;
+    int before = argc - 1 - (behind > 0 ? behind : 0);
     int module = sl_options_is_set(options, "module");
-    if (!module && (argc < 2 || argc > 3)) {
-        cli_fail(command, 0, "it takes FUNCTION [TEXT], or --module FILE");
+    if (behind > 0 ? before != 0 || module : !module && (before < 1 || before > 2)) {
+        cli_fail(command, 0, "it takes FUNCTION [TEXT], --module FILE, or a command behind --");
+    } else if (behind <= 0 && sl_options_is_on(options, "detach")) {
+        cli_fail(command, 0, "--detach is for commands, behind --");
+    } else if (behind > 0 && *sl_options_get(options, "sealed")) {
+        cli_fail(command, 0, "a command is not sealed over a connection yet; a function is");
     } else {
         sl_keys *keys;
         sl_remote *remote = NULL;
         if (open_keys(command, options, &keys) == 0)
             remote = cli_connect(command, options);
-        if (remote)
+        if (remote && behind > 0)
+            code = run(command, options, remote, argv + 1, behind);
+        else if (remote)
             code = module ? cli_submit_module(command, remote, options, argc - 1, argv + 1)
-                          : submit(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
+                          : call(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
         sl_disconnect(remote);
         sl_keys_close(keys);
     }

@@ -577,8 +577,8 @@ SL_API const char *sl_module_id(const sl_module *module);
 /* Lets go of it: tasks that were submitted keep what they need. NULL is fine. */
 SL_API void sl_module_release(sl_module *module);
 
-/* In a constructor of a module: says why it cannot be used here (printf style). Its tasks then fail
- * with that, and it is not loaded. Elsewhere no effect. */
+/* In a constructor of a module, which may not wait for tasks: says why the module cannot be used
+ * here (printf style). Its tasks then fail with that, and it is not loaded. Elsewhere no effect. */
 SL_API void sl_module_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* ---- actors: state that lives on one node at a time, and that only messages reach ---- */
@@ -734,6 +734,7 @@ typedef struct sl_seal {
 /* ---- from outside: a connection to the gateway of a network ---- */
 
 typedef struct sl_remote sl_remote;
+struct sl_run_request;
 
 typedef struct sl_connect_options {
     const char *authority_file; /* believe certificates that an authority in it (PEM) has signed,
@@ -771,6 +772,71 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
+/* A program to run on a node of the network: the API key needs the scope `command`. Zeroed fields
+ * are none. What it writes is captured. */
+typedef struct sl_command {
+    const char *const *argv; /* the program and its arguments, a NULL behind the last; or … */
+    const char *shell;       /* … text for /bin/sh -c */
+    const char *const *env;  /* NAME=VALUE each, a NULL behind the last; over the node's own */
+    const char *cwd;         /* on the node; NULL: where the network was started */
+    const void *input;       /* its standard input, at most 16 MiB */
+    size_t input_bytes;
+    const char *name;      /* for people, and in STARLANE_TASK_NAME; at most 200 bytes */
+    const uint64_t *after; /* ids of commands of the project that must be done first, … */
+    size_t after_count;    /* … at most 4096 */
+    int detached;          /* it goes on without this client, and what became of it is kept */
+} sl_command;
+
+typedef enum sl_command_stands {
+    SL_COMMAND_UNKNOWN, /* there is none of this id in the project, or not any more */
+    SL_COMMAND_WAITS,
+    SL_COMMAND_RUNS,
+    SL_COMMAND_DONE,
+    SL_COMMAND_FAILED,
+    SL_COMMAND_CANCELLED,
+    SL_COMMAND_SKIPPED /* one that it comes after did not end well */
+} sl_command_stands;
+
+typedef struct sl_command_state {
+    uint64_t id; /* its name in the project */
+    sl_command_stands stands;
+    int exit_code, signal;   /* signal 0: none ended it */
+    uint32_t node, attempts; /* the last that it ran on */
+    double start_s, end_s;   /* seconds since 1970; 0: it did not run */
+    double user_s, sys_s;
+    uint64_t max_rss_bytes, stdout_bytes, stderr_bytes;
+} sl_command_state;
+
+/* Submits one. The future ends when the command has, and fails when it did not exit with 0; of a
+ * detached one it ends when that is accepted. NULL: refused. Any thread. */
+SL_API sl_future *sl_remote_command(sl_remote *remote, const sl_command *command,
+                                    const sl_task_options *options);
+
+/* How a command's future ended, whether well or not; of a detached one its id. */
+SL_API int sl_result_command(sl_future *future, sl_command_state *state);
+
+/* How commands of the project stand, `count` of them. Needs the scope `read`. */
+SL_API int sl_remote_commands(sl_remote *remote, const uint64_t *ids, size_t count,
+                              sl_command_state *states);
+
+/* Takes a command of the project back, as sl_cancel() does a task. */
+SL_API int sl_remote_cancel_command(sl_remote *remote, uint64_t id);
+
+/* Reads what a command has written, `errors` 1: to its standard error, from `offset` on: `*bytes`
+ * of them at most into `to`; then `*bytes` is how many there were, and `*ended` 1 when the command
+ * had ended before. Fewer than asked for: there are no more, yet. Those of one that is not detached
+ * are there until its future is released, or its session ends. */
+SL_API int sl_remote_output(sl_remote *remote, uint64_t id, int errors, uint64_t offset, void *to,
+                            size_t *bytes, int *ended);
+
+/* Does over a connection what sl_run() does in the job: the same request, options and output
+ * directory, but for the ledger: it cannot be resumed, and when this process ends its tasks do.
+ * Files for standard input are read here. */
+SL_API int sl_remote_run(sl_remote *remote, const sl_options *options,
+                         const struct sl_run_request *request, int *code);
+
+/* How the project is doing, with the nodes of the network: as sl_remote_status(). */
+SL_API int sl_remote_top(sl_remote *remote, int json, char **text);
 /* Reads a module's file as sl_module_load() does, and puts it into the network. Its tasks are for
  * sl_remote_submit_task() on this connection, whose API key must have the scope `module`: that is
  * as much as being a node of the network. Waits until it is there. Any thread. */

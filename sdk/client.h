@@ -64,8 +64,12 @@ struct sl_future {
     uint32_t slot;
     uint8_t stage;
     bool cancelled;
-    bool accepted;            /* the scheduler has said so */
-    bool travels;             /* its result does not stay where it is made */
+    bool accepted;               /* the scheduler has said so */
+    bool travels;                /* its result does not stay where it is made */
+    struct gateway_ended *ended; /* over a connection, of a command: how; malloc'ed */
+    void (*told)(sl_future *future, void *context); /* … called at its end, on the net's thread */
+    void *told_context;
+    bool keeps_remote;        /* … and has a reference to the connection */
     bool raw;                 /* over a connection: the result is bytes as they came */
     uint32_t again_left;      /* so often may it be run again when its result is lost */
     uint32_t losses;          /* so often were its arguments */

@@ -208,7 +208,8 @@ static sl_err make(const sl_task *task, const sl_args *args, size_t front,
     future->again_left = options->retries;
     if (needs || options->retries)
         future->asked_apart = sl_blob_retain(apart);
-    sl_err err = sl_future_keep(future, args->values + front, args->count - front);
+    const sl_value *rest = front ? args->values + front : args->values; /* perhaps there are none */
+    sl_err err = sl_future_keep(future, rest, args->count - front);
     if (err != SL_OK) {
         sl_future_drop(future);
         return err;

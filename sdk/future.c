@@ -8,6 +8,7 @@
 #include "runtime/log.h"
 #include "runtime/pool.h"
 #include "sdk/client.h"
+#include "sdk/module_load.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_call.h"
@@ -37,7 +38,10 @@ static void destroy(sl_future *future) {
     free(future->among);
     sl_module_release(future->module);
     sl_object_release(future->value.object);
+    if (future->keeps_remote)
+        sl_remote_command_forget(future);
     free(future->message);
+    free(future->ended);
     free(future->dependents);
     sl_blob_release(future->apart);
     sl_blob_release(future->asked_apart);
@@ -113,6 +117,9 @@ static bool sleep_until_ended(sl_future *future, uint64_t deadline_ns) {
 }
 
 static sl_err may_wait(void) {
+    if (sl_module_is_loading())
+        return sl_fail(SL_ERR_INVALID,
+                       "a constructor of a module may not wait: others wait for it");
     if (sl_call_is_brief()) /* wherever it happens to run */
         return sl_fail(SL_ERR_INVALID, "a task that is .brief may not wait");
     if (sl_node_runs_here())

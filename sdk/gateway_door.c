@@ -11,6 +11,7 @@
 #include "net/link.h"
 #include "runtime/log.h"
 #include "runtime/pool.h"
+#include "sdk/gateway_files.h"
 #include "sdk/gateway_store.h"
 
 enum {
@@ -43,6 +44,7 @@ struct sl_gateway_place {
     sl_pool *pool;     /* a thread for the disk: tasks may hold the others for long */
     sl_pool *fetchers; /* threads for objects that come from other nodes */
     sl_gateway_objects objects;
+    sl_gateway_files files;
     sl_node *node;
     sl_addr gateway;
     int audit_fd;
@@ -222,6 +224,9 @@ static sl_err spawn(sl_gateway_place *place, const sl_config *config, double cor
                                   .keys = place->keys,
                                   .pool = place->pool,
                                   .audit_fd = place->audit_fd,
+                                  .output = place->files.path,
+                                  .keep_ended_ns =
+                                      sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP_ENDED),
                                   .keep_ns = sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP),
                                   .keep_bytes = sl_config_bytes(config, SL_OPT_GATEWAY_KEEP_BYTES),
                                   .core_ucu = core_ucu};
@@ -251,6 +256,15 @@ static const char *set_text(const sl_config *config, sl_opt option) {
     return text && *text ? text : NULL;
 }
 
+static sl_err open_files(sl_gateway_place *place, const sl_config *config) {
+    char path[4096];
+    const char *given = set_text(config, SL_OPT_GATEWAY_OUTPUT);
+    if (given)
+        return sl_gateway_files_open(given, &place->files);
+    snprintf(path, sizeof path, "%.4000s/output", sl_config_text(config, SL_OPT_GATEWAY));
+    return sl_gateway_files_open(path, &place->files);
+}
+
 static sl_err open_parts(sl_gateway_place *place, const sl_config *config, double core_ucu) {
     const char *directory = sl_config_text(config, SL_OPT_GATEWAY);
     sl_tls_server_options tls = {
@@ -261,6 +275,7 @@ static sl_err open_parts(sl_gateway_place *place, const sl_config *config, doubl
     SL_TRY(sl_key_store_open(directory, &place->keys));
     SL_TRY(sl_tls_server(&tls, &place->tls));
     SL_TRY(open_audit(directory, &place->audit_fd));
+    SL_TRY(open_files(place, config));
     SL_TRY(spawn(place, config, core_ucu));
     return listen_at(place, sl_config_text(config, SL_OPT_LISTEN));
 }
@@ -273,7 +288,7 @@ sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, 
     pthread_mutex_init(&place->lock, NULL);
     place->node = node;
     place->objects = sl_gateway_store(store);
-    place->audit_fd = -1;
+    place->files.lock_fd = place->audit_fd = -1;
     *out = place; /* what failed half-way is closed like a whole one */
     return open_parts(place, config, core_ucu);
 }
@@ -305,6 +320,7 @@ void sl_gateway_free(sl_gateway_place *place) {
     }
     while (place->visits)
         done(&place->visits->visit.event);
+    sl_gateway_files_close(&place->files);
     sl_tls_destroy(place->tls);
     sl_key_store_close(place->keys);
     if (place->audit_fd >= 0)

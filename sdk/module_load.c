@@ -9,6 +9,9 @@
  * SL_TASK() goes to that thread's module, and must be what its notes say. A definition whose symbol
  * is another's (a program that exports a task of the same name) is found by its place in memory.
  *
+ * Who waits for another's load keeps its cores, and so does who loads (sdk/task_module.c): what a
+ * node runs at once is then what waits at once, and nobody needs a core that another one holds.
+ *
  * The table keeps no failures: whoever asks next may have better bytes, or a library that was
  * missing may be there. */
 #include "sdk/module_load.h"
@@ -26,9 +29,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "actors/executor/waiting.h"
 #include "actors/secure/digest.h"
-#include "runtime/strbuf.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -90,6 +91,10 @@ static bool same_key(const sl_module_key *a, const sl_module_key *b) {
 }
 
 /* ---- what a module's constructors say ---- */
+
+bool sl_module_is_loading(void) {
+    return here != NULL;
+}
 
 bool sl_module_takes(sl_task *task, const char *actor) {
     if (!here)
@@ -417,23 +422,6 @@ static void leave(sl_loaded_module *module) {
     free(module);
 }
 
-/* With the lock. Who waits gives its cores back: who loads may have to wait for cores itself. */
-static sl_err wait_until_loaded(sl_loaded_module *module) {
-    pthread_mutex_unlock(&table.lock);
-    sl_err err = sl_executor_wait_begin();
-    if (err != SL_OK) {
-        pthread_mutex_lock(&table.lock);
-        return err;
-    }
-    pthread_mutex_lock(&table.lock);
-    while (module->stage == LOADING)
-        pthread_cond_wait(&table.changed, &table.lock);
-    pthread_mutex_unlock(&table.lock);
-    sl_executor_wait_end();
-    pthread_mutex_lock(&table.lock);
-    return SL_OK;
-}
-
 static sl_err get_and_fill(sl_loaded_module *module, const sl_module_source *source) {
     const void *bytes;
     size_t size;
@@ -486,9 +474,9 @@ sl_err sl_module_use(const sl_module_key *key, const sl_module_source *source, b
             break;
         }
         found->users++;
-        if (found->stage == LOADING)
-            err = wait_until_loaded(found);
-        if (err == SL_OK && found->stage == READY) {
+        while (found->stage == LOADING)
+            pthread_cond_wait(&table.changed, &table.lock);
+        if (found->stage == READY) {
             found->used_last = ++table.clock;
             module = found;
         } else {

@@ -65,14 +65,16 @@ typedef struct sl_module_source {
 } sl_module_source;
 
 /* The module `key`, to be used until sl_module_done(): it is here, or gets here from `source`.
- * `*came` (may be NULL): it came now. Waits for others that load it, and gives the caller's cores
- * back meanwhile. */
+ * `*came` (may be NULL): it came now. Waits for others that load it. */
 sl_err sl_module_use(const sl_module_key *key, const sl_module_source *source, bool *came,
                      sl_loaded_module **module) SL_CHECKED;
 void sl_module_done(sl_loaded_module *module);
 
 /* How many are loaded: for tests. */
 uint32_t sl_modules_loaded(void);
+
+/* True on a thread that is inside a module's constructors. */
+bool sl_module_is_loading(void);
 
 /* Where sl_task_define() of this thread goes while it loads a module: true when the task was taken.
  * `actor`: it is no task. */

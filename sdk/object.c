@@ -6,6 +6,7 @@
 
 #include "actors/executor/waiting.h"
 #include "sdk/client.h"
+#include "sdk/module_load.h"
 #include "sdk/remote_name.h"
 #include "sdk/task_call.h"
 
@@ -189,6 +190,9 @@ sl_err sl_object_fetch(sl_object *object, sl_value *value) {
 }
 
 static sl_err may_wait(sl_store_object *object) {
+    if (sl_module_is_loading() && !sl_store_is_here(object))
+        return sl_fail(SL_ERR_INVALID,
+                       "a constructor of a module may not wait: others wait for it");
     if (sl_call_is_brief() && !sl_store_is_here(object))
         return sl_fail(SL_ERR_INVALID,
                        "a task that is .brief may not wait for an object of another node, or "

@@ -9,6 +9,7 @@
 #include "sdk/seal.h"
 
 #define CONNECT_S    15.0
+#define ANSWER_S     60.0 /* the connection may have to be made again meanwhile */
 #define BYE_NS       (2 * SL_NS_PER_S)
 #define BYE_PAUSE_NS (2 * SL_NS_PER_MS)
 
@@ -97,24 +98,28 @@ static sl_err take_taken(sl_remote *remote, const sl_gateway_parts *parts) {
     return err;
 }
 
-static sl_err take_status(sl_remote *remote, const sl_gateway_parts *parts) {
-    gateway_status *status = sl_gateway_decode(parts, SL_GATEWAY_STATUS);
-    if (!status)
+/* A status, what was seen, or a part of an output: each has the number of its question first. */
+static sl_err take_answer(sl_remote *remote, const sl_gateway_parts *parts) {
+    void *answer = sl_gateway_decode(parts, parts->kind);
+    if (!answer)
         return SL_ERR_DECODE;
-    pthread_mutex_lock(&remote->lock);
-    remote->answered |= status->number == remote->asked;
-    remote->status = *status;
-    pthread_cond_broadcast(&remote->changed);
-    pthread_mutex_unlock(&remote->lock);
-    free(status);
+    uint64_t number = parts->kind == SL_GATEWAY_STATUS ? ((gateway_status *)answer)->number
+                      : parts->kind == SL_GATEWAY_SEEN ? ((gateway_seen *)answer)->request
+                                                       : ((gateway_log *)answer)->request;
+    sl_remote_question_answer(remote, number, answer);
     return SL_OK;
 }
 
 static sl_err take_message(sl_remote *remote, const uint8_t *message, size_t bytes) {
     sl_gateway_parts parts;
     SL_TRY(sl_gateway_take_apart(message, bytes, &parts));
-    if (parts.kind == SL_GATEWAY_STATUS)
-        return take_status(remote, &parts);
+    if (parts.kind == SL_GATEWAY_STATUS || parts.kind == SL_GATEWAY_SEEN ||
+        parts.kind == SL_GATEWAY_LOG)
+        return take_answer(remote, &parts);
+    if (parts.kind == SL_GATEWAY_ENDED)
+        return sl_remote_take_ended(remote, &parts);
+    if (parts.kind == SL_GATEWAY_NAMED)
+        return sl_remote_take_named(remote, &parts);
     if (parts.kind == SL_GATEWAY_OBJECT)
         return sl_remote_take_object(remote, &parts);
     if (parts.kind == SL_GATEWAY_NODES)
@@ -324,38 +329,45 @@ void sl_remote_release(sl_remote *remote) {
 
 /* ---- asking ---- */
 
-static sl_err ask(sl_remote *remote, gateway_status *status) {
+void sl_remote_question_answer(sl_remote *remote, uint64_t number, void *answer) {
     pthread_mutex_lock(&remote->lock);
-    gateway_ask body = {.number = ++remote->asked};
-    remote->answered = false;
-    sl_err err = sl_remote_send(remote, SL_GATEWAY_ASK, &body, NULL);
-    if (err == SL_OK && !wait_for(remote, &remote->answered, CONNECT_S))
-        err = sl_fail(SL_ERR_TIMEOUT, "%s does not answer", sl_link_peer(remote->link));
-    if (err == SL_OK && !remote->answered)
-        err = sl_fail(SL_ERR_CLOSED, "%s", remote->why);
-    *status = remote->status;
+    sl_remote_question *question = remote->questions;
+    while (question && question->number != number)
+        question = question->next;
+    if (question && !question->answered) {
+        question->answered = true;
+        question->answer = answer;
+        answer = NULL;
+        pthread_cond_broadcast(&remote->changed);
+    }
     pthread_mutex_unlock(&remote->lock);
-    return err;
+    free(answer); /* nobody waits for it any more */
 }
 
-int sl_remote_status(sl_remote *remote, int json, char **text) {
-    gateway_status s;
-    sl_strbuf out;
-    SL_TRY(ask(remote, &s));
-    sl_strbuf_init(&out, 4096);
-    sl_strbuf_printf(
-        &out,
-        json ? "{\"nodes\":%u,\"clients\":%u,\"running\":%llu,\"ended\":%llu,"
-               "\"failed\":%llu,\"held_bytes\":%llu,\"ucu_s\":%.6g,\"quota_tasks\":%llu,"
-               "\"quota_bytes\":%llu,\"quota_ucu_s\":%.6g}\n"
-             : "nodes       %u\nclients     %u\nrunning     %llu\nended       %llu\n"
-               "failed      %llu\nheld bytes  %llu\nUCU s       %.6g\n"
-               "quotas      %llu tasks, %llu bytes, %.6g UCU s (0: no bound)\n",
-        s.nodes, s.clients, (unsigned long long)s.running, (unsigned long long)s.ended,
-        (unsigned long long)s.failed, (unsigned long long)s.held_bytes, s.ucu_s,
-        (unsigned long long)s.tasks_most, (unsigned long long)s.held_bytes_most, s.ucu_s_most);
-    sl_err err = sl_strbuf_err(&out);
-    *text = err == SL_OK ? sl_strbuf_take(&out) : NULL;
-    sl_strbuf_fini(&out);
-    return *text ? SL_OK : SL_ERR_NO_MEMORY;
+static void forget_question(sl_remote *remote, const sl_remote_question *question) {
+    sl_remote_question **at = &remote->questions;
+    while (*at != question)
+        at = &(*at)->next;
+    *at = question->next;
+}
+
+sl_err sl_remote_question_ask(sl_remote *remote, sl_gateway_kind kind, const void *record,
+                              uint64_t *number, void **answer) {
+    sl_remote_question question = {.answered = false};
+    pthread_mutex_lock(&remote->lock);
+    *number = question.number = ++remote->asked;
+    question.next = remote->questions;
+    remote->questions = &question;
+    sl_err err = sl_remote_send(remote, kind, record, NULL);
+    if (err == SL_OK && !wait_for(remote, &question.answered, ANSWER_S))
+        err = sl_fail(SL_ERR_TIMEOUT, "%s does not answer", sl_link_peer(remote->link));
+    if (err == SL_OK && !question.answered)
+        err = sl_fail(SL_ERR_CLOSED, "%s", remote->why);
+    forget_question(remote, &question);
+    pthread_mutex_unlock(&remote->lock);
+    if (err == SL_OK)
+        *answer = question.answer;
+    else
+        free(question.answer);
+    return err;
 }

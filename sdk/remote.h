@@ -33,6 +33,21 @@ struct sl_remote_object {
     uint8_t *data;
 };
 
+/* Who is told of a future's end, on the net's thread, once its state says so. */
+typedef struct sl_remote_teller {
+    void (*told)(sl_future *future, void *context);
+    void *context;
+    uint32_t slot; /* for the future's `slot`, which has no other use over a connection */
+} sl_remote_teller;
+
+/* Somebody waits for the answer. */
+typedef struct sl_remote_question {
+    struct sl_remote_question *next;
+    uint64_t number;
+    bool answered;
+    void *answer; /* a record, malloc'ed */
+} sl_remote_question;
+
 struct sl_remote {
     _Atomic uint32_t references; /* the program's, and those of objects */
     sl_net *net;
@@ -65,9 +80,8 @@ struct sl_remote {
     uint64_t next_number;
     uint32_t tasks_most, count;
     sl_future **futures; /* tasks_most of them, by number */
+    struct sl_remote_question *questions;
     uint64_t asked;
-    bool answered;
-    gateway_status status;
     sl_remote_object *objects; /* put or read just now */
     uint64_t next_object;
     uint64_t source; /* of the nodes that tasks are sealed for */
@@ -110,11 +124,44 @@ sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *recor
 /* At once, no part of the session. */
 sl_err sl_remote_say(sl_link *link, sl_gateway_kind kind, const void *record) SL_CHECKED;
 
+/* Asks with a record in which `*number` is to be the question's, and waits for the answer: a record
+ * that is the caller's. */
+sl_err sl_remote_question_ask(sl_remote *remote, sl_gateway_kind kind, const void *record,
+                              uint64_t *number, void **answer) SL_CHECKED;
+/* The answer to question `number` has come; takes the record. The net's thread. */
+void sl_remote_question_answer(sl_remote *remote, uint64_t number, void *answer);
+
+/* remote_command.c: the net's thread. */
+sl_err sl_remote_take_ended(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+sl_err sl_remote_take_named(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+sl_command_state sl_remote_state_of(const gateway_ended *ended);
+/* A command's future is released: its output is not wanted any more. */
+void sl_remote_command_forget(sl_future *future);
+/* The future of a command, or a call, that is named and numbered; `wish` or `command` is sent under
+ * that number. NULL with an error. */
+sl_future *sl_remote_send_command(sl_remote *remote, gateway_command *command, const char *name,
+                                  const sl_remote_teller *teller);
+
+/* remote_submit.c: any thread; without the lock. `teller` may be NULL. */
+void sl_remote_will_tell(sl_future *future, const sl_remote_teller *teller);
+sl_future *sl_remote_make_future(sl_remote *remote, const char *name, bool raw);
+/* With the lock: gives it the next number and a place, once there is one. */
+sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) SL_CHECKED;
+void sl_remote_take_back(sl_remote *remote, sl_future *future);
+sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number);
+void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state);
+void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message);
+/* sl_remote_call(), with a word at its end. */
+sl_future *sl_remote_call_telling(sl_remote *remote, const char *function, const void *arguments,
+                                  size_t bytes, const sl_task_options *options,
+                                  const sl_remote_teller *teller);
+
 /* remote_submit.c: the net's thread. */
 sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
 /* Ends all that has not ended. */
 void sl_remote_end_all(sl_remote *remote);
 /* Takes one back; any thread. */
 void sl_remote_cancel(sl_future *future);
+void sl_remote_cancel_all(sl_remote *remote);
 
 #endif

@@ -54,8 +54,7 @@ static sl_err fetch(void *context, sl_roster_node **list, uint32_t *count) {
     sl_remote *remote = context;
     pthread_mutex_lock(&remote->lock);
     sl_err err = remote->closed ? sl_remote_closed(remote) : ask(remote);
-    sl_roster_node *copy =
-        err == SL_OK ? calloc(remote->node_count + 1, sizeof *copy) : NULL;
+    sl_roster_node *copy = err == SL_OK ? calloc(remote->node_count + 1, sizeof *copy) : NULL;
     if (copy)
         memcpy(copy, remote->nodes, remote->node_count * sizeof *copy);
     *list = copy;

@@ -14,32 +14,35 @@ enum { BATCH_MOST = 256, BATCH_BYTES = 32768 };
 
 /* ---- the end of a future ---- */
 
-static void end(sl_remote *remote, sl_future *future, sl_future_state state) {
+void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state) {
+    void (*told)(sl_future *, void *) = future->told;
     uint32_t before = atomic_exchange(&future->state, (uint32_t)state);
     if (before & SL_FUTURE_AWAITED)
         sl_futex_wake(&future->state);
     atomic_fetch_add(&remote->any_epoch, 1);
     if (atomic_load(&remote->any_waiters))
         sl_futex_wake(&remote->any_epoch);
+    if (told)
+        told(future, future->told_context);
     sl_future_drop(future);
 }
 
-static void fail(sl_remote *remote, sl_future *future, sl_err err, const char *message) {
+void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message) {
     future->error = (int32_t)err;
     if (message && *message)
         future->message = strdup(message);
-    end(remote, future, err == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
+    sl_remote_end(remote, future, err == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
 }
 
-static sl_future *take_out(sl_remote *remote, uint64_t number) {
+sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number) {
+    sl_future *future = NULL;
     pthread_mutex_lock(&remote->lock);
-    sl_future **at = &remote->futures[number % remote->tasks_most], *future = *at;
-    if (future && future->number == number) {
+    sl_future **at = remote->futures ? &remote->futures[number % remote->tasks_most] : NULL;
+    if (at && *at && (*at)->number == number) {
+        future = *at;
         *at = NULL;
         remote->count--;
         pthread_cond_broadcast(&remote->changed);
-    } else {
-        future = NULL;
     }
     pthread_mutex_unlock(&remote->lock);
     return future;
@@ -84,24 +87,39 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
     return future->value.type == SL_TYPE_OBJECT ? take_object(future) : SL_OK;
 }
 
+/* For who is told of its end, and asks how it went. */
+static void keep_numbers(sl_future *future, const gateway_result *result) {
+    future->ended = calloc(1, sizeof *future->ended);
+    if (!future->ended)
+        return;
+    *future->ended = (gateway_ended){.start_s = result->start_s,
+                                     .end_s = result->end_s,
+                                     .attempts = result->attempts,
+                                     .node = result->node,
+                                     .state = SL_GATEWAY_OVER,
+                                     .status = result->status};
+}
+
 static void take_result(sl_remote *remote, const gateway_result *result,
                         const sl_gateway_parts *parts) {
-    sl_future *future = take_out(remote, result->number);
+    sl_future *future = sl_remote_take_out(remote, result->number);
     char cause[512];
     if (!future)
         return;
+    if (future->told)
+        keep_numbers(future, result);
     if (result->status == SL_TASK_CANCELLED) {
-        fail(remote, future, SL_ERR_CANCELLED, result->message.data);
+        sl_remote_fail(remote, future, SL_ERR_CANCELLED, result->message.data);
     } else if (result->status != SL_TASK_DONE) {
         if (future->seal) /* why it failed */
             (void)keep_result(future, result->output, parts);
-        fail(remote, future, SL_ERR_FAILED, result->message.data);
+        sl_remote_fail(remote, future, SL_ERR_FAILED, result->message.data);
     } else if (keep_result(future, result->output, parts) == SL_OK) {
-        end(remote, future, SL_FUTURE_DONE);
+        sl_remote_end(remote, future, SL_FUTURE_DONE);
     } else {
         snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
         future->value = (sl_value){.type = SL_TYPE_NONE};
-        fail(remote, future, SL_ERR_FAILED, cause);
+        sl_remote_fail(remote, future, SL_ERR_FAILED, cause);
     }
 }
 
@@ -127,7 +145,7 @@ void sl_remote_end_all(sl_remote *remote) {
     pthread_mutex_unlock(&remote->lock);
     for (uint32_t i = 0; i < count; i++)
         if (futures[i])
-            fail(remote, futures[i], SL_ERR_CLOSED, why);
+            sl_remote_fail(remote, futures[i], SL_ERR_CLOSED, why);
     free(futures);
 }
 
@@ -157,7 +175,7 @@ static gateway_task wish_of(const char *function, const sl_task_options *options
                           .arguments = {arguments, (uint32_t)bytes}};
 }
 
-static sl_future *make_future(sl_remote *remote, const char *function, bool raw) {
+sl_future *sl_remote_make_future(sl_remote *remote, const char *function, bool raw) {
     sl_future *future = sl_future_create(sizeof(sl_task) + strlen(function) + 1);
     if (!future)
         return NULL;
@@ -196,6 +214,17 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
         remote->count--;
         sl_future_drop(futures[i]);
     }
+}
+
+sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
+    gateway_task wish;
+    SL_TRY(enter(remote, &wish, &future, 1));
+    *number = wish.number;
+    return SL_OK;
+}
+
+void sl_remote_take_back(sl_remote *remote, sl_future *future) {
+    take_back(remote, &future, 1);
 }
 
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
@@ -349,11 +378,11 @@ static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *
                   const sl_task_options *options, sl_future **futures, size_t at) {
     one o = {0};
     sl_err err = encode_one(remote, task, args, options, &o);
-    if (err == SL_OK && (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || o.parts.apart ||
-                         b->apart))
+    if (err == SL_OK &&
+        (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || o.parts.apart || b->apart))
         err = flush(remote, b, futures + at - b->count);
     if (err == SL_OK) {
-        futures[at] = make_future(remote, task, false);
+        futures[at] = sl_remote_make_future(remote, task, false);
         err = futures[at] ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
     }
     if (err != SL_OK) {
@@ -430,22 +459,47 @@ static sl_err send_call(sl_remote *remote, sl_future *future, const void *argume
     return send_tasks(remote, &wish, &future, 1, NULL);
 }
 
-sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *arguments,
-                          size_t bytes, const sl_task_options *options) {
+void sl_remote_will_tell(sl_future *future, const sl_remote_teller *teller) {
+    if (!teller)
+        return;
+    future->told = teller->told;
+    future->told_context = teller->context;
+    future->slot = teller->slot;
+}
+
+sl_future *sl_remote_call_telling(sl_remote *remote, const char *function, const void *arguments,
+                                  size_t bytes, const sl_task_options *options,
+                                  const sl_remote_teller *teller) {
     options = options ? options : &default_options;
     if (check(function, options) != SL_OK)
         return NULL;
-    if (bytes > 64u << 20) {
+    if (bytes > SL_GATEWAY_MESSAGE_BYTES) {
         (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
         return NULL;
     }
-    sl_future *future = make_future(remote, function, true);
-    if (!future)
+    sl_future *future = sl_remote_make_future(remote, function, true);
+    if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
-    if (!future || send_call(remote, future, arguments, bytes, options) == SL_OK)
+        return NULL;
+    }
+    sl_remote_will_tell(future, teller);
+    if (send_call(remote, future, arguments, bytes, options) == SL_OK)
         return future;
     sl_future_drop(future);
     return NULL;
+}
+
+sl_future *sl_remote_call(sl_remote *remote, const char *function, const void *arguments,
+                          size_t bytes, const sl_task_options *options) {
+    return sl_remote_call_telling(remote, function, arguments, bytes, options, NULL);
+}
+
+void sl_remote_cancel_all(sl_remote *remote) {
+    gateway_cancel cancel = {.all = true};
+    pthread_mutex_lock(&remote->lock);
+    sl_err err = remote->closed ? SL_OK : sl_remote_send(remote, SL_GATEWAY_CANCEL, &cancel, NULL);
+    (void)err;
+    pthread_mutex_unlock(&remote->lock);
 }
 
 void sl_remote_cancel(sl_future *future) {

@@ -225,7 +225,7 @@ static void say_end(sl_run_state *run) {
     if (ended < run->total)
         sl_run_say(run, ", %llu left", (unsigned long long)(run->total - ended));
     sl_run_say(run, " in %.3g s; results in %s\n", took_s > 0 ? took_s : 0, run->dir.path);
-    if (run->code != SL_RUN_DONE && run->code != SL_RUN_FAILED)
+    if (run->network && run->code != SL_RUN_DONE && run->code != SL_RUN_FAILED)
         sl_run_say(run, "starlane: to go on: starlane run --resume %s\n", run->dir.path);
 }
 
@@ -241,7 +241,12 @@ static void write_summary(sl_run_state *run) {
     sl_strbuf_fini(&text);
 }
 
-static void release(sl_run_state *run) {
+void sl_run_say_end(sl_run_state *run) {
+    say_end(run);
+    write_summary(run);
+}
+
+void sl_run_release(sl_run_state *run) {
     sl_run_close_files(run);
     sl_run_discard_dir(run);
     sl_output_dir_close(&run->dir);
@@ -283,11 +288,9 @@ int sl_run(sl_network *network, const sl_run_request *request, int *code) {
     sl_err err = lead(&run);
     char cause[1024];
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
-    if (run.ending) {
-        say_end(&run);
-        write_summary(&run);
-    }
+    if (run.ending)
+        sl_run_say_end(&run);
     *code = run.code;
-    release(&run);
+    sl_run_release(&run);
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
 }

@@ -29,7 +29,7 @@ typedef struct sl_run_node {
 } sl_run_node;
 
 typedef struct sl_run_state {
-    sl_network *network;
+    sl_network *network; /* NULL: driven over a connection */
     const sl_config *config;
     const sl_run_request *request;
 
@@ -163,6 +163,12 @@ void sl_run_fail(sl_run_state *run, const char *what);
 
 /* Prints to request->messages (printf style), past the progress line. */
 void sl_run_say(sl_run_state *run, const char *format, ...) SL_PRINTF(2, 3);
+/* One of the first tasks that failed. */
+void sl_run_say_failure(sl_run_state *run, const sl_task_result *result);
+/* How it ended: for people, and as JSON where that is wanted. */
+void sl_run_say_end(sl_run_state *run);
+/* Frees all but the network's. */
+void sl_run_release(sl_run_state *run);
 
 /* ---- signals (run_signals.c) ---- */
 

@@ -25,7 +25,7 @@ sl_err sl_run_open_dir(sl_run_state *run) {
 }
 
 void sl_run_discard_dir(sl_run_state *run) {
-    if (run->dir.fd < 0 || run->resumed || run->begun)
+    if (run->dir.fd < 0 || run->resumed || run->begun || (!run->network && run->ending))
         return;
     unlinkat(run->dir.fd, SL_OUTPUT_TASKS, 0);
     unlinkat(run->dir.fd, "stdout", AT_REMOVEDIR);
@@ -97,7 +97,8 @@ static sl_err start_writer(sl_run_state *run) {
 sl_err sl_run_open_files(sl_run_state *run) {
     if (!run->resumed)
         SL_TRY(write_tasks(run));
-    SL_TRY(open_ledger(run));
+    if (run->network)
+        SL_TRY(open_ledger(run));
     if (run->resumed)
         SL_TRY(sl_run_settle_earlier(run));
     SL_TRY(open_logs(run));

@@ -55,7 +55,12 @@ static void check_spec(sl_run_state *run, const sl_functions *functions, const s
     uint32_t id;
     uint64_t after = 0;
     char text[1400];
-    if (spec->kind == SL_FORM_FUNCTION &&
+    if (!functions && spec->kind == SL_FORM_FUNCTION && spec->module) {
+        snprintf(text, sizeof text, "%.200s:%u: module: over a connection only by starlane submit",
+                 run->request->tasks ? run->request->tasks : "tasks", spec->line);
+        sl_task_errors_add(errors, spec->line, text);
+    }
+    if (functions && spec->kind == SL_FORM_FUNCTION &&
         (spec->module ? sl_run_module_check(run, spec)
                       : sl_functions_find(functions, spec->function, &id)) != SL_OK) {
         snprintf(text, sizeof text, "%.200s:%u: %s: %.900s",
@@ -74,9 +79,10 @@ static void check_spec(sl_run_state *run, const sl_functions *functions, const s
 }
 
 static sl_err check_specs(sl_run_state *run) {
-    const sl_functions *functions;
+    const sl_functions *functions = NULL;
     sl_task_errors errors = {.total = 0};
-    SL_TRY(sl_task_functions_freeze(&functions));
+    if (run->network) /* over a connection others have them */
+        SL_TRY(sl_task_functions_freeze(&functions));
     for (uint32_t i = 0; i < sl_task_list_count(run->list); i++)
         check_spec(run, functions, sl_task_list_at(run->list, i), &errors);
     if (run->request->messages && errors.total)

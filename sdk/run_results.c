@@ -104,7 +104,7 @@ static sl_task_result result_of(const sl_run_state *run, const scheduler_outcome
     return result;
 }
 
-static void say_failure(sl_run_state *run, const sl_task_result *result) {
+void sl_run_say_failure(sl_run_state *run, const sl_task_result *result) {
     if (result->status != SL_RESULT_FAILED || ++run->failures_told > FAILURES_TOLD + 1)
         return;
     if (run->failures_told > FAILURES_TOLD) {
@@ -149,6 +149,6 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
             result.stdout_bytes = outcome->output.bytes;
         }
         sl_run_record(run, (uint32_t)outcome->tag, &result, false);
-        say_failure(run, &result);
+        sl_run_say_failure(run, &result);
     }
 }

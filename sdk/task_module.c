@@ -4,6 +4,7 @@
  * In front of the arguments stand two values more (sdk/module.h): once they are dealt with it is a
  * call like any other. The module's code is used until the result, and what is said of a failure,
  * are copied; then another module may take its place. */
+#include <stdio.h>
 #include <string.h>
 
 #include "sdk/client.h"
@@ -14,11 +15,6 @@ enum { MODULES_ON, MODULES_OFF }; /* of the option */
 
 /* ---- having the module ---- */
 
-typedef struct fetching {
-    sl_call *call;
-    sl_view view;
-} fetching;
-
 /* Its file is opened when it is needed, which it mostly is not. */
 static sl_err open_file(sl_call *call) {
     if (call->module_object)
@@ -26,22 +22,31 @@ static sl_err open_file(sl_call *call) {
     return sl_call_open_object(call, call->module_name, &call->module_object);
 }
 
+static sl_store_object *file_of(void *context) {
+    return (sl_store_object *)((sl_call *)context)->module_object;
+}
+
+/* The cores are kept meanwhile, as those who wait for this keep theirs: else as many threads as
+ * tasks would wait here, and who fetches might get no core to go on. */
 static sl_err fetch(void *context, const void **bytes, size_t *size) {
-    fetching *of = context;
+    sl_store_content content;
     char cause[512];
-    SL_TRY(open_file(of->call));
-    sl_err err = (sl_err)sl_get(of->call->module_object, SL_FOREVER, &of->view);
+    SL_TRY(open_file(context));
+    sl_err err;
+    do
+        err = sl_store_get(file_of(context), UINT64_MAX, &content);
+    while (err == SL_ERR_TIMEOUT);
     if (err != SL_OK) {
         snprintf(cause, sizeof cause, "%s", sl_err_detail());
         return sl_fail(err, "the module cannot be fetched: %s", cause);
     }
-    *bytes = of->view.value.data;
-    *size = of->view.value.bytes;
+    *bytes = content.data;
+    *size = content.bytes;
     return SL_OK;
 }
 
 static void fetched(void *context) {
-    sl_view_release(&((fetching *)context)->view);
+    sl_store_unpin(file_of(context));
 }
 
 /* By the name of the function it is known on the way, to whoever counts, allows or writes down. */
@@ -79,8 +84,7 @@ static sl_err enter(sl_call *call) {
     if (sl_config_enum(node->network->config, SL_OPT_MODULES) == MODULES_OFF)
         return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
     SL_TRY(read_front(call, &what));
-    fetching of = {.call = call};
-    sl_module_source source = {.get = fetch, .release = fetched, .context = &of};
+    sl_module_source source = {.get = fetch, .release = fetched, .context = call};
     SL_TRY(sl_module_use(&what.key, &source, &came, &call->module));
     if (came)
         sl_metric_count(node->metrics, SL_METRIC_modules_loaded);

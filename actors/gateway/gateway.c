@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "actors/gateway/gateway_internal.h"
+#include "actors/registry/registry_msgs.h"
 #include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
@@ -16,7 +17,10 @@
 
 #define AGAIN_NS SL_NS_PER_S /* keys are looked at again */
 
-enum { OUT_PAUSE_BYTES = 8 << 20 }; /* results that wait: then no more tasks are taken */
+enum {
+    NODES_MOST = 65536,
+    /* in a status */ OUT_PAUSE_BYTES = 8 << 20
+}; /* results that wait: then no more tasks are taken */
 
 /* ---- sessions ---- */
 
@@ -75,12 +79,14 @@ void gw_drop_session(gateway *gw, gw_session *session) {
     gw_forget_out(session);
     free(session->buckets);
     free(session->objects);
+    free(session->entries);
     free(session);
 }
 
 void gw_end_session(gateway *gw, gw_session *session) {
     gw_cancel_all(gw, session);
     gw_release_objects(gw, session);
+    gw_release_entries(gw, session);
     session->stage = GW_CLOSING;
     if (!session->checking)
         gw_drop_session(gw, session);
@@ -175,6 +181,7 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
     }
     gateway_status status = {.number = ask->number,
                              .running = project->running,
+                             .begun = project->begun,
                              .ended = project->ended,
                              .failed = project->failed,
                              .ucu_s = project->ucu_s,
@@ -184,6 +191,10 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
                              .held_bytes_most = project->quota.payload_bytes,
                              .clients = project->clients,
                              .nodes = sl_node_count(sl_actor_node(gw->self))};
+    if (ask->nodes) {
+        status.list.items = gw->members;
+        status.list.count = gw->member_count < NODES_MOST ? gw->member_count : NODES_MOST;
+    }
     gw_send(gw, session, SL_GATEWAY_STATUS, &status, NULL);
     free(ask);
 }
@@ -230,6 +241,14 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_read(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_RELEASE)
         gw_take_release(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_RUN)
+        gw_take_run(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_LOOK)
+        gw_take_look(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_LOGS)
+        gw_take_logs(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_FORGET)
+        gw_take_forget(gw, session, &parts);
     else
         gw_refuse(gw, session, "a message of kind %d is not for a gateway", parts.kind);
 }
@@ -253,6 +272,59 @@ static void hear(gateway *gw, gw_session *session, const sl_visit *visit) {
         hear_message(gw, session, message, bytes);
     if (sl_stream_must_tell(&session->in))
         gw_touch(gw, session);
+}
+
+/* ---- the network ---- */
+
+static void forget_members(gateway *gw) {
+    for (uint32_t i = 0; i < gw->member_count; i++) {
+        free((void *)(uintptr_t)gw->members[i].host.data);
+        free((void *)(uintptr_t)gw->members[i].region.data);
+    }
+    free(gw->members);
+    gw->members = NULL;
+    gw->member_count = 0;
+}
+
+static void keep_text(sl_text *to, sl_text from) {
+    if (to->data && to->bytes == from.bytes && memcmp(to->data, from.data, from.bytes) == 0)
+        return;
+    free((void *)(uintptr_t)to->data);
+    *to = sl_text_of(strdup(from.data));
+}
+
+static gateway_member *member_of(gateway *gw, uint32_t number) {
+    for (uint32_t i = 0; i < gw->member_count; i++)
+        if (gw->members[i].node == number)
+            return &gw->members[i];
+    gateway_member *all = realloc(gw->members, (gw->member_count + (size_t)1) * sizeof *all);
+    if (!all)
+        return NULL;
+    gw->members = all;
+    all[gw->member_count] = (gateway_member){.node = number};
+    return &all[gw->member_count++];
+}
+
+static void on_view(gateway *gw, const registry_view *view) {
+    for (uint32_t i = 0; i < view->members.count; i++) {
+        const registry_member *member = &view->members.items[i];
+        gateway_member *node = member->offer.count == 1 ? member_of(gw, member->node) : NULL;
+        if (!node)
+            continue;
+        const registry_offer *offer = &member->offer.items[0];
+        node->cores = offer->cores;
+        node->cores_free = offer->cores_free;
+        node->gpus = offer->gpus;
+        node->gpus_free = offer->gpus_free;
+        node->running = offer->running;
+        node->backlog = offer->backlog;
+        node->memory_bytes = offer->memory_bytes;
+        node->memory_free_bytes = offer->memory_free_bytes;
+        node->ucu_milli = offer->ucu_milli;
+        node->state = member->state;
+        keep_text(&node->host, member->host);
+        keep_text(&node->region, member->region);
+    }
 }
 
 /* ---- the actor ---- */
@@ -291,6 +363,8 @@ static void on_event(gateway *gw, const node_event *body) {
         gw_on_written(gw, event);
     else if (event->kind == GW_EVENT_FETCHED)
         gw_on_fetched(gw, event);
+    else if (event->kind == GW_EVENT_OUTPUT)
+        gw_on_output(gw, event);
     else
         on_visit(gw, event);
 }
@@ -302,6 +376,10 @@ static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) 
     gw->checks_tail = &gw->checks;
     sl_strbuf_init(&gw->audit, 8 << 20);
     SL_TRY(gw_tasks_init(gw));
+    SL_TRY(gw_commands_init(gw));
+    registry_watch watch = {};
+    SL_TRY(registry_watch_send(self, sl_addr_well_known(sl_self(self).node, SL_SLOT_REGISTRY),
+                               &watch));
     if (!sl_timer_start(self, AGAIN_NS, 0))
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a timer");
     if (gw->options.opened)
@@ -321,6 +399,12 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
     case scheduler_done_id:
         gw_on_done(gw, message->body);
         break;
+    case scheduler_began_id:
+        gw_on_began(gw, message->body);
+        return SL_OK;
+    case registry_view_id:
+        on_view(gw, message->body);
+        return SL_OK;
     case roster_list_id:
         gw_on_roster(gw, message->body);
         break;
@@ -329,6 +413,7 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
         break;
     case node_timer_id:
         gw_look_after_lost(gw);
+        gw_forget_old(gw);
         gw_check_again(gw);
         (void)sl_timer_start(self, AGAIN_NS, 0);
         break;
@@ -337,6 +422,7 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
                 message->from.node);
         return SL_OK;
     }
+    gw_settle(gw);
     gw_submit_queue(gw);
     gw_send_touched(gw);
     return SL_OK;
@@ -354,9 +440,11 @@ static void gateway_stop(sl_actor *self, void *state) {
     for (gw_session *session = gw->sessions; session; session = session->next) {
         gw_cancel_all(gw, session);
         gw_release_objects(gw, session);
+        gw_release_entries(gw, session);
     }
     while (gw->sessions)
         gw_drop_session(gw, gw->sessions);
+    gw_commands_fini(gw);
     gw_tasks_fini(gw);
     gw_check_fini(gw);
     free(gw->known);
@@ -364,6 +452,7 @@ static void gateway_stop(sl_actor *self, void *state) {
         next = gw->projects->next;
         free(gw->projects);
     }
+    forget_members(gw);
 }
 
 const sl_actor_class sl_gateway_class = {.name = "gateway",

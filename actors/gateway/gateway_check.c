@@ -147,12 +147,14 @@ static void welcome(gateway *gw, gw_session *session, const gw_check *check) {
     session->project = project_of(gw, check->project);
     session->buckets = calloc(BUCKETS, sizeof *session->buckets);
     session->objects = calloc(OBJECT_BUCKETS, sizeof *session->objects);
-    if (!session->project || !session->buckets || !session->objects) {
+    session->entries = calloc(BUCKETS, sizeof *session->entries);
+    if (!session->project || !session->buckets || !session->objects || !session->entries) {
         session->project = NULL;
         gw_refuse(gw, session, "the gateway is out of memory");
         return;
     }
     sl_name_draw(session->name);
+    session->serial = ++gw->last_serial;
     session->project->quota = check->quota;
     session->project->clients++;
     session->scopes = check->found.scopes;

@@ -1,5 +1,6 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
- * scheduler and back), gateway_objects.c (objects), gateway_out.c (the way to the client),
+ * scheduler and back), gateway_objects.c (objects), gateway_commands.c and gateway_output.c
+ * (commands, and what they write), gateway_out.c (the way to the client),
  * gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread but what a
  * job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
@@ -15,6 +16,8 @@ enum {
     TASKS_MOST = 65536,   /* of one connection under way */
     OBJECTS_MOST = 65536, /* of one connection */
     OBJECT_BUCKETS = 256,
+    ENTRIES_MOST = 131072,      /* commands of a project that have not ended, or are kept */
+    ENTRY_BUCKETS = 4096,       /* of all */
     BUCKETS = 1024,             /* of a session's tasks */
     CHUNK_BYTES = 262144,       /* of results in one message, about */
     OUT_MOST_BYTES = 256 << 20, /* of results that a client does not take */
@@ -29,11 +32,31 @@ typedef struct gw_project {
     char name[SL_PROJECT_BYTES];
     sl_quota quota;
     uint64_t running, ended, failed, held_bytes;
+    uint64_t begun;        /* commands */
+    uint64_t entries;      /* commands that are known */
+    uint64_t output_bytes; /* of detached ones that have ended */
     double ucu_s;
     uint32_t clients;
 } gw_project;
 
 typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
+
+/* A command, from its submission until nobody may ask for it any more. */
+typedef struct gw_entry {
+    struct gw_entry *next;          /* in its bucket, by id */
+    struct gw_entry *chain;         /* in its session's, by number */
+    struct gw_entry *newer, *older; /* of those that are detached and over, in that order */
+    uint64_t id;
+    gw_project *project;
+    struct gw_session *session; /* that submitted it; NULL once that is over */
+    struct gw_task *task;       /* NULL once it has ended */
+    gateway_ended ended;        /* its numbers */
+    char *message;
+    bool detached, begun, over; /* over: ended, and its output looked at */
+    uint64_t over_ns;
+    uint64_t *dependents; /* ids of commands that come after it */
+    uint32_t dependent_count, dependent_room;
+} gw_entry;
 
 /* An object of a client: while it has it, or tasks that it submitted do. */
 typedef struct gw_object {
@@ -59,6 +82,9 @@ typedef struct gw_task {
     sl_blob *data;
     gw_object **objects; /* among the arguments */
     uint32_t object_count;
+    gw_entry *entry;    /* of a command; NULL for a call */
+    uint32_t pending;   /* commands that it comes after and that have not ended */
+    uint8_t end_status; /* sl_task_status: it is about to end so, without having run */
     uint32_t slot;
     bool sent, accepted, ended, cancelled;
     char region[64], function[256];
@@ -78,6 +104,7 @@ typedef struct gw_session {
     gw_project *project; /* once OPEN */
     uint32_t scopes;
     uint64_t last_number;
+    char module_task[256]; /* called last, and written down */
     uint32_t running;
     bool checking; /* a job knows it */
     bool paused, blocked, touched;
@@ -85,6 +112,9 @@ typedef struct gw_session {
     uint64_t who_number;
     struct gw_session *next_touched;
     gw_task **buckets;   /* BUCKETS of them */
+    gw_entry **entries;  /* BUCKETS of them */
+    uint64_t serial;     /* tells sessions apart */
+    uint32_t logs;       /* requests under way */
     gw_object **objects; /* OBJECT_BUCKETS of them */
     uint32_t object_count;
     uint64_t last_object, own_object; /* numbers */
@@ -102,8 +132,6 @@ typedef struct gateway {
     gw_session *sessions;
     gw_session *touched; /* have results to be sent */
     gw_project *projects;
-    uint32_t nodes;
-
     gw_task *queue_head, **queue_tail;
     uint32_t queue_count;
     bool blocked; /* by the scheduler */
@@ -115,6 +143,12 @@ typedef struct gateway {
     struct scheduler_task *batch;
     struct gw_fetch *fetches; /* under way */
 
+    gw_entry **entries; /* ENTRY_BUCKETS of them */
+    gw_entry *oldest, *newest;
+    uint64_t last_id, last_serial;
+    gw_task *ending;         /* will not run */
+    gateway_member *members; /* nodes that the registry has spoken of */
+    uint32_t member_count;
     gateway_node *known; /* what the roster said last; one allocation, with what it points to */
     uint32_t known_count;
     uint64_t known_ns; /* when; 0: never */
@@ -149,8 +183,54 @@ struct scheduler_done;
 void gw_on_accepted(gateway *gw, const void *accepted);
 void gw_on_done(gateway *gw, const void *done);
 
+/* NULL: it may have one more task, of so many bytes; `scope` is that it takes. */
+const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes);
+/* A task of the session's: counted, and found by its number. */
+void gw_enter_task(gw_session *session, gw_task *task);
+void gw_queue_task(gateway *gw, gw_task *task);
+void gw_free_task(gateway *gw, gw_task *task);
+void gw_cancel_task(gateway *gw, gw_task *task);
+/* Ends those that will not run. */
+void gw_settle(gateway *gw);
+void gw_end_soon(gateway *gw, gw_task *task, uint8_t status);
+void gw_copy_text(char *to, size_t room, sl_text text);
 /* The end of a task whose result has been fetched. */
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result);
+
+/* gateway_commands.c */
+sl_err gw_commands_init(gateway *gw) SL_CHECKED;
+void gw_commands_fini(gateway *gw);
+void gw_take_run(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_look(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_forget(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_cancel_by_id(gateway *gw, gw_session *session, uint64_t id);
+void gw_release_entries(gateway *gw, gw_session *session); /* it is over */
+gw_entry *gw_find_entry(const gateway *gw, uint64_t id);
+/* May the session ask for it? */
+bool gw_may_see(const gw_session *session, const gw_entry *entry);
+struct scheduler_outcome;
+void gw_note_outcome(gw_entry *entry, const void *outcome);
+void gw_command_ended(gateway *gw, gw_entry *entry, const gateway_result *result);
+void gw_on_began(gateway *gw, const void *began);
+void gw_forget_old(gateway *gw);
+typedef struct gw_heads gw_heads;
+/* What it has written was looked at; NULL: it wrote nothing. */
+void gw_command_over(gateway *gw, gw_entry *entry, const gw_heads *heads);
+
+/* gateway_output.c */
+struct gw_heads {
+    uint64_t out_bytes, err_bytes;
+    uint32_t out_count, err_count;
+    uint8_t out[SL_GATEWAY_HEAD_OF_OUTPUT], err[SL_GATEWAY_HEAD_OF_OUTPUT];
+};
+enum { GW_PATH_BYTES = 4096 };
+/* Where the command's output (0) or its errors (1) are. */
+void gw_output_path(const gateway *gw, uint64_t id, int stream, char path[GW_PATH_BYTES]);
+/* gw_command_over() follows. */
+void gw_look_at_output(gateway *gw, gw_entry *entry);
+void gw_delete_output(gateway *gw, uint64_t id);
+void gw_take_logs(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_on_output(gateway *gw, sl_event *event);
 
 /* gateway_objects.c */
 void gw_take_put(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
@@ -187,7 +267,7 @@ sl_err gw_say(gateway *gw, gw_session *session, sl_gateway_kind kind,
 void gw_touch(gateway *gw, gw_session *session);
 
 /* gateway_check.c. Event kinds of its own, after the door's. */
-enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN, GW_EVENT_FETCHED };
+enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN, GW_EVENT_FETCHED, GW_EVENT_OUTPUT };
 sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;
 void gw_check_again(gateway *gw); /* do the keys of those that are here still hold? */
 void gw_on_checked(gateway *gw, sl_event *event);

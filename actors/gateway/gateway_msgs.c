@@ -13,6 +13,10 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_STATUS] = &gateway_status_record,   [SL_GATEWAY_PUT] = &gateway_put_record,
     [SL_GATEWAY_PIECE] = &gateway_piece_record,     [SL_GATEWAY_READ] = &gateway_read_record,
     [SL_GATEWAY_RELEASE] = &gateway_release_record, [SL_GATEWAY_OBJECT] = &gateway_object_record,
+    [SL_GATEWAY_RUN] = &gateway_run_record,         [SL_GATEWAY_NAMED] = &gateway_named_record,
+    [SL_GATEWAY_ENDED] = &gateway_ended_record,     [SL_GATEWAY_FORGET] = &gateway_forget_record,
+    [SL_GATEWAY_LOOK] = &gateway_look_record,       [SL_GATEWAY_SEEN] = &gateway_seen_record,
+    [SL_GATEWAY_LOGS] = &gateway_logs_record,       [SL_GATEWAY_LOG] = &gateway_log_record,
     [SL_GATEWAY_TAKEN] = &gateway_taken_record,     [SL_GATEWAY_BYE] = &gateway_bye_record,
     [SL_GATEWAY_WHO] = &gateway_who_record,         [SL_GATEWAY_NODES] = &gateway_nodes_record,
 };

@@ -13,8 +13,11 @@ enum {
     SL_GATEWAY_HEAD_BYTES = 8,
     SL_GATEWAY_MESSAGE_BYTES = 64 << 20, /* the longest of a client */
     SL_GATEWAY_SESSION_BYTES = 33,       /* of a session's name, with its NUL */
-    SL_GATEWAY_PIECE_BYTES = 65000, /* of an object in one message, which is one frame with them */
-    SL_GATEWAY_READ_BYTES = 1 << 20 /* of an object by one request */
+    SL_GATEWAY_PIECE_BYTES = 65000,  /* of an object in one message, which is one frame with them */
+    SL_GATEWAY_READ_BYTES = 1 << 20, /* of an object by one request */
+    SL_GATEWAY_HEAD_OF_OUTPUT = 16384, /* that comes with the word of a command's end */
+    SL_GATEWAY_LOG_BYTES = 262144,     /* of output by one request */
+    SL_GATEWAY_LOGS_MOST = 32          /* such requests under way in a session */
 };
 
 /* Objects that the gateway names, as results, have numbers from here on. */
@@ -33,6 +36,14 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_READ,
     SL_GATEWAY_RELEASE,
     SL_GATEWAY_OBJECT,
+    SL_GATEWAY_RUN,
+    SL_GATEWAY_NAMED,
+    SL_GATEWAY_ENDED,
+    SL_GATEWAY_FORGET,
+    SL_GATEWAY_LOOK,
+    SL_GATEWAY_SEEN,
+    SL_GATEWAY_LOGS,
+    SL_GATEWAY_LOG,
     SL_GATEWAY_TAKEN,
     SL_GATEWAY_BYE,
     SL_GATEWAY_LONG, /* these two: parts of a message (gateway_stream.h) */
@@ -41,6 +52,14 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_NODES,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
+
+/* How a command stands. */
+typedef enum sl_gateway_state {
+    SL_GATEWAY_UNKNOWN, /* there is no such command of the project, or not any more */
+    SL_GATEWAY_WAITS,
+    SL_GATEWAY_BEGUN,
+    SL_GATEWAY_OVER
+} sl_gateway_state;
 
 /* What of a message lies where. */
 typedef struct sl_gateway_parts {

@@ -49,7 +49,7 @@ static void leave_session(gw_task *task) {
 
 /* ---- the end of a task ---- */
 
-static void destroy(gateway *gw, gw_task *task) {
+void gw_free_task(gateway *gw, gw_task *task) {
     gw_drop_task_objects(gw, task);
     sl_blob_release(task->data);
     free(task->payload);
@@ -69,10 +69,12 @@ static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob
     project->held_bytes -= task->held_bytes;
     gw_drop_task_objects(gw, task);
     leave_session(task);
-    if (session)
+    if (task->entry)
+        gw_command_ended(gw, task->entry, result);
+    else if (session)
         gw_add_result(gw, session, result, data);
     if (!task->sent || task->accepted)
-        destroy(gw, task);
+        gw_free_task(gw, task);
 }
 
 static void fail_task(gateway *gw, gw_task *task, sl_task_status status, const char *why) {
@@ -88,11 +90,13 @@ static void refuse_number(gateway *gw, gw_session *session, uint64_t number, con
 
 /* ---- taking ---- */
 
-static const char *over_quota(const gw_session *session, uint64_t bytes) {
+const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
-    if (!(session->scopes & SL_SCOPE_SUBMIT))
-        return "this API key may not submit: it lacks the scope submit";
+    if (!(session->scopes & scope))
+        return scope == SL_SCOPE_COMMAND
+                   ? "this API key may not run commands: it lacks the scope command"
+                   : "this API key may not submit: it lacks the scope submit";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
@@ -104,14 +108,23 @@ static const char *over_quota(const gw_session *session, uint64_t bytes) {
     return NULL;
 }
 
+void gw_copy_text(char *to, size_t room, sl_text text) {
+    size_t bytes = text.bytes < room ? text.bytes : room - 1;
+    memcpy(to, text.data, bytes);
+    to[bytes] = '\0';
+}
+
 /* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
  * powerful as being a node. */
-static const char *may_bring(gateway *gw, const gw_session *session, const gateway_task *wish) {
+static const char *may_bring(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!memchr(wish->function.data, '/', wish->function.bytes))
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
-    gw_audit(gw, session, "module", may ? "ok" : "refused", "task %llu calls %s",
-             (unsigned long long)wish->number, wish->function.data);
+    if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
+        gw_copy_text(session->module_task, sizeof session->module_task, wish->function);
+        gw_audit(gw, session, "module", may ? "ok" : "refused", "from task %llu on: %s",
+                 (unsigned long long)wish->number, session->module_task);
+    }
     return may ? NULL : "this API key may not bring modules: it lacks the scope module";
 }
 
@@ -122,12 +135,6 @@ static uint8_t *make_payload(const gateway_task *wish, uint32_t *bytes) {
     if (payload)
         sl_record_encode(&executor_function_record, &call, payload, NULL);
     return payload;
-}
-
-static void copy_text(char *to, size_t room, sl_text text) {
-    size_t bytes = text.bytes < room ? text.bytes : room - 1;
-    memcpy(to, text.data, bytes);
-    to[bytes] = '\0';
 }
 
 static sl_err copy_among(gw_task *task, sl_bytes among) {
@@ -159,25 +166,39 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
                                 wish->arguments.bytes);
     if (err != SL_OK) {
         if (task)
-            destroy(gw, task);
+            gw_free_task(gw, task);
         return err;
     }
     task->wish = *wish;
-    copy_text(task->region, sizeof task->region, wish->region);
-    copy_text(task->function, sizeof task->function, wish->function);
-    task->session = session;
-    task->project = session->project;
+    gw_copy_text(task->region, sizeof task->region, wish->region);
+    gw_copy_text(task->function, sizeof task->function, wish->function);
     task->number = wish->number;
     task->held_bytes = bytes;
     *out = task;
     return SL_OK;
 }
 
+void gw_enter_task(gw_session *session, gw_task *task) {
+    task->session = session;
+    task->project = session->project;
+    task->chain = *bucket(session, task->number);
+    *bucket(session, task->number) = task;
+    session->running++;
+    session->project->running++;
+    session->project->held_bytes += task->held_bytes;
+}
+
+void gw_queue_task(gateway *gw, gw_task *task) {
+    *gw->queue_tail = task;
+    gw->queue_tail = &task->next;
+    gw->queue_count++;
+}
+
 static void take_task(gateway *gw, gw_session *session, const gateway_task *wish,
                       const sl_gateway_parts *parts) {
     gw_task *task = NULL;
     uint64_t bytes = wish->arguments.bytes + parts->data_bytes;
-    const char *why = over_quota(session, bytes);
+    const char *why = gw_over_quota(session, SL_SCOPE_SUBMIT, bytes);
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
     if (!why)
@@ -188,14 +209,8 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
         refuse_number(gw, session, wish->number, why);
         return;
     }
-    task->chain = *bucket(session, task->number);
-    *bucket(session, task->number) = task;
-    session->running++;
-    session->project->running++;
-    session->project->held_bytes += bytes;
-    *gw->queue_tail = task;
-    gw->queue_tail = &task->next;
-    gw->queue_count++;
+    gw_enter_task(session, task);
+    gw_queue_task(gw, task);
 }
 
 void gw_take_submit(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
@@ -245,8 +260,9 @@ static bool slots_grow(gateway *gw) {
 static scheduler_task described(const gw_task *task) {
     const gateway_task *wish = &task->wish;
     return (scheduler_task){.tag = task->slot,
-                            .kind = SL_TASK_FUNCTION,
+                            .kind = task->entry ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
                             .forget = true,
+                            .tell = task->entry != NULL,
                             .keep = SL_KEEP_OBJECTS,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
@@ -348,6 +364,12 @@ void gw_submit_queue(gateway *gw) {
 
 /* ---- from the scheduler ---- */
 
+static void tell_cancel(gateway *gw, const gw_task *task) {
+    scheduler_cancel body = {.tag = task->slot};
+    if (scheduler_cancel_send(gw->self, scheduler_of(gw), &body) != SL_OK)
+        sl_warn("gateway", "a task cannot be taken back: %s", sl_err_detail());
+}
+
 void gw_on_accepted(gateway *gw, const void *body) {
     const scheduler_accepted *accepted = body;
     for (uint32_t i = 0; i < accepted->count && gw->unaccepted_count; i++) {
@@ -356,11 +378,13 @@ void gw_on_accepted(gateway *gw, const void *body) {
         gw->unaccepted_count--;
         task->accepted = true;
         if (task->ended) {
-            destroy(gw, task);
+            gw_free_task(gw, task);
         } else if (accepted->error) {
             gw->slots[task->slot] = NULL;
             gw->free_slots[gw->free_count++] = task->slot;
             fail_task(gw, task, SL_TASK_FAILED, accepted->detail.data);
+        } else if (task->cancelled) {
+            tell_cancel(gw, task);
         }
     }
 }
@@ -383,6 +407,8 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
     gw->slots[outcome->tag] = NULL;
     gw->free_slots[gw->free_count++] = (uint32_t)outcome->tag;
     charge(gw, task, outcome);
+    if (task->entry)
+        gw_note_outcome(task->entry, outcome);
     gateway_result result = {.start_s = outcome->start_s,
                              .end_s = outcome->end_s,
                              .attempts = outcome->attempts,
@@ -390,7 +416,7 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
                              .status = outcome->status,
                              .message = outcome->message,
                              .output = outcome->output};
-    if (outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
+    if (!task->entry && outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
         return;
     if (task->cancelled)
         fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
@@ -413,29 +439,54 @@ void gw_on_done(gateway *gw, const void *body) {
 
 /* ---- cancelling ---- */
 
-static void cancel(gateway *gw, gw_task *task) {
-    scheduler_cancel body = {.tag = task->slot};
+void gw_end_soon(gateway *gw, gw_task *task, uint8_t status) {
+    if (task->end_status != SL_TASK_DONE)
+        return;
+    task->end_status = status;
+    task->next = gw->ending;
+    gw->ending = task;
+}
+
+void gw_settle(gateway *gw) {
+    while (gw->ending) {
+        gw_task *task = gw->ending;
+        gw->ending = task->next;
+        task->next = NULL;
+        bool skipped = task->end_status == SL_TASK_SKIPPED;
+        fail_task(gw, task, (sl_task_status)task->end_status,
+                  skipped ? "a command that it comes after did not end well" : "cancelled");
+    }
+}
+
+/* One that waits for others is in no queue. The scheduler is told once it has accepted the task:
+ * the word would overtake that. */
+void gw_cancel_task(gateway *gw, gw_task *task) {
     if (task->cancelled)
         return;
     task->cancelled = true;
-    if (task->sent)
-        (void)scheduler_cancel_send(gw->self, scheduler_of(gw), &body);
+    if (task->sent && task->accepted)
+        tell_cancel(gw, task);
+    else if (task->pending && !task->sent)
+        gw_end_soon(gw, task, SL_TASK_CANCELLED);
 }
 
 void gw_take_cancel(gateway *gw, gw_session *session, const gateway_cancel *body) {
-    gw_task *task = body->all ? NULL : find(session, body->number);
+    gw_task *task = body->all || body->id ? NULL : find(session, body->number);
+    if (body->id)
+        gw_cancel_by_id(gw, session, body->id);
     if (task)
-        cancel(gw, task);
+        gw_cancel_task(gw, task);
     for (uint32_t i = 0; i < BUCKETS && body->all; i++)
         for (task = session->buckets[i]; task; task = task->chain)
-            cancel(gw, task);
+            gw_cancel_task(gw, task);
 }
 
 void gw_cancel_all(gateway *gw, gw_session *session) {
     for (uint32_t i = 0; i < BUCKETS && session->buckets; i++)
         while (session->buckets[i]) {
             gw_task *task = session->buckets[i];
-            cancel(gw, task);
+            if (!task->entry || !task->entry->detached)
+                gw_cancel_task(gw, task);
             leave_session(task);
         }
 }
@@ -443,19 +494,19 @@ void gw_cancel_all(gateway *gw, gw_session *session) {
 /* Nothing more comes of the scheduler. */
 void gw_tasks_fini(gateway *gw) {
     while (gw->queue_head)
-        destroy(gw, pop(gw));
+        gw_free_task(gw, pop(gw));
     for (uint32_t i = 0; i < gw->unaccepted_count; i++) {
         gw_task *task = gw->unaccepted[(gw->unaccepted_first + i) % UNACCEPTED_MOST];
         if (task->ended)
-            destroy(gw, task);
+            gw_free_task(gw, task);
         else
             task->accepted = true;
     }
     for (uint32_t slot = 0; slot < gw->slot_count; slot++)
         if (gw->slots[slot])
-            destroy(gw, gw->slots[slot]);
+            gw_free_task(gw, gw->slots[slot]);
     for (gw_task *task; (task = gw_forget_fetch(gw)) != NULL;)
-        destroy(gw, task);
+        gw_free_task(gw, task);
     free(gw->slots);
     free(gw->free_slots);
     free(gw->unaccepted);

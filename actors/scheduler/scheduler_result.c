@@ -251,6 +251,14 @@ void sl_scheduler_on_waits(sl_scheduler *scheduler, const sl_message *message) {
         set_waits(scheduler, task, body->waits);
 }
 
+/* For people to look at: what does not get through is left out. */
+static void tell_began(sl_scheduler *scheduler, const sl_task *task) {
+    scheduler_began began = {.tag = task->tag};
+    sl_addr to = scheduler->tasks.submitters[task->submitter].addr;
+    if (scheduler_began_send(scheduler->self, to, &began) != SL_OK)
+        sl_debug("scheduler", "a submitter was not told of a start: %s", sl_err_detail());
+}
+
 void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message) {
     const scheduler_started *started = message->body;
     for (uint32_t i = 0; i < started->attempts.count; i++) {
@@ -260,6 +268,8 @@ void sl_scheduler_on_started(sl_scheduler *scheduler, const sl_message *message)
             continue;
         task->state = SL_TASK_RUNNING;
         sl_scheduler_write_start(scheduler, task, one->pid);
+        if (task->tell)
+            tell_began(scheduler, task);
     }
 }
 

@@ -34,6 +34,7 @@ static void fill(sl_scheduler *scheduler, sl_task *task, const scheduler_task *f
     task->submitter = submitter;
     task->kind = from->kind;
     task->forget = from->forget;
+    task->tell = from->tell;
     task->keep = from->keep;
     task->near = from->near;
     task->cpus = from->cpus;

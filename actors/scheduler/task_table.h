@@ -45,6 +45,7 @@ typedef struct sl_task {
     uint8_t status;      /* sl_task_status once it has ended */
     uint8_t waits;       /* placed, but its cores are free for others meanwhile */
     uint8_t forget;      /* its tag may be used again when it has ended */
+    uint8_t tell;        /* its submitter is told when it begins */
     uint32_t generation; /* of the slot */
     uint32_t slot;
     uint32_t next;     /* in its queue, or of free slots */

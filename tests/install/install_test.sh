@@ -72,7 +72,7 @@ done
 # A client from outside, and a network that it finds.
 # shellcheck disable=SC2046 # a list of flags
 "$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/remote.c" -o "$work/remote" $(pkg-config --cflags --libs starlane)
-STARLANE_API_KEY=$("$prefix/bin/starlane" key create --gateway "$work/gateway" --project demo 2>"$work/log")
+STARLANE_API_KEY=$("$prefix/bin/starlane" key create --gateway "$work/gateway" --project demo --scope submit,read,module 2>"$work/log")
 export STARLANE_API_KEY
 "$prefix/bin/starlane" up --gateway "$work/gateway" --listen 127.0.0.1:0 2>"$work/up" &
 up=$!
@@ -81,6 +81,9 @@ for _ in $(seq 200); do
     sleep 0.1
 done
 "$work/remote" "$url" demo hello world >"$work/log" 2>&1 || { cat "$work/up" "$work/log"; echo "remote failed"; kill "$up"; exit 1; }
+"$prefix/bin/starlane" submit --connect "$url" --project demo --module "$work/libmine.so" --function count_primes_in_tenths 10000 >"$work/primes" 2>&1 ||
+    { cat "$work/up" "$work/primes"; echo "submit --module failed"; kill "$up"; exit 1; }
+[ "$(cat "$work/primes")" = 1229 ] || { cat "$work/primes"; echo "the module said this"; kill "$up"; exit 1; }
 kill "$up" && wait "$up"
 grep -q 'hello 3610a686' "$work/log" || { cat "$work/log"; echo "remote said this"; exit 1; }
 unset STARLANE_API_KEY

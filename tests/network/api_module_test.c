@@ -108,6 +108,36 @@ TEST(many_at_once_load_it_once) {
     leave();
 }
 
+/* More of them than threads that may wait. */
+TEST(very_many_wait_for_one_that_is_slow) {
+    enum { COUNT = 5000 };
+    static sl_args args[COUNT];
+    static sl_future *futures[COUNT];
+    char path[600];
+    size_t size;
+    uint8_t *bytes = module_bytes("slow", &size);
+    sl_task_options none = {.cpus = SL_NO_CPUS};
+    join("2", NULL, NULL);
+    for (int i = 0; i < 2; i++) { /* as many at once as there are cores; and as there are threads */
+        snprintf(path, sizeof path, "%s/slow-%d.so", sl_test_dir(), i);
+        bytes = realloc(bytes, size + 1);
+        bytes[size] = 0; /* behind the end: another module */
+        write_module(path, bytes, size + (size_t)i);
+        sl_module *slow = load(path);
+        CHECK_INT(sl_submit_batch(sl_module_task(slow, "constructions"), args, COUNT,
+                                  i ? &none : NULL, futures),
+                  0);
+        CHECK_INT(sl_wait_all(futures, COUNT, SL_FOREVER), 0);
+        for (int j = 0; j < COUNT; j++) {
+            CHECK_INT(sl_result_i64(futures[j]), 1);
+            sl_release(futures[j]);
+        }
+        sl_module_release(slow);
+    }
+    leave();
+    free(bytes);
+}
+
 TEST(a_map_by_a_module) {
     enum { COUNT = 200000 };
     size_t count;
