@@ -262,14 +262,16 @@ TEST(states_move_small_and_large) {
     CHECK_INT(sl_shutdown(), 0);
 }
 
-/* Rows of numbers while the actors move about, by order and by themselves. */
-static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int moves) {
+/* Rows of numbers while the actors move about, by order and by themselves, and, if they are saved
+ * after each message, fail now and then. */
+static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int moves,
+                               const sl_spawn_options *options) {
     enum { ACTORS = 4 };
     sl_actor_ref actors[ACTORS];
     int64_t next[ACTORS] = {0};
     join(nodes);
     for (int i = 0; i < ACTORS; i++)
-        CHECK_INT(sl_actor_spawn(kind, SL_NO_ARGS, NULL, &actors[i]), 0);
+        CHECK_INT(sl_actor_spawn(kind, SL_NO_ARGS, options, &actors[i]), 0);
     srandom(7);
     for (int move = 0; move < moves; move++) {
         int which = (int)(random() % ACTORS);
@@ -278,6 +280,8 @@ static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int mo
             sl_value row = sl_i64(next[which]++);
             CHECK_INT(sl_actor_send(&actors[which], "row", SL_ARGS(row)), 0);
         }
+        if (options && random() % 4 == 0)
+            CHECK_INT(sl_actor_send(&actors[which], "cannot", SL_NO_ARGS), 0);
         if (random() % 2)
             sl_release(sl_actor_migrate(&actors[which], to));
         else
@@ -291,8 +295,16 @@ static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int mo
 }
 
 TEST(order_is_kept_while_actors_move) {
-    move_under_traffic(&tally, 3, 5000);
-    move_under_traffic(&brief_tally, 4, 100000);
+    move_under_traffic(&tally, 3, 5000, NULL);
+    move_under_traffic(&brief_tally, 4, 100000, NULL);
+}
+
+/* Each message is in the state once, whatever lives come between. */
+TEST(nothing_is_lost_where_each_message_is_saved) {
+    sl_spawn_options saved = {
+        .restart_on_error = 1, .restarts_most = UINT32_MAX, .restarts_s = 3600, .save_every = 1};
+    move_under_traffic(&tally, 3, 3000, &saved);
+    move_under_traffic(&brief_tally, 4, 10000, &saved);
 }
 
 TEST(leaving_ends_what_is_asked) {
