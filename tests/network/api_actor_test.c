@@ -460,6 +460,8 @@ SL_ACTOR(readers, .state_bytes = sizeof(reader), .start = reader_start, .stop = 
     reader *r = state;
     if (sl_call_is(call, "first"))
         return sl_return_i64(call, r->first);
+    if (sl_call_is(call, "give"))
+        return sl_return_object(call, r->kept ? r->kept : sl_arg_object(call, 0));
     if (sl_call_is(call, "keep") && !(r->kept = sl_object_retain(sl_arg_object(call, 0))))
         return sl_call_fail(call, "keep: %s", sl_error_text());
     return sl_return_i64(call, first_of(r->kept ? r->kept : sl_arg_object(call, 0)));
@@ -500,10 +502,23 @@ TEST(objects_among_the_arguments_of_messages) {
         CHECK_INT(sl_wait(keep, 30), 0);
         sl_release(keep);
         CHECK_INT(ask(&actors[node], "read"), 100 + node);
+        sl_future *given = sl_actor_ask(&actors[node], "give", SL_NO_ARGS);
+        CHECK_INT(sl_wait(given, 30), 0);
+        sl_object *object = sl_object_retain(sl_result_object(given));
+        sl_release(given);
+        CHECK_INT(first_of(object), 100 + node);
+        for (int i = 0; i < 20; i++) { /* answers that nobody waits for */
+            given = sl_actor_ask(&actors[node], "give", SL_NO_ARGS);
+            sl_cancel(given);
+            sl_release(given);
+        }
+        CHECK(sl_actor_send(&actors[node], "give", SL_NO_ARGS) == 0);
         sl_future *end = sl_actor_monitor(&actors[node]);
         sl_actor_stop(&actors[node]);
         CHECK_STR(end_of(end), "the actor has ended");
         sl_release(end);
+        CHECK_INT(first_of(object), 100 + node); /* not with the actor */
+        sl_object_release(object);
     }
     uint64_t left = 1;
     for (int i = 0; i < 5000 && left; i++) {
