@@ -148,6 +148,31 @@ TEST(who_has_more_than_can_be_kept_stays_awake) {
     sl_node_destroy(s.node);
 }
 
+/* All in one turn: none of those who are to be answered may rest before that. */
+TEST(who_is_to_be_answered_stays_awake) {
+    enum { FIRST = NODES / 2, ONCE = 30 };
+    static stage s;
+    stage_open(&s);
+    all_speak(&s, 1);
+    for (uint32_t round = 0; round < 8; round++) {
+        uint64_t posted = 0, after = 0;
+        for (uint32_t i = 0; i < ONCE; i++) {
+            uint32_t peer = FIRST + (round * ONCE + i) % (NODES - FIRST);
+            fake_writer w;
+            fake_begin(&w, SL_LANE_CONTROL, s.sequence[peer][SL_LANE_CONTROL]++);
+            fake_head(&w)->flags = SL_FRAME_ASK;
+            fake_frame(s.fake, peer, w.frame, w.bytes);
+            posted += fake_posted(s.fake, peer);
+        }
+        settle(&s);
+        for (uint32_t i = 0; i < ONCE; i++)
+            after += fake_posted(s.fake, FIRST + (round * ONCE + i) % (NODES - FIRST));
+        CHECK_INT(after, posted + ONCE); /* each was answered */
+    }
+    CHECK_INT(losses, 0);
+    sl_node_destroy(s.node);
+}
+
 TEST(who_rests_may_be_lost_and_is_heard_no_more) {
     static stage s;
     stage_open(&s);
