@@ -67,7 +67,7 @@ wait "$sealed_up"
 # --- the same certificate, and a port that is taken ---
 port=${url%#*}
 code 1 starlane run --listen 127.0.0.1:0 --output run -- true && says "is for starlane up"
-code 1 starlane up --listen "127.0.0.1:${port##*:}" && says "another program has this port"
+code 1 starlane up --gateway other --listen "127.0.0.1:${port##*:}" && says "another program has this port"
 
 # --- revoked ---
 code 0 starlane key revoke "$id"
