@@ -34,10 +34,12 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
         return false;
     const sl_record *of = maker_byte(m) & 1 ? &executor_command_record : &executor_function_record;
     void *body = maker_take(m, of->bytes);
+    if (!body)
+        return false;
     maker_fill(m, of, body, depth + 1);
     size_t bytes = sl_record_wire_bytes(of, body);
     uint8_t *wire = maker_take(m, bytes);
-    if (bytes > 1024 || sl_record_check(of, body) != SL_OK) {
+    if (!wire || bytes > 1024 || sl_record_check(of, body) != SL_OK) {
         *(sl_bytes *)at = maker_bytes(m, 40);
         return true;
     }
@@ -191,7 +193,8 @@ static const sl_message_type *const types[] = {
     &scheduler_submit_type,  &scheduler_cancel_type,   &scheduler_drain_type,
     &scheduler_started_type, &scheduler_results_type,  &scheduler_refused_type,
     &executor_assign_type,   &executor_cancel_type,    &registry_free_type,
-    &registry_view_type,     &scheduler_accepted_type, &scheduler_done_type};
+    &registry_view_type,     &scheduler_accepted_type, &scheduler_done_type,
+    &registry_want_type};
 
 static uint32_t slot_of(const sl_message_type *type) {
     return type->id >> 8 == 1   ? SL_SLOT_REGISTRY
