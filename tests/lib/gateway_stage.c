@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "actors/executor/executor_msgs.h"
+#include "actors/registry/registry_msgs.h"
+#include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
 #include "runtime/runtime_msgs.h"
@@ -112,13 +114,21 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
 
 static const sl_actor_class scheduler_class = {.name = "scheduler", .receive = scheduler_receive};
 
-/* Nobody but this node is ever there. */
-static sl_err registry_receive(sl_actor *self, void *state, const sl_message *message) {
-    (void)self, (void)state, (void)message;
+/* The registry and the roster of a network of one node. */
+static sl_err neighbour_receive(sl_actor *self, void *state, const sl_message *message) {
+    const registry_offer offer = {.cores = 4, .memory_bytes = 1 << 30, .ucu_milli = 4000};
+    const registry_member member = {
+        .host = sl_text_of("host"), .region = sl_text_of("region"), .offer = {&offer, 1}};
+    const roster_entry entry = {.credential = {(const uint8_t *)"credential", 10}};
+    (void)state;
+    if (message->type->id == registry_watch_id)
+        return registry_view_send(self, message->from, &(registry_view){.members = {&member, 1}});
+    if (message->type->id == roster_gather_id)
+        return roster_list_send(self, message->from, &(roster_list){.nodes = {&entry, 1}});
     return SL_OK;
 }
 
-static const sl_actor_class registry_class = {.name = "registry", .receive = registry_receive};
+static const sl_actor_class neighbour_class = {.name = "neighbour", .receive = neighbour_receive};
 
 void stage_turn(void) {
     sl_err err = SL_OK;
@@ -363,8 +373,9 @@ void stage_open(void) {
     require(sl_node_create(&options, &the_stage.node) == SL_OK);
     require(sl_pool_create(the_stage.node, &pool, &the_stage.pool) == SL_OK);
     gateway.pool = gateway.fetchers = the_stage.pool;
-    require(sl_node_spawn(the_stage.node, SL_SLOT_REGISTRY, &registry_class, NULL, 0, NULL) ==
-            SL_OK);
+    for (uint32_t i = 0; i < 2; i++)
+        require(sl_node_spawn(the_stage.node, i ? SL_SLOT_ROSTER : SL_SLOT_REGISTRY,
+                              &neighbour_class, NULL, 0, NULL) == SL_OK);
     require(sl_node_spawn(the_stage.node, SL_SLOT_SCHEDULER, &scheduler_class, NULL, 0,
                           &the_stage.scheduler) == SL_OK);
     require(sl_node_spawn(the_stage.node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &gateway,
