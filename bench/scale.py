@@ -7,9 +7,10 @@ import re
 import sys
 
 WIDTH, HEIGHT, LEFT, TOP = 380, 220, 60, 30
-CURVES = [("gossip a node sends in a second", "KiB/s", 1024.0), ("until a death is known", "s", 1.0),
+CURVES = [("gossip a node sends in a second", "KiB/s", 1024.0), ("memory of a node", "KiB", 1024.0),
+          ("until all know each other", "s", 1.0), ("until a death is known", "s", 1.0),
           ("placements refused, chosen blindly", "%", 1.0), ("placements refused, free by the view", "%", 1.0),
-          ("placements refused, free by the newest of it", "%", 1.0), ("memory of a node", "KiB", 1024.0)]
+          ("placements refused, free by the newest of it", "%", 1.0)]
 
 
 def shown(value):
@@ -23,7 +24,7 @@ def read(stream):
         row = json.loads(line)
         match = re.match(r"(.*), (\d+) nodes$", row["what"])
         rows.setdefault(match.group(1), []).append((int(match.group(2)), row["starlane"]["median"]))
-    return rows
+    return {what: sorted(points) for what, points in rows.items()}
 
 
 def curve(points, title, unit, x0, y0):
@@ -49,14 +50,15 @@ def curve(points, title, unit, x0, y0):
 
 
 def picture(rows):
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {3 * HEIGHT + 20}" '
+    tall = (len(CURVES) + 1) // 2 * HEIGHT
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {tall + 20}" '
            'font-family="sans-serif" font-size="11"><style>.a{fill:none;stroke:#888}.c{fill:none;stroke:#06c;'
            'stroke-width:2}.t{font-size:13px;font-weight:bold}.v{text-anchor:middle}circle{fill:#06c}</style>',
            '<rect width="100%" height="100%" fill="#fff"/>']
     for i, (what, unit, divisor) in enumerate(CURVES):
         points = [(nodes, value / divisor) for nodes, value in rows[what]]
         out += curve(points, what, unit, i % 2 * WIDTH, i // 2 * HEIGHT)
-    out.append(f'<text x="{WIDTH}" y="{3 * HEIGHT + 12}" class="v">nodes</text></svg>')
+    out.append(f'<text x="{WIDTH}" y="{tall + 12}" class="v">nodes</text></svg>')
     return "\n".join(out) + "\n"
 
 

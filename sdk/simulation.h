@@ -13,7 +13,9 @@
 #include "actors/registry/registry_msgs.h"
 #include "actors/scheduler/ledger.h"
 #include "actors/scheduler/ledger_simdisk.h"
+#include "actors/store/store.h"
 #include "runtime/simulator.h"
+#include "sdk/simulation_msgs.h"
 
 enum {
     SL_SIM_FAULTS_MOST = 12,
@@ -148,6 +150,9 @@ typedef struct sl_sim_row {
     uint64_t heard;
 } sl_sim_row;
 
+/* A handle of an object that a node's actor has; simulation_objects.c. */
+typedef struct sl_sim_object sl_sim_object;
+
 typedef struct sl_sim_host {
     sl_simulation *simulation;
     uint32_t number;
@@ -162,6 +167,9 @@ typedef struct sl_sim_host {
     sl_ledger_simdisk *disk; /* of an owner */
     sl_ledger *ledger;
     bool step_asked;
+    sl_store *store; /* NULL: there are no objects in this seed */
+    sl_sim_object *objects;
+    uint32_t object_count;
     sl_sim_command *commands;
     sl_minder_handle next_handle;
 
@@ -186,6 +194,7 @@ struct sl_simulation {
     sl_functions *functions;
     sl_sim_plan plan;
     sl_rng rng; /* of the work and the commands; the simulator has its own */
+    sl_rng object_rng;
     sl_sim_host *hosts;
     sl_sim_user users[SL_SIM_OWNERS_MOST];
     uint32_t owners;
@@ -261,6 +270,18 @@ void sl_sim_run_job(void *host, sl_job *job);
 extern const sl_actor_class sl_sim_actor_class;
 /* A user resumes from what the ledger holds. */
 sl_err sl_sim_user_resume(sl_sim_host *host) SL_CHECKED;
+
+/* simulation_objects.c */
+sl_err sl_sim_objects_start(sl_sim_host *host, sl_node *node) SL_CHECKED;
+void sl_sim_objects_end(sl_sim_host *host);
+void sl_sim_objects_tick(sl_actor *self, sl_sim_host *host);
+void sl_sim_objects_hear(sl_sim_host *host, uint32_t from, const simulation_offer *body);
+void sl_sim_objects_lost(sl_sim_host *host, uint32_t peer);
+void sl_sim_check_objects(sl_sim_host *host);
+/* Bytes that tell one content from any other. What is copied is hashed, and is filled as a whole.
+ */
+void sl_sim_fill(uint8_t *data, uint64_t bytes, uint8_t value);
+bool sl_sim_is_filled(const uint8_t *data, uint64_t bytes, uint8_t value);
 
 /* simulation_check.c */
 void sl_sim_check_step(sl_sim_host *host);

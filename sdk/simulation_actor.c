@@ -20,8 +20,7 @@ enum {
     SAY_MOST = 3,
     BURST = 160,
     INLINE_MOST = 2000, /* bytes of a blob that travels in its frame */
-    BLOB_MOST = 12000,
-    BLOB_STRIDE = 499 /* between the bytes that are looked at */
+    BLOB_MOST = 12000
 };
 
 typedef struct actor {
@@ -42,17 +41,6 @@ static sl_sim_row *row_of(const sl_sim_host *host, sl_lane lane, uint32_t peer) 
     return &host->rows[(size_t)lane * host->simulation->options.nodes + peer];
 }
 
-/* What is copied is hashed, and must be known as a whole. Of what travels by reference some bytes
- * tell it from any other. */
-static void write_blob(sl_blob *blob, uint8_t value) {
-    if (blob->bytes <= SL_BLOB_INLINE_BYTES) {
-        memset(blob->data, value, blob->bytes);
-        return;
-    }
-    for (uint64_t i = 0; i < blob->bytes; i += BLOB_STRIDE)
-        blob->data[i] = value;
-}
-
 static bool say(actor *a, uint32_t peer, uint64_t most) {
     sl_sim_row *row = row_of(a->host, SL_LANE_DATA, peer);
     simulation_say body = {.number = row->said};
@@ -61,7 +49,7 @@ static bool say(actor *a, uint32_t peer, uint64_t most) {
         uint64_t bytes = 1 + sl_rng_below(rng, most);
         if (sl_blob_create(bytes, &body.blob) != SL_OK)
             return false;
-        write_blob(body.blob, (uint8_t)row->said);
+        sl_sim_fill(body.blob->data, bytes, (uint8_t)row->said);
     }
     bool sent =
         simulation_say_send(a->self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) == SL_OK;
@@ -113,6 +101,7 @@ static void on_lost(actor *a, uint32_t peer) {
                       "loses node %u", peer);
     *row_of(a->host, SL_LANE_DATA, peer) = *row_of(a->host, SL_LANE_CONTROL, peer) =
         (sl_sim_row){.said = 0};
+    sl_sim_objects_lost(a->host, peer);
 }
 
 static void on_back(actor *a, uint32_t peer) {
@@ -123,13 +112,9 @@ static void on_back(actor *a, uint32_t peer) {
 }
 
 static void check_blob(const actor *a, const simulation_say *said) {
-    for (uint64_t i = 0; said->blob && i < said->blob->bytes; i += BLOB_STRIDE) {
-        if (said->blob->data[i] != (said->number & 0xff)) {
-            sl_sim_violate(a->host->simulation, "node %u got another blob than was sent",
-                           a->host->number);
-            return;
-        }
-    }
+    if (said->blob && !sl_sim_is_filled(said->blob->data, said->blob->bytes, (uint8_t)said->number))
+        sl_sim_violate(a->host->simulation, "node %u got another blob than was sent",
+                       a->host->number);
 }
 
 /* ---- the user ---- */
@@ -432,6 +417,7 @@ static void on_timer(actor *a, const node_timer *timer) {
     }
     talk(a);
     submit(a);
+    sl_sim_objects_tick(a->self, a->host);
     sl_sim_check_tick(a->host);
     (void)sl_timer_start(a->self, TICK_NS, COOKIE_TICK);
 }
@@ -446,6 +432,9 @@ static sl_err actor_receive(sl_actor *self, void *state, const sl_message *messa
         break;
     case simulation_shout_id:
         hear(a, message, SL_LANE_CONTROL, ((const simulation_shout *)message->body)->number);
+        break;
+    case simulation_offer_id:
+        sl_sim_objects_hear(a->host, message->from.node, message->body);
         break;
     case registry_view_id:
         on_view(a, message->body);

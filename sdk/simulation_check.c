@@ -193,10 +193,11 @@ void sl_sim_check_death(sl_simulation *simulation, uint32_t node) {
 
 void sl_sim_check_rest(sl_simulation *simulation) {
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
-        const sl_sim_host *host = &simulation->hosts[i];
+        sl_sim_host *host = &simulation->hosts[i];
         const registry_offer *own = &host->own;
         if (!lives(simulation, i))
             continue;
+        sl_sim_check_objects(host);
         if (own->cores != own->cores_free || own->memory_bytes != own->memory_free_bytes ||
             own->ucu_milli != own->ucu_free_milli || own->running || own->backlog)
             sl_sim_violate(simulation,

@@ -143,6 +143,7 @@ sl_err sl_sim_host_start(sl_sim_host *host) {
             SL_TRY(sl_sim_user_resume(host));
     }
     SL_TRY(spawn_registry(host, node));
+    SL_TRY(sl_sim_objects_start(host, node));
     SL_TRY(spawn_executor(host, node));
     SL_TRY(spawn_scheduler(host, node));
     return sl_node_spawn(node, SL_SLOT_DRIVER, &sl_sim_actor_class, &host, sizeof host, NULL);
@@ -163,6 +164,7 @@ void sl_sim_host_kill(sl_sim_host *host, bool power) {
     (void)!sl_ledger_close(host->ledger, NULL);
     host->ledger = NULL;
     sl_simulator_kill(simulator, host->number);
+    sl_sim_objects_end(host);
     if (host->pool)
         sl_pool_destroy(host->pool);
     host->pool = NULL;

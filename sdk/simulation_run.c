@@ -214,6 +214,7 @@ static sl_err create(sl_simulation *simulation) {
     sl_rng plan;
     sl_rng_seed(&simulation->rng, options->seed ^ UINT64_C(0x9e3779b97f4a7c15));
     sl_rng_split(&simulation->rng, &plan);
+    sl_rng_seed(&simulation->object_rng, options->seed ^ UINT64_C(0xbf58476d1ce4e5b9));
     uint32_t most = options->nodes < SL_SIM_OWNERS_MOST ? options->nodes : SL_SIM_OWNERS_MOST;
     simulation->loud = options->seed % 3 == 0 || sl_rng_below(&simulation->rng, 4) == 0;
     simulation->owners = 1 + (uint32_t)sl_rng_below(&simulation->rng, most);

@@ -10,7 +10,10 @@
  * Between regions a listener measures now and then how long the way there and back is. */
 #include "actors/registry/registry_internal.h"
 
-enum { PING_EVERY = 64 }; /* ticks, between regions */
+enum {
+    PING_EVERY = 64,  /* ticks, between regions */
+    PERIODS_YOUNG = 5 /* between two choices of listeners while nodes are missing */
+};
 
 #define RTT_MOST_NS (2 * SL_NS_PER_S) /* more is no way there and back */
 
@@ -110,8 +113,10 @@ void sl_registry_forget_listener(sl_registry *r, uint32_t node) {
 
 /* A large network that is young changes with every message. */
 static bool may_choose(const sl_registry *r) {
+    bool young = r->members.known < r->members.count;
+    uint64_t pause_ns = r->options.gossip_period_ns * (young ? PERIODS_YOUNG : 1);
     return r->members.count <= SL_REGISTRY_DIRECT_NODES || !r->chosen_ns ||
-           r->awake_ns - r->chosen_ns >= r->options.gossip_period_ns;
+           r->awake_ns - r->chosen_ns >= pause_ns;
 }
 
 void sl_registry_beat_all(sl_registry *r) {

@@ -26,9 +26,11 @@ static bool grow(sl_registry *r) {
 
 /* Does another node that lives share its host? */
 static bool is_witnessed(const sl_registry *r, uint32_t node) {
-    for (uint32_t other = 0; other < r->members.count; other++) {
+    uint32_t host = r->members.all[node].profile->host_digest;
+    for (uint32_t other = 0; host && other < r->members.count; other++) {
         const sl_member *member = &r->members.all[other];
         if (other != node && member->known && member->state != SL_MEMBER_DEAD &&
+            member->profile->host_digest == host &&
             sl_link_kind_of(member, &r->members.all[node]) == SL_LINK_SAME_HOST)
             return true;
     }

@@ -45,6 +45,12 @@ bool sl_profile_says(const sl_profile *profile, const registry_member *entry) {
 
 static uint64_t mix(uint64_t hash, const void *data, size_t bytes) {
     const uint8_t *at = data;
+    for (; bytes >= 8; bytes -= 8, at += 8) {
+        uint64_t word;
+        memcpy(&word, at, 8);
+        hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+        hash ^= hash >> 29;
+    }
     for (size_t i = 0; i < bytes; i++) {
         hash ^= at[i]; /* NOLINT(clang-analyzer-core*): it sees no text made */
         hash *= UINT64_C(0x100000001b3);

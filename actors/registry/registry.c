@@ -422,11 +422,11 @@ static void on_room(sl_registry *r) {
 
 /* ---- life ---- */
 
-static void apply_defaults(sl_registry_options *options) {
+static void apply_defaults(sl_registry_options *options, uint32_t nodes) {
     if (!options->gossip_period_ns)
         options->gossip_period_ns = SL_REGISTRY_PERIOD_NS;
     if (!options->join_ns)
-        options->join_ns = SL_REGISTRY_JOIN_NS;
+        options->join_ns = SL_REGISTRY_JOIN_NS + nodes * SL_NS_PER_MS;
     if (!options->leave_ns)
         options->leave_ns = SL_REGISTRY_LEAVE_NS;
 }
@@ -484,7 +484,7 @@ static sl_err registry_start(sl_actor *self, void *state, const void *arguments)
     r->self = self;
     if (arguments)
         r->options = *(const sl_registry_options *)arguments;
-    apply_defaults(&r->options);
+    apply_defaults(&r->options, sl_node_count(sl_actor_node(self)));
     sl_err err = registry_init(r);
     if (err != SL_OK) {
         registry_fini(r);

@@ -7,7 +7,8 @@
  * (registry_watch).
  *
  * Every node's traffic is bounded by SL_REGISTRY_FANOUT messages of at most
- * SL_REGISTRY_GOSSIP_BYTES and SL_REGISTRY_LISTENERS beats a period, however many nodes there are.
+ * SL_REGISTRY_GOSSIP_BYTES and SL_REGISTRY_LISTENERS beats a period, however many nodes there are;
+ * and a few messages to each that asks for whole entries, which a node does of what it lacks.
  */
 #ifndef SL_REGISTRY_REGISTRY_H
 #define SL_REGISTRY_REGISTRY_H
@@ -41,7 +42,8 @@ typedef struct sl_registry_options {
     bool await_executor;            /* joining until the first registry_free; else alive at once */
     uint64_t gossip_period_ns;      /* 0: SL_REGISTRY_PERIOD_NS */
     const sl_link_timings *timings; /* how long others may be silent; borrowed; NULL: defaults */
-    uint64_t join_ns;  /* who was never heard of is dead then; 0: SL_REGISTRY_JOIN_NS */
+    uint64_t join_ns;  /* who was never heard of is dead then; 0: SL_REGISTRY_JOIN_NS, and 1 ms for
+                          each node */
     uint64_t leave_ns; /* who said that it leaves is gone then; 0: SL_REGISTRY_LEAVE_NS */
 } sl_registry_options;
 
@@ -49,7 +51,7 @@ typedef struct sl_registry_options {
  * lost) and before any actor that watches it. Start fails with INVALID (names with control
  * characters, coordinates off the globe), TOO_LARGE (description over 256 KiB), NO_MEMORY.
  *
- * Takes registry_gossip from any node; registry_watch, _free and _stand from this one;
+ * Takes registry_gossip and _want from any node; registry_watch, _free and _stand from this one;
  * registry_describe from any actor. When a node is dead it calls sl_node_peer_lost(). When it stops
  * (the node closes) it tells the others that the node leaves. */
 extern const sl_actor_class sl_registry_class;

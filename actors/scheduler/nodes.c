@@ -1,6 +1,5 @@
 #include "actors/scheduler/nodes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +19,8 @@ sl_err sl_node_views_init(sl_node_views *nodes, uint32_t count) {
 void sl_node_views_fini(sl_node_views *nodes) {
     for (uint32_t i = 1; i < nodes->region_count; i++)
         free(nodes->regions[i]);
+    for (uint32_t i = 0; i < nodes->count; i++)
+        free(nodes->views[i].host);
     free(nodes->regions);
     free(nodes->views);
     memset(nodes, 0, sizeof *nodes);
@@ -49,6 +50,19 @@ sl_err sl_node_views_region(sl_node_views *nodes, sl_text name, uint32_t *region
     return SL_OK;
 }
 
+const char *sl_node_host(const sl_node_view *view) {
+    return view->host ? view->host : "";
+}
+
+/* Names differ in length, and ten thousand times the longest is much. Without memory for a new name
+ * it has none. */
+static void take_host(sl_node_view *view, sl_text host) {
+    if (strcmp(sl_node_host(view), host.data) == 0)
+        return;
+    free(view->host);
+    view->host = strdup(host.data);
+}
+
 static uint64_t excess(uint64_t a, uint64_t b) {
     return a > b ? a - b : 0;
 }
@@ -72,7 +86,7 @@ bool sl_node_views_update(sl_node_views *nodes, const registry_member *member, u
     view->told_ns = told_ns;
     if (sl_node_views_region(nodes, member->region, &view->region) != SL_OK)
         view->region = 0;
-    snprintf(view->host, sizeof view->host, "%s", member->host.data);
+    take_host(view, member->host);
     view->offer = (sl_amounts){offer->cores, offer->gpus, offer->memory_bytes, offer->ucu_milli};
     view->others = view->contended ? taken_by_others(offer, &view->mine) : (sl_amounts){0, 0, 0, 0};
     view->contended = view->others.cores || view->others.gpus || view->others.memory_bytes ||

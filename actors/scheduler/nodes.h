@@ -24,7 +24,7 @@ typedef struct sl_node_view {
                           others' */
     uint8_t blocked;   /* the window to it is full: nothing is placed until there is room */
     uint32_t region;   /* index in regions */
-    char host[256];
+    char *host;        /* owned; NULL: it has no name. See sl_node_host() */
     sl_amounts offer;
     sl_amounts others; /* taken by other owners, as last heard */
     sl_amounts mine;   /* placed there by this scheduler and not ended, backlog included */
@@ -54,6 +54,9 @@ void sl_node_views_fini(sl_node_views *nodes);
 /* The index of a region's name, made when new; 0 for the empty name. SL_ERR_TOO_LARGE when there
  * are too many. */
 sl_err sl_node_views_region(sl_node_views *nodes, sl_text name, uint32_t *region) SL_CHECKED;
+
+/* "" for one without a name. Valid until the node's view is updated. */
+const char *sl_node_host(const sl_node_view *view);
 
 /* Takes over what the registry says of a member, which was so at `told_ns` or later. True when the
  * node became, or ceased to be, usable. */

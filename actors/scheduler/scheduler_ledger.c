@@ -149,7 +149,7 @@ static sl_ledger_outcome ledger_outcome(const sl_scheduler *scheduler, const sl_
         .user_s = result->user_s,
         .sys_s = result->system_s,
         .max_rss_bytes = result->max_rss_bytes,
-        .host = view ? view->host : NULL,
+        .host = view ? sl_node_host(view) : NULL,
         .region = view && view->region ? scheduler->nodes.regions[view->region] : NULL,
         .message = result->message.bytes ? result->message.data : NULL};
 }
@@ -299,7 +299,7 @@ void sl_scheduler_write_start(sl_scheduler *scheduler, const sl_task *task, int3
                   .rank = (int32_t)task->node,
                   .pid = pid,
                   .start_s = sl_wall_s(scheduler->self),
-                  .host = view->host,
+                  .host = sl_node_host(view),
                   .region = view->region ? scheduler->nodes.regions[view->region] : NULL}};
     ride_along(scheduler, &record);
 }
@@ -361,7 +361,7 @@ void sl_scheduler_write_node(sl_scheduler *scheduler, const sl_node_view *view) 
                  .gpus = (uint32_t)view->offer.gpus,
                  .memory_bytes = view->offer.memory_bytes,
                  .ucu_milli = (int64_t)view->offer.ucu_milli,
-                 .host = view->host,
+                 .host = sl_node_host(view),
                  .region = view->region ? scheduler->nodes.regions[view->region] : NULL}};
     ride_along(scheduler, &record);
 }

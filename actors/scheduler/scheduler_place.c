@@ -48,7 +48,7 @@ static double nearness(const sl_scheduler *scheduler, const sl_node_view *view) 
     const sl_node_view *here = &scheduler->nodes.views[sl_node_id(sl_actor_node(scheduler->self))];
     if (view == here)
         return 1;
-    if (strcmp(view->host, here->host) == 0)
+    if (strcmp(sl_node_host(view), sl_node_host(here)) == 0)
         return 0.75;
     return view->region == here->region ? 0.5 : 0;
 }

@@ -7,6 +7,7 @@
 #include "actors/store/store_internal.h"
 #include "runtime/futex.h"
 #include "runtime/node.h"
+#include "runtime/plant.h"
 
 enum {
     LOOKS = 100,      /* at an answer, before sleeping: a rank of this host needs no longer */
@@ -37,7 +38,9 @@ void sl_asking_end(sl_asking *asking, sl_err err, const char *detail) {
 
 /* False: the time is over, or, as a sleep may end for no reason, nearly. */
 static bool await(sl_asking *asking, uint64_t timeout_ns) {
-    for (int i = 0; i < LOOKS && timeout_ns; i++) {
+    if (!timeout_ns)
+        return atomic_load(&asking->done);
+    for (int i = 0; i < LOOKS; i++) {
         if (atomic_load_explicit(&asking->done, memory_order_acquire))
             return true;
         sched_yield(); /* the loop may be bound to this core too */
@@ -167,7 +170,7 @@ static sl_err hold_own(sl_store_object *object, uint32_t node) {
     pthread_mutex_lock(&object->store->lock);
     bool lost = node >= object->store->options.nodes || object->store->lost[node];
     sl_holder *holder = lost ? NULL : sl_store_holder(object, node, true);
-    if (holder)
+    if (holder && !SL_PLANT(object_unheld))
         holder->holds++;
     pthread_mutex_unlock(&object->store->lock);
     if (lost)

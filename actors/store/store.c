@@ -20,6 +20,7 @@
 #include "actors/store/store_msgs.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
+#include "runtime/plant.h"
 #include "runtime/runtime_msgs.h"
 
 /* ---- what this node's threads ask ---- */
@@ -332,7 +333,7 @@ static void on_place(sl_store_state *s, uint32_t node, const store_place *body) 
 static void forget_holder(sl_store_object *object, uint32_t node, bool gone_for_good,
                           sl_store_object **gone) {
     sl_holder *holder = sl_store_holder(object, node, false);
-    if (!holder)
+    if (!holder || SL_PLANT(holds_of_dead))
         return;
     holder->holds = 0;
     if (gone_for_good)

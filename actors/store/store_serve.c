@@ -5,6 +5,7 @@
 #include "actors/store/store_internal.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
+#include "runtime/plant.h"
 
 enum { OWED_MOST = 4096 /* answers that wait for room */ };
 
@@ -182,7 +183,8 @@ void sl_store_on_release(sl_store_state *s, uint32_t node, const store_release *
         sound = body->holds <= holder->holds && body->leases <= holder->leases;
         holder->holds -= body->holds < holder->holds ? body->holds : holder->holds;
         holder->leases -= body->leases < holder->leases ? body->leases : holder->leases;
-        sl_store_look_over(object, &gone);
+        if (!SL_PLANT(object_kept))
+            sl_store_look_over(object, &gone);
     }
     pthread_mutex_unlock(&store->lock);
     sl_store_bury(gone);

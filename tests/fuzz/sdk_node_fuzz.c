@@ -193,7 +193,8 @@ static const sl_message_type *const types[] = {
     &scheduler_submit_type,  &scheduler_cancel_type,   &scheduler_drain_type,
     &scheduler_started_type, &scheduler_results_type,  &scheduler_refused_type,
     &executor_assign_type,   &executor_cancel_type,    &registry_free_type,
-    &registry_view_type,     &scheduler_accepted_type, &scheduler_done_type};
+    &registry_view_type,     &scheduler_accepted_type, &scheduler_done_type,
+    &registry_want_type};
 
 static uint32_t slot_of(const sl_message_type *type) {
     return type->id >> 8 == 1   ? SL_SLOT_REGISTRY

@@ -219,6 +219,69 @@ TEST(a_crowd_that_asks_for_replies_gets_a_bounded_answer) {
     world_destroy(w);
 }
 
+/* ---- in brief ---- */
+
+TEST(what_a_node_has_become_is_asked_for) {
+    world *w = create(5, false);
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    registry_offer offer = w->spies[3].offers[3];
+    registry_free report = {.offer = {&offer, 1}};
+    offer.cores += 3;
+    offer.cores_free = offer.cores - 1;
+    world_send(w, 3, 3, &registry_free_type, &report);
+    world_run(w, SL_NS_PER_S, 10 * WORLD_MS);
+    for (uint32_t i = 0; i < 5; i++) {
+        CHECK_INT(w->spies[i].offers[3].cores, offer.cores);
+        CHECK_INT(w->spies[i].offers[3].cores_free, offer.cores_free);
+    }
+    CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 0);
+    world_destroy(w);
+}
+
+static int64_t answers_to(world *w, const sl_message_type *type, const void *body) {
+    sl_metrics *metrics = sl_node_metrics(w->nodes[0]);
+    int64_t before = sl_metric_value(metrics, SL_METRIC_messages_sent);
+    world_send(w, 1, 0, type, body);
+    world_settle(w);
+    return sl_metric_value(metrics, SL_METRIC_messages_sent) - before;
+}
+
+TEST(false_briefs_are_counted_or_asked_about) {
+    world *w = create(3, false);
+    world_settle(w);
+    registry_brief none = {.node = 3, .version = 9, .incarnation = 1, .profile = 5},
+                   stranger = {.node = 2, .version = 1000, .incarnation = 1, .profile = 5},
+                   old = {.node = 2, .version = 1, .incarnation = 0, .profile = 5};
+    registry_brief all[] = {none, stranger, stranger, old};
+    registry_gossip gossip = {.briefs = {all, 4}};
+    uint64_t version = w->spies[0].versions[2];
+    CHECK_INT(answers_to(w, &registry_gossip_type, &gossip), 1); /* node 1 is asked, once */
+    CHECK_INT(refused(w, 0), 1);
+    CHECK(w->spies[0].versions[2] < version + 1000);
+    CHECK_INT(answers_to(w, &registry_gossip_type, &gossip), 0); /* not again so soon */
+    CHECK_STR(w->spies[0].hosts[2], w->hosts[2]);
+    world_destroy(w);
+}
+
+TEST(a_crowd_that_wants_entries_gets_a_bounded_answer) {
+    world *w = create(64, false);
+    world_settle(w);
+    registry_number all[64];
+    for (uint32_t i = 0; i < 64; i++)
+        all[i].node = i;
+    registry_want want = {.nodes = {all, 64}};
+    int64_t answers = answers_to(w, &registry_want_type, &want);
+    CHECK(answers >= 2 && answers <= 4);
+    for (uint32_t i = 0; i < 64; i++)
+        all[i].node = i % 2 ? UINT32_MAX : 64 + i;
+    CHECK_INT(answers_to(w, &registry_want_type, &want), 0);
+    CHECK_INT(refused(w, 0), 0);
+    world_send(w, 0, 0, &registry_want_type, &want);
+    world_settle(w);
+    CHECK_INT(refused(w, 0), 1);
+    world_destroy(w);
+}
+
 /* ---- start ---- */
 
 static sl_err start_with(const sl_registry_options *options) {

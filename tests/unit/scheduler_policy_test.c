@@ -139,6 +139,11 @@ TEST(views_account_what_is_placed) {
     CHECK(!nodes.views[1].usable);
     sl_node_views_update(&nodes, &alive, 0);
     CHECK_INT(nodes.known, 1);
+    CHECK_STR(sl_node_host(&nodes.views[0]), "");
+    CHECK_STR(sl_node_host(&nodes.views[1]), "h");
+    alive.host = sl_text_of("another");
+    sl_node_views_update(&nodes, &alive, 0);
+    CHECK_STR(sl_node_host(&nodes.views[1]), "another");
 
     sl_task task = {.cpus = 2, .memory_bytes = 30};
     sl_node_view *view = &nodes.views[1];
