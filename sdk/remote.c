@@ -197,10 +197,9 @@ static sl_err prepare(sl_remote *remote, const char *url, const sl_connect_optio
     SL_TRY(sl_tls_client(address->pinned ? address->fingerprint : NULL, options->authority_file,
                          &remote->tls));
     SL_TRY(sl_net_create(&net, &remote->net));
-    SL_TRY(sl_net_connect(remote->net, address, remote->tls, NULL, &remote->link));
     SL_TRY(sl_thread_start(&remote->keeper, sl_remote_keeper, remote));
-    remote->has_keeper = true;
-    return SL_OK;
+    remote->has_keeper = true; /* before the net's thread has anything to say */
+    return sl_net_connect(remote->net, address, remote->tls, NULL, &remote->link);
 }
 
 bool sl_remote_await(sl_remote *remote, const bool *what, const struct timespec *end) {

@@ -162,15 +162,16 @@ static void detached_ones(void) {
     snprintf(path, sizeof path, "%s/go", sl_test_dir());
     snprintf(text, sizeof text, "while [ ! -e %s ]; do sleep 0.02; done; echo came", path);
     sl_remote *remote = outside_join("physics", ALL);
-    uint64_t first = detach(remote, text, NULL, 0);
-    uint64_t then[2] = {first, detach(remote, "echo then", &first, 1)};
-    uint64_t last = detach(remote, "echo last", then, 2), bad = detach(remote, "exit 1", NULL, 0);
+    uint64_t bad = detach(remote, "exit 1", NULL, 0);
     uint64_t skipped = detach(remote, "echo never", &bad, 1);
     uint64_t chain = detach(remote, "echo never", &skipped, 1);
-    sl_disconnect(remote); /* they go on */
-    remote = outside_join("physics", ALL);
     CHECK_INT(await(remote, chain).stands, SL_COMMAND_SKIPPED);
     CHECK_INT(await(remote, skipped).stands, SL_COMMAND_SKIPPED);
+    uint64_t first = detach(remote, text, NULL, 0);
+    uint64_t then[2] = {first, detach(remote, "echo then", &first, 1)};
+    uint64_t last = detach(remote, "echo last", then, 2);
+    sl_disconnect(remote); /* they go on */
+    remote = outside_join("physics", ALL);
     sl_command_state states[2];
     do
         CHECK_INT(sl_remote_commands(remote, then, 2, states), 0);
@@ -462,8 +463,9 @@ TEST(commands_from_outside) {
     a_flood_of_requests();
     /* What is there as the network ends. */
     remote = outside_join("physics", ALL);
-    sl_future *over = shell(remote, "echo over", 0), *runs = shell(remote, "sleep 100", 0);
+    sl_future *over = shell(remote, "echo over", 0);
     CHECK_INT(sl_wait(over, SL_FOREVER), 0);
+    sl_future *runs = shell(remote, "sleep 100", 0);
     uint64_t detached = detach(remote, "sleep 100", NULL, 0);
     detach(remote, "echo never", &detached, 1);
     CHECK_INT(sl_shutdown(), 0);
