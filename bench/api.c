@@ -18,6 +18,7 @@ typedef struct api_case {
     double goal, goal_ratio;
     const char *floor_name;
     bool seconds; /* each value is, rather than one per second */
+    bool bytes;   /* … or bytes per second */
 } api_case;
 
 static void measure(const bench *b, const api_case *c, samples *ours, samples *floor) {
@@ -59,6 +60,20 @@ static const api_case cases[] = {
      .count = 3000,
      .goal = 300e-6,
      .seconds = true},
+    {.name = "sealed",
+     .what = "submit and result, sealed, one worker rank, 64 in flight",
+     .count = 10000,
+     .floor_name = "the same task not sealed"},
+    {.name = "sealed-one",
+     .what = "submit to result, sealed, one worker rank, one at a time",
+     .count = 2000,
+     .seconds = true,
+     .floor_name = "the same task not sealed"},
+    {.name = "sealed-bulk",
+     .what = "a sealed argument of 64 MiB, from submit to result",
+     .count = 8,
+     .bytes = true,
+     .floor_name = "AES-256-GCM by OpenSSL, encrypting and decrypting it, alone"},
     {.name = "module",
      .what = "submit and result of a module's task, 64 in flight",
      .count = 100000,
@@ -101,16 +116,17 @@ void bench_api(bench *b) {
         if (!bench_wants(b, cases[i].what))
             continue;
         measure(b, &cases[i], &ours, &floor);
-        report_print(&b->report,
-                     &(report_row){.bench = "api",
-                                   .what = cases[i].what,
-                                   .unit = cases[i].seconds ? REPORT_SECONDS : REPORT_PER_S,
-                                   .less_is_better = cases[i].seconds,
-                                   .ours = &ours,
-                                   .floor_name = cases[i].floor_name,
-                                   .floor = cases[i].floor_name ? &floor : NULL,
-                                   .goal = cases[i].goal,
-                                   .goal_ratio = cases[i].goal_ratio});
+        report_print(&b->report, &(report_row){.bench = "api",
+                                               .what = cases[i].what,
+                                               .unit = cases[i].bytes     ? REPORT_BYTES_PER_S
+                                                       : cases[i].seconds ? REPORT_SECONDS
+                                                                          : REPORT_PER_S,
+                                               .less_is_better = cases[i].seconds,
+                                               .ours = &ours,
+                                               .floor_name = cases[i].floor_name,
+                                               .floor = cases[i].floor_name ? &floor : NULL,
+                                               .goal = cases[i].goal,
+                                               .goal_ratio = cases[i].goal_ratio});
         samples_fini(&ours), samples_fini(&floor);
     }
 }

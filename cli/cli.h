@@ -68,6 +68,14 @@ int cli_words_behind_dashes(int argc, char **argv);
 /* An id of a command, as starlane submit --detach prints it; 0: it is none. */
 uint64_t cli_id(const char *text);
 
+/* Runs `action` on the commands whose ids are the arguments; its code, or another. */
+typedef int (*cli_action)(const cli_command *command, const sl_options *options, sl_remote *remote,
+                          const uint64_t *ids, size_t count);
+int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action);
+
+/* Sleeps for *ms, and makes it longer, up to half a second. */
+void cli_pause(long *ms);
+
 /* Prints the output of a command, `errors` to standard error, from its beginning; with `follow`
  * until it has ended. 0, or 1 after saying why. */
 int cli_print_output(const cli_command *command, sl_remote *remote, uint64_t id, int errors,

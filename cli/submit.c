@@ -116,7 +116,7 @@ static int tell_end(const cli_command *command, sl_remote *remote, sl_future *fu
             cli_print_output(command, remote, state.id, 1, 0);
         code = state.signal ? 128 + state.signal : state.exit_code;
     }
-    if (err && (code <= 0 || code > 128))
+    if (err && (code <= 0 || code >= 126)) /* not what the command itself made of it */
         cli_fail(command, 0, "%s", why);
     return interrupted ? 130 : err && code <= 0 ? 1 : code;
 }
@@ -129,14 +129,33 @@ static int print_id(const cli_command *command, sl_future *future) {
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+/* A sealed one: what it wrote came with its end. */
+static int tell_sealed(const cli_command *command, sl_future *future) {
+    sl_sealed_result result;
+    int err = sl_wait(future, 0);
+    if (err)
+        cli_fail(command, 0, "%s", sl_error_text());
+    if (sl_result_sealed(future, &result) != 0)
+        return interrupted ? 130 : 1;
+    if (fwrite(result.output, 1, result.output_bytes, stdout) != result.output_bytes ||
+        fwrite(result.errors, 1, result.error_bytes, stderr) != result.error_bytes ||
+        fflush(stdout) != 0)
+        return cli_fail(command, 1, "the output cannot be written");
+    int code = result.signal ? 128 + result.signal : result.exit_code;
+    return err && code <= 0 ? 1 : code;
+}
+
 static int run(const cli_command *command, const sl_options *options, sl_remote *remote,
-               char **words, int count) {
+               sl_keys *keys, char **words, int count) {
     static uint64_t ids[AFTER_MOST];
+    const sl_seal seal = {.keys = keys};
     sl_task_options task = needs(options);
+    task.sealed = keys ? &seal : NULL;
     int shell = sl_options_is_on(options, "shell"), detach = sl_options_is_on(options, "detach");
     sl_command what = {.argv = shell ? NULL : (const char *const *)words,
                        .shell = shell ? words[0] : NULL,
-                       .name = sl_options_get(options, "name"),
+                       .name = sl_options_is_set(options, "name") ? sl_options_get(options, "name")
+                                                                  : NULL,
                        .after = ids,
                        .detached = detach};
     if (sl_options_is_set(options, "cwd"))
@@ -150,7 +169,9 @@ static int run(const cli_command *command, const sl_options *options, sl_remote 
         return cli_fail(command, 1, "%s", sl_error_text());
     if (!detach)
         await_end(future);
-    int code = detach ? print_id(command, future) : tell_end(command, remote, future);
+    int code = detach ? print_id(command, future)
+               : keys ? tell_sealed(command, future)
+                      : tell_end(command, remote, future);
     sl_release(future);
     return code;
 }
@@ -168,15 +189,15 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
         cli_fail(command, 0, "it takes FUNCTION [TEXT], --module FILE, or a command behind --");
     } else if (behind <= 0 && sl_options_is_on(options, "detach")) {
         cli_fail(command, 0, "--detach is for commands, behind --");
-    } else if (behind > 0 && *sl_options_get(options, "sealed")) {
-        cli_fail(command, 0, "a command is not sealed over a connection yet; a function is");
+    } else if (module && *sl_options_get(options, "sealed")) {
+        cli_fail(command, 0, "a task of a module cannot be sealed");
     } else {
         sl_keys *keys;
         sl_remote *remote = NULL;
         if (open_keys(command, options, &keys) == 0)
             remote = cli_connect(command, options);
         if (remote && behind > 0)
-            code = run(command, options, remote, argv + 1, behind);
+            code = run(command, options, remote, keys, argv + 1, behind);
         else if (remote)
             code = module ? cli_submit_module(command, remote, options, argc - 1, argv + 1)
                           : call(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");

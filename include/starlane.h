@@ -731,9 +731,46 @@ typedef struct sl_seal {
     double lifetime_s;   /* it is to be started within so many seconds; 0: a day */
 } sl_seal;
 
-/* ---- from outside: a connection to the gateway of a network ---- */
+/* A program to run on a node of the network. Zeroed fields are none. What it writes is captured. */
+typedef struct sl_command {
+    const char *const *argv; /* the program and its arguments, a NULL behind the last; or … */
+    const char *shell;       /* … text for /bin/sh -c */
+    const char *const *env;  /* NAME=VALUE each, a NULL behind the last; over the node's own */
+    const char *cwd;         /* on the node; NULL: where the network was started */
+    const void *input;       /* its standard input, at most 16 MiB unless it is sealed */
+    size_t input_bytes;
+    /* Of those that are not sealed: */
+    const char *name;      /* for people, and in STARLANE_TASK_NAME; at most 200 bytes */
+    const uint64_t *after; /* ids of commands of the project that must be done first, … */
+    size_t after_count;    /* … at most 4096 */
+    int detached;          /* it goes on without this client, and what became of it is kept */
+} sl_command;
+
+/* What became of a sealed command. Borrowed from its future. */
+typedef struct sl_sealed_result {
+    int exit_code; /* -1 when a signal ended it */
+    int signal;    /* 0 when it exited */
+    double user_s, system_s;
+    uint64_t max_rss_bytes;
+    const void *output, *errors; /* what it wrote: at most 2 GiB in all, else it is ended */
+    size_t output_bytes, error_bytes;
+} sl_sealed_result;
 
 typedef struct sl_remote sl_remote;
+
+/* Submits a command, sealed as options->sealed says: all of it is for the node that runs it alone.
+ * In the job, or, with a connection, from outside, which takes the scopes `submit` and `command`.
+ * The future fails, saying how it ended, unless that was with exit code 0. What it reads and writes
+ * goes through pipes, and lies in no file; what itself it writes to files, and tells by its command
+ * line to those on the node who list processes, is its own matter. It gets no GPUs. */
+SL_API sl_future *sl_seal_command(sl_remote *remote, const sl_command *command,
+                                  const sl_task_options *options);
+
+/* The result of one that has run, well or not; an error when it has not. */
+SL_API int sl_result_sealed(sl_future *future, sl_sealed_result *result);
+
+/* ---- from outside: a connection to the gateway of a network ---- */
+
 struct sl_run_request;
 
 typedef struct sl_connect_options {
@@ -772,21 +809,6 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
-/* A program to run on a node of the network: the API key needs the scope `command`. Zeroed fields
- * are none. What it writes is captured. */
-typedef struct sl_command {
-    const char *const *argv; /* the program and its arguments, a NULL behind the last; or … */
-    const char *shell;       /* … text for /bin/sh -c */
-    const char *const *env;  /* NAME=VALUE each, a NULL behind the last; over the node's own */
-    const char *cwd;         /* on the node; NULL: where the network was started */
-    const void *input;       /* its standard input, at most 16 MiB */
-    size_t input_bytes;
-    const char *name;      /* for people, and in STARLANE_TASK_NAME; at most 200 bytes */
-    const uint64_t *after; /* ids of commands of the project that must be done first, … */
-    size_t after_count;    /* … at most 4096 */
-    int detached;          /* it goes on without this client, and what became of it is kept */
-} sl_command;
-
 typedef enum sl_command_stands {
     SL_COMMAND_UNKNOWN, /* there is none of this id in the project, or not any more */
     SL_COMMAND_WAITS,
@@ -807,8 +829,9 @@ typedef struct sl_command_state {
     uint64_t max_rss_bytes, stdout_bytes, stderr_bytes;
 } sl_command_state;
 
-/* Submits one. The future ends when the command has, and fails when it did not exit with 0; of a
- * detached one it ends when that is accepted. NULL: refused. Any thread. */
+/* Submits a command, not sealed: the API key needs the scope `command`. The future ends when it
+ * has, and fails when it did not exit with 0; of a detached one it ends when that is accepted.
+ * NULL: refused. Any thread. */
 SL_API sl_future *sl_remote_command(sl_remote *remote, const sl_command *command,
                                     const sl_task_options *options);
 

@@ -559,6 +559,10 @@ void sl_channel_clear(sl_node *node, sl_channel *channel) {
 
 void sl_channels_fini(sl_node *node) {
     sl_channels *channels = &node->channels;
+    if (!channels->peers)
+        return; /* it came to nothing */
+    for (uint32_t peer = 0; peer < node->transport->count; peer++)
+        (void)sl_channel_bar_unopened(node, peer); /* who rests is kept apart */
     for (uint32_t i = 0; i < channels->open_count; i++) {
         sl_channel *channel = sl_channel_of(node, channels->open[i]);
         sl_channel_clear(node, channel);

@@ -382,12 +382,11 @@ static const uint8_t *decode_records(const uint8_t *at, const sl_record *record,
                 at += step->bytes;
             } else if (step->kind == SL_STEP_BOOL) {
                 *(bool *)to = *at++;
-            } else if (step->kind == SL_STEP_BLOB) {
-                at = decode_blob(at, step, to, parts);
+            } else {
+                at = step->kind == SL_STEP_BLOB ? decode_blob(at, step, to, parts)
+                                                : decode_tail(at, step, to, tail);
                 if (!at)
                     return NULL;
-            } else {
-                at = decode_tail(at, step, to, tail); /* no blob is in there, so nothing fails */
             }
         }
     }

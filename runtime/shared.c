@@ -188,6 +188,7 @@ sl_err sl_shared_create(uint64_t bytes, sl_shared **out) {
     sl_shared *shared = calloc(1, sizeof *shared);
     if (!shared)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for shared memory");
+    shared->fd = -1;
     atomic_init(&shared->references, 1);
     pthread_mutex_init(&shared->lock, NULL);
     shared->top = order_of(bytes) + 1;

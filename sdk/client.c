@@ -136,23 +136,23 @@ static sl_future *queue_pop(sl_client *client) {
 
 static scheduler_task task_of(const sl_future *future) {
     const sl_task_options *options = future->options;
-    return (scheduler_task){.tag = future->slot,
-                            .kind = SL_TASK_FUNCTION,
-                            .forget = true,
-                            .keep = future->travels ? SL_KEEP_OBJECTS : SL_KEEP_RESULTS,
-                            .near = future->near,
-                            .cpus = sl_task_cpus(options),
-                            .gpus = options->gpus,
-                            .memory_bytes = options->memory_bytes,
-                            .ucu_milli = sl_task_ucu_milli(options),
-                            .timeout_ns = sl_task_timeout_ns(options),
-                            .priority = options->priority,
-                            .retries = options->retries,
-                            .region = sl_text_of(options->region),
-                            .among = {future->among, future->among_bytes},
-                            .group =
-                                sl_text_of(future->seal ? SL_SEALED_FUNCTION : future->task->name),
-                            .payload = {future->payload, future->payload_bytes}};
+    return (scheduler_task){
+        .tag = future->slot,
+        .kind = SL_TASK_FUNCTION,
+        .forget = true,
+        .keep = future->travels ? SL_KEEP_OBJECTS : SL_KEEP_RESULTS,
+        .near = future->near,
+        .cpus = sl_task_cpus(options),
+        .gpus = options->gpus,
+        .memory_bytes = options->memory_bytes,
+        .ucu_milli = sl_task_ucu_milli(options),
+        .timeout_ns = sl_task_timeout_ns(options),
+        .priority = options->priority,
+        .retries = options->retries,
+        .region = sl_text_of(options->region),
+        .among = {future->among, future->among_bytes},
+        .group = sl_text_of(future->seal ? sl_future_seal_name(future->seal) : future->task->name),
+        .payload = {future->payload, future->payload_bytes}};
 }
 
 /* Describes the head of the queue as one submit; the futures stay in the queue. */

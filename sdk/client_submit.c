@@ -8,6 +8,7 @@
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
+#include "sdk/task_amounts.h"
 #include "sdk/task_call.h"
 
 enum {
@@ -16,23 +17,12 @@ enum {
 
 /* ---- checks ---- */
 
-static sl_err check_options(const sl_task *task, const sl_task_options *options) {
-    if (options->cpus < SL_NO_CPUS)
-        return sl_fail(SL_ERR_INVALID, "task %s: %d cpus", task->name, options->cpus);
-    if (!(options->ucu >= 0 && options->ucu < 1e12) ||
-        !(options->timeout_s >= 0 && options->timeout_s < 1e9))
-        return sl_fail(SL_ERR_INVALID, "task %s: ucu and timeout_s are 0 or more", task->name);
-    if (options->region && strlen(options->region) > 63)
-        return sl_fail(SL_ERR_INVALID, "task %s: a region's name has at most 63 bytes", task->name);
-    return SL_OK;
-}
-
 sl_err sl_client_check(const sl_task *task, const sl_task_options *options) {
     if (!task || !task->name || !options)
         return sl_fail(SL_ERR_INVALID, "there is no task to submit");
     if (sl_size() && !sl_task_is_registered(task))
         return sl_fail(SL_ERR_INVALID, "task %.80s was not defined by SL_TASK()", task->name);
-    return check_options(task, options);
+    return sl_task_options_check(task->name, options);
 }
 
 /* ---- one request ---- */
@@ -112,6 +102,7 @@ static size_t options_bytes(const sl_task *task, const sl_task_options *options)
 
 /* A call on its way into a future, whose size is known once it is about to be sealed. */
 typedef struct sealing {
+    const char *function; /* that is given the envelope */
     const sl_task *task;
     const sl_task_options *options;
     sl_future *future;
@@ -121,7 +112,7 @@ static uint8_t *place_envelope(void *context, size_t size) {
     sealing *s = context;
     bool apart = size >= SL_VALUE_APART_BYTES;
     size_t arguments = apart ? 0 : size, own = options_bytes(s->task, s->options);
-    size_t payload = sl_client_payload_bytes(SL_SEALED_FUNCTION, arguments);
+    size_t payload = sl_client_payload_bytes(s->function, arguments);
     sl_future *future = s->future = sl_future_create(own + align8(payload));
     if (!future)
         return NULL;
@@ -130,30 +121,47 @@ static uint8_t *place_envelope(void *context, size_t size) {
     future->room = future->payload = (uint8_t *)(future + 1) + own;
     future->room_bytes = (uint32_t)align8(payload);
     future->payload_bytes = (uint32_t)payload;
-    uint8_t *at = sl_client_payload_head(future->payload, SL_SEALED_FUNCTION, arguments);
+    uint8_t *at = sl_client_payload_head(future->payload, s->function, arguments);
     if (!apart)
         return at;
     return sl_blob_create(size, &future->apart) == SL_OK ? future->apart->data : NULL;
 }
 
+/* It was sealed, or not. */
+static sl_err take_sealed(sealing *s, sl_err err, const sl_seal_made *made, sl_future **out) {
+    char cause[512];
+    if (err == SL_OK) {
+        s->future->seal = made->end;
+        s->future->among = made->among;
+        s->future->among_bytes = made->among_bytes;
+        *out = s->future;
+        return SL_OK;
+    }
+    snprintf(cause, sizeof cause, "%s", sl_err_detail());
+    sl_release(s->future);
+    return sl_fail(err, "task %.80s: %s", s->task->name, cause);
+}
+
 static sl_err make_sealed(const sl_task *task, const sl_args *args, const sl_task_options *options,
                           sl_future **out) {
-    sealing s = {.task = task, .options = options};
+    sealing s = {.function = SL_SEALED_FUNCTION, .task = task, .options = options};
     sl_seal_source source = sl_session_source();
-    sl_seal_made made;
+    sl_seal_made made = {0};
     sl_err err = sl_seal_call(options->sealed, &source, task->name, args, options->retries,
                               place_envelope, &s, &made);
-    if (err != SL_OK) {
-        char cause[512];
-        snprintf(cause, sizeof cause, "%s", sl_err_detail());
-        sl_release(s.future);
-        return sl_fail(err, "task %.80s: %s", task->name, cause);
-    }
-    s.future->seal = made.end;
-    s.future->among = made.among;
-    s.future->among_bytes = made.among_bytes;
-    *out = s.future;
-    return SL_OK;
+    return take_sealed(&s, err, &made, out);
+}
+
+static const sl_task any_command = {.name = "a sealed command"};
+
+static sl_err make_sealed_command(const sl_command *command, const sl_task_options *options,
+                                  sl_future **out) {
+    sealing s = {.function = SL_SEALED_COMMAND, .task = &any_command, .options = options};
+    sl_seal_source source = sl_session_source();
+    sl_seal_made made = {0};
+    sl_err err = sl_seal_a_command(options->sealed, &source, command, options->retries,
+                                   place_envelope, &s, &made);
+    return take_sealed(&s, err, &made, out);
 }
 
 /* ---- a call ---- */
@@ -227,6 +235,9 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
     sl_value few[FEW], *values = few;
     if (!sl_task_is_of_module(task))
         return make(task, args, 0, options, borrow, out);
+    if (options->sealed)
+        return sl_fail(SL_ERR_UNAVAILABLE, "task %.80s: a task of a module cannot be sealed",
+                       task->name);
     if (args->count > SL_ARGS_MAX - SL_MODULE_VALUES)
         return sl_fail(SL_ERR_TOO_LARGE, "%zu arguments; at most %d", args->count,
                        SL_ARGS_MAX - SL_MODULE_VALUES);
@@ -306,6 +317,21 @@ sl_future *sl_submit_with(const sl_task *task, sl_args args, const sl_task_optio
     if (!client)
         return NULL;
     if (sl_client_make(task, &args, options, false, &future) == SL_OK) {
+        sl_client_await_room(client);
+        sl_client_push_futures(client, &future, 1);
+    }
+    sl_client_leave(client);
+    return future;
+}
+
+sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options) {
+    sl_future *future = NULL;
+    if (sl_task_options_check(any_command.name, options) != SL_OK)
+        return NULL;
+    sl_client *client = sl_client_enter();
+    if (!client)
+        return NULL;
+    if (make_sealed_command(command, options, &future) == SL_OK) {
         sl_client_await_room(client);
         sl_client_push_futures(client, &future, 1);
     }

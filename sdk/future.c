@@ -37,7 +37,8 @@ static void destroy(sl_future *future) {
     sl_future_seal_drop(future->seal);
     free(future->among);
     sl_module_release(future->module);
-    sl_object_release(future->value.object);
+    if (future->value.object)
+        sl_object_release(future->value.object);
     if (future->keeps_remote)
         sl_remote_command_forget(future);
     free(future->message);
@@ -48,7 +49,8 @@ static void destroy(sl_future *future) {
     sl_blob_release(future->result_apart);
     if (future->pinned)
         sl_store_unpin((sl_store_object *)future->kept);
-    sl_object_release(future->kept);
+    if (future->kept)
+        sl_object_release(future->kept);
     if (future->again)
         sl_future_drop(future->again);
     free(future);

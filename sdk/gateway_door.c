@@ -315,11 +315,12 @@ void sl_gateway_free(sl_gateway_place *place) {
         return;
     for (door_visit *visit = place->visits, *next; visit; visit = next) {
         next = visit->next;
-        if (visit->visit.event.kind != VISIT_LEFT)
-            done(&visit->visit.event);
+        if (visit->visit.event.kind == VISIT_LEFT)
+            free_visitor(visit->of);
+        sl_blob_release(visit->blob);
+        free(visit);
     }
-    while (place->visits)
-        done(&place->visits->visit.event);
+    place->visits = NULL;
     sl_gateway_files_close(&place->files);
     sl_tls_destroy(place->tls);
     sl_key_store_close(place->keys);

@@ -105,6 +105,8 @@ void sl_letter_destroy(sl_letter *letter) {
     free(letter->objects);
     sl_blob_release(letter->apart);
     sl_blob_release(letter->output_apart);
+    if (letter->settle) /* its answer never left */
+        letter->settle(letter->settled, false);
     free(letter->output);
     free(letter->message);
     free(letter);

@@ -76,6 +76,8 @@ typedef struct sl_letter {
     uint8_t *output; /* malloc'ed */
     size_t output_bytes;
     sl_blob *output_apart;
+    void (*settle)(void *context, bool sent); /* of sl_task_output */
+    void *settled;
 } sl_letter;
 
 typedef struct sl_letters {
@@ -293,7 +295,8 @@ void sl_host_say_moved(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoc
 /* `final`: the life `epoch` of it has ended here. */
 void sl_host_say_lost(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch, sl_err err,
                       bool final, const char *message);
-void sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body);
+/* False: it will not arrive. */
+bool sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body);
 
 /* host_send.c: the sender's side. */
 void sl_host_take_orders(sl_host *host);

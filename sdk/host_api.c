@@ -65,6 +65,11 @@ static sl_err resolve(const sl_args *args, sl_value **copy) {
     for (size_t i = 0; i < args->count; i++) {
         if ((*copy)[i].type != SL_TYPE_FUTURE)
             continue;
+        if ((*copy)[i].future->seal)
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: a future whose result is sealed, and messages to actors "
+                           "are not",
+                           i);
         const sl_value *result = sl_result((*copy)[i].future);
         if (!result)
             return sl_fail(SL_ERR_INVALID, "argument %zu is a future without a result", i);

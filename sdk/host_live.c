@@ -359,13 +359,16 @@ static void put_back(sl_resident *resident) {
     resident->batch = (sl_letters){NULL, NULL, 0};
 }
 
-static void answer_letter(sl_host *host, const sl_letter *letter) {
+static void answer_letter(sl_host *host, sl_letter *letter) {
     actor_answer body = {.tag = letter->tag,
                          .error = (uint32_t)letter->error,
                          .message = sl_text_of(letter->message),
                          .output = {letter->output, (uint32_t)letter->output_bytes},
                          .apart = letter->output_apart};
-    sl_host_answer(host, letter->from, &body);
+    bool sent = sl_host_answer(host, letter->from, &body);
+    if (letter->settle)
+        letter->settle(letter->settled, sent);
+    letter->settle = NULL;
 }
 
 /* Answers, and says how far it is: seldom while more is waiting. */

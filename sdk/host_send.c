@@ -37,6 +37,24 @@ uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id) {
     return (uint64_t)ask->turn << 32 | slot;
 }
 
+/* An object that was held for an answer that nobody wants any more. */
+static void let_go_of(sl_host *host, const uint8_t *output, size_t bytes) {
+    _Alignas(8) uint8_t wire[128];
+    sl_value value;
+    sl_store_id id;
+    sl_store_object *object;
+    size_t count;
+    if (!bytes || bytes > sizeof wire)
+        return;
+    memcpy(wire, output, bytes);
+    if (sl_values_count(wire, bytes, &count) != SL_OK || count != 1 ||
+        sl_values_decode(wire, bytes, NULL, false, &value) != SL_OK || value.type != SL_TYPE_OBJECT)
+        return;
+    memcpy(&id, value.data, sizeof id);
+    if (sl_store_open(host->of->store, id, true, &object) == SL_OK)
+        sl_store_object_release(object);
+}
+
 static void end_future(sl_host *host, sl_future *future, sl_err err, const char *message,
                        const uint8_t *output, size_t bytes, sl_blob *apart) {
     if (!sl_future_ended(future)) {
@@ -44,6 +62,8 @@ static void end_future(sl_host *host, sl_future *future, sl_err err, const char 
             sl_client_end_done(host->client, future, output, bytes, apart);
         else
             sl_client_end(host->client, future, SL_FUTURE_FAILED, err, message);
+    } else if (err == SL_OK) {
+        let_go_of(host, output, bytes);
     }
     sl_future_drop(future);
 }
@@ -52,8 +72,10 @@ void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *messag
                      const uint8_t *output, size_t bytes, sl_blob *apart) {
     uint32_t slot = (uint32_t)tag;
     sl_ask *ask = slot < host->ask_count ? &host->asks[slot] : NULL;
-    if (!ask || !ask->future || ask->turn != tag >> 32)
-        return; /* it was ended for another reason */
+    if (!ask || !ask->future || ask->turn != tag >> 32) { /* it was ended for another reason */
+        let_go_of(host, output, bytes);
+        return;
+    }
     sl_future *future = ask->future;
     ask->future = NULL;
     ask->id.number = host->ask_free;

@@ -27,8 +27,9 @@ static sl_err run_body(sl_resident *resident, sl_letter *letter,
                           .method = letter->method,
                           .self = ref_of(resident),
                           .facts = {.node = resident->rank,
-                                    .owner = SL_NO_NODE,
+                                    .owner = letter->tag ? letter->from : SL_NO_NODE,
                                     .attempt = 1,
+                                    .holds_objects = true,
                                     .apart = letter->apart},
                           .pool = resident->pool};
     sl_err_clear();
@@ -42,7 +43,10 @@ static sl_err run_body(sl_resident *resident, sl_letter *letter,
     }
     if (err == SL_OK && letter->tag) {
         letter->output_apart = output.apart;
+        letter->settle = output.settle;
+        letter->settled = output.settled;
         output.apart = NULL;
+        output.settle = NULL;
         letter->output = sl_task_output_take(&output, &letter->output_bytes);
     } else if (err != SL_OK) {
         letter->error = err;

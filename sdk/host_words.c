@@ -22,14 +22,15 @@ void sl_host_say_lost(sl_host *host, uint32_t to, sl_actor_id id, uint64_t epoch
     (void)actor_lost_send(host->self, sl_host_at(to), &body);
 }
 
-void sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body) {
+bool sl_host_answer(sl_host *host, uint32_t to, const actor_answer *body) {
     sl_err err = sl_host_post(host, to, &actor_answer_type, body);
     if (err == SL_OK || err == SL_ERR_DEAD)
-        return;
+        return err == SL_OK;
     actor_answer less = {.tag = body->tag,
                          .error = (uint32_t)err,
                          .message = sl_text_of("the answer could not be sent")};
     (void)sl_host_post(host, to, &actor_answer_type, &less);
+    return false;
 }
 
 bool sl_host_serves(const sl_host *host, uint32_t node) {

@@ -67,6 +67,13 @@ void sl_module_values(const sl_module_entry *entry, sl_value *values);
  * entry's has. */
 void sl_module_text_values(const sl_module_entry *entry, uint8_t *about, sl_value *values);
 
+/* remote_module.c: a call of a module of a connection, in text, `json`; its result is text too. The
+ * task's name is that of the future. `teller` as sl_remote_call_telling(). */
+struct sl_remote_teller;
+sl_future *sl_remote_call_module(sl_remote *remote, const sl_task *task, const char *json,
+                                 const sl_task_options *options,
+                                 const struct sl_remote_teller *teller);
+
 /* Takes the second of them apart. SL_ERR_DECODE. */
 sl_err sl_module_about(const sl_value *value, sl_module_call *call) SL_CHECKED;
 

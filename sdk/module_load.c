@@ -198,8 +198,12 @@ static sl_err open_module(sl_loaded_module *module, const void *bytes, size_t si
     sl_err err = SL_ERR_UNAVAILABLE;
     if (place == SL_MODULE_IN_MEMORY)
         err = open_in_memory(module, bytes, size);
-    if (err == SL_ERR_UNAVAILABLE)
+    if (err == SL_ERR_UNAVAILABLE) {
+        if (module->fd >= 0)
+            close(module->fd);
+        module->fd = -1;
         err = open_in_file(module, bytes, size);
+    }
     SL_TRY(err);
     return module->handle
                ? SL_OK

@@ -54,6 +54,14 @@ static sl_err check_own(const struct sl_network_keys *keys, const char *director
                    directory, cause);
 }
 
+static struct sl_minder *minder_of(void *context, uint32_t node) {
+    const sl_network *network = context;
+    for (uint32_t i = 0; i < network->local_count; i++)
+        if (network->nodes[i].rank == node)
+            return network->nodes[i].minder;
+    return NULL;
+}
+
 static sl_err open_keys(sl_network *network, struct sl_network_keys *keys, const char *directory) {
     uint64_t now_s = (uint64_t)sl_clock_wall_s();
     SL_TRY(sl_identity_load(directory, &keys->identity));
@@ -65,7 +73,9 @@ static sl_err open_keys(sl_network *network, struct sl_network_keys *keys, const
     const sl_sealed_options options = {.identity = keys->identity,
                                        .trust = keys->trust,
                                        .replay = keys->replay,
-                                       .result_lifetime_s = (uint64_t)RESULT_DAYS * DAY_S};
+                                       .result_lifetime_s = (uint64_t)RESULT_DAYS * DAY_S,
+                                       .minder_of = minder_of,
+                                       .context = network};
     SL_TRY(sl_sealed_create(&options, &keys->sealed));
     sl_sealed *none = NULL;
     if (atomic_compare_exchange_strong(&sl_task_functions_sealed()->sealed, &none, keys->sealed))

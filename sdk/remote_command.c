@@ -26,11 +26,7 @@ static sl_err check(const sl_command *command, const sl_task_options *options) {
                        "a command takes 16 MiB of input, and comes after %d "
                        "others, at most",
                        AFTER_MOST);
-    if (options->cpus < SL_NO_CPUS || !(options->ucu >= 0 && options->ucu < 1e12) ||
-        !(options->timeout_s >= 0 && options->timeout_s < 1e9) ||
-        (options->region && strlen(options->region) > 63))
-        return sl_fail(SL_ERR_INVALID, "a command with options that cannot be");
-    return SL_OK;
+    return sl_task_options_check(has_argv ? command->argv[0] : "of a shell", options);
 }
 
 static gateway_word *words_of(const char *const *words, size_t count) {
@@ -93,6 +89,8 @@ sl_future *sl_remote_command(sl_remote *remote, const sl_command *command,
     static const sl_task_options defaults;
     const char *shell[] = {"/bin/sh", "-c", command->shell};
     options = options ? options : &defaults;
+    if (options->sealed)
+        return sl_seal_command(remote, command, options);
     if (check(command, options) != SL_OK)
         return NULL;
     size_t argc = command->shell ? 3 : count_of(command->argv);

@@ -5,6 +5,8 @@
 
 #include "sdk/module.h"
 #include "sdk/remote.h"
+#include "sdk/remote_name.h"
+#include "sdk/value.h"
 
 int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module) {
     uint8_t *bytes;
@@ -40,5 +42,30 @@ sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args
     sl_future *future = sl_remote_submit(remote, task->name, (sl_args){values, count},
                                          options ? options : &task->options);
     free(values);
+    return future;
+}
+
+sl_future *sl_remote_call_module(sl_remote *remote, const sl_task *task, const char *json,
+                                 const sl_task_options *options,
+                                 const struct sl_remote_teller *teller) {
+    const sl_module_entry *entry = sl_module_entry_of(task);
+    uint8_t about[sizeof entry->about];
+    sl_value values[SL_MODULE_VALUES + 1];
+    sl_value_size size;
+    sl_module_text_values(entry, about, values);
+    sl_store_id name = sl_remote_name_of(sl_remote_object_of(entry->module->object)->number);
+    values[0] = (sl_value){.type = SL_TYPE_OBJECT, .data = &name};
+    values[SL_MODULE_VALUES] = sl_string(json);
+    if (sl_values_measure(values, SL_MODULE_VALUES + 1, &size) != SL_OK)
+        return NULL;
+    uint8_t *wire = malloc(size.bytes);
+    if (!wire) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
+        return NULL;
+    }
+    sl_values_encode(values, SL_MODULE_VALUES + 1, wire, NULL);
+    sl_future *future =
+        sl_remote_call_telling(remote, task->name, wire, size.bytes, options, teller);
+    free(wire);
     return future;
 }

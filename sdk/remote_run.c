@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/thread.h"
+#include "sdk/module.h"
 #include "sdk/options.h"
 #include "sdk/remote.h"
 #include "sdk/run.h"
@@ -24,10 +25,10 @@ enum { UNDER_WAY_MOST = 4096, HELD_MOST = 4096, AFTER_MOST = 4096, INPUT_MOST = 
 typedef struct outside {
     sl_run_state run;
     sl_remote *remote;
-    sl_future **futures; /* by task, while it is under way */
-    uint32_t under_way;
-    uint32_t next;  /* in run.order */
-    uint32_t *held; /* tasks that wait here */
+    sl_future **futures;      /* by task, while it is under way */
+    uint32_t under_way, most; /* no more than the project's quota, if nobody else uses that */
+    uint32_t next;            /* in run.order */
+    uint32_t *held;           /* tasks that wait here */
     uint32_t held_count;
     gateway_status *nodes;
     pthread_mutex_t lock;
@@ -281,16 +282,50 @@ static sl_future *submit_command(outside *of, const sl_task_spec *spec, uint32_t
     return future;
 }
 
+static scheduler_task needs_of(const sl_task_spec *spec) {
+    return (scheduler_task){.cpus = spec->cpus,
+                            .gpus = spec->gpus,
+                            .memory_bytes = spec->memory_bytes,
+                            .ucu_milli = spec->ucu_milli,
+                            .timeout_ns = spec->timeout_ns,
+                            .priority = spec->priority,
+                            .retries = spec->retries,
+                            .region = sl_text_of(spec->region)};
+}
+
+static sl_task_options options_of(const scheduler_task *needs) {
+    return (sl_task_options){.cpus = needs->cpus ? (int)needs->cpus : SL_NO_CPUS,
+                             .gpus = needs->gpus,
+                             .memory_bytes = needs->memory_bytes,
+                             .ucu = (double)needs->ucu_milli / 1000,
+                             .timeout_s = (double)needs->timeout_ns * 1e-9,
+                             .priority = needs->priority,
+                             .retries = needs->retries,
+                             .region = needs->region.bytes ? needs->region.data : NULL};
+}
+
+static sl_future *submit_module(outside *of, const sl_task_spec *spec,
+                                const sl_remote_teller *teller) {
+    const sl_task *task;
+    sl_strbuf args;
+    sl_future *future = NULL;
+    scheduler_task needs = needs_of(spec);
+    if (sl_run_module_task(&of->run, spec, &task) != SL_OK)
+        return NULL;
+    sl_run_module_needs(task, &needs);
+    sl_task_options options = options_of(&needs);
+    if (sl_run_module_args(spec, &args) == SL_OK)
+        future = sl_remote_call_module(of->remote, task, args.data, &options, teller);
+    sl_strbuf_fini(&args);
+    return future;
+}
+
 static sl_future *submit_call(outside *of, const sl_task_spec *spec,
                               const sl_remote_teller *teller) {
-    sl_task_options options = {.cpus = spec->cpus ? (int)spec->cpus : SL_NO_CPUS,
-                               .gpus = spec->gpus,
-                               .memory_bytes = spec->memory_bytes,
-                               .ucu = (double)spec->ucu_milli / 1000,
-                               .timeout_s = (double)spec->timeout_ns * 1e-9,
-                               .priority = spec->priority,
-                               .retries = spec->retries,
-                               .region = spec->region};
+    scheduler_task needs = needs_of(spec);
+    sl_task_options options = options_of(&needs);
+    if (spec->module)
+        return submit_module(of, spec, teller);
     const char *arguments = spec->args ? spec->args : "";
     return sl_remote_call_telling(of->remote, spec->function, arguments, strlen(arguments),
                                   &options, teller);
@@ -360,15 +395,14 @@ static bool submit_one(outside *of, uint32_t task) {
 static void submit_held(outside *of) {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < of->held_count; i++)
-        if (!submit_one(of, of->held[i]))
+        if (of->under_way >= of->most || !submit_one(of, of->held[i]))
             of->held[kept++] = of->held[i];
     of->held_count = kept;
 }
 
 static void submit_more(outside *of) {
     submit_held(of);
-    while (of->next < of->run.total && of->under_way < UNDER_WAY_MOST &&
-           of->held_count < HELD_MOST) {
+    while (of->next < of->run.total && of->under_way < of->most && of->held_count < HELD_MOST) {
         uint32_t task = of->run.order[of->next++];
         if (!submit_one(of, task))
             of->held[of->held_count++] = task;
@@ -435,6 +469,9 @@ static sl_err know_nodes(outside *of) {
     if (sl_remote_question_ask(of->remote, SL_GATEWAY_ASK, &ask, &ask.number,
                                (void **)&of->nodes) != SL_OK)
         return sl_fail(SL_ERR_REFUSED, "%s", sl_err_detail());
+    of->most = UNDER_WAY_MOST;
+    if (of->nodes->tasks_most && of->nodes->tasks_most < of->most)
+        of->most = (uint32_t)of->nodes->tasks_most;
     summary->rank_count = of->nodes->nodes;
     summary->ranks = calloc(summary->rank_count + (size_t)1, sizeof *summary->ranks);
     if (!summary->ranks)
@@ -448,6 +485,10 @@ static sl_err know_nodes(outside *of) {
     return SL_OK;
 }
 
+static sl_object *put_there(void *remote, sl_value value) {
+    return sl_remote_put(remote, value);
+}
+
 static sl_err prepare(outside *of) {
     sl_run_state *run = &of->run;
     run->code = SL_RUN_BAD_INPUT;
@@ -457,11 +498,15 @@ static sl_err prepare(outside *of) {
     if (run->request->resume || sl_config_is_set(run->config, SL_OPT_RESUME))
         return sl_fail(SL_ERR_INVALID, "a run over a connection has no ledger, and cannot be "
                                        "resumed");
+    if (sl_config_is_set(run->config, SL_OPT_SEALED))
+        return sl_fail(SL_ERR_UNAVAILABLE, "a list is not sealed over a connection yet: give "
+                                           "--sealed in the job, or seal its commands one by one");
     SL_TRY(sl_run_read(run));
     SL_TRY(know_nodes(of));
     SL_TRY(sl_run_open_dir(run));
     run->code = SL_RUN_FAILED;
     SL_TRY(sl_run_open_files(run));
+    sl_run_modules_put(run, put_there, of->remote);
     of->futures = calloc(run->total + (size_t)1, sizeof(sl_future *));
     of->held = calloc(HELD_MOST, sizeof *of->held);
     return of->futures && of->held
@@ -499,6 +544,10 @@ static void free_all(outside *of) {
 int sl_remote_run(sl_remote *remote, const sl_options *options, const sl_run_request *request,
                   int *code) {
     char cause[1024];
+    *code = SL_RUN_BAD_INPUT;
+    if (sl_config_is_set(options->config, SL_OPT_SEALED))
+        return sl_fail(SL_ERR_UNAVAILABLE, "a list of tasks is not sealed over a connection yet: "
+                                           "submit its tasks one by one, sealed");
     outside *of = calloc(1, sizeof *of);
     *code = SL_RUN_FAILED;
     if (!of)

@@ -154,11 +154,7 @@ void sl_remote_end_all(sl_remote *remote) {
 static sl_err check(const char *function, const sl_task_options *options) {
     if (!function || !*function || strlen(function) > 255)
         return sl_fail(SL_ERR_INVALID, "a task's name has 1 to 255 bytes");
-    if (options->cpus < SL_NO_CPUS || !(options->ucu >= 0 && options->ucu < 1e12) ||
-        !(options->timeout_s >= 0 && options->timeout_s < 1e9) ||
-        (options->region && strlen(options->region) > 63))
-        return sl_fail(SL_ERR_INVALID, "task %s: options that cannot be", function);
-    return SL_OK;
+    return sl_task_options_check(function, options);
 }
 
 static gateway_task wish_of(const char *function, const sl_task_options *options,
@@ -332,7 +328,7 @@ static void take_seal(sl_future *future, const sl_seal_made *made, gateway_task 
     future->among = made->among;
     future->among_bytes = made->among_bytes;
     wish->among = (sl_bytes){future->among, future->among_bytes};
-    wish->function = sl_text_of(SL_SEALED_FUNCTION);
+    wish->function = sl_text_of(sl_future_seal_name(made->end));
 }
 
 typedef struct batch {
@@ -435,12 +431,10 @@ sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
     return sl_remote_submit_batch(remote, task, &args, 1, options, &future) == 0 ? future : NULL;
 }
 
-static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part arguments,
-                          const sl_task_options *options) {
-    one o = {0};
-    sl_seal_source source = sl_remote_source(remote);
-    sl_err err = sl_seal_bytes(options->sealed, &source, future->task->name, arguments,
-                               options->retries, place_envelope, &o.parts, &o.made);
+/* What was sealed, or was not, goes. */
+static sl_err send_one(sl_remote *remote, sl_future *future, one *sealed, sl_err err,
+                       const sl_task_options *options) {
+    one o = *sealed;
     if (err == SL_OK) {
         gateway_task wish = wish_of(future->task->name, options, o.parts.wire, o.parts.bytes);
         take_seal(future, &o.made, &wish);
@@ -449,6 +443,34 @@ static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part argument
     }
     drop_one(&o);
     return err;
+}
+
+static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part arguments,
+                          const sl_task_options *options) {
+    one o = {0};
+    sl_seal_source source = sl_remote_source(remote);
+    sl_err err = sl_seal_bytes(options->sealed, &source, future->task->name, arguments,
+                               options->retries, place_envelope, &o.parts, &o.made);
+    return send_one(remote, future, &o, err, options);
+}
+
+sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
+                                    const sl_task_options *options) {
+    one o = {0};
+    sl_seal_source source = sl_remote_source(remote);
+    sl_future *future = sl_remote_make_future(remote, "a sealed command", true);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    sl_err err = check(future->task->name, options);
+    if (err == SL_OK)
+        err = sl_seal_a_command(options->sealed, &source, command, options->retries, place_envelope,
+                                &o.parts, &o.made);
+    if (send_one(remote, future, &o, err, options) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
 }
 
 static sl_err send_call(sl_remote *remote, sl_future *future, const void *arguments, size_t bytes,

@@ -1,5 +1,5 @@
 /* A run from its request to its exit code, on the rank that drives it and on those that serve. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "mpi/launcher.h"
 #include "mpi/slurm_time.h"
 #include "runtime/log.h"
+#include "sdk/client.h"
 #include "sdk/launch_state.h"
 #include "sdk/options.h"
 
@@ -116,17 +117,32 @@ static sl_err prepare(sl_run_state *run) {
     if (!run->nodes || !run->summary.ranks)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", ranks);
     SL_TRY(find_end(run));
+    SL_TRY(sl_run_seal_open(run));
     if (run->resumed) { /* the tasks are in it */
         SL_TRY(sl_run_open_dir(run));
-        return sl_run_read(run);
+        SL_TRY(sl_run_read(run));
+        return sl_run_seal_check(run);
     }
     SL_TRY(sl_run_read(run));
+    SL_TRY(sl_run_seal_check(run));
     return sl_run_open_dir(run);
 }
 
 static FILE *progress_stream(const sl_run_state *run) {
     enum { AUTO, ALWAYS, NEVER };
     return sl_config_enum(run->config, SL_OPT_PROGRESS) == NEVER ? NULL : run->request->messages;
+}
+
+static sl_object *put_here(void *store, sl_value value) {
+    void *data;
+    sl_object *object = sl_object_make(store, &value, &data);
+    if (!object)
+        return NULL;
+    sl_object_write(data, &value);
+    if (sl_object_seal(object) == SL_OK)
+        return object;
+    sl_object_release(object);
+    return NULL;
 }
 
 static sl_err drive_nodes(sl_run_state *run) {
@@ -141,13 +157,14 @@ static sl_err drive_nodes(sl_run_state *run) {
     uint32_t code;
     SL_TRY(sl_network_start(network, &setup));
     signals_to_driver(network);
-    sl_run_modules_put(run);
+    sl_run_modules_put(run, put_here, network->nodes[0].store);
     sl_err err = sl_network_loop(network, &code);
     sl_run_signals_release();
     char cause[512];
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
     if (run->closer_running)
         pthread_join(run->closer, NULL);
+    sl_run_seal_stop(run);
     sl_network_finish(network);
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);
 }
@@ -250,6 +267,8 @@ void sl_run_release(sl_run_state *run) {
     sl_run_close_files(run);
     sl_run_discard_dir(run);
     sl_output_dir_close(&run->dir);
+    sl_run_batch_free(run->sealed);
+    sl_run_seal_close(run);
     sl_task_list_destroy(run->list);
     sl_task_array_fini(&run->array);
     sl_strbuf_fini(&run->line);

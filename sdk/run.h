@@ -7,6 +7,7 @@
 #define SL_SDK_RUN_H
 
 #include "actors/registry/registry_msgs.h"
+#include "actors/executor/executor_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/pool.h"
 #include "sdk/line_log.h"
@@ -27,6 +28,22 @@ typedef struct sl_run_node {
     char host[256];
     char region[64];
 } sl_run_node;
+
+enum { SL_RUN_BATCH_MOST = 256 };
+
+/* Tasks on their way to the scheduler. */
+typedef struct sl_run_batch {
+    sl_event event; /* first; of one that is sealed */
+    sl_arena arena;
+    scheduler_task tasks[SL_RUN_BATCH_MOST];
+    uint32_t after[SL_RUN_BATCH_MOST]; /* where in `order` each was taken, and one more */
+    sl_blob *apart[SL_RUN_BATCH_MOST]; /* large envelopes; owned, until they are sent */
+    uint32_t count;
+    uint32_t sent;
+    uint32_t end; /* where in `order` the next begins */
+    sl_err err;   /* of sealing */
+    char detail[512];
+} sl_run_batch;
 
 typedef struct sl_run_state {
     sl_network *network; /* NULL: driven over a connection */
@@ -61,6 +78,14 @@ typedef struct sl_run_state {
     uint64_t started_ns;
     sl_progress progress;
     sl_progress_counts counts;
+
+    /* of a run whose tasks are sealed: run_seal.h */
+    struct sl_run_seal *seal; /* NULL: they are not */
+    sl_run_batch *sealed;     /* to be sent */
+    bool sealing;             /* one is under way */
+    uint32_t opening;         /* results under way */
+    uint64_t held_bytes;      /* of envelopes of tasks that have not ended */
+    bool drained;             /* heard while some were */
 
     /* the end of the job, if it is known */
     double end_s;
@@ -129,13 +154,26 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena,
 sl_err sl_run_module_check(sl_run_state *run, const sl_task_spec *spec) SL_CHECKED;
 /* Of a run that goes on: of all its tasks. */
 sl_err sl_run_modules_check(sl_run_state *run) SL_CHECKED;
-/* Puts those that were read into the store of the first node, which has started. For want of room
- * their tasks are refused. */
-void sl_run_modules_put(sl_run_state *run);
+/* Has those that were read put where nodes find them, by `put`, which answers NULL when it cannot:
+ * then their tasks are refused. */
+typedef sl_object *sl_run_module_putter(void *context, sl_value value);
+void sl_run_modules_put(sl_run_state *run, sl_run_module_putter *put, void *context);
+/* The task of a module that `spec` names; and what the list's argument is in JSON, to be ended by
+ * sl_strbuf_fini() in any case. */
+sl_err sl_run_module_task(sl_run_state *run, const sl_task_spec *spec,
+                          const sl_task **task) SL_CHECKED;
+sl_err sl_run_module_args(const sl_task_spec *spec, sl_strbuf *out) SL_CHECKED;
+/* The list may ask for more than the module, not for less. */
+void sl_run_module_needs(const sl_task *task, scheduler_task *out);
 /* The payload of a task of a module, and at least what that says it needs. */
 sl_err sl_run_module_encode(sl_run_state *run, const sl_task_spec *spec, sl_arena *arena,
                             scheduler_task *out) SL_CHECKED;
 void sl_run_modules_free(sl_run_state *run);
+
+/* Words and directories of a command, encoded in `arena`; of standard input only the file's path is
+ * in `command`, and nothing of files is in `words`. Any thread. */
+sl_err sl_run_encode_words(const sl_run_state *run, sl_arena *arena, const sl_task_spec *spec,
+                           executor_command *command, sl_bytes *words) SL_CHECKED;
 
 /* ---- driving (run_driver.c, run_submit.c, run_results.c) ---- */
 
@@ -150,9 +188,14 @@ extern const sl_actor_class sl_run_follower_class;
 
 /* Submits as much as may be under way. */
 void sl_run_submit(sl_run_state *run);
+/* One was sealed: it is the run's again. */
+void sl_run_on_sealed(sl_run_state *run, sl_run_batch *batch);
+void sl_run_batch_free(sl_run_batch *batch); /* NULL is fine */
 void sl_run_on_accepted(sl_run_state *run, const scheduler_accepted *accepted);
 
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done);
+struct sl_run_opened;
+void sl_run_on_opened(sl_run_state *run, struct sl_run_opened *opened);
 /* Writes a finished task down: results.jsonl, joblog, counts. */
 void sl_run_record(sl_run_state *run, uint32_t task, const sl_task_result *result, bool earlier);
 

@@ -2,7 +2,7 @@
  * nothing is written any more; a thread closes ledger and logs (that waits for the disk); then
  * every node is told to stop. Who hears of the end of the run by its exit code can rely on its
  * files. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
 
 #include <signal.h>
 #include <string.h>
@@ -57,7 +57,10 @@ void sl_run_drain(sl_run_state *run, int code, const char *reason) {
 
 void sl_run_fail(sl_run_state *run, const char *what) {
     snprintf(run->failure, sizeof run->failure, "%s: %.400s", what, sl_err_detail());
-    sl_run_drain(run, SL_RUN_FAILED, "failed");
+    if (run->next) /* else the scheduler has nothing to drain, and knows of nobody to tell so */
+        sl_run_drain(run, SL_RUN_FAILED, "failed");
+    else
+        sl_run_end(run, SL_RUN_FAILED, "failed");
 }
 
 static void check_finished(sl_run_state *run) {
@@ -66,6 +69,9 @@ static void check_finished(sl_run_state *run) {
 }
 
 static void on_drained(sl_run_state *run) {
+    run->drained = run->opening > 0; /* then again, when all results are opened */
+    if (run->drained)
+        return;
     if (run->draining)
         sl_run_end(run, run->code, run->reason);
     else if (run->next < run->total || run->unaccepted) /* those held back are not all there are */
@@ -162,10 +168,16 @@ static void stop_all(sl_run_state *run) {
     sl_network_stop_all(run->self, (uint32_t)run->code);
 }
 
-static void on_event(sl_run_state *run, const sl_event *event) {
-    if (event == &run->closed)
+static void on_event(sl_run_state *run, sl_event *event) {
+    if (event == &run->closed) {
         stop_all(run);
-    else
+    } else if (event->kind == SL_RUN_SEALED) {
+        sl_run_on_sealed(run, (sl_run_batch *)(void *)event);
+    } else if (event->kind == SL_RUN_OPENED) {
+        sl_run_on_opened(run, (sl_run_opened *)(void *)event);
+        if (run->drained && !run->opening)
+            on_drained(run);
+    } else
         on_signal(run, (uint32_t)sl_run_signal());
 }
 

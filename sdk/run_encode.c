@@ -1,5 +1,6 @@
 /* A task of the list as a message to the scheduler. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
+#include "sdk/seal.h"
 
 #include <string.h>
 
@@ -95,15 +96,30 @@ static sl_err output_path(const sl_run_state *run, sl_arena *arena, sl_output_st
     return SL_OK;
 }
 
+static sl_err fill_command(const sl_run_state *run, sl_arena *arena, const sl_task_spec *spec,
+                           executor_command *command) {
+    *command = (executor_command){.directory = sl_text_of(run->start_cwd)};
+    SL_TRY(fill_arguments(arena, spec, command));
+    SL_TRY(fill_environment(arena, spec, command));
+    if (spec->cwd)
+        SL_TRY(absolute(arena, run->start_cwd, spec->cwd, &command->directory));
+    if (spec->stdin_kind == SL_STDIN_FILE)
+        SL_TRY(absolute(arena, run->start_cwd, spec->input, &command->stdin_path));
+    return SL_OK;
+}
+
+sl_err sl_run_encode_words(const sl_run_state *run, sl_arena *arena, const sl_task_spec *spec,
+                           executor_command *command, sl_bytes *words) {
+    SL_TRY(fill_command(run, arena, spec, command));
+    executor_command without = *command;
+    without.stdin_path = sl_text_of(NULL);
+    return encode_record(arena, &executor_command_record, &without, words);
+}
+
 static sl_err encode_command(const sl_run_state *run, sl_arena *arena, const sl_task_spec *spec,
                              sl_bytes *payload) {
-    executor_command command = {.directory = sl_text_of(run->start_cwd)};
-    SL_TRY(fill_arguments(arena, spec, &command));
-    SL_TRY(fill_environment(arena, spec, &command));
-    if (spec->cwd)
-        SL_TRY(absolute(arena, run->start_cwd, spec->cwd, &command.directory));
-    if (spec->stdin_kind == SL_STDIN_FILE)
-        SL_TRY(absolute(arena, run->start_cwd, spec->input, &command.stdin_path));
+    executor_command command;
+    SL_TRY(fill_command(run, arena, spec, &command));
     if (spec->stdin_kind == SL_STDIN_TEXT)
         command.stdin_data =
             (sl_bytes){(const uint8_t *)spec->input, (uint32_t)strlen(spec->input)};
@@ -179,8 +195,7 @@ static sl_err fill_record(sl_run_state *run, sl_arena *arena, uint32_t index, sl
     *out = (sl_bytes){(const uint8_t *)"", 0};
     if (run->accepted[index])
         return SL_OK;
-    sl_strbuf_clear(&run->line);
-    sl_task_list_write_json(run->list, index, &run->line);
+    sl_run_ledger_line(run, index, &run->line);
     SL_TRY(sl_strbuf_err(&run->line));
     const char *copy = sl_arena_copy(arena, run->line.data, run->line.length);
     if (!copy)
@@ -204,9 +219,14 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena, schedul
                             .attempts = run->attempts[index],
                             .region = sl_text_of(spec->region),
                             .name = sl_text_of(spec->name)};
-    SL_TRY(group_of(arena, spec, &out->group));
     SL_TRY(fill_after(run, arena, spec, out));
     SL_TRY(fill_record(run, arena, index, &out->record));
+    if (run->seal) { /* what it is comes later, from another thread */
+        out->kind = SL_TASK_FUNCTION;
+        out->group = sl_text_of(function ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND);
+        return SL_OK;
+    }
+    SL_TRY(group_of(arena, spec, &out->group));
     return function ? encode_function(run, arena, spec, out)
                     : encode_command(run, arena, spec, &out->payload);
 }

@@ -3,7 +3,7 @@
  *
  * tasks.jsonl is written before the ledger exists: the ledger learns of tasks as the scheduler
  * accepts them, and a run killed meanwhile must still know what it was asked for. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -45,10 +45,10 @@ static sl_err write_tasks(sl_run_state *run) {
     if (err != SL_OK)
         return err;
     for (uint32_t i = 0; i < run->total && err == SL_OK; i++) {
-        sl_strbuf_clear(&run->line);
-        sl_task_list_write_json(run->list, i, &run->line);
+        err = sl_run_stored_line(run, i, &run->line);
         sl_strbuf_append_char(&run->line, '\n');
-        err = sl_strbuf_err(&run->line);
+        if (err == SL_OK)
+            err = sl_strbuf_err(&run->line);
         if (err == SL_OK)
             err = sl_line_log_add(&log, run->line.data, run->line.length);
     }

@@ -55,12 +55,7 @@ static void check_spec(sl_run_state *run, const sl_functions *functions, const s
     uint32_t id;
     uint64_t after = 0;
     char text[1400];
-    if (!functions && spec->kind == SL_FORM_FUNCTION && spec->module) {
-        snprintf(text, sizeof text, "%.200s:%u: module: over a connection only by starlane submit",
-                 run->request->tasks ? run->request->tasks : "tasks", spec->line);
-        sl_task_errors_add(errors, spec->line, text);
-    }
-    if (functions && spec->kind == SL_FORM_FUNCTION &&
+    if (spec->kind == SL_FORM_FUNCTION && (spec->module || functions) &&
         (spec->module ? sl_run_module_check(run, spec)
                       : sl_functions_find(functions, spec->function, &id)) != SL_OK) {
         snprintf(text, sizeof text, "%.200s:%u: %s: %.900s",

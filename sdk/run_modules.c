@@ -54,7 +54,7 @@ static sl_run_module *find_or_read(sl_run_state *run, const char *path) {
     return one;
 }
 
-static sl_err find_task(sl_run_state *run, const sl_task_spec *spec, const sl_task **task) {
+sl_err sl_run_module_task(sl_run_state *run, const sl_task_spec *spec, const sl_task **task) {
     const sl_run_module *one = find_or_read(run, spec->module);
     if (!one)
         return SL_ERR_NO_MEMORY;
@@ -71,7 +71,7 @@ sl_err sl_run_module_check(sl_run_state *run, const sl_task_spec *spec) {
     if (spec->args && strlen(spec->args) > ARGS_MOST - 16)
         return sl_fail(SL_ERR_INVALID, "args of %zu bytes; a task of a module takes at most %d",
                        strlen(spec->args), ARGS_MOST - 16);
-    return find_task(run, spec, &task);
+    return sl_run_module_task(run, spec, &task);
 }
 
 sl_err sl_run_modules_check(sl_run_state *run) {
@@ -83,24 +83,17 @@ sl_err sl_run_modules_check(sl_run_state *run) {
     return SL_OK;
 }
 
-/* ---- into the store ---- */
+/* ---- to where nodes find them ---- */
 
-static sl_err put(sl_run_module *one, sl_store *store) {
-    sl_store_type type = {.kind = SL_TYPE_BYTES};
-    sl_store_object *object;
-    SL_TRY(sl_store_make(store, &type, one->key.bytes, &object));
-    memcpy(sl_store_data(object), one->bytes, one->key.bytes);
-    one->module->object = (sl_object *)object;
-    free(one->bytes);
-    one->bytes = NULL;
-    return sl_store_seal(object);
-}
-
-void sl_run_modules_put(sl_run_state *run) {
+void sl_run_modules_put(sl_run_state *run, sl_run_module_putter *put, void *context) {
     for (sl_run_module *one = run->modules; one; one = one->next) {
-        one->err = put(one, run->network->nodes[0].store);
-        if (one->err != SL_OK)
+        one->module->object = put(context, sl_bytes(one->bytes, one->key.bytes));
+        if (!one->module->object) {
+            one->err = SL_ERR_NO_MEMORY;
             one->cause = strdup(sl_err_detail());
+        }
+        free(one->bytes);
+        one->bytes = NULL;
     }
 }
 
@@ -124,8 +117,8 @@ static uint64_t most_u64(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
-/* The list may ask for more than the module, not for less. */
-static void fill_needs(const sl_task_options *options, scheduler_task *out) {
+void sl_run_module_needs(const sl_task *task, scheduler_task *out) {
+    const sl_task_options *options = &task->options;
     out->cpus = most_u32(out->cpus, sl_task_cpus(options));
     out->gpus = most_u32(out->gpus, options->gpus);
     out->memory_bytes = most_u64(out->memory_bytes, options->memory_bytes);
@@ -140,7 +133,7 @@ static void fill_needs(const sl_task_options *options, scheduler_task *out) {
         out->timeout_ns = sl_task_timeout_ns(options);
 }
 
-static sl_err args_text(const sl_task_spec *spec, sl_strbuf *out) {
+sl_err sl_run_module_args(const sl_task_spec *spec, sl_strbuf *out) {
     sl_strbuf_init(out, SL_TASK_LINE_MAX);
     if (spec->args_kind == SL_ARGS_JSON)
         sl_strbuf_append(out, spec->args);
@@ -174,9 +167,9 @@ sl_err sl_run_module_encode(sl_run_state *run, const sl_task_spec *spec, sl_aren
                             scheduler_task *out) {
     const sl_task *task;
     sl_strbuf args;
-    SL_TRY(find_task(run, spec, &task));
-    fill_needs(&task->options, out);
-    sl_err err = args_text(spec, &args);
+    SL_TRY(sl_run_module_task(run, spec, &task));
+    sl_run_module_needs(task, out);
+    sl_err err = sl_run_module_args(spec, &args);
     if (err == SL_OK)
         err = encode(sl_module_entry_of(task), &args, arena, &out->payload);
     sl_strbuf_fini(&args);

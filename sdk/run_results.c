@@ -1,5 +1,5 @@
 /* Results as they come: told to files and to the person who waits. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -47,10 +47,12 @@ static void log_job(sl_run_state *run, uint32_t task, const sl_task_result *resu
     if (!whole.stdout_bytes)
         whole.stdout_bytes = stdout_bytes(run, result->name);
     sl_strbuf_init(&command, 2 * (size_t)SL_TASK_LINE_MAX);
-    sl_task_spec_command_text(sl_task_list_at(run->list, task), &command);
+    if (!run->seal)
+        sl_task_spec_command_text(sl_task_list_at(run->list, task), &command);
     sl_strbuf_clear(&run->line);
     sl_joblog_write(&run->line, (uint64_t)task + 1, &whole,
-                    sl_strbuf_err(&command) == SL_OK ? command.data : result->name);
+                    sl_strbuf_err(&command) == SL_OK && command.length ? command.data
+                                                                       : result->name);
     sl_strbuf_fini(&command);
     if (run->line.length)
         add_line(run, &run->joblog, &run->line);
@@ -135,6 +137,31 @@ static void keep_output(sl_run_state *run, const scheduler_outcome *outcome) {
         sl_error("run", "the output of task %s is lost: %s", name, sl_err_detail());
 }
 
+/* On its way to be opened: it is recorded when it comes back. */
+static bool is_opened(sl_run_state *run, const scheduler_outcome *outcome, sl_blob *apart) {
+    if (!run->seal || (!outcome->output.bytes && !apart))
+        return false;
+    if (sl_run_seal_result(run, outcome, apart) != SL_OK) {
+        sl_error("run", "the output of task %llu is lost: %s", (unsigned long long)outcome->tag,
+                 sl_err_detail());
+        return false;
+    }
+    run->opening++;
+    return true;
+}
+
+void sl_run_on_opened(sl_run_state *run, sl_run_opened *opened) {
+    sl_task_result result = result_of(run, &opened->outcome);
+    result.message = opened->message[0] ? opened->message : NULL;
+    result.stdout_bytes = opened->stdout_bytes;
+    run->opening--;
+    if (!run->ending) {
+        sl_run_record(run, opened->task, &result, false);
+        sl_run_say_failure(run, &result);
+    }
+    sl_run_opened_free(opened);
+}
+
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
     for (uint32_t i = 0; i < done->outcomes.count && !run->ending; i++) {
         const scheduler_outcome *outcome = &done->outcomes.items[i];
@@ -143,6 +170,10 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
                     (unsigned long long)outcome->tag);
             continue;
         }
+        if (run->seal)
+            run->held_bytes -= sl_run_seal_bytes(run, (uint32_t)outcome->tag);
+        if (is_opened(run, outcome, done->outcomes.count == 1 ? done->apart : NULL))
+            continue;
         sl_task_result result = result_of(run, outcome);
         if (answered(run, outcome)) {
             keep_output(run, outcome);
@@ -151,4 +182,6 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
         sl_run_record(run, (uint32_t)outcome->tag, &result, false);
         sl_run_say_failure(run, &result);
     }
+    if (run->seal)
+        sl_run_submit(run); /* there may be room again */
 }

@@ -1,5 +1,5 @@
 /* A run that goes on: its tasks are those of tasks.jsonl, what became of them is in the ledger. */
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "actors/scheduler/ledger_reader.h"
 #include "sdk/line_reader.h"
 
-#define STORED_LINE_MOST (4u << 20) /* a task of a line of 1 MiB, escaped, with its defaults */
+#define STORED_LINE_MOST                                                                           \
+    (16u << 20) /* a task of a line of 1 MiB, escaped, with its defaults; sealed */
 
 static sl_err path_in(const sl_run_state *run, const char *name, char *path, size_t size) {
     int length = snprintf(path, size, "%s/%s", run->dir.path, name);
@@ -25,6 +26,16 @@ static sl_err open_reader(const sl_run_state *run, sl_ledger_reader **reader) {
 
 /* ---- the list ---- */
 
+static sl_err add_stored(sl_run_state *run, const char *text, size_t length) {
+    char *plain;
+    size_t bytes;
+    SL_TRY(sl_run_unseal_line(run, text, length, &plain, &bytes));
+    sl_err err = plain ? sl_task_list_add_stored(run->list, plain, bytes)
+                       : sl_task_list_add_stored(run->list, text, length);
+    free(plain);
+    return err;
+}
+
 static sl_err read_stored(sl_run_state *run, sl_line_reader *reader) {
     char *text;
     size_t length;
@@ -33,7 +44,7 @@ static sl_err read_stored(sl_run_state *run, sl_line_reader *reader) {
         if (err == SL_ERR_CLOSED)
             return SL_OK;
         SL_TRY(err);
-        SL_TRY(sl_task_list_add_stored(run->list, text, length));
+        SL_TRY(add_stored(run, text, length));
     }
 }
 
@@ -182,8 +193,7 @@ static sl_err task_record(sl_run_state *run, uint32_t task, uint32_t *after,
     for (uint32_t i = 0; i < spec->after_count; i++)
         for (uint32_t j = 0; j < spec->after[i].count; j++)
             after[count++] = spec->after[i].first + j;
-    sl_strbuf_clear(&run->line);
-    sl_task_list_write_json(run->list, task, &run->line);
+    sl_run_ledger_line(run, task, &run->line);
     SL_TRY(sl_strbuf_err(&run->line));
     *out = (sl_ledger_record){.kind = SL_LEDGER_TASK,
                               .task = {.id = task,

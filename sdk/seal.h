@@ -10,7 +10,7 @@
 #include "sdk/client.h"
 #include "actors/secure/wire.h"
 
-#define SL_SEALED_FUNCTION "starlane.sealed"
+#define SL_SEALED_FUNCTION "starlane.sealed" /* and SL_SEALED_COMMAND, for who knows messages alone */
 
 /* Where nodes are learned: in the job, or over a connection. */
 typedef struct sl_seal_source {
@@ -27,14 +27,16 @@ uint64_t sl_seal_source_id(void);
 typedef struct sl_seal_made {
     uint8_t *among; /* owned: bits of the nodes that can open it */
     uint32_t among_bytes;
+    bool command; /* it is one */
     struct sl_future_seal *end; /* owned: for the future, to open its result with */
 } sl_seal_made;
 
 /* Seals `what` as `seal` says; `retries` as the task's options have them. `place` is told the size
  * and answers with where the envelope goes. */
 struct sl_sealing;
-sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source, const struct sl_sealing *what,
-                    uint32_t retries, uint8_t *(*place)(void *context, size_t size), void *context,
+sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source,
+                    const struct sl_sealing *what, uint32_t retries,
+                    uint8_t *(*place)(void *context, size_t size), void *context,
                     sl_seal_made *made) SL_CHECKED;
 
 /* The same of a call of `function` with values, which must be data. */
@@ -49,9 +51,35 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
                      uint8_t *(*place)(void *context, size_t size), void *context,
                      sl_seal_made *made) SL_CHECKED;
 
+/* The same of a command. */
+sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
+                         const sl_command *command, uint32_t retries,
+                         uint8_t *(*place)(void *context, size_t size), void *context,
+                         sl_seal_made *made) SL_CHECKED;
+
+/* Opens what answers a task: in `apart`, or, with that NULL, at `wire`. Any thread, one at a time.
+ */
+struct sl_opened;
+sl_err sl_seal_open(struct sl_future_seal *end, sl_blob *apart, const void *wire, size_t bytes,
+                    struct sl_opened *opened) SL_CHECKED;
+
+/* Seals data of a client's own for itself, and opens it; what comes out is to be freed. */
+sl_err sl_keys_seal_own(sl_keys *keys, sl_part data, uint8_t **envelope, size_t *bytes) SL_CHECKED;
+sl_err sl_keys_open_own(sl_keys *keys, uint8_t *envelope, size_t bytes, char **data,
+                        size_t *size) SL_CHECKED;
+
 /* A future has ended: opens its result, once; its error and value are what they are from then on.
  * No effect on others. Any thread. */
 void sl_future_settle(sl_future *future);
+
+/* remote_submit.c and client_submit.c: one command as a future, on its way. `options` has a seal.
+ */
+sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
+                                    const sl_task_options *options);
+sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options);
+
+/* The function as which it travels. */
+const char *sl_future_seal_name(const struct sl_future_seal *end);
 
 /* Lets go of that. NULL is fine. */
 void sl_future_seal_drop(struct sl_future_seal *end);

@@ -5,6 +5,7 @@
  */
 #include "sdk/seal.h"
 #include "sdk/sealed.h"
+#include "sdk/sealed_command.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -110,7 +111,7 @@ static sl_err run_call(const call *c, sl_task_output *output) {
         return sl_fail(SL_ERR_NOT_FOUND, "a function's name has at most %zu bytes",
                        sizeof name - 1);
     snprintf(name, sizeof name, "%.*s", (int)first->bytes, (const char *)first->data);
-    if (strcmp(name, SL_SEALED_FUNCTION) == 0)
+    if (strcmp(name, SL_SEALED_FUNCTION) == 0 || strcmp(name, SL_SEALED_COMMAND) == 0)
         return sl_fail(SL_ERR_INVALID, "a sealed task inside a sealed task");
     if (sl_functions_is_family(c->functions, name)) /* whether its client may was not asked */
         return sl_fail(SL_ERR_REFUSED, "a task of a module cannot be sealed");
@@ -122,8 +123,6 @@ static sl_err run_call(const call *c, sl_task_output *output) {
 static sl_err run_inside(const call *c, const sl_task_facts *outer, sl_task_output *output) {
     sl_blob *apart;
     sl_task_facts facts = {.owner = SL_NO_NODE};
-    if (c->opened.form != SL_BODY_CALL)
-        return sl_fail(SL_ERR_INVALID, "a sealed task of an unknown form");
     if (outer)
         facts = *outer;
     facts.function = NULL;
@@ -161,6 +160,7 @@ static sl_err seal_result(const call *c, sl_sealer *sealer, const sl_sealing *wh
     if (!bytes)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a sealed result of %zu bytes", size);
     sl_err err = sl_sealing_write(sealer, &request, what, bytes);
+    output->of_failure = output->apart != NULL;
     if (output->apart)
         return err;
     if (err == SL_OK)
@@ -182,7 +182,11 @@ static void wipe_output(sl_task_output *output) {
         sl_secret_wipe(output->data, output->size_bytes);
     if (output->apart && atomic_load(&output->apart->references) == 1)
         sl_secret_wipe(output->apart->data, (size_t)output->apart->bytes);
-    sl_task_output_fini(output);
+}
+
+/* What the executor passes on, in place of what was said. */
+static sl_err failed(sl_err err) {
+    return sl_fail(err, "a sealed task failed; why is in its sealed result");
 }
 
 static sl_err run_and_seal(const call *c, sl_task_output *output) {
@@ -196,17 +200,70 @@ static sl_err run_and_seal(const call *c, sl_task_output *output) {
     const sl_part why = {message, strlen(message)}, said = {inside.data, inside.size_bytes},
                   large = {inside.apart ? inside.apart->data : NULL,
                            inside.apart ? (size_t)inside.apart->bytes : 0};
-    sl_sealing what = {.form = SL_BODY_ANSWER, .code = err, .sections = {{&why, 1}}};
+    sl_sealing what = {.form = SL_BODY_ANSWER, .code = err, .sections = {{&why, 1, false}}};
     if (err == SL_OK) {
-        what.sections[1] = (sl_section){&said, 1};
-        what.sections[2] = (sl_section){&large, 1};
+        bool own = inside.apart && atomic_load(&inside.apart->references) == 1;
+        what.sections[1] = (sl_section){&said, 1, true};
+        what.sections[2] = (sl_section){&large, 1, own};
     }
     sl_err sealing = seal_answer(c, &what, output);
-    wipe_output(&inside);
+    if (err != SL_OK || sealing != SL_OK)
+        wipe_output(&inside);
+    sl_task_output_fini(&inside);
     sl_secret_wipe(message, sizeof message);
     SL_TRY(sealing);
-    /* Also takes the place of what the function said, which the executor would pass on. */
-    return err == SL_OK ? SL_OK : sl_fail(err, "a sealed task failed; why is in its sealed result");
+    return err == SL_OK ? SL_OK : failed(err);
+}
+
+/* ---- commands ---- */
+
+static sl_err seal_ended(const call *c, const sl_command_run *run, sl_task_output *output) {
+    const sl_process_result *result = &run->result;
+    uint8_t fixed[SL_ENDED_BYTES];
+    const sl_ended ended = {.status = result->status,
+                            .exit_code = result->exit_code,
+                            .signal = result->signal,
+                            .user_us = (uint64_t)(result->user_s * 1e6),
+                            .system_us = (uint64_t)(result->sys_s * 1e6),
+                            .max_rss_bytes = result->max_rss_bytes};
+    const sl_part how[] = {{fixed, sizeof fixed}, {result->message, strlen(result->message)}};
+    sl_part *parts = malloc((run->out.blocks + run->err.blocks + 1) * sizeof *parts);
+    if (!parts)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for what a sealed command wrote");
+    sl_ended_write(&ended, fixed);
+    sl_written_parts(&run->out, parts);
+    sl_written_parts(&run->err, parts + run->out.blocks);
+    const sl_sealing what = {.form = SL_BODY_ENDED,
+                             .code = (uint32_t)result->exit_code,
+                             .sections = {{how, 2, false},
+                                          {parts, run->out.blocks, true},
+                                          {parts + run->out.blocks, run->err.blocks, true}}};
+    sl_err err = seal_answer(c, &what, output);
+    free(parts);
+    return err;
+}
+
+static sl_err seal_reason(const call *c, sl_task_output *output) {
+    const char *detail = sl_err_detail();
+    const sl_part why = {detail, strlen(detail)};
+    const sl_sealing what = {
+        .form = SL_BODY_ANSWER, .code = SL_ERR_FAILED, .sections = {{&why, 1, false}}};
+    return seal_answer(c, &what, output);
+}
+
+static sl_err run_command_and_seal(const call *c, sl_task_output *output) {
+    const sl_sealed_options *o = &c->sealed->options;
+    sl_command_run run = {0};
+    const sl_task_facts *facts = output->facts;
+    sl_minder *minder = o->minder_of && facts ? o->minder_of(o->context, facts->node) : NULL;
+    sl_err err = minder ? sl_sealed_command_run(minder, facts, c->opened.sections[0],
+                                                c->opened.sections[1], &run)
+                        : sl_fail(SL_ERR_UNAVAILABLE, "this node runs no commands");
+    sl_err sealing = err == SL_OK ? seal_ended(c, &run, output) : seal_reason(c, output);
+    bool well = err == SL_OK && run.result.status == SL_PROCESS_EXITED && !run.result.exit_code;
+    sl_command_run_fini(&run, err == SL_OK && sealing == SL_OK);
+    SL_TRY(sealing);
+    return well ? SL_OK : failed(SL_ERR_FAILED);
 }
 
 static sl_err find_node(const sl_sealed_place *place, sl_sealed **sealed) {
@@ -216,15 +273,32 @@ static sl_err find_node(const sl_sealed_place *place, sl_sealed **sealed) {
                                                  "sealed to it: start it with --keys");
 }
 
-static sl_err call_sealed(const void *arguments, size_t bytes, sl_task_output *output, void *user) {
-    const sl_sealed_place *place = user;
+/* What is asked for must be of the form that its name says: by that it was let in. */
+static sl_err run_form(const call *c, sl_body_form form, sl_task_output *output) {
+    if (c->opened.form != form)
+        return sl_fail(SL_ERR_REFUSED, "a sealed task that is not what it travels as");
+    return form == SL_BODY_COMMAND ? run_command_and_seal(c, output) : run_and_seal(c, output);
+}
+
+static sl_err call_sealed(const sl_sealed_place *place, sl_body_form form, const void *arguments,
+                          size_t bytes, sl_task_output *output) {
     call c = {.functions = place->functions, .now_s = (uint64_t)sl_clock_wall_s()};
     sl_blob *apart = output->facts ? (sl_blob *)(uintptr_t)output->facts->apart : NULL;
     SL_TRY(find_node(place, &c.sealed));
     SL_TRY(open_envelope(&c, arguments, bytes, apart));
-    sl_err err = run_and_seal(&c, output);
+    sl_err err = run_form(&c, form, output);
     sl_opened_close(&c.opened);
     return err;
+}
+
+static sl_err call_function(const void *arguments, size_t bytes, sl_task_output *output,
+                            void *user) {
+    return call_sealed(user, SL_BODY_CALL, arguments, bytes, output);
+}
+
+static sl_err call_command(const void *arguments, size_t bytes, sl_task_output *output,
+                           void *user) {
+    return call_sealed(user, SL_BODY_COMMAND, arguments, bytes, output);
 }
 
 /* ---- a node's side ---- */
@@ -251,7 +325,8 @@ void sl_sealed_destroy(sl_sealed *sealed) {
 }
 
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) {
-    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_sealed, place));
+    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_function, place));
+    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_COMMAND, call_command, place));
     place->functions = functions;
     return SL_OK;
 }

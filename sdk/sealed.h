@@ -22,6 +22,9 @@ typedef struct sl_sealed_options {
     sl_replay *replay;
     const char *project;        /* only its clients' tasks are run; NULL: all projects' */
     uint64_t result_lifetime_s; /* results are to be read within so long */
+    /* Who runs commands at a node of this process; NULL, and NULL from it: nobody. */
+    struct sl_minder *(*minder_of)(void *context, uint32_t node);
+    void *context;
 } sl_sealed_options;
 
 typedef struct sl_sealed sl_sealed;
@@ -38,7 +41,8 @@ sl_err sl_sealed_create(const sl_sealed_options *options, sl_sealed **sealed) SL
 /* When none of its tasks runs. NULL is fine. */
 void sl_sealed_destroy(sl_sealed *sealed);
 
-/* Registers `starlane.sealed` in `functions`, which also has the functions that sealed tasks call.
+/* Registers `starlane.sealed` and `starlane.sealed_command` in `functions`, which also has the
+ * functions that sealed tasks call.
  * `*place` is the node when it is called; while it is NULL it fails and says that there is no
  * identity. Both are borrowed. Before the freeze. */
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) SL_CHECKED;

@@ -1,12 +1,16 @@
 #include "sdk/sealed_body.h"
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "actors/secure/secret.h"
+#include "runtime/clock.h"
 
-enum { HEAD_BYTES = 64, STAGE_BYTES = SL_CHUNK_LEAST_BYTES };
+enum { HEAD_BYTES = 64, STAGE_BYTES = SL_CHUNK_LEAST_BYTES, HUGE_BYTES = 1 << 21 };
+enum { WAIT_BYTES = 1 << 20 };
 
 static const uint8_t zeros[SL_BODY_ALIGN];
 
@@ -47,6 +51,8 @@ typedef struct source {
     size_t part, at;
     uint64_t made; /* bytes given out */
     sl_part now;   /* the rest of the part that is read */
+    uint8_t *used; /* of a part that is consumed: given out, and not wiped yet … */
+    uint8_t *end;  /* … up to here */
 } source;
 
 static void begin_source(source *s, const sl_sealing *what) {
@@ -74,7 +80,41 @@ static void next_part(source *s) {
     }
 }
 
+static uint8_t *next_huge(uint8_t *at) {
+    return (uint8_t *)(((uintptr_t)at + HUGE_BYTES - 1) & ~(uintptr_t)(HUGE_BYTES - 1));
+}
+
+/* Pages that are given back are cleared before anybody gets them; whole huge ones, for half a one
+ * would be taken apart. */
+static void use_up(source *s, bool all) {
+    uint8_t *first = s->used ? next_huge(s->used) : NULL;
+    uint8_t *last = first ? (uint8_t *)((uintptr_t)s->end & ~(uintptr_t)(HUGE_BYTES - 1)) : NULL;
+    if (!s->used || (!all && last <= first))
+        return;
+    if (last > first && madvise(first, (size_t)(last - first), MADV_DONTNEED) == 0) {
+        sl_secret_wipe(s->used, (size_t)(first - s->used));
+        s->used = last;
+    }
+    if (all) {
+        sl_secret_wipe(s->used, (size_t)(s->end - s->used));
+        s->used = s->end = NULL;
+    }
+}
+
+static void note_use(source *s, size_t bytes) {
+    uint8_t *from = (uint8_t *)(uintptr_t)s->now.data;
+    bool filling = from >= zeros && from < zeros + sizeof zeros;
+    if (s->section < 0 || !s->what->sections[s->section].consume || filling)
+        return;
+    if (s->used && s->end != from)
+        use_up(s, true);
+    if (!s->used)
+        s->used = from;
+    s->end = from + bytes;
+}
+
 static void advance(source *s, size_t bytes) {
+    note_use(s, bytes);
     s->now.data = (const uint8_t *)s->now.data + bytes;
     s->now.bytes -= bytes;
     s->made += bytes;
@@ -104,6 +144,7 @@ static sl_err seal_all(sl_sealer *sealer, const sl_seal_request *request, source
         bool last = left <= STAGE_BYTES;
         size_t bytes = last ? (size_t)left : STAGE_BYTES;
         SL_TRY(sl_sealer_chunk(sealer, take(from, bytes, stage), bytes, last, out));
+        use_up(from, last);
         out += sl_sealer_chunk_bytes(sealer, bytes, last);
         left -= bytes;
         if (last)
@@ -195,10 +236,22 @@ static sl_err closed_unless(sl_err err, sl_opened *opened) {
     return err;
 }
 
+/* Who brought a blob lets go of it a moment after it was handed over: of a large one that is waited
+ * for, though not for longer than it takes to do with a copy. */
+static bool is_alone(const sl_blob *blob) {
+    uint64_t begin_ns = sl_clock_now_ns(), most_ns = blob->bytes < WAIT_BYTES ? 0 : blob->bytes;
+    while (atomic_load(&blob->references) != 1) {
+        if (sl_clock_now_ns() - begin_ns >= most_ns)
+            return false;
+        sched_yield();
+    }
+    return (uintptr_t)blob->data % SL_BODY_ALIGN == 0;
+}
+
 sl_err sl_opened_take(sl_opener *opener, const sl_open_request *request, sl_blob *blob,
                       sl_opened *opened) {
     *opened = (sl_opened){0};
-    if (atomic_load(&blob->references) != 1 || (uintptr_t)blob->data % SL_BODY_ALIGN)
+    if (!is_alone(blob))
         return sl_opened_copy(opener, request, blob->data, (size_t)blob->bytes, opened);
     opened->blob = sl_blob_retain(blob);
     return closed_unless(open_all(opener, request, blob->data, (size_t)blob->bytes, true, opened),

@@ -29,10 +29,13 @@ typedef enum sl_body_form {
     SL_BODY_ENDED = 4
 } sl_body_form;
 
-/* A section to be sealed: parts one behind the other. */
+/* A section to be sealed: parts one behind the other. With `consume` they are writable, and are
+ * wiped as they are sealed; of large ones the pages are given back, so that a payload is never
+ * there twice. */
 typedef struct sl_section {
     const sl_part *parts;
     size_t count;
+    bool consume;
 } sl_section;
 
 typedef struct sl_sealing {

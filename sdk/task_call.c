@@ -479,9 +479,6 @@ int sl_return_value(sl_call *call, const sl_value *value) {
 }
 
 int sl_return_object(sl_call *call, sl_object *object) {
-    if (call->turn)
-        return keep(call, sl_fail(SL_ERR_INVALID, "actor %.80s: an object is no answer of an actor",
-                                  call->task->name));
     if (is_sealed(call))
         return keep(call, sl_fail(SL_ERR_INVALID,
                                   "task %.80s: an object is not sealed: a sealed task returns what "

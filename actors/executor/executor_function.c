@@ -98,7 +98,7 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
     attempt->output = data == attempt->short_output ? NULL : data;
     attempt->result.output = (sl_bytes){data, (uint32_t)bytes};
     sl_attempt_drop_apart(attempt);
-    if (err == SL_OK) {
+    if (err == SL_OK || output.of_failure) {
         attempt->apart = output.apart;
         attempt->settle = output.settle;
         attempt->settled = output.settled;

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,8 +106,17 @@ static int open_file(const char *path, int flags) {
     return fd;
 }
 
-static sl_err open_input(start *s, int stdin_fd) {
+/* A file, a device like /dev/null, or a pipe that the node holds (/proc/PID/fd/N); a FIFO may have
+ * nobody who ever writes. */
+static bool may_be_read(int fd) {
     struct stat info;
+    struct statfs system;
+    if (fstat(fd, &info) != 0 || S_ISREG(info.st_mode) || S_ISCHR(info.st_mode))
+        return true;
+    return S_ISFIFO(info.st_mode) && fstatfs(fd, &system) == 0 && system.f_type == PIPEFS_MAGIC;
+}
+
+static sl_err open_input(start *s, int stdin_fd) {
     const char *path = s->spec->stdin_path;
     s->opened[0] = stdin_fd < 0 && path;
     if (s->opened[0])
@@ -115,7 +126,7 @@ static sl_err open_input(start *s, int stdin_fd) {
     if (s->fds[0] < 0)
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot read standard input from %s: %s",
                       path ? path : "the node", strerror(errno));
-    if (path && fstat(s->fds[0], &info) == 0 && !S_ISREG(info.st_mode) && !S_ISCHR(info.st_mode))
+    if (path && !may_be_read(s->fds[0]))
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN,
                       "cannot read standard input from %s: not a regular file", path);
     return SL_OK;

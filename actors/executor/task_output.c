@@ -57,6 +57,7 @@ void *sl_task_output_take(sl_task_output *output, size_t *size_bytes) {
     *output = (sl_task_output){.facts = output->facts,
                                .limit_bytes = output->limit_bytes,
                                .apart = output->apart,
+                               .of_failure = output->of_failure,
                                .settle = output->settle,
                                .settled = output->settled};
     return data;

@@ -64,6 +64,14 @@ static void come(gateway *gw, sl_visitor *visitor) {
     gw->sessions = session;
 }
 
+static void free_session(gw_session *session) {
+    gw_forget_out(session);
+    free(session->buckets);
+    free(session->objects);
+    free(session->entries);
+    free(session);
+}
+
 void gw_drop_session(gateway *gw, gw_session *session) {
     if (session->before)
         session->before->next = session->next;
@@ -76,11 +84,16 @@ void gw_drop_session(gateway *gw, gw_session *session) {
             *at = session->next_touched;
             break;
         }
-    gw_forget_out(session);
-    free(session->buckets);
-    free(session->objects);
-    free(session->entries);
-    free(session);
+    free_session(session);
+}
+
+static void drop_all(gateway *gw) {
+    gw->touched = NULL;
+    for (gw_session *session = gw->sessions, *next; session; session = next) {
+        next = session->next;
+        free_session(session);
+    }
+    gw->sessions = NULL;
 }
 
 void gw_end_session(gateway *gw, gw_session *session) {
@@ -289,8 +302,12 @@ static void forget_members(gateway *gw) {
 static void keep_text(sl_text *to, sl_text from) {
     if (to->data && to->bytes == from.bytes && memcmp(to->data, from.data, from.bytes) == 0)
         return;
+    char *copy = strdup(from.data);
+    if (!copy)
+        return; /* what it was called before */
     free((void *)(uintptr_t)to->data);
-    *to = sl_text_of(strdup(from.data));
+    to->data = copy;
+    to->bytes = from.bytes;
 }
 
 static gateway_member *member_of(gateway *gw, uint32_t number) {
@@ -431,6 +448,7 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
 static void gateway_stop(sl_actor *self, void *state) {
     gateway *gw = state;
     (void)self;
+    gw->stopping = true;
     for (gw_session *session = gw->sessions; session; session = session->next)
         if (session->visitor) {
             gw->options.door->close(session->visitor, "the network is being left");
@@ -442,8 +460,7 @@ static void gateway_stop(sl_actor *self, void *state) {
         gw_release_objects(gw, session);
         gw_release_entries(gw, session);
     }
-    while (gw->sessions)
-        gw_drop_session(gw, gw->sessions);
+    drop_all(gw);
     gw_commands_fini(gw);
     gw_tasks_fini(gw);
     gw_check_fini(gw);

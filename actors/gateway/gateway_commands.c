@@ -178,15 +178,17 @@ static void name_group(gw_task *task, sl_text program) {
                  sl_text_of(slash && slash[1] ? slash + 1 : program.data));
 }
 
-static sl_err make_task(gateway *gw, const gateway_command *command, uint64_t bytes, uint64_t id,
-                        gw_task **out) {
+/* NULL with an error. */
+static gw_task *make_task(gateway *gw, const gateway_command *command, uint64_t bytes,
+                          gw_entry *entry) {
     gw_task *task = calloc(1, sizeof *task);
-    if (!task)
-        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
-    sl_err err = make_payload(gw, command, id, task);
-    if (err != SL_OK) {
+    if (!task) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+        return NULL;
+    }
+    if (make_payload(gw, command, entry->id, task) != SL_OK) {
         gw_free_task(gw, task);
-        return err;
+        return NULL;
     }
     task->wish = (gateway_task){.number = command->number,
                                 .memory_bytes = command->memory_bytes,
@@ -200,8 +202,8 @@ static sl_err make_task(gateway *gw, const gateway_command *command, uint64_t by
     name_group(task, command->arguments.items[0].text);
     task->number = command->number;
     task->held_bytes = bytes;
-    *out = task;
-    return SL_OK;
+    task->entry = entry;
+    return task;
 }
 
 /* ---- after others ---- */
@@ -316,32 +318,36 @@ static void begin(gateway *gw, gw_session *session, gw_task *task, bool skip) {
     }
 }
 
+/* The task, in no queue yet; NULL with an error. */
+static gw_task *prepare(gateway *gw, gw_session *session, const gateway_command *command,
+                        uint64_t bytes, bool *skip) {
+    gw_entry *entry = make_entry(gw, session, command);
+    if (!entry) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
+        return NULL;
+    }
+    gw_task *task = make_task(gw, command, bytes, entry);
+    if (task && come_after_all(gw, session, task, command, skip) == SL_OK) {
+        entry->task = task;
+        return task;
+    }
+    if (task)
+        gw_free_task(gw, task);
+    remove_entry(gw, entry);
+    return NULL;
+}
+
 static void take_command(gateway *gw, gw_session *session, const gateway_command *command) {
     uint64_t bytes = bytes_of(command);
     const char *why = refusal(gw, session, command, bytes);
-    gw_entry *entry = why ? NULL : make_entry(gw, session, command);
-    gw_task *task = NULL;
     bool skip = false;
-    char detail[400];
-    if (!why && !entry)
-        why = "the gateway is out of memory";
-    if (!why && make_task(gw, command, bytes, entry->id, &task) != SL_OK)
-        why = sl_err_detail();
-    if (!why) {
-        task->entry = entry;
-        if (come_after_all(gw, session, task, command, &skip) != SL_OK)
-            why = sl_err_detail();
-    }
-    if (why) {
-        snprintf(detail, sizeof detail, "%s", why);
-        if (task)
-            gw_free_task(gw, task);
-        if (entry)
-            remove_entry(gw, entry);
+    gw_task *task = why ? NULL : prepare(gw, session, command, bytes, &skip);
+    if (!task) {
+        char detail[400];
+        snprintf(detail, sizeof detail, "%s", why ? why : sl_err_detail());
         refuse_command(gw, session, command->number, detail);
         return;
     }
-    entry->task = task;
     gw_enter_task(session, task);
     begin(gw, session, task, skip);
 }

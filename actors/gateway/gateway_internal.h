@@ -16,13 +16,14 @@ enum {
     TASKS_MOST = 65536,   /* of one connection under way */
     OBJECTS_MOST = 65536, /* of one connection */
     OBJECT_BUCKETS = 256,
-    ENTRIES_MOST = 131072,      /* commands of a project that have not ended, or are kept */
-    ENTRY_BUCKETS = 4096,       /* of all */
-    BUCKETS = 1024,             /* of a session's tasks */
-    CHUNK_BYTES = 262144,       /* of results in one message, about */
-    OUT_MOST_BYTES = 256 << 20, /* of results that a client does not take */
-    QUEUE_MOST = 32768,         /* tasks that the scheduler does not take: then clients wait */
-    UNACCEPTED_MOST = 16384,    /* a power of two */
+    ENTRIES_MOST = 131072,        /* commands of a project that have not ended, or are kept */
+    ENTRY_BUCKETS = 4096,         /* of all */
+    BUCKETS = 1024,               /* of a session's tasks */
+    CHUNK_BYTES = 262144,         /* of results in one message, about */
+    RESULT_MOST_BYTES = 64 << 20, /* of data beside a result */
+    OUT_MOST_BYTES = 256 << 20,   /* of results that a client does not take */
+    QUEUE_MOST = 32768,           /* tasks that the scheduler does not take: then clients wait */
+    UNACCEPTED_MOST = 16384,      /* a power of two */
     SUBMIT_MOST = 1024,
     SUBMIT_BYTES = 262144
 };
@@ -147,6 +148,7 @@ typedef struct gateway {
     gw_entry *oldest, *newest;
     uint64_t last_id, last_serial;
     gw_task *ending;         /* will not run */
+    bool stopping;           /* its pools may be gone */
     gateway_member *members; /* nodes that the registry has spoken of */
     uint32_t member_count;
     gateway_node *known; /* what the roster said last; one allocation, with what it points to */

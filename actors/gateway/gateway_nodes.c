@@ -24,7 +24,7 @@ static void gather(gateway *gw) {
 
 void gw_take_who(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
     gateway_who *who = sl_gateway_decode(parts, SL_GATEWAY_WHO);
-    if (!who || !(session->scopes & SL_SCOPE_SUBMIT)) {
+    if (!who || !(session->scopes & (SL_SCOPE_SUBMIT | SL_SCOPE_COMMAND))) {
         gw_refuse(gw, session, "%s",
                   who ? "this API key may not ask for nodes: it lacks the scope submit"
                       : sl_err_detail());

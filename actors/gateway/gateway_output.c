@@ -120,9 +120,9 @@ void gw_look_at_output(gateway *gw, gw_entry *entry) {
         gw_command_over(gw, entry, NULL);
 }
 
-/* Without memory it stays until the next life of the gateway. */
+/* Without memory it stays until the gateway's end, when all that is left goes. */
 void gw_delete_output(gateway *gw, uint64_t id) {
-    gw_output_job *of = make_job(gw, GW_DELETE, id);
+    gw_output_job *of = gw->stopping ? NULL : make_job(gw, GW_DELETE, id);
     if (of)
         sl_pool_post(gw->options.fetchers, &of->job);
 }

@@ -117,7 +117,7 @@ sl_err sl_stream_taken(sl_stream_out *out, uint64_t count) {
     if (count > out->sent)
         return sl_fail(SL_ERR_DECODE, "%llu messages were taken of %llu", (unsigned long long)count,
                        (unsigned long long)out->sent);
-    for (; out->taken < count; out->taken++) {
+    for (; out->taken < count && out->first; out->taken++) {
         sl_stream_frame *frame = out->first;
         out->first = frame->next;
         if (!out->first)

@@ -3,6 +3,7 @@
  * never leave its session. A client that has gone leaves its tasks behind without a session until
  * the scheduler has spoken of each for the last time. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +58,25 @@ void gw_free_task(gateway *gw, gw_task *task) {
     free(task);
 }
 
+/* Data so large would stand in the way of all else; an object comes in pieces. */
+static void bound_result(gateway_result *result, sl_blob **data, char why[200]) {
+    if (!*data || (*data)->bytes <= RESULT_MOST_BYTES)
+        return;
+    snprintf(why, 200,
+             "its result has %llu bytes, and over a connection %d are taken: return an object",
+             (unsigned long long)(*data)->bytes, RESULT_MOST_BYTES);
+    result->status = SL_TASK_FAILED;
+    result->message = sl_text_of(why);
+    result->output = (sl_bytes){};
+    *data = NULL;
+}
+
 /* It has ended, well or not: the client is told, if it is still there. */
 static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
     gw_project *project = task->project;
     gw_session *session = task->session;
+    char why[200];
+    bound_result(result, &data, why);
     result->number = task->number;
     task->ended = true;
     project->running--;
@@ -90,13 +106,14 @@ static void refuse_number(gateway *gw, gw_session *session, uint64_t number, con
 
 /* ---- taking ---- */
 
+static const char no_commands[] = "this API key may not run commands: it lacks the scope command";
+
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
     if (!(session->scopes & scope))
-        return scope == SL_SCOPE_COMMAND
-                   ? "this API key may not run commands: it lacks the scope command"
-                   : "this API key may not submit: it lacks the scope submit";
+        return scope == SL_SCOPE_COMMAND ? no_commands
+                                         : "this API key may not submit: it lacks the scope submit";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
@@ -114,9 +131,12 @@ void gw_copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-/* A function whose name has a `/` is a module's, which its client brings along. Loading one is as
- * powerful as being a node. */
-static const char *may_bring(gateway *gw, gw_session *session, const gateway_task *wish) {
+/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
+ * brings along: loading one is as powerful as being a node. */
+static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
+    if (!(session->scopes & SL_SCOPE_COMMAND) &&
+        strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
+        return no_commands;
     if (!memchr(wish->function.data, '/', wish->function.bytes))
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
@@ -202,7 +222,7 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
     if (!why && !wish->function.bytes)
         why = "a task without a function's name";
     if (!why)
-        why = may_bring(gw, session, wish);
+        why = may_call(gw, session, wish);
     if (!why && make_task(gw, session, wish, bytes, parts, &task) != SL_OK)
         why = sl_err_detail();
     if (!task) {

@@ -16,6 +16,8 @@
 #include "runtime/node.h"
 #include "runtime/thread.h"
 
+enum { READING_MOST = 4096 /* gets that wait for the disk: more are refused */ };
+
 /* ---- the list ---- */
 
 static bool is_leased(const sl_store_object *object) {
@@ -232,9 +234,11 @@ static void *reader_thread(void *context) {
 
 bool sl_store_read_for(sl_store *store, uint32_t node, const store_get *get,
                        sl_store_object *object) {
-    sl_reading *reading = store->reads ? calloc(1, sizeof *reading) : NULL, **at = &store->to_read;
+    bool may = store->reads && store->reading < READING_MOST;
+    sl_reading *reading = may ? calloc(1, sizeof *reading) : NULL, **at = &store->to_read;
     if (!reading)
         return false;
+    store->reading++;
     reading->object = object;
     reading->node = node;
     reading->get = *get;
@@ -247,6 +251,10 @@ bool sl_store_read_for(sl_store *store, uint32_t node, const store_get *get,
 }
 
 void sl_reading_free(sl_reading *reading) {
+    sl_store *store = reading->object->store;
+    pthread_mutex_lock(&store->lock);
+    store->reading--;
+    pthread_mutex_unlock(&store->lock);
     if (reading->err == SL_OK && reading->content.bytes)
         sl_store_unpin(reading->object);
     sl_store_object_release(reading->object);

@@ -101,6 +101,7 @@ struct sl_store {
     pthread_t reader;
     pthread_cond_t wanted;      /* there is something to read, or `closing` */
     sl_reading *to_read, *read; /* the oldest first; the newest first, for the actor */
+    uint32_t reading;           /* of both, and the one that is being read */
     bool reads, closing;        /* there is a reader; it is to end */
     sl_asking *asked;           /* the newest first, for the actor to take */
     sl_giving *givings;         /* the same */

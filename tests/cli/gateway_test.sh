@@ -56,6 +56,13 @@ at=(--connect "$sealed_url" --project physics --sealed client --authority "$pin"
 STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" starlane.crc32 hello && shows 3610a686
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" starlane.fail "the reason" && says "the reason"
 holds "no function in the audit log" "$(grep -c crc32 sealed-gateway/audit.jsonl)" = 0
+STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" -- echo word && says "lacks the scope command"
+sealed_key=$(starlane key create --gateway sealed-gateway --project physics --scope submit,command 2>/dev/null)
+STARLANE_API_KEY=$sealed_key code 3 starlane submit "${at[@]}" -- sh -c 'echo a-sealed-word; exit 3' && shows a-sealed-word && says "exit code 3"
+STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" --shell -- 'echo $((6 * 7))' && shows 42
+STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" --detach -- true && says "is not detached"
+STARLANE_API_KEY=$sealed_key code 2 starlane run "${at[@]}" -- true && says "not sealed over a connection"
+holds "no word of it in the gateway" "$(grep -rl a-sealed-word sealed-gateway | wc -l)" = 0
 code 1 starlane submit --connect "$url" --project physics --sealed client --authority "$pin" starlane.echo x && says "no node of the network has"
 code 2 starlane submit --connect "$url" --project physics --sealed client starlane.echo x && says "goes with --authority"
 code 2 starlane submit --connect "$url" --project physics --sealed nowhere --authority "$pin" starlane.echo x && says "no identity"
@@ -64,10 +71,85 @@ STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" --revoked revoked
 kill -TERM "$sealed_up"
 wait "$sealed_up"
 
+# --- commands ---
+outside=(--connect "$url" --project physics)
+code 1 starlane submit "${outside[@]}" -- true && says "lacks the scope command"
+code 0 starlane key create --project physics --scope submit,read,command
+STARLANE_API_KEY=$(cat "$out")
+code 0 starlane submit "${outside[@]}" -- echo hello world && shows "hello world"
+code 7 starlane submit "${outside[@]}" -- sh -c 'echo out; echo err >&2; exit 7' && shows out && says err
+code 137 starlane submit "${outside[@]}" -- sh -c 'kill -9 $$' && says "signal 9"
+code 127 starlane submit "${outside[@]}" -- /nosuch/program && says "/nosuch/program"
+code 3 starlane submit "${outside[@]}" --shell --cwd / -- 'pwd; exit 3' && shows "/"
+code 2 starlane submit "${outside[@]}" --shell -- two words && says "one word"
+code 2 starlane submit "${outside[@]}" --detach starlane.echo x && says "for commands"
+code 0 starlane submit "${outside[@]}" --detach -- sh -c 'seq 1 3; while [ ! -e '"$PWD"'/go ]; do sleep 0.05; done; echo four'
+first=$(cat "$out")
+code 0 starlane submit "${outside[@]}" --detach --after "$first" -- echo after
+then=$(cat "$out")
+code 2 starlane submit "${outside[@]}" --after nonsense -- true && says "takes ids"
+code 0 starlane top "${outside[@]}" && shows "running     2" && shows alive
+code 0 starlane top "${outside[@]}" --json && python3 -m json.tool "$out" >/dev/null
+"$command_path" logs "${outside[@]}" --follow "$first" >followed &
+follower=$!
+touch go
+code 0 starlane wait "${outside[@]}" "$first" "$then" && shows "$first done 0" && shows "$then done 0"
+wait "$follower"
+holds "what was followed" "$(tr '\n' ' ' <followed)" = "1 2 3 four "
+code 0 starlane logs "${outside[@]}" "$then" && shows after
+code 0 starlane wait "${outside[@]}" --json "$then" && python3 -m json.tool "$out" >/dev/null
+code 0 starlane submit "${outside[@]}" --detach -- sleep 100
+code 0 starlane cancel "${outside[@]}" "$(cat "$out")"
+code 1 starlane cancel "${outside[@]}" 123 && says "no command 123"
+code 1 starlane wait "${outside[@]}" 123 && shows "123 unknown"
+code 1 starlane logs "${outside[@]}" 123 && says "no command 123"
+code 2 starlane wait "${outside[@]}" && says "takes ids"
+
+# --- whole lists, as starlane run does them in the job ---
+cat >tasks.jsonl <<'TASKS'
+{"name": "one", "shell": "echo 1; echo e >&2"}
+{"name": "two", "shell": "cat; echo $X", "stdin": {"file": "tasks.in"}, "env": {"X": "x"}, "after": ["one"]}
+{"name": "crc", "function": "starlane.crc32", "args": "hello", "after": ["two"]}
+{"name": "long", "command": ["seq", "1", "9000"], "after": ["crc"]}
+TASKS
+echo in >tasks.in
+code 0 starlane run --output here tasks.jsonl
+code 0 starlane run "${outside[@]}" --output there tasks.jsonl && says "4 done"
+for name in stdout/one stderr/one stdout/two stdout/crc stdout/long tasks.jsonl; do
+    cmp "here/$name" "there/$name" || failed "$name differs"
+done
+holds "as many results" "$(wc -l <there/results.jsonl)" = 4
+holds "no ledger" ! -e there/ledger.db
+code 1 starlane run "${outside[@]}" --output bad -- false && says "1 failed"
+code 2 starlane run "${outside[@]}" --output none nosuch && says nosuch
+code 2 starlane run "${outside[@]}" --resume there && says "cannot be resumed"
+code 0 starlane run "${outside[@]}" --array 0-9 --output array -- sh -c 'echo {#}'
+holds "an array" "$(cat array/stdout/*)" = "$(seq 0 9)" # also with a quota of 5 tasks
+
+# --- Ctrl-C ---
+printf '{"name":"t%d","command":["sleep","100"]}\n' 1 2 3 >sleeps.jsonl
+"$command_path" run "${outside[@]}" --output cut sleeps.jsonl 2>cut.log &
+cut=$!
+for _ in $(seq 100); do
+    "$command_path" top "${outside[@]}" >top.txt && grep -q 'begun       2' top.txt && break
+    sleep 0.1
+done
+kill -INT "$cut"
+wait "$cut"
+holds "code of a run that was cut" "$?" = 130
+holds "its reason" -n "$(grep '"reason": "interrupted"' cut/summary.json)"
+for _ in $(seq 100); do
+    "$command_path" top "${outside[@]}" >top.txt && grep -q 'running     0' top.txt && break
+    sleep 0.1
+done
+holds "nothing runs on" -n "$(grep 'running     0' top.txt)"
+
 # --- the same certificate, and a port that is taken ---
+STARLANE_API_KEY=$key
 port=${url%#*}
 code 1 starlane run --listen 127.0.0.1:0 --output run -- true && says "is for starlane up"
-code 1 starlane up --listen "127.0.0.1:${port##*:}" && says "another program has this port"
+code 1 starlane up --listen "127.0.0.1:${port##*:}" && says "another gateway keeps the output"
+code 1 starlane up --gateway other --listen "127.0.0.1:${port##*:}" && says "another program has this port"
 
 # --- revoked ---
 code 0 starlane key revoke "$id"
@@ -75,5 +157,7 @@ code 2 starlane submit --connect "$url" --project physics starlane.echo x && say
 kill -TERM "$up"
 wait "$up"
 holds "how it ended" "$?" = 0
+holds "commands in the audit log" -n "$(grep -c '"what":"run","result":"ok"' starlane-gateway/audit.jsonl)"
+holds "no output is left" -z "$(ls starlane-gateway/output | grep -v lock)"
 holds "an audit log" -n "$(grep -c '"what":"submit","result":"ok"' starlane-gateway/audit.jsonl)"
 code 2 starlane submit --connect "$url" --project physics starlane.echo x && says "cannot be reached"

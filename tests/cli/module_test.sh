@@ -62,10 +62,26 @@ head -c 5000 "$modules/one.so" >cut.so
 code 2 submit --module cut.so --function who && says "is it cut?"
 code 0 submit starlane.crc32 hello && shows 3610a686 # nothing was harmed
 
+# --- lists of tasks over the connection ---
+cp "$modules/one.so" mine.so
+cat >list.jsonl <<'TASKS'
+{"name": "nine", "module": "mine.so", "function": "square", "args": [3.0]}
+{"name": "who", "module": "mine.so", "function": "who", "after": ["nine"]}
+{"name": "vector", "module": "mine.so", "function": "make_object", "args": 3}
+{"name": "refused", "module": "mine.so", "function": "refuse", "args": "that"}
+{"name": "plain", "function": "starlane.crc32", "args": "hello"}
+TASKS
+code 1 starlane run --connect "$url" --project physics --output outside list.jsonl && says "I refuse that"
+holds "answers from outside" "$(cat outside/stdout/nine outside/stdout/who outside/stdout/vector outside/stdout/plain | tr '\n' ' ')" = \
+    "9 one [1, 1, 1] 3610a686 "
+echo '{"module": "mine.so", "function": "cube"}' >bad.jsonl
+code 2 starlane run --connect "$url" --project physics bad.jsonl && says 'the module has no task "cube"'
+
 # --- the scope ---
 STARLANE_API_KEY=$may_not
 code 1 submit --module "$modules/one.so" --function who && says "lacks the scope module"
 code 1 submit nosuch/function && says "lacks the scope module"
+code 1 starlane run --connect "$url" --project physics --output refused list.jsonl && says "lacks the scope module"
 holds "an audit log" -n "$(grep -c '"what":"module","result":"refused"' starlane-gateway/audit.jsonl)"
 holds "what it says" -n "$(grep -c '"what":"module","result":"ok".*/sum_of_squares' starlane-gateway/audit.jsonl)"
 end_up

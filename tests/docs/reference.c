@@ -6,6 +6,7 @@
 
 #include "actors/executor/executor_msgs.h"
 #include "actors/registry/registry_msgs.h"
+#include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "actors/store/store_msgs.h"
 #include "runtime/config.h"
@@ -21,7 +22,8 @@ enum { TYPES_MOST = 1024, RECORDS_MOST = 256, PAGE_BYTES = 1 << 20 };
 static const sl_message_type *const volatile protocols[] = {
     &node_stop_type,       &registry_gossip_type, &scheduler_submit_type,
     &executor_assign_type, &run_signal_type,      &simulation_say_type,
-    &spare_takes_type,     &store_get_type,       &actor_tell_type};
+    &spare_takes_type,     &store_get_type,       &actor_tell_type,
+    &roster_ask_type};
 
 static int by_id(const void *left, const void *right) {
     const sl_message_type *const *a = left, *const *b = right;

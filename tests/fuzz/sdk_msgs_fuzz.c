@@ -5,6 +5,7 @@
 
 #include "actors/executor/executor_msgs.h"
 #include "actors/registry/registry_msgs.h"
+#include "actors/roster/roster_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "actors/store/store_msgs.h"
 #include "runtime/runtime_msgs.h"
@@ -49,9 +50,9 @@ static void try_type(const sl_message_type *type, const uint8_t *data, size_t si
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     /* One of each protocol, so that the linker takes them all. */
     static const sl_message_type *const volatile protocols[] = {
-        &node_stop_type,       &registry_gossip_type, &scheduler_submit_type,
-        &executor_assign_type, &run_signal_type,      &simulation_say_type,
-        &client_left_type,     &store_get_type,       &actor_tell_type};
+        &node_stop_type,  &registry_gossip_type, &scheduler_submit_type, &executor_assign_type,
+        &run_signal_type, &simulation_say_type,  &client_left_type,      &store_get_type,
+        &actor_tell_type, &roster_ask_type};
     static const sl_message_type *types[TYPES_MOST];
     static size_t count;
     if (!count)

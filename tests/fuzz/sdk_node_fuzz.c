@@ -34,10 +34,12 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
         return false;
     const sl_record *of = maker_byte(m) & 1 ? &executor_command_record : &executor_function_record;
     void *body = maker_take(m, of->bytes);
+    if (!body)
+        return false;
     maker_fill(m, of, body, depth + 1);
     size_t bytes = sl_record_wire_bytes(of, body);
     uint8_t *wire = maker_take(m, bytes);
-    if (bytes > 1024 || sl_record_check(of, body) != SL_OK) {
+    if (!wire || bytes > 1024 || sl_record_check(of, body) != SL_OK) {
         *(sl_bytes *)at = maker_bytes(m, 40);
         return true;
     }

@@ -12,10 +12,20 @@ static void require(bool condition) {
         abort();
 }
 
+/* Of what is kept elsewhere the name. */
+static const uint8_t *data_of(const sl_value *value) {
+    return value->kept_ ? value->kept_ : value->data;
+}
+
+static size_t bytes_of(const sl_value *value) {
+    return value->kept_ ? SL_VALUE_NAME_BYTES : value->bytes;
+}
+
 static void touch(const sl_value *value) {
     volatile uint8_t sum = 0;
-    for (size_t i = 0; i < value->bytes; i++)
-        sum = (uint8_t)(sum + ((const uint8_t *)value->data)[i]);
+    require(!value->kept_ || !value->data);
+    for (size_t i = 0; i < bytes_of(value); i++)
+        sum = (uint8_t)(sum + data_of(value)[i]);
     char text[64];
     require(strlen(sl_value_describe(value, text, sizeof text)) < sizeof text);
     require(value->dimensions <= SL_DIMENSIONS_MAX);
@@ -34,7 +44,9 @@ static void encode_again(const sl_value *values, size_t count) {
     require(sl_values_decode(wire, size.bytes, apart, false, again) == SL_OK);
     for (size_t i = 0; i < count; i++) {
         require(again[i].type == values[i].type && again[i].bytes == values[i].bytes);
-        require(!values[i].bytes || memcmp(again[i].data, values[i].data, values[i].bytes) == 0);
+        require(!again[i].kept_ == !values[i].kept_);
+        require(!bytes_of(&values[i]) ||
+                memcmp(data_of(&again[i]), data_of(&values[i]), bytes_of(&values[i])) == 0);
     }
     free(again);
     free(wire);

@@ -37,8 +37,10 @@ struct fake_transport {
     bool breaks;
 };
 
-static void push(list *l, entry e) {
+static bool push(list *l, entry e) {
     entry *copy = malloc(sizeof *copy);
+    if (!copy)
+        return false;
     *copy = e;
     copy->next = NULL;
     if (l->tail)
@@ -46,6 +48,7 @@ static void push(list *l, entry e) {
     else
         l->head = copy;
     l->tail = copy;
+    return true;
 }
 
 static bool pop(list *l, entry *e) {
@@ -97,7 +100,11 @@ static sl_err too_many(fake_transport *fake) {
 static sl_err fake_bulk_send(sl_transport *transport, uint32_t peer, uint64_t id, sl_blob *blob) {
     fake_transport *fake = self_of(transport);
     SL_TRY(too_many(fake));
-    push(&fake->peers[peer].sent, (entry){.id = id, .blob = sl_blob_retain(blob)});
+    if (!push(&fake->peers[peer].sent, (entry){.id = id, .blob = blob})) {
+        fake->under_way--;
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a transfer");
+    }
+    (void)sl_blob_retain(blob);
     return SL_OK;
 }
 
@@ -105,8 +112,10 @@ static sl_err fake_bulk_receive(sl_transport *transport, uint32_t peer, uint64_t
                                 uint64_t bytes) {
     fake_transport *fake = self_of(transport);
     SL_TRY(too_many(fake));
-    push(&fake->peers[peer].expected, (entry){.id = id, .bytes = bytes});
-    return SL_OK;
+    if (push(&fake->peers[peer].expected, (entry){.id = id, .bytes = bytes}))
+        return SL_OK;
+    fake->under_way--;
+    return sl_fail(SL_ERR_NO_MEMORY, "no memory for a transfer");
 }
 
 /* Taken from the expected transfers when it is one of them. */

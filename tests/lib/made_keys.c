@@ -27,7 +27,8 @@ static void end(void) {
 }
 
 sl_key_store *made_keys(void) {
-    static const uint32_t scopes[KEYS] = {SL_SCOPE_SUBMIT | SL_SCOPE_READ | SL_SCOPE_ADMIN,
+    static const uint32_t scopes[KEYS] = {SL_SCOPE_SUBMIT | SL_SCOPE_READ | SL_SCOPE_ADMIN |
+                                              SL_SCOPE_COMMAND,
                                           SL_SCOPE_SUBMIT,
                                           SL_SCOPE_READ,
                                           SL_SCOPE_SUBMIT,
@@ -49,4 +50,8 @@ sl_key_store *made_keys(void) {
 
 const char *made_key(uint32_t which) {
     return texts[which % KEYS];
+}
+
+const char *made_keys_directory(void) {
+    return directory;
 }

@@ -12,4 +12,7 @@ sl_key_store *made_keys(void);
  * was revoked, one that has expired, and one of project q. */
 const char *made_key(uint32_t which);
 
+/* Where they are. */
+const char *made_keys_directory(void);
+
 #endif

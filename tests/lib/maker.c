@@ -31,8 +31,8 @@ static double real(maker *m) {
 
 void *maker_take(maker *m, size_t bytes) {
     size_t start = (m->used + 15) & ~(size_t)15;
-    if (start + bytes > sizeof m->arena)
-        return m->spare;
+    if (bytes > sizeof m->arena || start > sizeof m->arena - bytes)
+        return NULL;
     m->used = start + bytes;
     return memset(m->arena + start, 0, bytes);
 }
@@ -40,6 +40,8 @@ void *maker_take(maker *m, size_t bytes) {
 sl_bytes maker_bytes(maker *m, uint32_t most) {
     uint32_t count = maker_byte(m) % (most < BYTES_MOST ? most + 1 : BYTES_MOST);
     uint8_t *bytes = maker_take(m, count + 1u);
+    if (!bytes)
+        return (sl_bytes){(const uint8_t *)"", 0};
     for (uint32_t i = 0; i < count; i++)
         bytes[i] = maker_byte(m);
     return (sl_bytes){bytes, count};
@@ -48,6 +50,8 @@ sl_bytes maker_bytes(maker *m, uint32_t most) {
 static void fill_list(maker *m, const sl_field *field, sl_list *list, int depth) {
     uint32_t count = depth < DEPTH_MOST ? maker_byte(m) % 4 : 0;
     uint8_t *items = maker_take(m, count * field->record->bytes + 1u);
+    if (!items)
+        count = 0;
     for (uint32_t i = 0; i < count; i++)
         maker_fill(m, field->record, items + i * field->record->bytes, depth + 1);
     *list = (sl_list){items, count};

@@ -19,7 +19,7 @@ typedef struct maker {
                   int depth);
     void *context;
     size_t used;
-    _Alignas(16) uint8_t arena[MAKER_ARENA_BYTES], spare[MAKER_ARENA_BYTES];
+    _Alignas(16) uint8_t arena[MAKER_ARENA_BYTES];
 } maker;
 
 uint8_t maker_byte(maker *m);
@@ -27,7 +27,7 @@ uint8_t maker_byte(maker *m);
 /* Mostly small; now and then any, or the most there is. */
 uint64_t maker_number(maker *m);
 
-/* Memory until the next message, zeroed unless there is none left: then it is shared. */
+/* Zeroed memory until the next message; NULL: there is none left. */
 void *maker_take(maker *m, size_t bytes);
 
 /* Up to 40 bytes, or `most` where that is less. */

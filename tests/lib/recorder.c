@@ -116,6 +116,27 @@ void sl_recording_add(sl_recording *recording, const void *bytes, size_t size) {
     record(recording, bytes, size, &recording->frames);
 }
 
+void sl_recording_clear(sl_recording *recording) {
+    pthread_mutex_lock(&recording->lock);
+    recording->size = recording->frames = recording->blobs = 0;
+    pthread_mutex_unlock(&recording->lock);
+}
+
+static uint64_t read_number(sl_recording *recording, const uint64_t *number) {
+    pthread_mutex_lock(&recording->lock);
+    uint64_t value = *number;
+    pthread_mutex_unlock(&recording->lock);
+    return value;
+}
+
+uint64_t sl_recording_size(sl_recording *recording) {
+    return read_number(recording, &recording->size);
+}
+
+uint64_t sl_recording_blobs(sl_recording *recording) {
+    return read_number(recording, &recording->blobs);
+}
+
 bool sl_recording_has(sl_recording *recording, const void *what, size_t size) {
     pthread_mutex_lock(&recording->lock);
     bool has = recording->size && memmem(recording->bytes, recording->size, what, size);

@@ -21,6 +21,11 @@ sl_transport *sl_recorder_create(sl_transport *inner, sl_recording *recording);
 /* Adds what left by another way. */
 void sl_recording_add(sl_recording *recording, const void *bytes, size_t size);
 
+/* Forgets what was recorded; and how many bytes, and of them blobs, were. */
+void sl_recording_clear(sl_recording *recording);
+uint64_t sl_recording_size(sl_recording *recording);
+uint64_t sl_recording_blobs(sl_recording *recording);
+
 /* True when `size` bytes of `what` stand somewhere in what was recorded. */
 bool sl_recording_has(sl_recording *recording, const void *what, size_t size);
 

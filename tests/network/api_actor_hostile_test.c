@@ -44,9 +44,11 @@ static void bend(const sl_message_type *type, uint8_t *body, uint64_t life, sl_r
 }
 
 static const sl_message_type *const words[] = {
-    &actor_tell_type, &actor_answer_type, &actor_handled_type, &actor_moved_type, &actor_where_type,
-    &actor_lost_type, &actor_come_type,   &actor_here_type,    &actor_ended_type, &actor_quit_type,
-    &actor_name_type, &actor_find_type,   &actor_named_type,   &actor_go_type};
+    &actor_tell_type,  &actor_answer_type, &actor_handled_type, &actor_moved_type,
+    &actor_where_type, &actor_lost_type,   &actor_come_type,    &actor_here_type,
+    &actor_ended_type, &actor_quit_type,   &actor_name_type,    &actor_find_type,
+    &actor_named_type, &actor_go_type,     &actor_failed_type,  &actor_saved_type,
+    &actor_kept_type,  &actor_watch_type};
 
 /* Runs on the loop of the first node, and speaks in its name. */
 SL_ACTOR(attacker, .brief = 1) {
@@ -70,7 +72,11 @@ SL_ACTOR(attacker, .brief = 1) {
 
 static sl_actor_ref spawn(const sl_actor_kind *kind, uint32_t node) {
     sl_actor_ref actor = {0};
-    sl_spawn_options on = {.on_node = 1, .node = node};
+    sl_spawn_options on = {.on_node = 1,
+                           .node = node,
+                           .restart_on_error = node == 1,
+                           .restart_on_loss = node == 1,
+                           .save_every = node == 1 ? 2 : 0};
     CHECK_INT(sl_actor_spawn(kind, SL_NO_ARGS, &on, &actor), 0);
     return actor;
 }
@@ -80,7 +86,7 @@ TEST(hosts_stand_words_that_no_host_says) {
     CHECK_INT(sl_init(NULL, NULL, &(sl_init_options){.nodes = NODES}), 0);
     for (uint32_t i = 0; i < NUMBERS; i++) { /* these are spoken of */
         sl_actor_ref actor = spawn(i % 2 ? &honest : &honest_brief, i % NODES);
-        futures[i] = sl_actor_ask(&actor, "add", SL_NO_ARGS);
+        futures[i] = i % 3 ? sl_actor_ask(&actor, "add", SL_NO_ARGS) : sl_actor_monitor(&actor);
     }
     sl_actor_ref other = spawn(&honest, 1), attack = spawn(&attacker, 0);
     for (int i = 0; i < WORDS / 100; i++) {

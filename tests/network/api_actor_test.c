@@ -262,14 +262,16 @@ TEST(states_move_small_and_large) {
     CHECK_INT(sl_shutdown(), 0);
 }
 
-/* Rows of numbers while the actors move about, by order and by themselves. */
-static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int moves) {
+/* Rows of numbers while the actors move about, by order and by themselves, and, if they are saved
+ * after each message, fail now and then. */
+static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int moves,
+                               const sl_spawn_options *options) {
     enum { ACTORS = 4 };
     sl_actor_ref actors[ACTORS];
     int64_t next[ACTORS] = {0};
     join(nodes);
     for (int i = 0; i < ACTORS; i++)
-        CHECK_INT(sl_actor_spawn(kind, SL_NO_ARGS, NULL, &actors[i]), 0);
+        CHECK_INT(sl_actor_spawn(kind, SL_NO_ARGS, options, &actors[i]), 0);
     srandom(7);
     for (int move = 0; move < moves; move++) {
         int which = (int)(random() % ACTORS);
@@ -278,6 +280,8 @@ static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int mo
             sl_value row = sl_i64(next[which]++);
             CHECK_INT(sl_actor_send(&actors[which], "row", SL_ARGS(row)), 0);
         }
+        if (options && random() % 4 == 0)
+            CHECK_INT(sl_actor_send(&actors[which], "cannot", SL_NO_ARGS), 0);
         if (random() % 2)
             sl_release(sl_actor_migrate(&actors[which], to));
         else
@@ -291,8 +295,16 @@ static void move_under_traffic(const sl_actor_kind *kind, uint32_t nodes, int mo
 }
 
 TEST(order_is_kept_while_actors_move) {
-    move_under_traffic(&tally, 3, 5000);
-    move_under_traffic(&brief_tally, 4, 100000);
+    move_under_traffic(&tally, 3, 5000, NULL);
+    move_under_traffic(&brief_tally, 4, 100000, NULL);
+}
+
+/* Each message is in the state once, whatever lives come between. */
+TEST(nothing_is_lost_where_each_message_is_saved) {
+    sl_spawn_options saved = {
+        .restart_on_error = 1, .restarts_most = UINT32_MAX, .restarts_s = 3600, .save_every = 1};
+    move_under_traffic(&tally, 3, 3000, &saved);
+    move_under_traffic(&brief_tally, 4, 10000, &saved);
 }
 
 TEST(leaving_ends_what_is_asked) {
@@ -448,6 +460,8 @@ SL_ACTOR(readers, .state_bytes = sizeof(reader), .start = reader_start, .stop = 
     reader *r = state;
     if (sl_call_is(call, "first"))
         return sl_return_i64(call, r->first);
+    if (sl_call_is(call, "give"))
+        return sl_return_object(call, r->kept ? r->kept : sl_arg_object(call, 0));
     if (sl_call_is(call, "keep") && !(r->kept = sl_object_retain(sl_arg_object(call, 0))))
         return sl_call_fail(call, "keep: %s", sl_error_text());
     return sl_return_i64(call, first_of(r->kept ? r->kept : sl_arg_object(call, 0)));
@@ -488,10 +502,23 @@ TEST(objects_among_the_arguments_of_messages) {
         CHECK_INT(sl_wait(keep, 30), 0);
         sl_release(keep);
         CHECK_INT(ask(&actors[node], "read"), 100 + node);
+        sl_future *given = sl_actor_ask(&actors[node], "give", SL_NO_ARGS);
+        CHECK_INT(sl_wait(given, 30), 0);
+        sl_object *object = sl_object_retain(sl_result_object(given));
+        sl_release(given);
+        CHECK_INT(first_of(object), 100 + node);
+        for (int i = 0; i < 20; i++) { /* answers that nobody waits for */
+            given = sl_actor_ask(&actors[node], "give", SL_NO_ARGS);
+            sl_cancel(given);
+            sl_release(given);
+        }
+        CHECK(sl_actor_send(&actors[node], "give", SL_NO_ARGS) == 0);
         sl_future *end = sl_actor_monitor(&actors[node]);
         sl_actor_stop(&actors[node]);
         CHECK_STR(end_of(end), "the actor has ended");
         sl_release(end);
+        CHECK_INT(first_of(object), 100 + node); /* not with the actor */
+        sl_object_release(object);
     }
     uint64_t left = 1;
     for (int i = 0; i < 5000 && left; i++) {

@@ -141,6 +141,10 @@ SL_TASK(length_of) {
     return sl_return_i64(call, (int64_t)strlen(sl_arg_string(call, 0)));
 }
 
+SL_TASK(where) {
+    return sl_return_i64(call, sl_call_node(call));
+}
+
 static sl_options *options;
 
 static void join_with(const char *store_bytes, const char *spill) {
@@ -270,6 +274,33 @@ TEST(a_brief_task_waits_for_its_argument_elsewhere) {
         CHECK(sl_result_f64(total) == (double)COUNT * (COUNT + 1));
         sl_release(made), sl_release(total);
     }
+    leave();
+}
+
+/* Where it can begin at once: mostly, as what is known of other nodes may be old. */
+TEST(a_task_goes_to_its_largest_argument) {
+    enum { TRIES = 60 };
+    int there = 0, elsewhere = 0;
+    join("64MiB");
+    for (int i = 0; i < TRIES; i++) {
+        sl_future *busy = sl_submit(&make_slowly, SL_NO_ARGS); /* so that not all are made here */
+        sl_future *made[3];
+        for (int j = 0; j < 3; j++)
+            made[j] = sl_submit(&make_array, SL_ARGS(sl_f64(j)));
+        CHECK_INT(sl_wait_all(made, 3, 30), 0);
+        CHECK_INT(sl_wait(busy, 30), 0);
+        sl_future *one = sl_submit(&where, SL_ARGS(sl_f64(1), sl_wait_for(made[i % 3])));
+        CHECK_INT(sl_wait(one, 30), 0);
+        uint32_t node = sl_object_node(made[i % 3]->kept);
+        there += node != 0 && sl_result_i64(one) == node;
+        elsewhere += node != 0 && sl_result_i64(one) != node;
+        for (int j = 0; j < 3; j++)
+            sl_release(made[j]);
+        sl_release(busy), sl_release(one);
+    }
+    CHECK(there > 3 * elsewhere);
+    if (there <= 3 * elsewhere)
+        fprintf(stderr, "%d there, %d elsewhere\n", there, elsewhere);
     leave();
 }
 

@@ -1,5 +1,6 @@
 /* Sealed tasks through the application interface, on a network inside this process: every byte
  * between its nodes is recorded, and searched for what was sealed. */
+#include <dirent.h>
 #include <pthread.h>
 #include <unistd.h>
 
@@ -60,6 +61,10 @@ SL_TASK(give_object) {
     return err;
 }
 
+SL_ACTOR(listener) {
+    return 0;
+}
+
 /* ---- who listens between the nodes ---- */
 
 static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -85,19 +90,12 @@ static bool heard(const char *what) {
     return false;
 }
 
-static void forget(void) {
-    pthread_mutex_lock(&recording.lock);
-    recording.size = 0;
-    pthread_mutex_unlock(&recording.lock);
-}
-
 /* ---- the network ---- */
 
 static sl_options *options;
 static sl_keys *keys;
 static sl_seal seal;
 
-/* Node 0, where the client is, offers nothing: tasks leave it. */
 static void join(const char *identity) {
     const sl_test_keys *k = sl_test_keys_make();
     sl_test_keys_need(sl_options_create(&options), "options");
@@ -110,7 +108,7 @@ static void join(const char *identity) {
     sl_test_keys_need(sl_init(NULL, NULL, &init), "init");
     sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
     seal = (sl_seal){.keys = keys};
-    forget();
+    sl_recording_clear(&recording);
 }
 
 static void leave(void) {
@@ -159,7 +157,7 @@ TEST(nobody_between_sees_a_sealed_task) {
     join(sl_test_keys_make()->node);
     sl_task_options how = sealed(&tell_back);
     tell_secret(&how);
-    CHECK(recording.frames > 0);
+    CHECK(sl_recording_size(&recording) > 0);
     CHECK(!heard(secret));
     CHECK(!heard(answer));
     CHECK(!sl_recording_has(&recording, "tell_back", 9));
@@ -193,7 +191,7 @@ TEST(large_arguments_and_results_are_sealed_too) {
         CHECK(got && memcmp(got, text, LARGE) == 0);
         sl_release(futures[i]);
     }
-    CHECK(recording.blobs > 0);
+    CHECK(sl_recording_blobs(&recording) > 0);
     CHECK(!heard(secret));
     free(text);
     leave();
@@ -259,6 +257,9 @@ TEST(what_cannot_be_sealed_is_not_submitted) {
     check_refused(&nothing, SL_ARGS(sl_wait_for(clear)), "cannot wait for a future");
     check_refused(&nothing, SL_ARGS(sl_object_value(object)), "an object is not sealed");
     CHECK(!sl_submit(&nothing, SL_ARGS(sl_wait_for(future))));
+    CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
+    sl_actor_ref actor;
+    CHECK(sl_actor_spawn(&listener, SL_ARGS(sl_wait_for(future)), NULL, &actor) != 0);
     CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
     const sl_map_options map = {.options = &how};
     CHECK(!sl_map(&nothing, sl_vector(SL_F64, numbers, 3), &map));
@@ -327,6 +328,169 @@ TEST(several_threads_open_one_result) {
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
     sl_release(future);
+    leave();
+}
+
+/* ---- commands ---- */
+
+static sl_future *run_shell(const char *script, const char *word, const void *input, size_t bytes) {
+    static sl_task_options how;
+    char variable[200];
+    snprintf(variable, sizeof variable, "TOLD=%s", word);
+    const char *const arguments[] = {"sh", "-c", script, "sh", word, NULL};
+    const char *const environment[] = {variable, NULL};
+    const sl_command command = {
+        .argv = arguments, .env = environment, .cwd = "/tmp", .input = input, .input_bytes = bytes};
+    how = (sl_task_options){.sealed = &seal};
+    sl_future *future = sl_seal_command(NULL, &command, &how);
+    if (!future)
+        sl_test_fail(__FILE__, __LINE__, "not submitted: %s", sl_error_text());
+    return future;
+}
+
+static void check_text(const void *data, size_t bytes, const char *text) {
+    CHECK_INT(bytes, strlen(text));
+    CHECK(bytes == strlen(text) && memcmp(data, text, bytes) == 0);
+}
+
+TEST(nobody_between_sees_a_sealed_command) {
+    char expected[300];
+    sl_sealed_result result;
+    join(sl_test_keys_make()->node);
+    snprintf(expected, sizeof expected, "%s|%s|/tmp|%s", secret, secret, answer);
+    for (int i = 0; i < 20; i++) {
+        sl_future *future = run_shell("printf '%s|' \"$1\" \"$TOLD\" \"$PWD\"; cat", secret, answer,
+                                      sizeof answer - 1);
+        CHECK_INT(sl_wait(future, 30), 0);
+        CHECK_INT(sl_result_sealed(future, &result), 0);
+        CHECK_INT(result.exit_code, 0);
+        check_text(result.output, result.output_bytes, expected);
+        CHECK_INT(result.error_bytes, 0);
+        CHECK(result.max_rss_bytes > 100000);
+        sl_release(future);
+    }
+    CHECK(!heard(secret));
+    CHECK(!heard(answer));
+    CHECK(!sl_recording_has(&recording, "printf", 6));
+    leave();
+}
+
+TEST(how_a_sealed_command_failed_comes_sealed) {
+    sl_sealed_result result;
+    join(sl_test_keys_make()->node);
+    sl_future *future = run_shell("echo \"$1\" >&2; echo out; exit 7", reason, NULL, 0);
+    CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+    CHECK_STR(sl_error_text(), "exit code 7");
+    CHECK_INT(sl_result_sealed(future, &result), 0);
+    CHECK_INT(result.exit_code, 7);
+    check_text(result.output, result.output_bytes, "out\n");
+    CHECK_INT(result.error_bytes, sizeof reason);
+    sl_release(future);
+    future = run_shell("kill -9 $$", reason, NULL, 0);
+    CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "signal 9");
+    CHECK_INT(sl_result_sealed(future, &result), 0);
+    CHECK_INT(result.signal, 9);
+    sl_release(future);
+    const char *const nowhere[] = {"/no/such/program", reason, NULL};
+    const sl_task_options how = {.sealed = &seal};
+    future = sl_seal_command(NULL, &(sl_command){.argv = nowhere}, &how);
+    CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "/no/such/program");
+    sl_release(future);
+    CHECK(!heard(reason));
+    leave();
+}
+
+TEST(much_goes_through_a_sealed_command) {
+    sl_sealed_result result;
+    join(sl_test_keys_make()->node);
+    size_t bytes = 3 * (size_t)LARGE + 17;
+    char *text = malloc(bytes);
+    for (size_t i = 0; i < bytes; i++)
+        text[i] = secret[i % sizeof secret];
+    sl_future *both = run_shell("cat; cat /dev/null", "x", text, bytes);
+    sl_future *unread = run_shell("exec <&-; echo done", "x", text, bytes);
+    sl_future *fails = run_shell("cat >&2; exit 1", "x", text, bytes);
+    CHECK_INT(sl_wait(both, 60), 0);
+    CHECK_INT(sl_result_sealed(both, &result), 0);
+    CHECK_INT(result.output_bytes, bytes);
+    CHECK(result.output_bytes == bytes && memcmp(result.output, text, bytes) == 0);
+    CHECK_INT(sl_wait(unread, 60), 0);
+    CHECK_INT(sl_wait(fails, 60), SL_ERROR_FAILED);
+    CHECK_STR(sl_error_text(), "exit code 1");
+    CHECK_INT(sl_result_sealed(fails, &result), 0);
+    CHECK_INT(result.error_bytes, bytes);
+    CHECK(result.error_bytes == bytes && memcmp(result.errors, text, bytes) == 0);
+    sl_release(both), sl_release(unread), sl_release(fails);
+    CHECK(!heard(secret));
+    free(text);
+    leave();
+}
+
+TEST(a_sealed_command_can_be_cancelled_and_has_a_time) {
+    sl_sealed_result result;
+    join(sl_test_keys_make()->node);
+    const char *const arguments[] = {"sleep", "100", NULL};
+    sl_task_options how = {.sealed = &seal, .timeout_s = 0.2};
+    sl_future *late = sl_seal_command(NULL, &(sl_command){.argv = arguments}, &how);
+    how.timeout_s = 0;
+    sl_future *gone = sl_seal_command(NULL, &(sl_command){.argv = arguments}, &how);
+    usleep(300000);
+    sl_cancel(gone);
+    CHECK_INT(sl_wait(gone, 30), SL_ERROR_CANCELLED);
+    CHECK(sl_result_sealed(gone, &result) != 0);
+    CHECK_INT(sl_wait(late, 30), SL_ERROR_FAILED);
+    sl_release(late), sl_release(gone);
+    leave();
+}
+
+/* Of the processes that are not the command's own none has its words. */
+static bool listed(const char *what) {
+    bool found = false;
+    DIR *all = opendir("/proc");
+    for (struct dirent *e; all && (e = readdir(all));) {
+        char path[300], line[4096], name[4096];
+        snprintf(path, sizeof path, "/proc/%s/comm", e->d_name);
+        FILE *comm = atoi(e->d_name) ? fopen(path, "r") : NULL;
+        size_t length = comm ? fread(name, 1, sizeof name - 1, comm) : 0;
+        snprintf(path, sizeof path, "/proc/%s/cmdline", e->d_name);
+        FILE *words = comm ? fopen(path, "r") : NULL;
+        size_t got = words ? fread(line, 1, sizeof line, words) : 0;
+        name[length] = '\0';
+        found |= strncmp(name, "sh", 2) != 0 && got && memmem(line, got, what, strlen(what));
+        if (comm)
+            fclose(comm);
+        if (words)
+            fclose(words);
+    }
+    if (all)
+        closedir(all);
+    return found;
+}
+
+TEST(only_the_command_itself_lists_its_words) {
+    join(sl_test_keys_make()->node);
+    sl_future *future = run_shell("sleep 0.4; :", secret, NULL, 0);
+    for (int i = 0; i < 10; i++) {
+        CHECK(!listed(secret));
+        usleep(30000);
+    }
+    CHECK_INT(sl_wait(future, 30), 0);
+    sl_release(future);
+    leave();
+}
+
+TEST(commands_that_cannot_be_submitted) {
+    const char *const arguments[] = {"true", NULL}, *const none[] = {NULL};
+    join(sl_test_keys_make()->node);
+    sl_task_options how = {.sealed = &seal, .gpus = 1}, clear = {0};
+    CHECK(!sl_seal_command(NULL, &(sl_command){.argv = arguments}, &how));
+    CHECK_CONTAINS(sl_error_text(), "GPUs");
+    CHECK(!sl_seal_command(NULL, &(sl_command){.argv = arguments}, &clear));
+    CHECK_CONTAINS(sl_error_text(), "options.sealed");
+    CHECK(!sl_seal_command(NULL, &(sl_command){.argv = none}, &how));
+    CHECK_CONTAINS(sl_error_text(), "either a program or shell");
     leave();
 }
 

@@ -281,6 +281,23 @@ TEST(bulk_data_that_came_already_are_passed_over) {
     stage_close(&s);
 }
 
+/* A message is done with, but not forgotten before an older one. */
+TEST(bulk_data_of_what_is_done_with_are_passed_over) {
+    stage s = stage_open(1 << 20);
+    sl_blob *blob;
+    bulk_body(&s, (const uint64_t[]){64}, 1);
+    bulk_body(&s, (const uint64_t[]){64}, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(sl_blob_create(64, &blob), SL_OK);
+        memset(blob->data, 0xff, 64); /* no message: dropped when it is whole */
+        fake_stray(s.fake, PEER, 1, blob);
+        settle(&s);
+    }
+    CHECK_INT(sl_metric_value(sl_node_metrics(s.node), SL_METRIC_decode_errors), 1);
+    CHECK(sl_node_peer_alive(s.node, PEER) && losses == 0);
+    stage_close(&s);
+}
+
 TEST(a_transport_that_breaks_loses_who_waited_for_it) {
     for (int inward = 0; inward < 2; inward++) {
         stage s = stage_open(1 << 20);

@@ -148,6 +148,35 @@ TEST(who_has_more_than_can_be_kept_stays_awake) {
     sl_node_destroy(s.node);
 }
 
+static void ask(stage *s, uint32_t peer) {
+    fake_writer w;
+    fake_begin(&w, SL_LANE_CONTROL, s->sequence[peer][SL_LANE_CONTROL]++);
+    fake_head(&w)->flags = SL_FRAME_ASK;
+    fake_frame(s->fake, peer, w.frame, w.bytes);
+}
+
+/* In one turn those whose rest would be next ask for an answer, and one that rests is heard. */
+TEST(who_is_to_be_answered_stays_awake) {
+    enum { NEXT = 4 };
+    static stage s;
+    stage_open(&s);
+    all_speak(&s, 1);
+    uint32_t first = 1, open = s.node->channels.open_count;
+    while (rests(&s, first)) /* they rest in the order in which they spoke */
+        first++;
+    REQUIRE(first > 1 && first + NEXT < NODES);
+    for (uint32_t peer = first; peer < first + NEXT; peer++)
+        ask(&s, peer);
+    ask(&s, 1);
+    settle(&s);
+    for (uint32_t peer = first; peer < first + NEXT; peer++)
+        CHECK(!rests(&s, peer) && fake_posted(s.fake, peer) == 1);
+    CHECK(!rests(&s, 1) && fake_posted(s.fake, 1) == 1);
+    CHECK_INT(s.node->channels.open_count, open + 1);
+    CHECK_INT(losses, 0);
+    sl_node_destroy(s.node);
+}
+
 TEST(who_rests_may_be_lost_and_is_heard_no_more) {
     static stage s;
     stage_open(&s);

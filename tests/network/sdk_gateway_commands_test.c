@@ -460,8 +460,17 @@ TEST(commands_from_outside) {
     projects_and_scopes();
     hostile();
     a_flood_of_requests();
+    /* What is there as the network ends. */
+    remote = outside_join("physics", ALL);
+    sl_future *over = shell(remote, "echo over", 0), *runs = shell(remote, "sleep 100", 0);
+    CHECK_INT(sl_wait(over, SL_FOREVER), 0);
+    uint64_t detached = detach(remote, "sleep 100", NULL, 0);
+    detach(remote, "echo never", &detached, 1);
     CHECK_INT(sl_shutdown(), 0);
+    CHECK_INT(sl_wait(runs, SL_FOREVER), SL_ERROR_CLOSED);
     CHECK_INT(files_left(), 0);
+    sl_release(over), sl_release(runs);
+    sl_disconnect(remote);
 }
 
 TEST(runs_from_outside) {

@@ -116,6 +116,45 @@ static void what_is_not_theirs(sl_remote *remote, sl_remote *other, sl_remote *w
     sl_module_release(two), sl_module_release(own_one), sl_module_release(brought);
 }
 
+static void holds(const char *directory, const char *name, const char *what) {
+    char path[1200], text[200] = "";
+    snprintf(path, sizeof path, "%s/stdout/%s", directory, name);
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL);
+    if (file) {
+        size_t bytes = fread(text, 1, sizeof text - 1, file);
+        text[bytes] = '\0';
+        fclose(file);
+    }
+    CHECK_STR(text, what);
+}
+
+static void lists(sl_remote *remote, const char *name, int expected) {
+    char tasks[600], output[600], text[4 * PATH_MAX];
+    int code = -1;
+    sl_options *options;
+    snprintf(tasks, sizeof tasks, "%s/%s.jsonl", sl_test_dir(), name);
+    snprintf(output, sizeof output, "%s/%s", sl_test_dir(), name);
+    int bytes = snprintf(text, sizeof text,
+                         "{\"name\":\"nine\",\"module\":\"%s\",\"function\":\"square\","
+                         "\"args\":[3.0]}\n",
+                         module_path("one"));
+    bytes += snprintf(text + bytes, sizeof text - (size_t)bytes,
+                      "{\"name\":\"vector\",\"module\":\"%s\",\"function\":\"make_object\","
+                      "\"args\":2,\"after\":[\"nine\"]}\n",
+                      module_path("one"));
+    write_module(tasks, (const uint8_t *)text, (size_t)bytes);
+    REQUIRE(sl_options_create(&options) == 0 && sl_options_set(options, "output", output) == 0);
+    sl_run_request request = {.tasks = tasks};
+    CHECK_INT(sl_remote_run(remote, options, &request, &code), 0);
+    CHECK_INT(code, expected);
+    if (expected == SL_RUN_DONE) {
+        holds(output, "nine", "9\n");
+        holds(output, "vector", "[1, 1]\n");
+    }
+    sl_options_destroy(options);
+}
+
 TEST(modules_from_outside) {
     REQUIRE(outside_begin() == 0);
     sl_remote *a = outside_join("physics", "submit,read,module");
@@ -126,6 +165,8 @@ TEST(modules_from_outside) {
     two_projects(a, b);
     what_nodes_refuse(b);
     what_is_not_theirs(a, b, c);
+    lists(a, "allowed", SL_RUN_DONE);
+    lists(c, "refused", SL_RUN_FAILED);
     sl_disconnect(a), sl_disconnect(b), sl_disconnect(c);
     CHECK_INT(sl_shutdown(), 0);
 }

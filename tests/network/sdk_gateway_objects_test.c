@@ -262,6 +262,15 @@ static void apart(void) {
     CHECK_INT(sl_wait(no, SL_FOREVER), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "no such object");
     sl_release(no);
+    /* Nor are data that are said to be kept in one. */
+    sl_store_id own = sl_store_id_of((sl_store_object *)theirs);
+    value = (sl_value){.type = SL_TYPE_BYTES, .bytes = 18, .kept_ = &own};
+    REQUIRE(sl_values_measure(&value, 1, &size) == SL_OK);
+    sl_values_encode(&value, 1, wire, NULL);
+    no = sl_remote_call(two, "sum_of", wire, size.bytes, NULL);
+    CHECK_INT(sl_wait(no, SL_FOREVER), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "data that are not there");
+    sl_release(no);
     sl_object_release(theirs);
     CHECK_INT(outside_field(two, "held_bytes"), 0);
     CHECK_INT(outside_field(one, "held_bytes"), 5);

@@ -104,10 +104,10 @@ static void begin(const char *identity) {
     const sl_test_keys *k = sl_test_keys_make();
     const char *const options[] = {"keys", identity, "authority", k->fingerprint, NULL};
     sl_test_keys_need(outside_begin_with(identity ? options : NULL), "network");
-    remote = outside_join("physics", "submit,read");
+    remote = outside_join("physics", "submit,read,command");
     sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
     seal = (sl_seal){.keys = keys};
-    between.size = outside.size = 0;
+    sl_recording_clear(&between), sl_recording_clear(&outside);
 }
 
 static void end(void) {
@@ -140,7 +140,7 @@ static void tell_secret(const sl_task_options *how) {
 TEST(nobody_on_the_way_sees_what_a_client_seals) {
     begin(sl_test_keys_make()->node);
     tell_secret(sealed());
-    CHECK(outside.size > 0 && between.size > 0);
+    CHECK(sl_recording_size(&outside) > 0 && sl_recording_size(&between) > 0);
     CHECK(!seen(secret));
     CHECK(!seen(answer));
     CHECK(!seen("tell_back tell_back") && !sl_recording_has(&outside, "tell_back", 9));
@@ -197,6 +197,48 @@ TEST(functions_of_bytes) {
     end();
 }
 
+TEST(commands_from_outside) {
+    sl_sealed_result result;
+    const char *const arguments[] = {"sh", "-c",   "printf '%s ' \"$1\"; cat; exit 4",
+                                     "sh", secret, NULL};
+    const sl_command command = {
+        .argv = arguments, .input = answer, .input_bytes = sizeof answer - 1};
+    begin(sl_test_keys_make()->node);
+    sl_remote *without = outside_join("physics", "submit");
+    sl_future *refused = sl_seal_command(without, &command, sealed());
+    CHECK_INT(sl_wait(refused, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "lacks the scope command");
+    sl_release(refused);
+    sl_disconnect(without);
+    for (int i = 0; i < 10; i++) {
+        sl_future *future = i % 2 ? sl_remote_command(remote, &command, sealed())
+                                  : sl_seal_command(remote, &command, sealed());
+        CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+        CHECK_STR(sl_error_text(), "exit code 4");
+        CHECK_INT(sl_result_sealed(future, &result), 0);
+        CHECK_INT(result.output_bytes, sizeof secret + sizeof answer - 1);
+        CHECK(result.output_bytes && memcmp(result.output, secret, sizeof secret - 1) == 0);
+        sl_release(future);
+    }
+    CHECK(!seen(secret));
+    CHECK(!seen(answer));
+    end();
+}
+
+TEST(commands_take_a_scope) {
+    begin(sl_test_keys_make()->node);
+    sl_remote *mere = outside_join("physics", "submit,read");
+    sl_future *future = sl_seal_command(mere, &(sl_command){.shell = "true"}, sealed());
+    CHECK_INT(sl_wait(future, 30), SL_ERROR_FAILED);
+    CHECK_CONTAINS(sl_error_text(), "lacks the scope command");
+    sl_release(future);
+    future = sl_seal_command(remote, &(sl_command){.shell = "true"}, sealed());
+    CHECK_INT(sl_wait(future, 30), 0);
+    sl_release(future);
+    sl_disconnect(mere);
+    end();
+}
+
 /* An object's name that nobody on the way can see is not looked at by the gateway either. */
 TEST(no_object_is_reached_by_a_sealed_task) {
     begin(sl_test_keys_make()->node);
@@ -228,10 +270,10 @@ TEST(a_node_that_the_gateway_makes_up_gets_nothing) {
     sl_test_keys_certify(&other, other.node, "node", "node-1.site", NULL);
     const char *const options[] = {"keys", other.node, "authority", other.fingerprint, NULL};
     sl_test_keys_need(outside_begin_with(options), "network");
-    remote = outside_join("physics", "submit,read");
+    remote = outside_join("physics", "submit,read,command");
     sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
     seal = (sl_seal){.keys = keys};
-    between.size = outside.size = 0;
+    sl_recording_clear(&between), sl_recording_clear(&outside);
     CHECK(!sl_remote_submit(remote, "tell_back", SL_ARGS(sl_string(secret)), sealed()));
     CHECK_CONTAINS(sl_error_text(), "no node of the network has a certificate");
     CHECK(!seen(secret));

@@ -38,6 +38,14 @@ SL_TASK(double_all) {
     return 0;
 }
 
+SL_TASK(too_much) {
+    size_t bytes = (size_t)65 << 20;
+    void *data = sl_return_array(call, SL_U8, 1, &bytes);
+    if (data)
+        memset(data, 1, bytes);
+    return 0;
+}
+
 /* ---- what clients do ---- */
 
 static void results_and_errors(void) {
@@ -89,6 +97,11 @@ static void large_arrays(void) {
         sl_release(futures[f]);
     }
     free(in);
+    sl_future *much = sl_remote_submit(remote, "too_much", SL_NO_ARGS, NULL);
+    CHECK_INT(sl_wait(much, SL_FOREVER), SL_ERROR_FAILED); /* and nothing else */
+    CHECK_CONTAINS(sl_error_text(), "return an object");
+    sl_release(much);
+    CHECK_INT(outside_field(remote, "running"), 0);
     sl_disconnect(remote);
 }
 

@@ -350,7 +350,8 @@ static void seal_job(people *p, sealed_job *s, const char *function, size_t argu
     sl_seal_request whole = request;
     uint8_t *arguments = argument_of(argument_bytes);
     const sl_part name = {function, strlen(function)}, given = {arguments, argument_bytes};
-    const sl_sealing what = {.form = SL_BODY_CALL, .sections = {{&name, 1}, {&given, 1}}};
+    const sl_sealing what = {.form = SL_BODY_CALL,
+                             .sections = {{&name, 1, false}, {&given, 1, false}}};
     memset(s, 0, sizeof *s);
     sl_test_need(sl_sealing_measure(&whole, &what, &s->size), "seal");
     s->envelope = malloc(s->size);
@@ -487,6 +488,9 @@ TEST(what_a_node_refuses_to_run) {
     seal_job(&p, &s, "check", 200, &p.peers[1], 2, 1);
     s.j.call.arguments.bytes = 100;
     check_refused(&p, &s, NULL, "cut", "ends too early");
+    seal_job(&p, &s, "check", 200, &p.peers[1], 2, 1);
+    s.j.call.name = sl_text_of(SL_SEALED_COMMAND);
+    check_refused(&p, &s, NULL, "misnamed", "not what it travels as");
     part(&p);
 }
 

@@ -252,6 +252,50 @@ TEST(releases_of_what_one_does_not_have) {
     end();
 }
 
+/* Holds that nobody made are said to have been made: what somebody has stays. */
+TEST(gifts_that_are_none) {
+    sl_store_content content;
+    begin(1 << 24);
+    sl_store_object *object = object_of(100000);
+    sl_store_id id = sl_store_id_of(object);
+    store_hold none = {3, id.incarnation, id.sequence + 1, 1};
+    const store_given given[] = {{0, id.incarnation, id.sequence},
+                                 {0, id.incarnation, id.sequence + 1},
+                                 {0, id.incarnation + 1, id.sequence},
+                                 {2, 5, 6},
+                                 {NODES, 1, 1},
+                                 {UINT32_MAX, UINT32_MAX, UINT64_MAX}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        tell(1, &store_given_type, &given[i]);
+    CHECK_INT(ask(1, &store_hold_type, &none), SL_ERR_NOT_FOUND);
+    CHECK_INT(sl_store_loads(here.store).objects, 1);
+    CHECK_INT(sl_store_get(object, 0, &content), SL_OK);
+    CHECK(((const char *)content.data)[99999] == 5);
+    sl_store_object_release(object);
+    CHECK_INT(sl_store_loads(here.store).objects, 0);
+    end();
+}
+
+TEST(no_hold_is_made_for_a_lost_node) {
+    begin(1 << 24);
+    sl_store_object *object = object_of(100000);
+    CHECK_INT(sl_store_hold(object, 1, 0), SL_OK);
+    sl_store_unhold(object, 1);
+    CHECK_INT(sl_store_loads(here.store).holds, 0);
+    sl_store_unhold(object, 1); /* there is none */
+    give_order(0, &(order){.lose = sl_node_peer_lost});
+    sl_err err = SL_OK;
+    for (int i = 0; i < 20000 && err == SL_OK; i++) {
+        err = sl_store_hold(object, 1, 0);
+        usleep(100);
+    }
+    CHECK_INT(err, SL_ERR_DEAD);
+    CHECK_INT(sl_store_hold(object, 2, 0), SL_OK);
+    sl_store_object_release(object);
+    CHECK_INT(sl_store_loads(here.store).objects, 1); /* node 2 has it */
+    end();
+}
+
 TEST(an_unsealed_object_is_nobodys) {
     sl_store_object *object = NULL;
     sl_store_type type = {.kind = 1};

@@ -135,6 +135,42 @@ TEST(hostile_values_do_not_decode) {
     sl_blob_release(shorter);
 }
 
+/* Data that are kept elsewhere: their name travels in their place. */
+TEST(what_is_kept_elsewhere_is_named) {
+    const uint8_t name[SL_VALUE_NAME_BYTES] = "sixteen bytes!!";
+    size_t shape[2] = {1000, 1000};
+    sl_value some[] = {sl_i64(7), sl_array(SL_F32, sl_value_unwritten, 2, shape), sl_string("kept"),
+                       sl_bytes("kept too", 8), sl_f64(1)};
+    enum { COUNT = sizeof some / sizeof *some };
+    sl_value got[COUNT];
+    sl_value_size size;
+    sl_blob *apart;
+    for (int i = 1; i < 4; i++) {
+        some[i].kept_ = name;
+        some[i].data = NULL;
+    }
+    uint8_t *wire = encode(some, COUNT, &size, &apart);
+    CHECK(!apart && size.bytes < 400);
+    CHECK_INT(sl_values_decode(wire, size.bytes, NULL, false, got), SL_OK);
+    for (int i = 0; i < COUNT; i++) {
+        bool kept = i > 0 && i < 4;
+        CHECK(got[i].type == some[i].type && got[i].bytes == some[i].bytes);
+        CHECK(kept == (got[i].kept_ != NULL) && kept == (got[i].data == NULL));
+        CHECK(!kept || memcmp(got[i].kept_, name, sizeof name) == 0);
+    }
+    CHECK_INT(got[1].shape[1], 1000);
+    for (size_t cut = 0; cut < size.bytes; cut++) {
+        uint8_t *part = malloc(cut ? cut : 1);
+        memcpy(part, wire, cut);
+        CHECK(sl_values_decode(part, cut, NULL, false, got) != SL_OK);
+        free(part);
+    }
+    wire[8 + 3] = 2;        /* where the data of the first are … */
+    wire[8] = SL_TYPE_NONE; /* … which is nothing */
+    CHECK(sl_values_decode(wire, size.bytes, NULL, false, got) != SL_OK);
+    free(wire);
+}
+
 TEST(types_are_named_in_errors) {
     char text[128];
     float numbers[6] = {0};
