@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Noreturn void die(const char *what) {
+__attribute__((noreturn)) static void die(const char *what) {
     fprintf(stderr, "starlane-bench-objects: %s: %s\n", what, sl_error_text());
     _exit(1);
 }

@@ -6,7 +6,8 @@
 
 enum { BRANCHES = 4 };
 
-/* Both in one number: which of two is the first can hardly be foreseen, so it is not branched on. */
+/* Both in one number: which of two is the first can hardly be foreseen, so it is not branched on.
+ */
 static inline unsigned __int128 key_of(const sl_sim_event *event) {
     return (unsigned __int128)event->at_ns << 64 | event->order;
 }

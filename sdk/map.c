@@ -118,10 +118,6 @@ static sl_err start(sl_client *client, const sl_task *task, const cut *from,
     return SL_OK;
 }
 
-static bool is_sealed(const sl_task *task, const sl_map_options *options) {
-    return options->options ? options->options->sealed : task->options.sealed;
-}
-
 sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options) {
     static const sl_map_options defaults;
     sl_future *future = NULL;
@@ -131,11 +127,12 @@ sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *opt
     task = sl_task_to_submit(task);
     if (there && !task)
         return NULL;
-    if (sl_client_check(task, options->options ? options->options
-                              : task           ? &task->options
-                                               : NULL) != SL_OK)
+    const sl_task_options *how = options->options;
+    if (!how && task)
+        how = &task->options;
+    if (sl_client_check(task, how) != SL_OK)
         return NULL;
-    if (is_sealed(task, options)) {
+    if (how && how->sealed) {
         (void)sl_fail(SL_ERR_UNAVAILABLE, "a map cannot be sealed: submit its pieces, sealed");
         return NULL;
     }

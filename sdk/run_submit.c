@@ -9,8 +9,9 @@ enum {
     UNACCEPTED_MOST = 8192
 };
 
-#define HELD_MOST ((uint64_t)256 << 20) /* bytes of envelopes under way: then results are awaited  \
-                                         */
+#define HELD_MOST                                                                                  \
+    ((uint64_t)256 << 20) /* bytes of envelopes under way: then results are awaited                \
+                           */
 
 /* Takes the next unfinished tasks of the order. */
 static sl_err fill(sl_run_state *run, sl_run_batch *of) {

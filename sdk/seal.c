@@ -60,41 +60,46 @@ static sl_err seal_with(const sl_seal *seal, uint64_t source, sl_sealer *sealer,
     return make_end(seal, source, sl_sealer_id(sealer), end);
 }
 
-static sl_err seal_for(const sl_seal *seal, const sl_seal_source *source,
-                       const sl_seal_known *nodes, uint32_t count, const sl_sealing *what,
-                       uint32_t retries, uint8_t *(*place)(void *context, size_t size),
-                       void *context, sl_seal_made *made) {
-    sl_seal_request request;
+static sl_err borrow_and_seal(const sl_seal *seal, uint64_t source, sl_seal_request *request,
+                              const sl_sealing *what, uint8_t *(*place)(void *context, size_t size),
+                              void *context, struct sl_future_seal **end) {
     sl_seal_tools *t;
-    sl_peer *peers = malloc(count * sizeof *peers);
-    if (!peers)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for nodes");
-    for (uint32_t i = 0; i < count; i++)
-        peers[i] = nodes[i].peer;
-    sl_err err = describe(seal, retries, peers, count, &request);
-    if (err == SL_OK)
-        err = sl_seal_tools_borrow(seal->keys, &t);
-    if (err == SL_OK) {
-        err = seal_with(seal, source->id, t->sealer, &request, what, place, context, &made->end);
-        sl_seal_tools_give_back(seal->keys, t);
-    }
-    free(peers);
+    SL_TRY(sl_seal_tools_borrow(seal->keys, &t));
+    sl_err err = seal_with(seal, source, t->sealer, request, what, place, context, end);
+    sl_seal_tools_give_back(seal->keys, t);
+    return err;
+}
+
+/* The nodes that it may be sealed for, as recipients; the caller's. */
+static sl_err choose_peers(const sl_seal *seal, const sl_seal_source *source, sl_peer **peers,
+                           uint32_t *count, sl_seal_made *made) {
+    sl_seal_known *nodes;
+    SL_TRY(sl_seal_learn(seal->keys, source, &nodes, count));
+    sl_err err = sl_seal_choose(seal->keys, seal, nodes, count, made);
+    *peers = err == SL_OK ? malloc(*count * sizeof **peers) : NULL;
+    if (err == SL_OK && !*peers)
+        err = sl_fail(SL_ERR_NO_MEMORY, "no memory for nodes");
+    for (uint32_t i = 0; err == SL_OK && i < *count; i++)
+        (*peers)[i] = nodes[i].peer;
+    free(nodes);
     return err;
 }
 
 sl_err sl_seal_make(const sl_seal *seal, const sl_seal_source *source, const sl_sealing *what,
                     uint32_t retries, uint8_t *(*place)(void *context, size_t size), void *context,
                     sl_seal_made *made) {
-    sl_seal_known *nodes;
-    uint32_t count;
+    sl_seal_request request;
+    sl_peer *peers = NULL;
+    uint32_t count = 0;
     *made = (sl_seal_made){0};
     if (!seal->keys)
         return sl_fail(SL_ERR_INVALID, "a task is sealed with keys: sl_keys_open()");
-    SL_TRY(sl_seal_learn(seal->keys, source, &nodes, &count));
-    sl_err err = sl_seal_choose(seal->keys, seal, nodes, &count, made);
+    sl_err err = choose_peers(seal, source, &peers, &count, made);
     if (err == SL_OK)
-        err = seal_for(seal, source, nodes, count, what, retries, place, context, made);
-    free(nodes);
+        err = describe(seal, retries, peers, count, &request);
+    if (err == SL_OK)
+        err = borrow_and_seal(seal, source->id, &request, what, place, context, &made->end);
+    free(peers);
     if (err == SL_OK)
         return SL_OK;
     free(made->among);

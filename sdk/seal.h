@@ -10,7 +10,8 @@
 #include "sdk/client.h"
 #include "actors/secure/wire.h"
 
-#define SL_SEALED_FUNCTION "starlane.sealed" /* and SL_SEALED_COMMAND, for who knows messages alone */
+#define SL_SEALED_FUNCTION                                                                         \
+    "starlane.sealed" /* and SL_SEALED_COMMAND, for who knows messages alone */
 
 /* Where nodes are learned: in the job, or over a connection. */
 typedef struct sl_seal_source {
@@ -27,7 +28,7 @@ uint64_t sl_seal_source_id(void);
 typedef struct sl_seal_made {
     uint8_t *among; /* owned: bits of the nodes that can open it */
     uint32_t among_bytes;
-    bool command; /* it is one */
+    bool command;               /* it is one */
     struct sl_future_seal *end; /* owned: for the future, to open its result with */
 } sl_seal_made;
 

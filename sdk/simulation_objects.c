@@ -9,12 +9,12 @@
 #include "sdk/simulation.h"
 #include "sdk/simulation_msgs.h"
 
-#define KEPT_MOST_NS   (300 * SL_NS_PER_MS) /* by whoever has it */
-#define STORE_BYTES    (1 << 20)
-#define ASK_AGAIN_EACH 5 /* looks at one that has not come */
+#define KEPT_MOST_NS (300 * SL_NS_PER_MS) /* by whoever has it */
 
 enum {
-    OBJECTS_MOST = 24, /* handles of one node; then it makes no more */
+    STORE_BYTES = 1 << 20,
+    ASK_AGAIN_EACH = 5, /* looks at one that has not come */
+    OBJECTS_MOST = 24,  /* handles of one node; then it makes no more */
     OBJECT_BYTES = 9000,
     MADE_EACH = 24, /* ticks, about */
     BYTES_APART = 499

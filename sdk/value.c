@@ -329,7 +329,8 @@ static sl_err read_value(reader *from, bool futures, sl_value *value) {
     case SL_TYPE_BYTES:
         return SL_OK;
     case SL_TYPE_STRING:
-        if (!one.bytes || (!value->kept_ && memchr(data, '\0', one.bytes) != data + one.bytes - 1))
+        if (!one.bytes ||
+            (value->data && memchr(value->data, '\0', one.bytes) != data + one.bytes - 1))
             return broken("a string without its end");
         value->bytes--;
         return SL_OK;

@@ -37,7 +37,7 @@ typedef struct sl_task_output {
     size_t size_bytes;
     size_t capacity_bytes;
     size_t limit_bytes;
-    sl_blob *apart; /* owned: large data that goes with what is written; NULL: none */
+    sl_blob *apart;  /* owned: large data that goes with what is written; NULL: none */
     bool of_failure; /* that goes to the owner also when the function fails */
     /* Once its fate is known, on any thread: has it been sent? NULL: nobody has to know. */
     void (*settle)(void *context, bool sent);

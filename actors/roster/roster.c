@@ -145,8 +145,9 @@ static void on_ask(sl_roster *r, sl_addr asker) {
 }
 
 static void on_gather(sl_roster *r, sl_addr asker) {
-    sl_addr *grown = realloc(r->later, (r->later_count + 1) * sizeof *grown);
-    if (!grown || asker.node != sl_node_id(r->node)) {
+    bool ours = asker.node == sl_node_id(r->node);
+    sl_addr *grown = ours ? realloc(r->later, (r->later_count + 1) * sizeof *grown) : NULL;
+    if (!grown) {
         sl_warn("roster", "node %u asks who the nodes are, in vain", asker.node);
         return;
     }

@@ -20,10 +20,9 @@ enum { TYPES_MOST = 1024, RECORDS_MOST = 256, PAGE_BYTES = 1 << 20 };
 
 /* Naming one type of each protocol makes the linker keep all of them. */
 static const sl_message_type *const volatile protocols[] = {
-    &node_stop_type,       &registry_gossip_type, &scheduler_submit_type,
-    &executor_assign_type, &run_signal_type,      &simulation_say_type,
-    &spare_takes_type,     &store_get_type,       &actor_tell_type,
-    &roster_ask_type};
+    &node_stop_type,  &registry_gossip_type, &scheduler_submit_type, &executor_assign_type,
+    &run_signal_type, &simulation_say_type,  &spare_takes_type,      &store_get_type,
+    &actor_tell_type, &roster_ask_type};
 
 static int by_id(const void *left, const void *right) {
     const sl_message_type *const *a = left, *const *b = right;
