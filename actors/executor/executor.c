@@ -14,6 +14,7 @@ enum { BACKLOG_MOST = 65536, SHORT_COMMAND_MS = 50 };
 static sl_err executor_start(sl_actor *self, void *state, const void *arguments) {
     sl_executor *executor = state;
     executor->self = self;
+    executor->arrivals = SL_EXECUTOR_STALE;
     executor->options = *(const sl_executor_options *)arguments;
     if (!executor->options.commands && executor->options.minder) {
         executor->options.commands = &sl_minder_commands;
@@ -223,12 +224,14 @@ static void on_event(sl_executor *executor, sl_event *event) {
     }
 }
 
-/* The cookie of a function's time limit is its arrival, which is never 0. */
+/* The cookie of a function's time limit is its arrival. */
 static void on_timer(sl_executor *executor, const node_timer *timer) {
-    if (timer->cookie)
-        sl_executor_function_late(executor, timer->cookie);
-    else
+    if (timer->cookie == SL_EXECUTOR_FREE)
         executor->free_timer = 0;
+    else if (timer->cookie == SL_EXECUTOR_STALE)
+        sl_executor_on_stale(executor);
+    else
+        sl_executor_function_late(executor, timer->cookie);
 }
 
 static sl_err executor_receive(sl_actor *self, void *state, const sl_message *message) {
@@ -263,6 +266,7 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
         return SL_OK;
     }
     sl_executor_go(executor);
+    sl_executor_watch_backlog(executor);
     sl_executor_tell_waits(executor);
     sl_executor_send_ended(executor);
     sl_executor_send_refused(executor);

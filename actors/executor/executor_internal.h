@@ -131,6 +131,9 @@ struct sl_executor {
     uint64_t told_free_ns;
     uint64_t free_timer;
     bool free_changed;
+    uint64_t starts;                       /* of runs, so far */
+    uint64_t stale_timer;                  /* 0: not running */
+    uint64_t stale_arrivals, stale_starts; /* when it was started */
 };
 
 /* executor_run.c */
@@ -160,6 +163,13 @@ void sl_run_inherit(sl_executor *executor, sl_run *run);
 /* Asked before trying: a grant that is refused says why at length, and most are, while a node is
  * busy. */
 bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *request);
+
+/* executor_stale.c */
+enum { SL_EXECUTOR_FREE, SL_EXECUTOR_STALE }; /* cookies of timers; an arrival is above them */
+/* Looks, after a while, whether what waits has come any further. */
+void sl_executor_watch_backlog(sl_executor *executor);
+/* It may not have: then it is refused. */
+void sl_executor_on_stale(sl_executor *executor);
 
 /* executor_ahead.c */
 /* Gives spawners what the backlog's order lets start next, to start it when something ends. */

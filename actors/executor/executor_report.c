@@ -15,7 +15,7 @@ static const uint64_t free_period_ns = 20 * SL_NS_PER_MS;
 /* What finds no memory to leave is said again soon. */
 static void say_later(sl_executor *executor) {
     if (!executor->free_timer)
-        executor->free_timer = sl_timer_start(executor->self, free_period_ns, 0);
+        executor->free_timer = sl_timer_start(executor->self, free_period_ns, SL_EXECUTOR_FREE);
 }
 
 /* ---- refusals ---- */
@@ -150,12 +150,12 @@ void sl_executor_report_free(sl_executor *executor) {
         return;
     uint64_t now_ns = sl_now_ns(executor->self);
     if (now_ns - executor->told_free_ns < free_period_ns) {
-        executor->free_timer = sl_timer_start(executor->self, free_period_ns, 0);
+        executor->free_timer = sl_timer_start(executor->self, free_period_ns, SL_EXECUTOR_FREE);
         return;
     }
     executor->told_free_ns = now_ns;
     sl_err err = tell_registry(executor);
     executor->free_changed = err == SL_ERR_AGAIN || err == SL_ERR_NO_MEMORY;
     if (executor->free_changed) /* others may be waiting for these very cores */
-        executor->free_timer = sl_timer_start(executor->self, free_period_ns, 0);
+        executor->free_timer = sl_timer_start(executor->self, free_period_ns, SL_EXECUTOR_FREE);
 }

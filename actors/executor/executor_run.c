@@ -200,6 +200,7 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
     run->trace_start = sl_trace_now(executor->options.trace);
     link_run(&executor->running, run);
     executor->running_count++;
+    executor->starts++;
     sl_executor_tell_started(executor, run->attempts.head);
 }
 
@@ -314,6 +315,7 @@ static bool start_first(sl_executor *executor) {
         return false;
     }
     executor->free_changed = true;
+    executor->starts++;
     run->trace_start = sl_trace_now(executor->options.trace);
     if (executor->backlog.head->kind == SL_TASK_FUNCTION)
         start_functions(executor, run);
