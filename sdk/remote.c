@@ -350,23 +350,33 @@ static void forget_question(sl_remote *remote, const sl_remote_question *questio
     *at = question->next;
 }
 
+/* With the lock. */
+static sl_err ask(sl_remote *remote, sl_gateway_kind kind, const void *record,
+                  sl_remote_question *question) {
+    question->next = remote->questions;
+    remote->questions = question;
+    sl_err err = sl_remote_send(remote, kind, record, NULL);
+    if (err == SL_OK && !wait_for(remote, &question->answered, ANSWER_S))
+        err = sl_fail(SL_ERR_TIMEOUT, "%s does not answer", sl_link_peer(remote->link));
+    if (err == SL_OK && !question->answered)
+        err = sl_fail(SL_ERR_CLOSED, "%s", remote->why);
+    forget_question(remote, question);
+    return err;
+}
+
 sl_err sl_remote_question_ask(sl_remote *remote, sl_gateway_kind kind, const void *record,
                               uint64_t *number, void **answer) {
-    sl_remote_question question = {.answered = false};
+    sl_remote_question *question = calloc(1, sizeof *question);
+    if (!question)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a question");
     pthread_mutex_lock(&remote->lock);
-    *number = question.number = ++remote->asked;
-    question.next = remote->questions;
-    remote->questions = &question;
-    sl_err err = sl_remote_send(remote, kind, record, NULL);
-    if (err == SL_OK && !wait_for(remote, &question.answered, ANSWER_S))
-        err = sl_fail(SL_ERR_TIMEOUT, "%s does not answer", sl_link_peer(remote->link));
-    if (err == SL_OK && !question.answered)
-        err = sl_fail(SL_ERR_CLOSED, "%s", remote->why);
-    forget_question(remote, &question);
+    *number = question->number = ++remote->asked;
+    sl_err err = ask(remote, kind, record, question);
     pthread_mutex_unlock(&remote->lock);
     if (err == SL_OK)
-        *answer = question.answer;
+        *answer = question->answer;
     else
-        free(question.answer);
+        free(question->answer);
+    free(question);
     return err;
 }
