@@ -21,6 +21,7 @@ static const char *const consequences[] = {
     "cannot open its ledger",
     "the ledger cannot be read",
     "a submit was answered wrongly: ",
+    "cannot take an object: no memory",
     "ended as 5 without a cause: " /* not started */
 };
 
