@@ -116,12 +116,15 @@ static void forget_transfers(sl_transfers *transfers, uint64_t first, uint64_t e
     sl_transfers_trim(transfers);
 }
 
-/* All parts of `envelope`, transfers first … end-1, are there. */
+/* All parts of `envelope`, transfers first … end-1, are there. A message that there is no memory
+ * for is not left out of those of its sender: the link is given up. */
 static void complete(inbound *in, sl_envelope *envelope, uint64_t first, uint64_t end) {
     sl_transfers *transfers = &in->channel->bulk_in;
     bool orphan = envelope->dropped;
+    sl_err err = SL_OK;
     if (!orphan && sl_transfers_find(transfers, first)->is_body) {
-        if (decode_bulk_body(envelope, transfers, first, end) != SL_OK) {
+        err = decode_bulk_body(envelope, transfers, first, end);
+        if (err != SL_OK) {
             sl_metric_add(in->node->metrics, SL_METRIC_decode_errors, 1);
             sl_warn("node", "message from node %u dropped: %s", in->peer, sl_err_detail());
             envelope->dropped = 1;
@@ -138,6 +141,8 @@ static void complete(inbound *in, sl_envelope *envelope, uint64_t first, uint64_
         sl_envelope_free(in->node, envelope);
     else
         sl_channel_unblock(in->node, envelope);
+    if (err == SL_ERR_NO_MEMORY)
+        sl_node_peer_lost(in->node, in->peer);
 }
 
 static void on_bulk_received(void *context, uint32_t peer, uint64_t id, sl_blob *blob) {
