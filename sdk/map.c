@@ -130,7 +130,7 @@ sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *opt
     const sl_task_options *how = options->options;
     if (!how && task)
         how = &task->options;
-    if (sl_client_check(task, how) != SL_OK)
+    if (sl_client_check(task, how) != SL_OK || !task)
         return NULL;
     if (how && how->sealed) {
         (void)sl_fail(SL_ERR_UNAVAILABLE, "a map cannot be sealed: submit its pieces, sealed");

@@ -50,7 +50,7 @@ says "secret of a reason" # told to the client alone: from here on its standard 
 holds "nothing else is told" "$(grep -c 'secret of an\|printf' "$err")" = 0
 check_run sealed
 holds "nothing in the joblog" "$(grep -c 'secret of\|printf\|crc32' jobs)" = 0
-holds "jobs in the joblog" "$(wc -l <jobs)" = 6
+holds "jobs in the joblog" "$(wc -l <"jobs")" = 6
 code 0 starlane explain sealed reads
 
 # --- over ranks ---
