@@ -64,9 +64,9 @@ static sl_err borrow_and_seal(const sl_seal *seal, uint64_t source, sl_seal_requ
                               const sl_sealing *what, uint8_t *(*place)(void *context, size_t size),
                               void *context, struct sl_future_seal **end) {
     sl_seal_tools *t;
-    SL_TRY(sl_seal_tools_borrow(seal->keys, &t));
+    SL_TRY(sl_seal_tools_borrow(&seal->keys->tools, &t));
     sl_err err = seal_with(seal, source, t->sealer, request, what, place, context, end);
-    sl_seal_tools_give_back(seal->keys, t);
+    sl_seal_tools_give_back(&seal->keys->tools, t);
     return err;
 }
 

@@ -7,15 +7,10 @@
 
 #include "actors/secure/trust.h"
 #include "sdk/seal.h"
+#include "sdk/seal_tools.h"
 #include "sdk/sealed_body.h"
 
 enum { SL_SEAL_SOURCES_MOST = 8 };
-
-typedef struct sl_seal_tools {
-    struct sl_seal_tools *next;
-    sl_opener *opener;
-    sl_sealer *sealer;
-} sl_seal_tools;
 
 /* A node that may be sealed for. */
 typedef struct sl_seal_known {
@@ -35,8 +30,8 @@ struct sl_keys {
     sl_identity *identity;
     sl_trust *trust;
     _Atomic uint32_t next_group;
-    pthread_mutex_t lock; /* what follows */
-    sl_seal_tools *idle;
+    sl_seal_toolbox tools;
+    pthread_mutex_t lock;                          /* what follows */
     sl_seal_learned learned[SL_SEAL_SOURCES_MOST]; /* that learned last is the first */
 };
 
@@ -51,10 +46,6 @@ struct sl_future_seal {
     sl_opened opened;
     sl_blob *apart;
 };
-
-/* A pair to open and to seal with, for the time of one. Any thread. */
-sl_err sl_seal_tools_borrow(sl_keys *keys, sl_seal_tools **borrowed) SL_CHECKED;
-void sl_seal_tools_give_back(sl_keys *keys, sl_seal_tools *tools);
 
 /* One owner less. NULL is fine. */
 void sl_keys_drop(sl_keys *keys);

@@ -12,50 +12,10 @@
 
 /* ---- keys ---- */
 
-static void tools_destroy(sl_seal_tools *t) {
-    sl_opener_destroy(t->opener);
-    sl_sealer_destroy(t->sealer);
-    free(t);
-}
-
-sl_err sl_seal_tools_borrow(sl_keys *keys, sl_seal_tools **borrowed) {
-    pthread_mutex_lock(&keys->lock);
-    sl_seal_tools *t = keys->idle;
-    if (t)
-        keys->idle = t->next;
-    pthread_mutex_unlock(&keys->lock);
-    if (!t) {
-        t = calloc(1, sizeof *t);
-        if (!t)
-            return sl_fail(SL_ERR_NO_MEMORY, "no memory to seal");
-        sl_err err = sl_opener_create(&t->opener);
-        if (err == SL_OK)
-            err = sl_sealer_create(&t->sealer);
-        if (err != SL_OK) {
-            tools_destroy(t);
-            return err;
-        }
-    }
-    *borrowed = t;
-    return SL_OK;
-}
-
-void sl_seal_tools_give_back(sl_keys *keys, sl_seal_tools *t) {
-    sl_opener_end(t->opener);
-    sl_sealer_end(t->sealer);
-    pthread_mutex_lock(&keys->lock);
-    t->next = keys->idle;
-    keys->idle = t;
-    pthread_mutex_unlock(&keys->lock);
-}
-
 void sl_keys_drop(sl_keys *keys) {
     if (!keys || atomic_fetch_sub(&keys->references, 1) != 1)
         return;
-    for (sl_seal_tools *t; (t = keys->idle);) {
-        keys->idle = t->next;
-        tools_destroy(t);
-    }
+    sl_seal_toolbox_fini(&keys->tools);
     for (int i = 0; i < SL_SEAL_SOURCES_MOST; i++)
         free(keys->learned[i].nodes);
     sl_trust_destroy(keys->trust);
@@ -104,6 +64,7 @@ int sl_keys_open(const char *directory, const char *authority, const char *revok
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for keys");
     atomic_init(&keys->references, 1);
     pthread_mutex_init(&keys->lock, NULL);
+    sl_seal_toolbox_init(&keys->tools);
     sl_err err = keys_fill(keys, directory, authority, revoked);
     if (err != SL_OK) {
         char cause[900];
@@ -148,9 +109,9 @@ static sl_err seal_own(sl_keys *keys, sl_sealer *sealer, sl_part data, uint8_t *
 sl_err sl_keys_seal_own(sl_keys *keys, sl_part data, uint8_t **envelope, size_t *bytes) {
     sl_seal_tools *t;
     uint8_t *made = NULL;
-    SL_TRY(sl_seal_tools_borrow(keys, &t));
+    SL_TRY(sl_seal_tools_borrow(&keys->tools, &t));
     sl_err err = seal_own(keys, t->sealer, data, &made, bytes);
-    sl_seal_tools_give_back(keys, t);
+    sl_seal_tools_give_back(&keys->tools, t);
     if (err != SL_OK) {
         if (made)
             sl_secret_wipe(made, *bytes);
@@ -170,9 +131,9 @@ sl_err sl_keys_open_own(sl_keys *keys, uint8_t *envelope, size_t bytes, char **d
                                      .kind = SL_SEAL_DATA,
                                      .role = SL_ROLE_CLIENT,
                                      .now_s = (uint64_t)sl_clock_wall_s()};
-    SL_TRY(sl_seal_tools_borrow(keys, &t));
+    SL_TRY(sl_seal_tools_borrow(&keys->tools, &t));
     sl_err err = sl_open_whole(t->opener, envelope, bytes, &request, &sender, &body, size);
-    sl_seal_tools_give_back(keys, t);
+    sl_seal_tools_give_back(&keys->tools, t);
     SL_TRY(err);
     if (memcmp(sender.certificate.identity, sl_identity_key(keys->identity), SL_PUBLIC_KEY_BYTES) !=
         0)

@@ -41,10 +41,10 @@ sl_err sl_seal_open(struct sl_future_seal *end, sl_blob *apart, const void *wire
                                      .role = SL_ROLE_NODE,
                                      .about = end->id,
                                      .now_s = (uint64_t)sl_clock_wall_s()};
-    SL_TRY(sl_seal_tools_borrow(end->keys, &t));
+    SL_TRY(sl_seal_tools_borrow(&end->keys->tools, &t));
     sl_err err = apart ? sl_opened_take(t->opener, &request, apart, opened)
                        : sl_opened_copy(t->opener, &request, wire, bytes, opened);
-    sl_seal_tools_give_back(end->keys, t);
+    sl_seal_tools_give_back(&end->keys->tools, t);
     SL_TRY(err);
     if (opened->form == SL_BODY_ANSWER || opened->form == SL_BODY_ENDED)
         return SL_OK;

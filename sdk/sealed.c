@@ -16,19 +16,13 @@
 #include "actors/secure/secret.h"
 #include "runtime/address.h"
 #include "runtime/clock.h"
+#include "sdk/seal_tools.h"
 
 enum { OUTPUT_MOST = 64 << 20, MESSAGE_MOST = 1023 };
 
-typedef struct tools {
-    struct tools *next;
-    sl_opener *opener;
-    sl_sealer *sealer;
-} tools;
-
 struct sl_sealed {
     sl_sealed_options options;
-    pthread_mutex_t lock; /* what follows */
-    tools *idle;
+    sl_seal_toolbox tools;
 };
 
 /* One call, on its pool thread. */
@@ -38,50 +32,6 @@ typedef struct call {
     uint64_t now_s;
     sl_opened opened;
 } call;
-
-/* ---- tools ---- */
-
-static void tools_destroy(tools *t) {
-    sl_opener_destroy(t->opener);
-    sl_sealer_destroy(t->sealer);
-    free(t);
-}
-
-static sl_err tools_create(tools **made) {
-    tools *t = calloc(1, sizeof *t);
-    if (!t)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory to open a sealed task");
-    sl_err err = sl_opener_create(&t->opener);
-    if (err == SL_OK)
-        err = sl_sealer_create(&t->sealer);
-    if (err != SL_OK) {
-        tools_destroy(t);
-        return err;
-    }
-    *made = t;
-    return SL_OK;
-}
-
-static sl_err tools_borrow(sl_sealed *sealed, tools **borrowed) {
-    pthread_mutex_lock(&sealed->lock);
-    tools *t = sealed->idle;
-    if (t)
-        sealed->idle = t->next;
-    pthread_mutex_unlock(&sealed->lock);
-    if (!t)
-        return tools_create(borrowed);
-    *borrowed = t;
-    return SL_OK;
-}
-
-static void tools_give_back(sl_sealed *sealed, tools *t) {
-    sl_opener_end(t->opener);
-    sl_sealer_end(t->sealer);
-    pthread_mutex_lock(&sealed->lock);
-    t->next = sealed->idle;
-    sealed->idle = t;
-    pthread_mutex_unlock(&sealed->lock);
-}
 
 /* ---- opening ---- */
 
@@ -93,11 +43,11 @@ static sl_err open_envelope(call *c, const void *envelope, size_t size, sl_blob 
                                      .kind = SL_SEAL_TASK,
                                      .project = o->project,
                                      .now_s = c->now_s};
-    tools *t;
-    SL_TRY(tools_borrow(c->sealed, &t));
+    sl_seal_tools *t;
+    SL_TRY(sl_seal_tools_borrow(&c->sealed->tools, &t));
     sl_err err = apart ? sl_opened_take(t->opener, &request, apart, &c->opened)
                        : sl_opened_copy(t->opener, &request, envelope, size, &c->opened);
-    tools_give_back(c->sealed, t);
+    sl_seal_tools_give_back(&c->sealed->tools, t);
     return err;
 }
 
@@ -170,10 +120,10 @@ static sl_err seal_result(const call *c, sl_sealer *sealer, const sl_sealing *wh
 }
 
 static sl_err seal_answer(const call *c, const sl_sealing *what, sl_task_output *output) {
-    tools *t;
-    SL_TRY(tools_borrow(c->sealed, &t));
+    sl_seal_tools *t;
+    SL_TRY(sl_seal_tools_borrow(&c->sealed->tools, &t));
     sl_err err = seal_result(c, t->sealer, what, output);
-    tools_give_back(c->sealed, t);
+    sl_seal_tools_give_back(&c->sealed->tools, t);
     return err;
 }
 
@@ -308,7 +258,7 @@ sl_err sl_sealed_create(const sl_sealed_options *options, sl_sealed **sealed) {
     if (!made)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for sealed tasks");
     made->options = *options;
-    pthread_mutex_init(&made->lock, NULL);
+    sl_seal_toolbox_init(&made->tools);
     *sealed = made;
     return SL_OK;
 }
@@ -316,11 +266,7 @@ sl_err sl_sealed_create(const sl_sealed_options *options, sl_sealed **sealed) {
 void sl_sealed_destroy(sl_sealed *sealed) {
     if (!sealed)
         return;
-    for (tools *t; (t = sealed->idle);) {
-        sealed->idle = t->next;
-        tools_destroy(t);
-    }
-    pthread_mutex_destroy(&sealed->lock);
+    sl_seal_toolbox_fini(&sealed->tools);
     free(sealed);
 }
 
