@@ -217,7 +217,6 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     const sl_host_setup *setup = arguments;
     uint32_t count = setup->of->network->count;
     sl_host *host = calloc(1, sizeof *host + count * sizeof host->serves[0]);
-    sl_rng rng;
     if (!host)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a host of actors");
     *(sl_host **)state = host;
@@ -226,8 +225,8 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     host->client = setup->client;
     host->rank = setup->of->rank;
     host->count = count;
-    SL_TRY(sl_rng_seed_from_system(&rng));
-    host->life = sl_rng_u64(&rng) | 1;
+    uint64_t incarnation = (uint64_t)setup->of->incarnation << 32; /* its generator's seed may be given */
+    host->life = (sl_rng_u64(sl_node_rng(sl_actor_node(self))) ^ incarnation) | 1;
     host->event.to = sl_self(self);
     host->ready_end = &host->ready;
     host->ask_free = UINT32_MAX;

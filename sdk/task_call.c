@@ -281,14 +281,17 @@ static sl_err register_brief(sl_functions *functions, sl_task *task) {
     return name == task->name ? SL_OK : sl_functions_register_slow(functions, name, run, task);
 }
 
+sl_err sl_task_call_register(sl_functions *functions, sl_task *task) {
+    SL_TRY(task->options.brief ? register_brief(functions, task)
+                               : sl_functions_register_slow(functions, task->name, run, task));
+    task->options.last_ = SL_TASK_REGISTERED;
+    return SL_OK;
+}
+
 sl_err sl_task_calls_register(sl_functions *functions) {
-    for (sl_task *task = defined; task; task = task->next) {
-        if (sl_task_is_registered(task))
-            continue;
-        SL_TRY(task->options.brief ? register_brief(functions, task)
-                                   : sl_functions_register_slow(functions, task->name, run, task));
-        task->options.last_ = SL_TASK_REGISTERED;
-    }
+    for (sl_task *task = defined; task; task = task->next)
+        if (!sl_task_is_registered(task))
+            SL_TRY(sl_task_call_register(functions, task));
     if (!sl_functions_is_family(functions, "/"))
         SL_TRY(sl_functions_register_family(functions, run_family, NULL));
     return SL_OK;

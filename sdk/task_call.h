@@ -8,8 +8,11 @@
 /* Registers every task that SL_TASK() defined and that is not in the table yet, in no order. */
 sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 
-/* The name by which it is called when it has to wait for its arguments: in `room`, or its own. */
+/* One that nobody defined, into any table: the simulation's. */
 struct sl_task;
+sl_err sl_task_call_register(sl_functions *functions, struct sl_task *task) SL_CHECKED;
+
+/* The name by which it is called when it has to wait for its arguments: in `room`, or its own. */
 const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t size);
 
 /* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
