@@ -6,8 +6,7 @@
  * for bit, on every machine: sl_simulator_hash() shows it. Nothing is ever ordered by an address in
  * memory.
  *
- * One thread, or several of which one runs at a time (sl_simulator_thread()); many simulators may
- * live side by side on different threads. */
+ * One thread; many simulators may live side by side on different threads. */
 #ifndef SL_RUNTIME_SIMULATOR_H
 #define SL_RUNTIME_SIMULATOR_H
 
@@ -27,6 +26,8 @@ typedef struct sl_simulator_link {
     uint64_t bytes_per_s; /* of one pair of nodes; 0: without bound */
 } sl_simulator_link;
 
+enum { SL_SIM_PLACES = 2 };
+
 typedef struct sl_simulator_options {
     uint32_t nodes;
     uint64_t seed;
@@ -41,10 +42,9 @@ typedef struct sl_simulator_options {
     void (*frame)(void *context, uint32_t from, uint32_t to, const void *frame, size_t bytes);
     /* Called after every turn of a node. NULL: nobody is. */
     void (*turned)(void *context, uint32_t node);
-    /* Called on a thread that sl_simulator_thread() has made, once; and before it sleeps, or ends
-     * what it was given. NULL: nothing is. */
-    void (*begins)(void *context);
-    void (*rests)(void *context);
+    /* Exchanges what is a thread's own (_Thread_local) with `places`, which are NULL at first: a
+     * thread of sl_simulator_thread() is about to go on, or has stopped. NULL: nothing does. */
+    void (*switches)(void *context, void *places[SL_SIM_PLACES]);
     void *context;
 } sl_simulator_options;
 
@@ -116,7 +116,7 @@ void *sl_simulator_pool(sl_simulator *simulator, uint32_t node);
 /* Runs `body(context)` on a thread of the node's process, at once, until it sleeps or returns; this
  * call returns then. Where the thread would sleep (sl_futex_wait()) others go on until it is woken,
  * or its time is over. When the node dies its threads are woken until they have returned. On each
- * machine's thread one simulator at a time has threads. UNAVAILABLE. */
+ * real thread one simulator at a time has threads. UNAVAILABLE. */
 typedef void sl_simulator_body(void *context);
 sl_err sl_simulator_thread(sl_simulator *simulator, uint32_t node, sl_simulator_body *body,
                            void *context) SL_CHECKED;

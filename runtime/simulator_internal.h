@@ -143,6 +143,7 @@ struct sl_simulator {
     sl_simulator_traffic traffic;
     uint32_t turning;
     sl_sim_thread *threads;
+    sl_sim_thread *running; /* NULL: the simulator itself, or a loop */
     bool ghosts;
     bool noted;
     bool slept; /* a loop: it was told */

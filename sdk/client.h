@@ -279,8 +279,8 @@ struct sl_seal_source sl_session_source(void);
 void sl_future_drop(sl_future *future);
 /* A future with `tail_bytes` behind it, one reference, pending; NULL when out of memory. */
 sl_future *sl_future_create(size_t tail_bytes);
-/* How many this thread has made more than it has freed since it asked last: where all threads are
- * asked the sum is what is alive. */
+/* How many this thread has made more than it has freed since it asked last: what is alive, where it
+ * is the only one. */
 int64_t sl_futures_made(void);
 /* What a wait returns: the future has ended. */
 int sl_future_verdict(sl_future *future);

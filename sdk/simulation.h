@@ -253,7 +253,6 @@ struct sl_simulation {
     sl_rng program_rng;
     sl_sim_counter *counters; /* SL_SIM_COUNTERS_MOST; NULL: no programs */
     uint32_t counter_count, writers;
-    int64_t futures; /* alive */
     sl_sim_host *hosts;
     sl_sim_user users[SL_SIM_OWNERS_MOST];
     uint32_t owners;
@@ -353,8 +352,7 @@ void sl_sim_process_end(sl_sim_host *host);
 bool sl_sim_programs_ended(sl_simulation *simulation);
 void sl_sim_check_process(sl_sim_host *host);
 void sl_sim_check_futures(sl_simulation *simulation);
-void sl_sim_thread_begins(void *simulation);
-void sl_sim_thread_rests(void *simulation);
+void sl_sim_switches(void *simulation, void *places[SL_SIM_PLACES]);
 /* Of the thread that asks. */
 sl_simulation *sl_sim_here(void);
 

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/executor/waiting.h"
 #include "sdk/host.h"
 #include "sdk/simulation.h"
+#include "sdk/task_call.h"
 
 enum { PROGRAMS_EACH = 6 /* of so many seeds one has programs */ };
 
@@ -29,13 +31,11 @@ static sl_client *find(void *context) {
     return process && process->open ? &process->client : NULL;
 }
 
-void sl_sim_thread_begins(void *simulation) {
-    here = simulation;
-    sl_session_stand_in(find, simulation);
-}
-
-void sl_sim_thread_rests(void *simulation) {
-    ((sl_simulation *)simulation)->futures += sl_futures_made();
+/* Calls within a body of an actor or a task are that body's. */
+void sl_sim_switches(void *simulation, void *places[SL_SIM_PLACES]) {
+    (void)simulation;
+    places[0] = sl_call_swap(places[0]);
+    places[1] = sl_executor_wait_swap(places[1]);
 }
 
 /* ---- all of them ---- */
@@ -56,7 +56,8 @@ sl_err sl_sim_processes_create(sl_simulation *simulation) {
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for the processes of a simulation");
     }
     (void)sl_futures_made();
-    sl_sim_thread_begins(simulation);
+    here = simulation;
+    sl_session_stand_in(find, simulation);
     return SL_OK;
 }
 
@@ -195,7 +196,7 @@ void sl_sim_check_process(sl_sim_host *host) {
 void sl_sim_check_futures(sl_simulation *simulation) {
     if (!simulation->counters)
         return;
-    simulation->futures += sl_futures_made();
-    if (simulation->futures)
-        sl_sim_violate(simulation, "%" PRId64 " futures were left over", simulation->futures);
+    int64_t futures = sl_futures_made();
+    if (futures)
+        sl_sim_violate(simulation, "%" PRId64 " futures were left over", futures);
 }

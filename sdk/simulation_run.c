@@ -246,10 +246,8 @@ static sl_err create(sl_simulation *simulation) {
                                       .trace = options->trace,
                                       .turned = turned,
                                       .context = simulation};
-    if (sl_sim_has_programs(simulation)) {
-        simulator.begins = sl_sim_thread_begins;
-        simulator.rests = sl_sim_thread_rests;
-    }
+    if (sl_sim_has_programs(simulation))
+        simulator.switches = sl_sim_switches;
     simulator.machines = simulation->machines;
     SL_TRY(sl_simulator_create(&simulator, &simulation->simulator));
     SL_TRY(sl_functions_create(&simulation->functions));

@@ -28,6 +28,12 @@ sl_call *sl_call_here(void) {
     return here;
 }
 
+sl_call *sl_call_swap(sl_call *call) {
+    sl_call *old = here;
+    here = call;
+    return old;
+}
+
 bool sl_call_is_brief(void) {
     return here && here->task->options.brief;
 }

@@ -48,6 +48,9 @@ const sl_actor_kind *sl_actor_kind_of(const char *name);
 /* On a pool thread that runs an actor's body: its pool, else NULL. */
 struct sl_pool *sl_call_pool(void);
 
+/* The call of this thread, for that of another one: of those that take turns on one. */
+sl_call *sl_call_swap(sl_call *call);
+
 /* True on a thread that runs an actor's body. */
 bool sl_call_is_actor(void);
 

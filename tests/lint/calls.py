@@ -17,7 +17,7 @@ RULES = [
     ("the machine's chance", r"sl_rng_seed_from_system",
      ("runtime/rng", "mpi/", "net/", "sdk/", "bench/", "tests/", "examples/"), "use sl_node_rng()"),
     ("threads", r"pthread_create|thrd_create|sl_thread_start",
-     ("runtime/pool", "runtime/thread", "runtime/simulator_threads", "runtime/collective", "mpi/", "net/", "sdk/", "actors/executor/minder",
+     ("runtime/pool", "runtime/thread", "runtime/collective", "mpi/", "net/", "sdk/", "actors/executor/minder",
       "actors/scheduler/ledger.c", "actors/store/", "bench/", "tests/", "examples/"),
      "a node's work is its loop's or its pool's: a simulated one has no threads"),
     ("sleeping", r"sleep|usleep|nanosleep|clock_nanosleep",
