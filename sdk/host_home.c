@@ -96,8 +96,6 @@ static void forget_names_of(sl_host *host, uint32_t node) {
         }
 }
 
-/* ---- spawning ---- */
-
 /* ---- those who want to hear of an actor's end ---- */
 
 static void say_end(sl_host *host, uint32_t to, uint64_t tag, const char *why) {
@@ -189,6 +187,57 @@ static void keep_start(sl_record_of *record, const sl_order *order) {
     record->save_every = order->save_every;
 }
 
+/* ---- starting again ---- */
+
+/* One restart more: false when there were too many within the time. */
+static bool may_restart(sl_host *host, sl_record_of *record) {
+    uint64_t now_ns = sl_now_ns(host->self);
+    if (!record->restarts || now_ns - record->since_ns > record->restarts_ns) {
+        record->since_ns = now_ns;
+        record->restarts = 0;
+    }
+    return record->start && record->restarts++ < record->restarts_most;
+}
+
+static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
+                      uint32_t passed_count) {
+    sl_actor_id id = record->node.id;
+    record->place = place;
+    record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
+    actor_come body = {
+        .home = id.home,
+        .life = id.life,
+        .number = id.number,
+        .epoch = record->epoch,
+        .answer_node = host->rank,
+        .kind = sl_text_of(record->actor_kind->name),
+        .supervised = record->restart_on_error,
+        .saves = true,
+        .save_every = record->save_every,
+        .moves = record->saved != NULL,
+        .state = record->saved,
+        .passed = {passed, passed_count},
+        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
+        .apart = record->start->apart};
+    return sl_host_post(host, place, &actor_come_type, &body);
+}
+
+/* Its node is lost. True: it is started again elsewhere. */
+static bool lose(sl_host *host, sl_record_of *record) {
+    bool again = record->restart_on_loss && may_restart(host, record);
+    for (uint32_t i = 1; again && i <= host->count; i++) {
+        uint32_t place = (record->place + i) % host->count;
+        if (!sl_host_is_alive(host, place) || !sl_host_serves(host, place))
+            continue;
+        if (restart(host, record, place, NULL, 0) == SL_OK)
+            return true;
+    }
+    forget(host, record, "its node was lost");
+    return false;
+}
+
+/* ---- spawning ---- */
+
 static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
     sl_actor_id id = record->node.id;
     actor_come body = {
@@ -207,6 +256,10 @@ static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
     keep_start(record, order);
     sl_order_end(host, order, SL_OK, NULL);
     record->claiming = NULL;
+    if (err == SL_ERR_DEAD && !sl_host_is_alive(host, record->place)) {
+        (void)lose(host, record); /* before it was there */
+        return;
+    }
     if (err == SL_OK)
         return;
     sl_warn("host", "an actor cannot start on node %u: %s", record->place, sl_err_text(err));
@@ -296,54 +349,7 @@ void sl_host_on_named(sl_host *host, const actor_named *named) {
     sl_host_end_ask(host, named->tag, SL_OK, NULL, wire, size.bytes, NULL);
 }
 
-/* ---- starting again ---- */
-
-/* One restart more: false when there were too many within the time. */
-static bool may_restart(sl_host *host, sl_record_of *record) {
-    uint64_t now_ns = sl_now_ns(host->self);
-    if (!record->restarts || now_ns - record->since_ns > record->restarts_ns) {
-        record->since_ns = now_ns;
-        record->restarts = 0;
-    }
-    return record->start && record->restarts++ < record->restarts_most;
-}
-
-static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
-                      uint32_t passed_count) {
-    sl_actor_id id = record->node.id;
-    record->place = place;
-    record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
-    actor_come body = {
-        .home = id.home,
-        .life = id.life,
-        .number = id.number,
-        .epoch = record->epoch,
-        .answer_node = host->rank,
-        .kind = sl_text_of(record->actor_kind->name),
-        .supervised = record->restart_on_error,
-        .saves = true,
-        .save_every = record->save_every,
-        .moves = record->saved != NULL,
-        .state = record->saved,
-        .passed = {passed, passed_count},
-        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
-        .apart = record->start->apart};
-    return sl_host_post(host, place, &actor_come_type, &body);
-}
-
-/* Its node is lost. True: it is started again elsewhere. */
-static bool lose(sl_host *host, sl_record_of *record) {
-    bool again = record->restart_on_loss && may_restart(host, record);
-    for (uint32_t i = 1; again && i <= host->count; i++) {
-        uint32_t place = (record->place + i) % host->count;
-        if (!sl_host_is_alive(host, place) || !sl_host_serves(host, place))
-            continue;
-        if (restart(host, record, place, NULL, 0) == SL_OK)
-            return true;
-    }
-    forget(host, record, "its node was lost");
-    return false;
-}
+/* ---- what becomes of it ---- */
 
 void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed) {
     sl_actor_id id = {host->rank, failed->life, failed->number};

@@ -203,6 +203,7 @@ typedef struct sl_sim_process {
     sl_network_node node;
     sl_client client;
     sl_sim_program program;
+    bool *lost; /* the network's */
     bool open;
     bool over; /* its node has died */
 } sl_sim_process;

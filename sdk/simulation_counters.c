@@ -18,6 +18,13 @@ typedef struct counts {
     uint64_t sum;
 } counts;
 
+static void note(sl_simulation *simulation, uint32_t node, const char *what, uint32_t index,
+                 uint64_t number) {
+    sl_simulator *simulator = simulation->simulator;
+    sl_simulator_note(simulator, node, sl_simulator_now_ns(simulator), 0, "%s actor %u (%" PRIu64 ")",
+                      what, index, number);
+}
+
 /* ---- the body ---- */
 
 static bool is_strict(const sl_simulation *simulation, const sl_sim_counter *counter) {
@@ -54,6 +61,7 @@ static int add(sl_call *call, counts *c, bool brief) {
         sl_sim_violate(simulation, "an actor runs that has not started");
         return sl_call_fail(call, "it has not started");
     }
+    note(simulation, node, "runs", index, number);
     sl_sim_pass(simulation, SL_SIM_AT_ASSIGNED, node);
     check_number(simulation, index, c, writer, number);
     if (wants & RESTS && !brief)
@@ -93,6 +101,7 @@ static int begin(sl_call *call, counts *c) {
         return sl_call_fail(call, "nobody spawned it");
     sl_sim_counter *counter = &simulation->counters[index];
     counter->starts++;
+    note(simulation, sl_call_node(call), "starts", (uint32_t)index, counter->starts);
     check_name(simulation, counter);
     if (counter->starts > 1 && !counter->failures && !simulation->losses)
         sl_sim_violate(simulation, "actor %" PRIu64 " starts again, and nothing failed", index);
@@ -220,6 +229,8 @@ static void spawn(sl_sim_program *program) {
             sl_sim_violate(simulation, "program %u cannot spawn an actor: %s", program->writer,
                            sl_error_text());
     }
+    note(simulation, program->host->number, counter->name[0] ? "spawns, by a name," : "spawns",
+         index, counter->ref.place);
     note_name(simulation, counter);
 }
 
@@ -254,6 +265,7 @@ static void send_number(sl_sim_program *program, uint32_t index, bool asks, int6
     uint64_t number = ++counter->sent[program->writer];
     sl_args args = SL_ARGS(sl_i64(program->writer), sl_i64((int64_t)number), sl_i64(wants));
     bool sent;
+    note(simulation, program->host->number, asks ? "asks" : "tells", index, number);
     if (asks)
         sent = sl_sim_await(program,
                             (sl_sim_pending){.future = sl_actor_ask(&counter->ref, "add", args),
@@ -278,6 +290,7 @@ static void send_some(sl_sim_program *program, uint32_t index) {
 static void move(sl_sim_program *program, uint32_t index) {
     sl_simulation *simulation = program->host->simulation;
     uint32_t to = (uint32_t)sl_sim_draw(program, simulation->options.nodes);
+    note(simulation, program->host->number, "moves", index, to);
     (void)sl_sim_await(program, (sl_sim_pending){.future = sl_actor_migrate(
                                                      &simulation->counters[index].ref, to),
                                                  .wish = SL_SIM_MOVE,
@@ -294,6 +307,7 @@ static void look_up(sl_sim_program *program) {
 static void stop(sl_sim_program *program, uint32_t index) {
     sl_sim_counter *counter = &program->host->simulation->counters[index];
     counter->stopped = true;
+    note(program->host->simulation, program->host->number, "stops", index, 0);
     (void)!sl_actor_stop(&counter->ref);
 }
 

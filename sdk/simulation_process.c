@@ -51,8 +51,10 @@ sl_err sl_sim_processes_create(sl_simulation *simulation) {
     if (!simulation->counters)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the actors of a simulation");
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
-        simulation->hosts[i].process = calloc(1, sizeof(sl_sim_process));
-        if (!simulation->hosts[i].process)
+        sl_sim_process *process = simulation->hosts[i].process = calloc(1, sizeof *process);
+        if (process)
+            process->lost = calloc(simulation->options.nodes, sizeof *process->lost);
+        if (!process || !process->lost)
             return sl_fail(SL_ERR_NO_MEMORY, "no memory for the processes of a simulation");
     }
     (void)sl_futures_made();
@@ -66,8 +68,12 @@ void sl_sim_processes_destroy(sl_simulation *simulation) {
         here = NULL;
         sl_session_stand_in(NULL, NULL);
     }
-    for (uint32_t i = 0; simulation->hosts && i < simulation->options.nodes; i++)
-        free(simulation->hosts[i].process);
+    for (uint32_t i = 0; simulation->hosts && i < simulation->options.nodes; i++) {
+        sl_sim_process *process = simulation->hosts[i].process;
+        if (process)
+            free(process->lost);
+        free(process);
+    }
     free(simulation->counters);
 }
 
@@ -75,10 +81,13 @@ void sl_sim_processes_destroy(sl_simulation *simulation) {
 
 static void set_up(sl_sim_host *host, sl_node *node) {
     sl_sim_process *process = host->process;
+    bool *lost = process->lost;
     memset(process, 0, sizeof *process);
+    process->lost = memset(lost, 0, host->simulation->options.nodes);
     process->network = (sl_network){.count = host->simulation->options.nodes,
                                     .local_count = 1,
                                     .nodes = &process->node,
+                                    .lost = process->lost,
                                     .timings = sl_sim_timings,
                                     .functions = host->simulation->functions,
                                     .clean = true};
