@@ -64,6 +64,7 @@ typedef struct sl_letter {
     uint32_t place; /* of an item of the inbox: the node named by the reference */
     uint32_t to;
     uint8_t what;
+    bool risked; /* was on its way to a node that is lost */
     const char *method;
     uint8_t *arguments;
     size_t argument_bytes;
@@ -185,6 +186,8 @@ typedef struct sl_record_of {
     uint64_t restarts_ns, since_ns;
     uint32_t save_every;
     sl_blob *saved;      /* state to begin with, rather than `start`; NULL: none was saved */
+    actor_passed *passed; /* how far each sender's messages are in it */
+    uint32_t passed_count;
     sl_object **objects; /* among its arguments */
     uint32_t object_count;
     struct sl_watcher *watchers;
@@ -339,7 +342,7 @@ void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t plac
 
 /* host_move.c: goes to where it is to move, once its state was saved; or stays, and says so. */
 void sl_resident_depart(sl_host *host, sl_resident *resident);
-/* How far each sender's messages are handled; the list is to be freed. */
+/* How far each sender's messages are handled, those just run included; the list is to be freed. */
 sl_err sl_resident_passed(const sl_resident *resident, actor_passed **list) SL_CHECKED;
 
 /* host_turn.c: runs what a resident has to run, on any thread. */

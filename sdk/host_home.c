@@ -149,6 +149,7 @@ void sl_host_watch(sl_host *host, sl_order *order) {
 static void record_free(sl_record_of *record) {
     sl_letter_destroy(record->start);
     sl_blob_release(record->saved);
+    free(record->passed);
     for (uint32_t i = 0; i < record->object_count; i++)
         sl_object_release(record->objects[i]);
     free(record->objects);
@@ -229,7 +230,7 @@ static bool lose(sl_host *host, sl_record_of *record) {
         uint32_t place = (record->place + i) % host->count;
         if (!sl_host_is_alive(host, place) || !sl_host_serves(host, place))
             continue;
-        if (restart(host, record, place, NULL, 0) == SL_OK)
+        if (restart(host, record, place, record->passed, record->passed_count) == SL_OK)
             return true;
     }
     forget(host, record, "its node was lost");
@@ -362,6 +363,21 @@ void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed)
     forget(host, record, "its body failed too often");
 }
 
+static bool keep_saved(sl_record_of *record, const actor_saved *saved) {
+    uint32_t count = saved->passed.count;
+    actor_passed *passed = malloc((count + 1) * sizeof *passed);
+    if (!passed)
+        return false;
+    if (count)
+        memcpy(passed, saved->passed.items, count * sizeof *passed);
+    free(record->passed);
+    sl_blob_release(record->saved);
+    record->passed = passed;
+    record->passed_count = count;
+    record->saved = sl_blob_retain(saved->state);
+    return true;
+}
+
 /* The newest is what counts; of an older life nothing does any more. */
 void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved) {
     sl_actor_id id = {host->rank, saved->life, saved->number};
@@ -375,8 +391,12 @@ void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved) {
         return;
     }
     actor_kept kept = {saved->life, saved->number, saved->epoch};
-    sl_blob_release(record->saved);
-    record->saved = sl_blob_retain(saved->state);
+    if (!keep_saved(record, saved)) {
+        actor_quit quit = {saved->life, saved->number, UINT64_MAX};
+        (void)actor_quit_send(host->self, sl_host_at(from), &quit);
+        forget(host, record, "its home has no memory for its state");
+        return;
+    }
     (void)actor_kept_send(host->self, sl_host_at(from), &kept);
 }
 

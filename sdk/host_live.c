@@ -158,9 +158,12 @@ static void make_ready(sl_host *host, sl_resident *resident) {
     host->ready_end = &resident->next_ready;
 }
 
-/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. */
+/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. A life
+ * that began with an older state than the last one had may know of less than the sender does. */
 static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
     sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
+    if (sender && letter->oldest > sender->expected)
+        sender->expected = sender->done = sender->told = letter->oldest;
     if (!sender || letter->sequence != sender->expected) {
         if (sender && letter->sequence < sender->done)
             say_handled(host, resident, sender);
@@ -418,12 +421,20 @@ static void fail(sl_host *host, sl_resident *resident) {
 /* True: it waits for its home to have the state, and nobody hears of what led to it before. */
 static bool send_saved(sl_host *host, sl_resident *resident) {
     sl_actor_id id = resident->node.id;
-    actor_saved body = {id.life, id.number, resident->epoch, resident->saved};
+    actor_saved body = {.life = id.life,
+                        .number = id.number,
+                        .epoch = resident->epoch,
+                        .state = resident->saved};
+    actor_passed *passed = NULL;
     sl_err err = SL_ERR_NO_MEMORY;
     resident->save_due = false;
     resident->since_save = 0;
-    if (resident->saved)
+    if (resident->saved && sl_resident_passed(resident, &passed) == SL_OK) {
+        body.passed.items = passed;
+        body.passed.count = resident->sender_count;
         err = sl_host_post(host, id.home, &actor_saved_type, &body);
+    }
+    free(passed);
     if (err != SL_OK)
         sl_warn("host", "the state of an actor could not be saved: %s", sl_err_text(err));
     resident->awaits = err == SL_OK;

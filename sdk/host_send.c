@@ -217,6 +217,7 @@ static void pump(sl_host *host, sl_target *target) {
             return;
         }
         target->in_flight++;
+        target->unsent->risked = false;
         target->unsent = target->unsent->next;
     }
 }
@@ -322,13 +323,10 @@ void sl_host_on_handled(sl_host *host, const actor_handled *handled) {
     pump(host, target);
 }
 
-/* Those from `first` to before `end` are not to be run (again); their numbers stay. */
-static void void_letters(sl_letter *first, const sl_letter *end, bool only_asks) {
-    for (sl_letter *letter = first; letter != end; letter = letter->next)
-        if (!only_asks || letter->tag) {
-            letter->what = SL_LETTER_NOTHING;
-            letter->tag = 0;
-        }
+/* Not to be run (again); its number stays. */
+static void void_letter(sl_letter *letter) {
+    letter->what = SL_LETTER_NOTHING;
+    letter->tag = 0;
 }
 
 void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
@@ -336,8 +334,10 @@ void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
         sl_id_find(&host->targets, (sl_actor_id){moved->home, moved->life, moved->number});
     if (!target || moved->epoch <= target->epoch)
         return;
-    if (target->lost && moved->epoch >> SL_EPOCH_LIFE > target->epoch >> SL_EPOCH_LIFE)
-        void_letters(target->letters.head, target->unsent, false); /* lost with its node */
+    bool anew = moved->epoch >> SL_EPOCH_LIFE > target->epoch >> SL_EPOCH_LIFE;
+    for (sl_letter *letter = target->letters.head; anew && letter; letter = letter->next)
+        if (letter->risked) /* one that kills a node kills one */
+            void_letter(letter);
     target->epoch = moved->epoch;
     target->place = moved->place;
     target->window = WINDOW_MOVED;
@@ -394,8 +394,12 @@ static void peer_lost(sl_host *host, sl_target *target, uint32_t node) {
     }
     if (target->place != node)
         return;
+    for (sl_letter *letter = target->letters.head; letter != target->unsent; letter = letter->next)
+        letter->risked = true;
     end_asks_of(host, target->node.id, SL_ERR_DEAD, "the actor's node was lost");
-    void_letters(target->letters.head, NULL, true);
+    for (sl_letter *letter = target->letters.head; letter; letter = letter->next)
+        if (letter->tag)
+            void_letter(letter);
     target->lost = true;
     ask_home(host, target);
 }

@@ -195,6 +195,7 @@ typedef struct sl_sim_program {
     sl_sim_stage stage;
     sl_sim_pending pending[SL_SIM_PENDING_MOST];
     uint32_t pending_count;
+    sl_sim_pending awaited; /* now */
 } sl_sim_program;
 
 /* What a process that calls the API has beside its node's actors. */

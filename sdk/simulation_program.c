@@ -23,6 +23,7 @@ bool sl_sim_program_is_over(const sl_sim_program *program) {
 /* ---- what it waits for ---- */
 
 static void look_at(sl_sim_program *program, sl_sim_pending *pending) {
+    program->awaited = *pending;
     (void)!sl_wait(pending->future, SL_FOREVER);
     if (!sl_sim_program_is_over(program))
         sl_sim_counter_answered(program, pending);

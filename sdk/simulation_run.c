@@ -1,4 +1,5 @@
 /* One seed from its beginning to its end. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,12 +172,18 @@ static void end_programs(sl_simulation *simulation) {
     while (!simulation->failed && !sl_sim_programs_ended(simulation) &&
            sl_simulator_step(simulation->simulator, until_ns)) {
     }
+    const sl_sim_program *last = NULL;
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
         const sl_sim_process *process = simulation->hosts[i].process;
-        if (process && process->open && process->program.stage != SL_SIM_LEFT)
-            sl_sim_violate(simulation, "the program of node %u does not end: it waits for %u futures",
-                           i, process->program.pending_count);
+        if (process && process->open && (!last || process->program.stage < last->stage))
+            last = &process->program;
     }
+    if (last && last->stage != SL_SIM_LEFT)
+        sl_sim_violate(simulation,
+                       "the program of node %u does not end: it waits for message %" PRIu64
+                       " to actor %u (wish %u)",
+                       last->host->number, last->awaited.number, last->awaited.index,
+                       last->awaited.wish);
 }
 
 static void settle(sl_simulation *simulation) {
