@@ -300,7 +300,7 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
         sl_host_on_come(host, from, body);
         return true;
     case actor_here_id:
-        sl_host_on_here(host, body);
+        sl_host_on_here(host, from, body);
         return true;
     case actor_failed_id:
         sl_host_on_failed(host, from, body);

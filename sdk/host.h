@@ -146,6 +146,7 @@ typedef struct sl_resident {
     uint32_t place; /* once it is gone */
     uint8_t stage;
     bool running, queued, started, ends, supervised, fails;
+    bool unsure;          /* once it is gone: whether it has come to its place */
     bool given_up;        /* by its home, while it runs: then `ends` is for the pool thread alone */
     uint32_t rank;        /* of its host, for who runs it */
     struct sl_pool *pool; /* that runs it; NULL: the loop does */
@@ -176,7 +177,9 @@ typedef struct sl_resident {
 typedef struct sl_record_of {
     sl_id_node node; /* first */
     uint64_t epoch;
+    uint64_t arrived; /* the last epoch with which it has come where it is */
     uint32_t place;
+    uint32_t from;      /* where it has come from, or is coming from */
     sl_order *claiming; /* the spawn, until its name is its own */
     /* of one that may be started again */
     sl_letter *start;
@@ -220,7 +223,10 @@ typedef struct sl_waiting_body {
 typedef struct sl_ask {
     sl_future *future;
     sl_actor_id id;
-    uint32_t turn; /* tells uses of a slot apart */
+    uint32_t turn;       /* tells uses of a slot apart */
+    uint32_t at, before; /* nodes that it was sent to, the last and the one before; SL_NO_NODE */
+    uint32_t to;         /* of a move: who answers; SL_NO_NODE */
+    bool many;           /* it was sent to more */
 } sl_ask;
 
 /* Of a process, not handled: then who sends waits. */
@@ -355,7 +361,7 @@ void sl_host_watch(sl_host *host, sl_order *order);
 void sl_host_on_watch(sl_host *host, uint32_t from, const actor_watch *watch);
 void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved);
 void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where);
-void sl_host_on_here(sl_host *host, const actor_here *here);
+void sl_host_on_here(sl_host *host, uint32_t from, const actor_here *here);
 void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed);
 void sl_host_on_ended(sl_host *host, const actor_ended *ended);
 void sl_host_on_name(sl_host *host, uint32_t from, const actor_name *name);

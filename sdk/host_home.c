@@ -203,7 +203,7 @@ static bool may_restart(sl_host *host, sl_record_of *record) {
 static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
                       uint32_t passed_count) {
     sl_actor_id id = record->node.id;
-    record->place = place;
+    record->place = record->from = place;
     record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
     actor_come body = {
         .home = id.home,
@@ -271,7 +271,7 @@ void sl_host_spawn(sl_host *host, sl_order *order) {
     sl_record_of *record = calloc(1, sizeof *record);
     if (record) {
         record->node.id = order->letter->id;
-        record->place = order->letter->place;
+        record->place = record->from = order->letter->place;
         record->epoch = 1;
         memcpy(record->name, order->name, sizeof record->name);
     }
@@ -414,7 +414,8 @@ void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where) {
     (void)actor_moved_send(host->self, sl_host_at(from), &body);
 }
 
-void sl_host_on_here(sl_host *host, const actor_here *here) {
+/* From where it leaves, and from where it comes to, in any order. */
+void sl_host_on_here(sl_host *host, uint32_t from, const actor_here *here) {
     sl_actor_id id = {host->rank, here->life, here->number};
     sl_record_of *record = sl_id_find(&host->records, id);
     actor_quit quit = {.life = here->life, .number = here->number};
@@ -425,10 +426,13 @@ void sl_host_on_here(sl_host *host, const actor_here *here) {
         (void)actor_quit_send(host->self, sl_host_at(here->place), &quit);
         return;
     }
+    if (from == here->place && here->epoch > record->arrived)
+        record->arrived = here->epoch;
     if (here->epoch <= record->epoch)
         return;
     record->epoch = here->epoch;
     record->place = here->place;
+    record->from = from;
     if (!sl_host_is_alive(host, here->place))
         (void)lose(host, record);
 }
@@ -436,8 +440,12 @@ void sl_host_on_here(sl_host *host, const actor_here *here) {
 void sl_host_on_ended(sl_host *host, const actor_ended *ended) {
     sl_record_of *record =
         sl_id_find(&host->records, (sl_actor_id){host->rank, ended->life, ended->number});
-    if (record && ended->epoch >> SL_EPOCH_LIFE == record->epoch >> SL_EPOCH_LIFE)
+    if (!record || ended->epoch >> SL_EPOCH_LIFE != record->epoch >> SL_EPOCH_LIFE)
+        return;
+    if (!ended->strayed)
         forget(host, record, ended->message.data);
+    else if (record->arrived < ended->epoch && record->epoch <= ended->epoch)
+        (void)lose(host, record);
 }
 
 /* An actor ends with its node; names are claimed from who keeps them now. */
@@ -448,7 +456,9 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
         for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
             sl_record_of *record = (sl_record_of *)(void *)at;
             next = at->next;
-            if (!back && record->place == node && !lose(host, record))
+            bool lost = record->place == node ||
+                        (record->from == node && record->arrived < record->epoch);
+            if (!back && lost && !lose(host, record))
                 continue;
             if (record->name[0])
                 tell_keeper(host, record, at->id.number, false);

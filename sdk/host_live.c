@@ -59,7 +59,7 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
-    resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
+    resident->unsure = resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
     resident->save_every = resident->since_save = 0;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
@@ -118,7 +118,7 @@ void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t plac
 /* The actor ends: its home, and all that have sent to it, are told. */
 static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
     sl_actor_id id = resident->node.id;
-    actor_ended body = {id.life, id.number, resident->epoch, sl_text_of(message)};
+    actor_ended body = {id.life, id.number, resident->epoch, false, sl_text_of(message)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     for (uint32_t i = 0; i < resident->sender_count; i++)
         sl_host_say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
@@ -231,6 +231,8 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
 void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
     sl_actor_id id = {moved->home, moved->life, moved->number};
     sl_resident *resident = sl_id_find(&host->residents, id);
+    if (resident && resident->stage == SL_GONE && moved->epoch >= resident->epoch)
+        resident->unsure = false;
     if (!resident || resident->stage != SL_COMING || moved->place == host->rank)
         return;
     sl_letters held = resident->mailbox;
@@ -346,6 +348,8 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     }
     if (come->moves)
         sl_resident_say_here(host, resident, host->rank, resident->epoch);
+    if (from != come->home) /* who may wonder whether it has */
+        sl_host_say_moved(host, from, id, resident->epoch, host->rank);
     make_ready(host, resident);
 }
 
@@ -539,11 +543,30 @@ void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
         give_up(host, resident);
 }
 
+/* It was on its way to a node that is lost, or to which the link is. */
+static void stray(sl_host *host, sl_resident *resident) {
+    static const char why[] = "the actor was lost on its way to another node";
+    sl_actor_id id = resident->node.id;
+    actor_ended body = {.life = id.life,
+                        .number = id.number,
+                        .epoch = resident->epoch,
+                        .strayed = true,
+                        .message = sl_text_of(why)};
+    actor_answer answer = {
+        .tag = resident->answer_tag, .error = SL_ERR_DEAD, .message = sl_text_of(why)};
+    resident->unsure = false;
+    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
+    if (answer.tag)
+        sl_host_answer(host, resident->answer_node, &answer);
+}
+
 void sl_host_residents_peer(sl_host *host, uint32_t node) {
     for (uint32_t i = 0; i < host->residents.capacity; i++)
         for (sl_id_node *at = host->residents.buckets[i], *next; at; at = next) {
             sl_resident *resident = (sl_resident *)(void *)at;
             next = at->next;
+            if (resident->unsure && resident->place == node)
+                stray(host, resident);
             if (at->id.home != node)
                 continue;
             if (resident->stage == SL_HERE)

@@ -82,4 +82,5 @@ void sl_resident_depart(sl_host *host, sl_resident *resident) {
             sl_host_say_moved(host, resident->senders[i].node, resident->node.id,
                               resident->epoch + 1, to);
     sl_resident_become_gone(host, resident, to, resident->epoch + 1);
+    resident->unsure = true;
 }

@@ -31,9 +31,12 @@ uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id) {
     uint32_t slot = host->ask_free;
     sl_ask *ask = &host->asks[slot];
     host->ask_free = (uint32_t)ask->id.number;
-    ask->future = future;
-    ask->id = id;
-    ask->turn++;
+    *ask = (sl_ask){.future = future,
+                    .id = id,
+                    .turn = ask->turn + 1,
+                    .at = SL_NO_NODE,
+                    .before = SL_NO_NODE,
+                    .to = SL_NO_NODE};
     return (uint64_t)ask->turn << 32 | slot;
 }
 
@@ -97,23 +100,47 @@ static void end_asks_of(sl_host *host, sl_actor_id id, sl_err err, const char *m
                             0, NULL);
 }
 
-/* Those of no actor are of a node's word: on a name that it keeps, or an actor's end, which has
- * come with its home. */
-void sl_host_asks_peer(sl_host *host, uint32_t node) {
+/* Of those of no actor: of a node's word on a name that it keeps, or an actor's end, which has come
+ * with its home. */
+static void end_word(sl_host *host, uint64_t tag, bool of_end) {
     static const char why[] = "the node that it was spawned from was lost";
     uint8_t wire[128];
+    if (of_end)
+        sl_host_end_ask(host, tag, SL_OK, NULL, wire, sl_host_encode_text(why, wire, sizeof wire),
+                        NULL);
+    else
+        sl_host_end_ask(host, tag, SL_ERR_DEAD, "the keeper of the name was lost", NULL, 0, NULL);
+}
+
+/* May that node have been about to answer? Where the actor is now says nothing of it. */
+static bool may_come_from(const sl_ask *ask, uint32_t node) {
+    return ask->many || ask->at == node || ask->before == node || ask->to == node;
+}
+
+void sl_host_asks_peer(sl_host *host, uint32_t node) {
     for (uint32_t slot = 0; slot < host->ask_count; slot++) {
         const sl_ask *ask = &host->asks[slot];
         uint64_t tag = (uint64_t)ask->turn << 32 | slot;
-        if (!ask->future || ask->id.home != node || ask->id.life)
+        if (!ask->future)
             continue;
-        if (ask->id.number == SL_ASK_END)
-            sl_host_end_ask(host, tag, SL_OK, NULL, wire,
-                            sl_host_encode_text(why, wire, sizeof wire), NULL);
-        else
-            sl_host_end_ask(host, tag, SL_ERR_DEAD, "the keeper of the name was lost", NULL, 0,
+        if (!ask->id.life && ask->id.home == node)
+            end_word(host, tag, ask->id.number == SL_ASK_END);
+        else if (ask->id.life && may_come_from(ask, node))
+            sl_host_end_ask(host, tag, SL_ERR_DEAD, "a node that was to answer was lost", NULL, 0,
                             NULL);
     }
+}
+
+/* Its answer may come from there. */
+static void note_place(sl_host *host, const sl_letter *letter, uint32_t place) {
+    sl_ask *ask = &host->asks[(uint32_t)letter->tag];
+    if (!letter->tag || ask->turn != letter->tag >> 32 || ask->at == place)
+        return;
+    ask->many |= ask->before != SL_NO_NODE && ask->before != place;
+    ask->before = ask->at;
+    ask->at = place;
+    if (letter->what == SL_LETTER_MOVE)
+        ask->to = letter->to;
 }
 
 /* ---- orders ---- */
@@ -217,6 +244,7 @@ static void pump(sl_host *host, sl_target *target) {
             return;
         }
         target->in_flight++;
+        note_place(host, target->unsent, target->place);
         target->unsent->risked = false;
         target->unsent = target->unsent->next;
     }
