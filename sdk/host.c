@@ -230,6 +230,7 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     host->event.to = sl_self(self);
     host->ready_end = &host->ready;
     host->ask_free = UINT32_MAX;
+    host->next_sequence = 1;
     host->blocked = calloc(host->count, sizeof *host->blocked);
     host->waiting = calloc(host->count, sizeof(sl_waiting_body *));
     if (!host->blocked || !host->waiting)

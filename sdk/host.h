@@ -257,6 +257,7 @@ typedef struct sl_host {
     bool going;
     bool ticking;
     sl_id_table targets, residents, records;
+    uint64_t next_sequence; /* above those to all targets that have ended: none is used twice */
     sl_target *stalled;
     bool *blocked;             /* by node: no room for data */
     sl_waiting_body **waiting; /* by node, in order */

@@ -158,12 +158,12 @@ static void make_ready(sl_host *host, sl_resident *resident) {
     host->ready_end = &resident->next_ready;
 }
 
-/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. A life
- * that began with an older state than the last one had may know of less than the sender does. */
+/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. What is
+ * before the sender's oldest will not come: it has given that up, or an earlier life handled it. */
 static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
     sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
     if (sender && letter->oldest > sender->expected)
-        sender->expected = sender->done = sender->told = letter->oldest;
+        sender->expected = letter->oldest;
     if (!sender || letter->sequence != sender->expected) {
         if (sender && letter->sequence < sender->done)
             say_handled(host, resident, sender);

@@ -189,6 +189,8 @@ static void end_target(sl_host *host, sl_target *target, sl_err err, const char 
         letter_done(host, letter);
     if (target->stalled)
         unstall(host, target);
+    if (host->next_sequence < target->next_sequence)
+        host->next_sequence = target->next_sequence;
     sl_id_remove(&host->targets, &target->node);
     free(target);
     end_asks_of(host, id, err, message);
@@ -276,7 +278,7 @@ static sl_target *target_of(sl_host *host, const sl_letter *letter) {
         return NULL;
     target->node.id = letter->id;
     target->place = letter->place;
-    target->next_sequence = 1;
+    target->next_sequence = host->next_sequence;
     target->window = WINDOW;
     if (sl_id_add(&host->targets, &target->node) == SL_OK)
         return target;
