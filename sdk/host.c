@@ -263,11 +263,11 @@ static void on_view(sl_host *host, const registry_view *view) {
     }
 }
 
-static void on_moved(sl_host *host, const actor_moved *moved) {
+static void on_moved(sl_host *host, uint32_t from, const actor_moved *moved) {
     if (moved->place >= host->count)
         return;
     sl_host_target_moved(host, moved);
-    sl_host_resident_moved(host, moved);
+    sl_host_resident_moved(host, from, moved);
 }
 
 static void on_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
@@ -289,7 +289,7 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
         sl_host_on_handled(host, body);
         return true;
     case actor_moved_id:
-        on_moved(host, body);
+        on_moved(host, from, body);
         return true;
     case actor_where_id:
         sl_host_on_where(host, from, body);

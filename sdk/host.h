@@ -146,7 +146,7 @@ typedef struct sl_resident {
     uint32_t place; /* once it is gone */
     uint8_t stage;
     bool running, queued, started, ends, supervised, fails;
-    bool unsure;          /* once it is gone: whether it has come to its place */
+    bool unsure;          /* it has left for `place`, and has not said that it is there */
     bool given_up;        /* by its home, while it runs: then `ends` is for the pool thread alone */
     uint32_t rank;        /* of its host, for who runs it */
     struct sl_pool *pool; /* that runs it; NULL: the loop does */
@@ -333,7 +333,7 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell);
 void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come);
 void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept);
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit);
-void sl_host_resident_moved(sl_host *host, const actor_moved *moved);
+void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved);
 void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
 void sl_host_residents_tick(sl_host *host);
 void sl_host_residents_peer(sl_host *host, uint32_t node);

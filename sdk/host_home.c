@@ -19,15 +19,22 @@ static uint32_t hash_of(const char *name) {
     return hash;
 }
 
-static uint32_t keeper_of(const sl_host *host, const char *name) {
+static uint32_t keeper_but(const sl_host *host, const char *name, uint32_t except) {
     uint32_t first = hash_of(name) % host->count;
-    for (uint32_t i = 0; i < host->count; i++)
-        if (sl_host_is_alive(host, (first + i) % host->count))
-            return (first + i) % host->count;
+    for (uint32_t i = 0; i < host->count; i++) {
+        uint32_t node = (first + i) % host->count;
+        if (node != except && sl_host_is_alive(host, node))
+            return node;
+    }
     return host->rank;
 }
 
-static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag, bool free) {
+static uint32_t keeper_of(const sl_host *host, const char *name) {
+    return keeper_but(host, name, SL_NO_NODE);
+}
+
+static void tell_one(sl_host *host, uint32_t keeper, const sl_record_of *record, uint64_t tag,
+                     bool free) {
     sl_actor_id id = record->node.id;
     actor_name body = {.tag = tag,
                        .life = id.life,
@@ -35,7 +42,19 @@ static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag,
                        .place = record->place,
                        .free = free,
                        .name = sl_text_of(record->name)};
-    (void)actor_name_send(host->self, sl_host_at(keeper_of(host, record->name)), &body);
+    (void)actor_name_send(host->self, sl_host_at(keeper), &body);
+}
+
+static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag, bool free) {
+    tell_one(host, keeper_of(host, record->name), record, tag, free);
+}
+
+/* `node` is lost, or back: who keeps the name now? Who did so meanwhile does no more. */
+static void claim_again(sl_host *host, const sl_record_of *record, uint32_t node, bool back) {
+    uint32_t without = keeper_but(host, record->name, node);
+    tell_keeper(host, record, record->node.id.number, false);
+    if (back && without != keeper_of(host, record->name))
+        tell_one(host, without, record, 0, true);
 }
 
 /* ---- the keeper ---- */
@@ -223,8 +242,21 @@ static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const
     return sl_host_post(host, place, &actor_come_type, &body);
 }
 
-/* Its node is lost. True: it is started again elsewhere. */
+/* The next node after `place` that actors may live on. */
+static uint32_t place_after(const sl_host *host, uint32_t place) {
+    do
+        place = (place + 1) % host->count;
+    while (place != host->rank && !(sl_host_is_alive(host, place) && sl_host_serves(host, place)));
+    return place;
+}
+
+/* Its node is lost. True: it is started again elsewhere, or, as its name is not its own yet, will
+ * be. */
 static bool lose(sl_host *host, sl_record_of *record) {
+    if (record->claiming && record->claiming->restart_on_loss) {
+        record->place = record->from = place_after(host, record->place);
+        return true;
+    }
     bool again = record->restart_on_loss && may_restart(host, record);
     for (uint32_t i = 1; again && i <= host->count; i++) {
         uint32_t place = (record->place + i) % host->count;
@@ -461,7 +493,7 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
             if (!back && lost && !lose(host, record))
                 continue;
             if (record->name[0])
-                tell_keeper(host, record, at->id.number, false);
+                claim_again(host, record, node, back);
         }
 }
 

@@ -59,7 +59,7 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
-    resident->unsure = resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
+    resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
     resident->save_every = resident->since_save = 0;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
@@ -228,10 +228,10 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
         hold(host, resident, from, tell);
 }
 
-void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
+void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved) {
     sl_actor_id id = {moved->home, moved->life, moved->number};
     sl_resident *resident = sl_id_find(&host->residents, id);
-    if (resident && resident->stage == SL_GONE && moved->epoch >= resident->epoch)
+    if (resident && from == moved->place && moved->epoch >= resident->epoch)
         resident->unsure = false;
     if (!resident || resident->stage != SL_COMING || moved->place == host->rank)
         return;
@@ -333,6 +333,7 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     sl_letters held = resident->mailbox;
     resident->mailbox = (sl_letters){NULL, NULL, 0};
     resident_clear(resident);
+    resident->unsure = false;
     resident->stage = SL_HERE;
     sl_err err = settle(host, resident, come);
     char cause[512];
