@@ -168,7 +168,8 @@ typedef struct sl_sim_counter {
     char name[8];
     sl_spawn_options options; /* but for the name */
     bool contested;           /* others were spawned by its name */
-    bool stopped;             /* somebody has asked for its end, or its home has died */
+    bool stopped;             /* somebody has asked for its end, or … */
+    bool gone;                /* … its home has died */
     uint32_t starts;          /* from its arguments */
     uint32_t failures;        /* of its body */
     uint64_t sent[SL_SIM_WRITERS_MOST]; /* the last number of each program … */

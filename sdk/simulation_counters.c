@@ -7,7 +7,7 @@
 #include "sdk/simulation.h"
 #include "sdk/task_call.h"
 
-enum { NAMES = 3, OWN_MOST = 4, BURST_MOST = 6, BODY_MOST_MS = 20 };
+enum { NAMES = 3, OWN_MOST = 6, BURST_MOST = 6, BODY_MOST_MS = 20 };
 
 /* What a message asks for besides being counted. */
 enum { FAILS = 1, SAVES = 2, MOVES = 4, RESTS = 8 };
@@ -175,7 +175,7 @@ void sl_sim_counters_define(void) {
 /* ---- the program's side ---- */
 
 static bool is_own(const sl_sim_program *program, const sl_sim_counter *counter) {
-    return counter->ref.home == program->host->number && !counter->stopped;
+    return counter->ref.home == program->host->number && !counter->gone;
 }
 
 static uint32_t own_count(const sl_sim_program *program) {
@@ -224,7 +224,7 @@ static void spawn(sl_sim_program *program) {
     options.name = counter->name[0] ? counter->name : NULL;
     if (sl_actor_spawn(&kinds[sl_sim_draw(program, KINDS)], SL_ARGS(sl_i64(index)), &options,
                        &counter->ref) != SL_OK) {
-        counter->stopped = true;
+        counter->stopped = counter->gone = true;
         if (!sl_sim_program_is_over(program))
             sl_sim_violate(simulation, "program %u cannot spawn an actor: %s", program->writer,
                            sl_error_text());
@@ -444,7 +444,8 @@ void sl_sim_counters_end(sl_sim_program *program) {
     for (uint32_t i = 0; i < simulation->counter_count && !sl_sim_program_is_over(program); i++) {
         if (!is_own(program, &simulation->counters[i]))
             continue;
-        check_state(program, i);
+        if (!simulation->counters[i].stopped)
+            check_state(program, i);
         if (!sl_sim_program_is_over(program))
             end_one(program, i);
     }

@@ -139,8 +139,11 @@ void sl_sim_process_end(sl_sim_host *host) {
     process->open = false;
     process->program.stage = SL_SIM_LEFT;
     free(atomic_exchange(&process->client.host, NULL));
-    for (uint32_t i = 0; i < simulation->counter_count; i++)
-        simulation->counters[i].stopped |= simulation->counters[i].ref.home == host->number;
+    for (uint32_t i = 0; i < simulation->counter_count; i++) {
+        sl_sim_counter *counter = &simulation->counters[i];
+        counter->gone |= counter->ref.home == host->number;
+        counter->stopped |= counter->gone;
+    }
 }
 
 /* ---- what must hold ---- */
