@@ -206,6 +206,8 @@ static void on_peer(sl_host *host, uint32_t node, bool back) {
         drop_waiting(host, node);
         sl_host_residents_peer(host, node);
         sl_host_asks_peer(host, node);
+    } else {
+        sl_host_asks_back(host, node);
     }
     sl_host_records_peer(host, node, back);
     sl_host_targets_peer(host, node, back);

@@ -146,8 +146,9 @@ typedef struct sl_resident {
     uint32_t place; /* once it is gone */
     uint8_t stage;
     bool running, queued, started, ends, supervised, fails;
+    uint64_t given_up_at; /* epoch with which it ended here, as its home was lost; 0: none */
     bool unsure;          /* it has left for `place`, and has not said that it is there */
-    bool given_up;        /* by its home, while it runs: then `ends` is for the pool thread alone */
+    bool given_up;        /* by its home, or with it; perhaps while it runs */
     uint32_t rank;        /* of its host, for who runs it */
     struct sl_pool *pool; /* that runs it; NULL: the loop does */
     const sl_actor_kind *kind;
@@ -320,6 +321,7 @@ void sl_host_targets_peer(sl_host *host, uint32_t node, bool back);
 /* Ends an ask by its tag; `bytes` of one value. */
 /* Whoever has asked this node for a word that it will not give any more: it is lost. */
 void sl_host_asks_peer(sl_host *host, uint32_t node);
+void sl_host_asks_back(sl_host *host, uint32_t node);
 void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *message,
                      const uint8_t *output, size_t bytes, sl_blob *apart);
 uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id);

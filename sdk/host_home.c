@@ -176,7 +176,7 @@ static void record_free(sl_record_of *record) {
 }
 
 static void forget(sl_host *host, sl_record_of *record, const char *why) {
-    if (record->name[0] && !record->claiming)
+    if (record->name[0]) /* behind its claim, if that is on its way */
         tell_keeper(host, record, 0, true);
     if (record->claiming)
         sl_order_end(host, record->claiming, SL_ERR_DEAD, NULL);

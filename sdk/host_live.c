@@ -115,14 +115,44 @@ void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t plac
     remember_gone(host, resident->node.id);
 }
 
+static void tell_all(sl_host *host, const sl_resident *resident, sl_err err, const char *message) {
+    for (uint32_t i = 0; i < resident->sender_count; i++)
+        sl_host_say_lost(host, resident->senders[i].node, resident->node.id, resident->epoch, err,
+                         true, message);
+}
+
 /* The actor ends: its home, and all that have sent to it, are told. */
 static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
     sl_actor_id id = resident->node.id;
     actor_ended body = {id.life, id.number, resident->epoch, false, sl_text_of(message)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
-    for (uint32_t i = 0; i < resident->sender_count; i++)
-        sl_host_say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
+    tell_all(host, resident, err, message);
     resident_destroy(host, resident);
+}
+
+/* Its home is lost, or the link to it. In that case the home may believe that it is here, and is to
+ * be told once it can be. */
+static void bury(sl_host *host, sl_resident *resident, uint64_t epoch) {
+    resident->given_up_at = epoch;
+    sl_resident_become_gone(host, resident, host->rank, epoch);
+}
+
+/* It was on its way to a node that is lost, or to which the link is; or was given up here. */
+static void stray(sl_host *host, sl_resident *resident, uint64_t epoch) {
+    static const char why[] = "the actor was lost on its way to another node";
+    sl_actor_id id = resident->node.id;
+    actor_ended body = {.life = id.life,
+                        .number = id.number,
+                        .epoch = epoch,
+                        .strayed = true,
+                        .message = sl_text_of(why)};
+    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
+    if (!resident->unsure || !resident->answer_tag)
+        return;
+    actor_answer answer = {
+        .tag = resident->answer_tag, .error = SL_ERR_DEAD, .message = sl_text_of(why)};
+    resident->unsure = false;
+    sl_host_answer(host, resident->answer_node, &answer);
 }
 
 /* ---- taking messages ---- */
@@ -218,7 +248,8 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
             take(host, resident, letter);
         return;
     }
-    if (resident && resident->stage == SL_GONE && resident->epoch > tell->epoch) {
+    if (resident && resident->stage == SL_GONE && resident->epoch > tell->epoch &&
+        resident->place != host->rank) {
         sl_host_say_moved(host, from, id, resident->epoch, resident->place);
         return;
     }
@@ -233,8 +264,13 @@ void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *mov
     sl_resident *resident = sl_id_find(&host->residents, id);
     if (resident && from == moved->place && moved->epoch >= resident->epoch)
         resident->unsure = false;
-    if (!resident || resident->stage != SL_COMING || moved->place == host->rank)
+    if (!resident || resident->stage != SL_COMING)
         return;
+    if (moved->place == host->rank) {
+        if (moved->epoch <= resident->given_up_at)
+            stray(host, resident, moved->epoch);
+        return;
+    }
     sl_letters held = resident->mailbox;
     resident->mailbox = (sl_letters){NULL, NULL, 0};
     for (sl_letter *letter; (letter = sl_letters_pop(&held));) {
@@ -249,19 +285,28 @@ void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *mov
         sl_resident_become_gone(host, resident, moved->place, moved->epoch);
 }
 
-static void refuse_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
+static void refuse_held(sl_host *host, const sl_resident *resident, sl_err err, bool final,
                         const char *message) {
     for (sl_letter *letter = resident->mailbox.head; letter; letter = letter->next)
         sl_host_say_lost(host, letter->from, resident->node.id, 0, err, final, message);
-    resident_destroy(host, resident);
+}
+
+/* What was given up here is remembered. */
+static void end_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
+                     const char *message) {
+    refuse_held(host, resident, err, final, message);
+    if (resident->given_up_at)
+        bury(host, resident, resident->given_up_at);
+    else
+        resident_destroy(host, resident);
 }
 
 void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
     sl_resident *resident =
         sl_id_find(&host->residents, (sl_actor_id){lost->home, lost->life, lost->number});
     if (resident && resident->stage == SL_COMING && from == lost->home)
-        refuse_held(host, resident, lost->error < SL_ERR_COUNT ? (sl_err)lost->error : SL_ERR_DEAD,
-                    true, lost->message.data);
+        end_held(host, resident, lost->error < SL_ERR_COUNT ? (sl_err)lost->error : SL_ERR_DEAD,
+                 true, lost->message.data);
 }
 
 void sl_host_residents_tick(sl_host *host) {
@@ -274,7 +319,7 @@ void sl_host_residents_tick(sl_host *host) {
             if (sl_host_is_alive(host, at->id.home))
                 ask_where(host, at->id);
             else
-                refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+                end_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
         }
 }
 
@@ -326,10 +371,13 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
         sl_warn("host", "node %u sends an actor that cannot come", from);
         return;
     }
-    if (!sl_host_is_alive(host, come->home)) /* it has ended with its home */
-        return;
     if (!resident && !(resident = resident_create(host, id)))
         return;
+    if (!sl_host_is_alive(host, come->home)) {
+        refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+        bury(host, resident, come->epoch);
+        return;
+    }
     sl_letters held = resident->mailbox;
     resident->mailbox = (sl_letters){NULL, NULL, 0};
     resident_clear(resident);
@@ -450,7 +498,17 @@ static bool send_saved(sl_host *host, sl_resident *resident) {
     return resident->awaits;
 }
 
+/* Nothing more of it is told: its home has begun its next life, or is lost. */
+static void lay_down(sl_host *host, sl_resident *resident) {
+    tell_all(host, resident, SL_ERR_DEAD, "the actor was given up");
+    bury(host, resident, resident->epoch);
+}
+
 static void finish(sl_host *host, sl_resident *resident) {
+    if (resident->given_up) {
+        lay_down(host, resident);
+        return;
+    }
     put_back(resident);
     if (resident->save_due && !resident->ends && resident->failed == SL_OK &&
         send_saved(host, resident))
@@ -503,7 +561,6 @@ static void run(sl_host *host, sl_resident *resident) {
 
 void sl_host_ran(sl_resident *resident) {
     resident->running = false;
-    resident->ends |= resident->given_up;
     finish(resident->host, resident);
 }
 
@@ -531,10 +588,12 @@ void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept) {
 }
 
 static void give_up(sl_host *host, sl_resident *resident) {
+    resident->given_up = true;
     if (resident->running)
-        resident->given_up = true;
-    else
-        end_resident(host, resident, SL_ERR_DEAD, "the actor was given up");
+        return;
+    if (resident->queued)
+        unqueue(host, resident);
+    lay_down(host, resident);
 }
 
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
@@ -544,36 +603,19 @@ void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
         give_up(host, resident);
 }
 
-/* It was on its way to a node that is lost, or to which the link is. */
-static void stray(sl_host *host, sl_resident *resident) {
-    static const char why[] = "the actor was lost on its way to another node";
-    sl_actor_id id = resident->node.id;
-    actor_ended body = {.life = id.life,
-                        .number = id.number,
-                        .epoch = resident->epoch,
-                        .strayed = true,
-                        .message = sl_text_of(why)};
-    actor_answer answer = {
-        .tag = resident->answer_tag, .error = SL_ERR_DEAD, .message = sl_text_of(why)};
-    resident->unsure = false;
-    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
-    if (answer.tag)
-        sl_host_answer(host, resident->answer_node, &answer);
-}
-
 void sl_host_residents_peer(sl_host *host, uint32_t node) {
     for (uint32_t i = 0; i < host->residents.capacity; i++)
         for (sl_id_node *at = host->residents.buckets[i], *next; at; at = next) {
             sl_resident *resident = (sl_resident *)(void *)at;
             next = at->next;
             if (resident->unsure && resident->place == node)
-                stray(host, resident);
+                stray(host, resident, resident->epoch);
             if (at->id.home != node)
                 continue;
             if (resident->stage == SL_HERE)
                 give_up(host, resident);
             else
-                refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+                end_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
         }
 }
 

@@ -117,6 +117,14 @@ static bool may_come_from(const sl_ask *ask, uint32_t node) {
     return ask->many || ask->at == node || ask->before == node || ask->to == node;
 }
 
+/* Where a move goes to may have said that it is there while nothing could be heard of it. */
+void sl_host_asks_back(sl_host *host, uint32_t node) {
+    for (uint32_t slot = 0; slot < host->ask_count; slot++)
+        if (host->asks[slot].future && host->asks[slot].to == node)
+            sl_host_end_ask(host, (uint64_t)host->asks[slot].turn << 32 | slot, SL_ERR_DEAD,
+                            "the node that it was to move to was lost", NULL, 0, NULL);
+}
+
 void sl_host_asks_peer(sl_host *host, uint32_t node) {
     for (uint32_t slot = 0; slot < host->ask_count; slot++) {
         const sl_ask *ask = &host->asks[slot];
