@@ -363,17 +363,27 @@ static sl_err settle(sl_host *host, sl_resident *resident, const actor_come *com
     return SL_OK;
 }
 
+static void answer_come(sl_host *host, const actor_come *come, sl_err err, const char *message) {
+    actor_answer body = {.tag = come->answer_tag, .error = err, .message = sl_text_of(message)};
+    if (come->answer_tag)
+        sl_host_answer(host, come->answer_node, &body);
+}
+
 void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     sl_actor_id id = {come->home, come->life, come->number};
     sl_resident *resident = sl_id_find(&host->residents, id);
-    if (come->home >= host->count || come->answer_node >= host->count ||
-        (resident && (resident->stage == SL_HERE || come->epoch <= resident->epoch))) {
+    if (come->home >= host->count || come->answer_node >= host->count) {
         sl_warn("host", "node %u sends an actor that cannot come", from);
+        return;
+    }
+    if (resident && (resident->stage == SL_HERE || come->epoch <= resident->epoch)) {
+        answer_come(host, come, SL_ERR_DEAD, "another life of the actor has begun");
         return;
     }
     if (!resident && !(resident = resident_create(host, id)))
         return;
     if (!sl_host_is_alive(host, come->home)) {
+        answer_come(host, come, SL_ERR_DEAD, "the actor's home was lost");
         refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
         bury(host, resident, come->epoch);
         return;
@@ -386,9 +396,7 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     sl_err err = settle(host, resident, come);
     char cause[512];
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
-    actor_answer body = {.tag = come->answer_tag, .error = err, .message = sl_text_of(cause)};
-    if (come->answer_tag)
-        sl_host_answer(host, come->answer_node, &body);
+    answer_come(host, come, err, cause);
     for (sl_letter *letter; (letter = sl_letters_pop(&held));)
         take(host, resident, letter);
     if (err != SL_OK) {
