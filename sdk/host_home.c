@@ -255,6 +255,7 @@ static uint32_t place_after(const sl_host *host, uint32_t place) {
 static bool lose(sl_host *host, sl_record_of *record) {
     if (record->claiming && record->claiming->restart_on_loss) {
         record->place = record->from = place_after(host, record->place);
+        record->epoch++; /* of the other place some may have heard */
         return true;
     }
     bool again = record->restart_on_loss && may_restart(host, record);
@@ -277,7 +278,7 @@ static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
         .home = id.home,
         .life = id.life,
         .number = id.number,
-        .epoch = 1,
+        .epoch = record->epoch,
         .answer_node = host->rank,
         .kind = sl_text_of(order->actor_kind->name),
         .supervised = order->restart_on_error,
