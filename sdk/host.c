@@ -227,7 +227,8 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     host->client = setup->client;
     host->rank = setup->of->rank;
     host->count = count;
-    uint64_t incarnation = (uint64_t)setup->of->incarnation << 32; /* its generator's seed may be given */
+    uint64_t incarnation = (uint64_t)setup->of->incarnation
+                           << 32; /* its generator's seed may be given */
     host->life = (sl_rng_u64(sl_node_rng(sl_actor_node(self))) ^ incarnation) | 1;
     host->event.to = sl_self(self);
     host->ready_end = &host->ready;

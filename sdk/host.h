@@ -189,7 +189,7 @@ typedef struct sl_record_of {
     uint32_t restarts_most, restarts; /* of them within the time */
     uint64_t restarts_ns, since_ns;
     uint32_t save_every;
-    sl_blob *saved;      /* state to begin with, rather than `start`; NULL: none was saved */
+    sl_blob *saved;       /* state to begin with, rather than `start`; NULL: none was saved */
     actor_passed *passed; /* how far each sender's messages are in it */
     uint32_t passed_count;
     sl_object **objects; /* among its arguments */
@@ -335,15 +335,26 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell);
 void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come);
 void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept);
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit);
-void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved);
-void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
-void sl_host_residents_tick(sl_host *host);
 void sl_host_residents_peer(sl_host *host, uint32_t node);
 void sl_host_run_ready(sl_host *host);
 void sl_host_ran(sl_resident *resident);
 void sl_host_live_stop(sl_host *host);
 
-/* host_live.c, for host_move.c */
+/* host_held.c: actors that are not here, or no more. */
+void sl_host_ask_where(sl_host *host, sl_actor_id id);
+void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved);
+void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
+void sl_host_residents_tick(sl_host *host);
+void sl_resident_refuse_held(sl_host *host, const sl_resident *resident, sl_err err, bool final,
+                             const char *message);
+/* The entry goes, unless it is to be remembered that the actor was given up here. */
+void sl_resident_end_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
+                          const char *message);
+void sl_resident_bury(sl_host *host, sl_resident *resident, uint64_t epoch);
+void sl_resident_stray(sl_host *host, sl_resident *resident, uint64_t epoch);
+
+/* host_live.c, for host_move.c and host_held.c */
+void sl_resident_destroy(sl_host *host, sl_resident *resident);
 void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t place,
                           uint64_t epoch);
 /* What it had is released; where it went is remembered. */

@@ -489,8 +489,8 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
         for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
             sl_record_of *record = (sl_record_of *)(void *)at;
             next = at->next;
-            bool lost = record->place == node ||
-                        (record->from == node && record->arrived < record->epoch);
+            bool lost =
+                record->place == node || (record->from == node && record->arrived < record->epoch);
             if (!back && lost && !lose(host, record))
                 continue;
             if (record->name[0])

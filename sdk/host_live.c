@@ -30,12 +30,6 @@ void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t p
     (void)actor_here_send(host->self, sl_host_at(id.home), &body);
 }
 
-static void ask_where(sl_host *host, sl_actor_id id) {
-    actor_where body = {id.life, id.number};
-    (void)actor_where_send(host->self, sl_host_at(id.home), &body);
-    sl_host_tick(host);
-}
-
 /* ---- life of an entry ---- */
 
 static sl_resident *resident_create(sl_host *host, sl_actor_id id) {
@@ -87,7 +81,7 @@ static void unqueue(sl_host *host, sl_resident *resident) {
     resident->queued = false;
 }
 
-static void resident_destroy(sl_host *host, sl_resident *resident) {
+void sl_resident_destroy(sl_host *host, sl_resident *resident) {
     if (resident->queued)
         unqueue(host, resident);
     sl_id_remove(&host->residents, &resident->node);
@@ -103,7 +97,7 @@ static void remember_gone(sl_host *host, sl_actor_id id) {
     sl_actor_id *at = &host->gone[host->gone_count++ % GONE_MOST];
     sl_resident *old = host->gone_count > GONE_MOST ? sl_id_find(&host->residents, *at) : NULL;
     if (old && old->stage == SL_GONE && !sl_id_equal(*at, id))
-        resident_destroy(host, old);
+        sl_resident_destroy(host, old);
     *at = id;
 }
 
@@ -127,32 +121,7 @@ static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const
     actor_ended body = {id.life, id.number, resident->epoch, false, sl_text_of(message)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     tell_all(host, resident, err, message);
-    resident_destroy(host, resident);
-}
-
-/* Its home is lost, or the link to it. In that case the home may believe that it is here, and is to
- * be told once it can be. */
-static void bury(sl_host *host, sl_resident *resident, uint64_t epoch) {
-    resident->given_up_at = epoch;
-    sl_resident_become_gone(host, resident, host->rank, epoch);
-}
-
-/* It was on its way to a node that is lost, or to which the link is; or was given up here. */
-static void stray(sl_host *host, sl_resident *resident, uint64_t epoch) {
-    static const char why[] = "the actor was lost on its way to another node";
-    sl_actor_id id = resident->node.id;
-    actor_ended body = {.life = id.life,
-                        .number = id.number,
-                        .epoch = epoch,
-                        .strayed = true,
-                        .message = sl_text_of(why)};
-    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
-    if (!resident->unsure || !resident->answer_tag)
-        return;
-    actor_answer answer = {
-        .tag = resident->answer_tag, .error = SL_ERR_DEAD, .message = sl_text_of(why)};
-    resident->unsure = false;
-    sl_host_answer(host, resident->answer_node, &answer);
+    sl_resident_destroy(host, resident);
 }
 
 /* ---- taking messages ---- */
@@ -188,8 +157,9 @@ static void make_ready(sl_host *host, sl_resident *resident) {
     host->ready_end = &resident->next_ready;
 }
 
-/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. What is
- * before the sender's oldest will not come: it has given that up, or an earlier life handled it. */
+/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. What
+ * is before the sender's oldest will not come: it has given that up, or an earlier life handled it.
+ */
 static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
     sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
     if (sender && letter->oldest > sender->expected)
@@ -230,7 +200,7 @@ static void hold(sl_host *host, sl_resident *resident, uint32_t from, const acto
         sl_letters_push(&resident->mailbox, letter);
     if (resident->stage == SL_GONE || resident->mailbox.count <= 1) {
         resident->stage = SL_COMING;
-        ask_where(host, resident->node.id);
+        sl_host_ask_where(host, resident->node.id);
     }
 }
 
@@ -257,70 +227,6 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
         resident = resident_create(host, id);
     if (resident)
         hold(host, resident, from, tell);
-}
-
-void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved) {
-    sl_actor_id id = {moved->home, moved->life, moved->number};
-    sl_resident *resident = sl_id_find(&host->residents, id);
-    if (resident && from == moved->place && moved->epoch >= resident->epoch)
-        resident->unsure = false;
-    if (!resident || resident->stage != SL_COMING)
-        return;
-    if (moved->place == host->rank) {
-        if (moved->epoch <= resident->given_up_at)
-            stray(host, resident, moved->epoch);
-        return;
-    }
-    sl_letters held = resident->mailbox;
-    resident->mailbox = (sl_letters){NULL, NULL, 0};
-    for (sl_letter *letter; (letter = sl_letters_pop(&held));) {
-        if (letter->epoch >= moved->epoch) { /* the home has not heard of it yet */
-            sl_letters_push(&resident->mailbox, letter);
-            continue;
-        }
-        sl_host_say_moved(host, letter->from, id, moved->epoch, moved->place);
-        sl_letter_destroy(letter);
-    }
-    if (!resident->mailbox.head)
-        sl_resident_become_gone(host, resident, moved->place, moved->epoch);
-}
-
-static void refuse_held(sl_host *host, const sl_resident *resident, sl_err err, bool final,
-                        const char *message) {
-    for (sl_letter *letter = resident->mailbox.head; letter; letter = letter->next)
-        sl_host_say_lost(host, letter->from, resident->node.id, 0, err, final, message);
-}
-
-/* What was given up here is remembered. */
-static void end_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
-                     const char *message) {
-    refuse_held(host, resident, err, final, message);
-    if (resident->given_up_at)
-        bury(host, resident, resident->given_up_at);
-    else
-        resident_destroy(host, resident);
-}
-
-void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
-    sl_resident *resident =
-        sl_id_find(&host->residents, (sl_actor_id){lost->home, lost->life, lost->number});
-    if (resident && resident->stage == SL_COMING && from == lost->home)
-        end_held(host, resident, lost->error < SL_ERR_COUNT ? (sl_err)lost->error : SL_ERR_DEAD,
-                 true, lost->message.data);
-}
-
-void sl_host_residents_tick(sl_host *host) {
-    for (uint32_t i = 0; i < host->residents.capacity; i++)
-        for (sl_id_node *at = host->residents.buckets[i], *next; at; at = next) {
-            sl_resident *resident = (sl_resident *)(void *)at;
-            next = at->next;
-            if (resident->stage != SL_COMING)
-                continue;
-            if (sl_host_is_alive(host, at->id.home))
-                ask_where(host, at->id);
-            else
-                end_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
-        }
 }
 
 /* ---- coming ---- */
@@ -384,8 +290,8 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
         return;
     if (!sl_host_is_alive(host, come->home)) {
         answer_come(host, come, SL_ERR_DEAD, "the actor's home was lost");
-        refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
-        bury(host, resident, come->epoch);
+        sl_resident_refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+        sl_resident_bury(host, resident, come->epoch);
         return;
     }
     sl_letters held = resident->mailbox;
@@ -482,10 +388,8 @@ static void fail(sl_host *host, sl_resident *resident) {
 /* True: it waits for its home to have the state, and nobody hears of what led to it before. */
 static bool send_saved(sl_host *host, sl_resident *resident) {
     sl_actor_id id = resident->node.id;
-    actor_saved body = {.life = id.life,
-                        .number = id.number,
-                        .epoch = resident->epoch,
-                        .state = resident->saved};
+    actor_saved body = {
+        .life = id.life, .number = id.number, .epoch = resident->epoch, .state = resident->saved};
     actor_passed *passed = NULL;
     sl_err err = SL_ERR_NO_MEMORY;
     resident->save_due = false;
@@ -509,7 +413,7 @@ static bool send_saved(sl_host *host, sl_resident *resident) {
 /* Nothing more of it is told: its home has begun its next life, or is lost. */
 static void lay_down(sl_host *host, sl_resident *resident) {
     tell_all(host, resident, SL_ERR_DEAD, "the actor was given up");
-    bury(host, resident, resident->epoch);
+    sl_resident_bury(host, resident, resident->epoch);
 }
 
 static void finish(sl_host *host, sl_resident *resident) {
@@ -617,13 +521,14 @@ void sl_host_residents_peer(sl_host *host, uint32_t node) {
             sl_resident *resident = (sl_resident *)(void *)at;
             next = at->next;
             if (resident->unsure && resident->place == node)
-                stray(host, resident, resident->epoch);
+                sl_resident_stray(host, resident, resident->epoch);
             if (at->id.home != node)
                 continue;
             if (resident->stage == SL_HERE)
                 give_up(host, resident);
             else
-                end_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+                sl_resident_end_held(host, resident, SL_ERR_DEAD, false,
+                                     "the actor's home was lost");
         }
 }
 

@@ -30,9 +30,9 @@ enum {
 #define SL_SIM_SLOT SL_SLOT_SPARE
 
 #define SL_SIM_KEEP_BYTES 512 /* results of so many bytes stay where they are made */
-#define SL_SIM_PERIOD_NS (100 * SL_NS_PER_MS)  /* of the registries' gossip */
-#define SL_SIM_DEAD_NS   (900 * SL_NS_PER_MS)  /* the longest of their dead times */
-#define SL_SIM_KNOWN_NS  (1300 * SL_NS_PER_MS) /* within it all know of a death */
+#define SL_SIM_PERIOD_NS  (100 * SL_NS_PER_MS)  /* of the registries' gossip */
+#define SL_SIM_DEAD_NS    (900 * SL_NS_PER_MS)  /* the longest of their dead times */
+#define SL_SIM_KNOWN_NS   (1300 * SL_NS_PER_MS) /* within it all know of a death */
 
 typedef struct sl_simulation sl_simulation;
 
@@ -166,12 +166,12 @@ enum { SL_SIM_WRITERS_MOST = 16, SL_SIM_COUNTERS_MOST = 48, SL_SIM_PENDING_MOST 
 typedef struct sl_sim_counter {
     sl_actor_ref ref;
     char name[8];
-    sl_spawn_options options; /* but for the name */
-    bool contested;           /* others were spawned by its name */
-    bool stopped;             /* somebody has asked for its end, or … */
-    bool gone;                /* … its home has died */
-    uint32_t starts;          /* from its arguments */
-    uint32_t failures;        /* of its body */
+    sl_spawn_options options;           /* but for the name */
+    bool contested;                     /* others were spawned by its name */
+    bool stopped;                       /* somebody has asked for its end, or … */
+    bool gone;                          /* … its home has died */
+    uint32_t starts;                    /* from its arguments */
+    uint32_t failures;                  /* of its body */
     uint64_t sent[SL_SIM_WRITERS_MOST]; /* the last number of each program … */
     uint64_t told[SL_SIM_WRITERS_MOST]; /* … and the last that was answered */
 } sl_sim_counter;

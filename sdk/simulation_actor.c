@@ -51,8 +51,7 @@ static bool say(actor *a, uint32_t peer, uint64_t most) {
             return false;
         sl_sim_fill(body.blob->data, bytes, (uint8_t)row->said);
     }
-    bool sent =
-        simulation_say_send(a->self, sl_addr_well_known(peer, SL_SIM_SLOT), &body) == SL_OK;
+    bool sent = simulation_say_send(a->self, sl_addr_well_known(peer, SL_SIM_SLOT), &body) == SL_OK;
     row->said += sent;
     sl_blob_release(body.blob);
     return sent;

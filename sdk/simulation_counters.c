@@ -21,8 +21,8 @@ typedef struct counts {
 static void note(sl_simulation *simulation, uint32_t node, const char *what, uint32_t index,
                  uint64_t number) {
     sl_simulator *simulator = simulation->simulator;
-    sl_simulator_note(simulator, node, sl_simulator_now_ns(simulator), 0, "%s actor %u (%" PRIu64 ")",
-                      what, index, number);
+    sl_simulator_note(simulator, node, sl_simulator_now_ns(simulator), 0,
+                      "%s actor %u (%" PRIu64 ")", what, index, number);
 }
 
 /* ---- the body ---- */
@@ -45,8 +45,8 @@ static void check_number(sl_simulation *simulation, uint32_t index, const counts
                        index, number, writer, last);
     else if (number != last + 1 && is_strict(simulation, counter))
         sl_sim_violate(simulation,
-                       "actor %u gets message %" PRIu64 " of program %" PRIu64
-                       " after %" PRIu64 ", and nobody died",
+                       "actor %u gets message %" PRIu64 " of program %" PRIu64 " after %" PRIu64
+                       ", and nobody died",
                        index, number, writer, last);
     else if (number > counter->sent[writer])
         sl_sim_violate(simulation, "actor %u gets a message that nobody sent", index);
@@ -291,10 +291,10 @@ static void move(sl_sim_program *program, uint32_t index) {
     sl_simulation *simulation = program->host->simulation;
     uint32_t to = (uint32_t)sl_sim_draw(program, simulation->options.nodes);
     note(simulation, program->host->number, "moves", index, to);
-    (void)sl_sim_await(program, (sl_sim_pending){.future = sl_actor_migrate(
-                                                     &simulation->counters[index].ref, to),
-                                                 .wish = SL_SIM_MOVE,
-                                                 .index = index});
+    (void)sl_sim_await(
+        program, (sl_sim_pending){.future = sl_actor_migrate(&simulation->counters[index].ref, to),
+                                  .wish = SL_SIM_MOVE,
+                                  .index = index});
 }
 
 static void look_up(sl_sim_program *program) {
@@ -402,7 +402,8 @@ static void check_counts(sl_simulation *simulation, uint32_t index, const counts
                            index, last, writer, counter->sent[writer]);
         if (counter->options.save_every == 1 && last < counter->told[writer])
             sl_sim_violate(simulation,
-                           "actor %u has %" PRIu64 " messages of program %u, and had answered %" PRIu64,
+                           "actor %u has %" PRIu64
+                           " messages of program %u, and had answered %" PRIu64,
                            index, last, writer, counter->told[writer]);
         for (uint64_t number = 1; number <= last; number++)
             sum += answer_of(writer, number);

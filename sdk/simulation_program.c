@@ -1,5 +1,5 @@
-/* A program that calls the API, on a thread of its process: it spawns actors and submits tasks, asks,
- * waits and lets go, for as long as there are faults; then all ask what has come of it. */
+/* A program that calls the API, on a thread of its process: it spawns actors and submits tasks,
+ * asks, waits and lets go, for as long as there are faults; then all ask what has come of it. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,11 +7,11 @@
 #include "runtime/blob.h"
 #include "sdk/simulation.h"
 
-#define FAULTS_NS  (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
-#define END_NS     (120 * SL_NS_PER_S) /* everything has ended long before */
-#define STILL_NS   (500 * SL_NS_PER_MS)
+#define FAULTS_NS   (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
+#define END_NS      (120 * SL_NS_PER_S) /* everything has ended long before */
+#define STILL_NS    (500 * SL_NS_PER_MS)
 #define PROGRAMS_NS (30 * SL_NS_PER_S) /* for their last questions */
-#define GOODBYE_NS (15 * SL_NS_PER_S)
+#define GOODBYE_NS  (15 * SL_NS_PER_S)
 
 enum {
     SESSIONS_MOST = 40,
