@@ -196,6 +196,7 @@ typedef struct sl_record_of {
     uint32_t object_count;
     struct sl_watcher *watchers;
     char name[128];
+    uint32_t keeper; /* of the name: who was told; SL_NO_NODE: nobody */
 } sl_record_of;
 
 /* Who wants to hear of its end. */

@@ -19,18 +19,12 @@ static uint32_t hash_of(const char *name) {
     return hash;
 }
 
-static uint32_t keeper_but(const sl_host *host, const char *name, uint32_t except) {
-    uint32_t first = hash_of(name) % host->count;
-    for (uint32_t i = 0; i < host->count; i++) {
-        uint32_t node = (first + i) % host->count;
-        if (node != except && sl_host_is_alive(host, node))
-            return node;
-    }
-    return host->rank;
-}
-
 static uint32_t keeper_of(const sl_host *host, const char *name) {
-    return keeper_but(host, name, SL_NO_NODE);
+    uint32_t first = hash_of(name) % host->count;
+    for (uint32_t i = 0; i < host->count; i++)
+        if (sl_host_is_alive(host, (first + i) % host->count))
+            return (first + i) % host->count;
+    return host->rank;
 }
 
 static void tell_one(sl_host *host, uint32_t keeper, const sl_record_of *record, uint64_t tag,
@@ -45,19 +39,14 @@ static void tell_one(sl_host *host, uint32_t keeper, const sl_record_of *record,
     (void)actor_name_send(host->self, sl_host_at(keeper), &body);
 }
 
-static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag, bool free) {
-    tell_one(host, keeper_of(host, record->name), record, tag, free);
+/* That it is this one's, who keeps it from now on; and who did so before does no more. */
+static void claim(sl_host *host, sl_record_of *record) {
+    uint32_t before = record->keeper;
+    record->keeper = keeper_of(host, record->name);
+    tell_one(host, record->keeper, record, record->node.id.number, false);
+    if (before != record->keeper && before != SL_NO_NODE)
+        tell_one(host, before, record, 0, true);
 }
-
-/* `node` is lost, or back: who keeps the name now? Who did so meanwhile does no more. */
-static void claim_again(sl_host *host, const sl_record_of *record, uint32_t node, bool back) {
-    uint32_t without = keeper_but(host, record->name, node);
-    tell_keeper(host, record, record->node.id.number, false);
-    if (back && without != keeper_of(host, record->name))
-        tell_one(host, without, record, 0, true);
-}
-
-/* ---- the keeper ---- */
 
 static sl_name_entry **name_at(sl_host *host, const char *name) {
     sl_name_entry **at = &host->names[hash_of(name) / 7 % SL_NAME_BUCKETS];
@@ -177,7 +166,7 @@ static void record_free(sl_record_of *record) {
 
 static void forget(sl_host *host, sl_record_of *record, const char *why) {
     if (record->name[0]) /* behind its claim, if that is on its way */
-        tell_keeper(host, record, 0, true);
+        tell_one(host, record->keeper, record, 0, true);
     if (record->claiming)
         sl_order_end(host, record->claiming, SL_ERR_DEAD, NULL);
     tell_watchers(host, record, why);
@@ -306,6 +295,7 @@ void sl_host_spawn(sl_host *host, sl_order *order) {
         record->node.id = order->letter->id;
         record->place = record->from = order->letter->place;
         record->epoch = 1;
+        record->keeper = SL_NO_NODE;
         memcpy(record->name, order->name, sizeof record->name);
     }
     if (!record || sl_id_add(&host->records, &record->node) != SL_OK) {
@@ -319,7 +309,7 @@ void sl_host_spawn(sl_host *host, sl_order *order) {
         return;
     }
     record->claiming = order;
-    tell_keeper(host, record, record->node.id.number, false);
+    claim(host, record);
 }
 
 /* Claims are tagged by the actor's number, look-ups by the tag of an ask, whose upper half is never
@@ -494,7 +484,7 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
             if (!back && lost && !lose(host, record))
                 continue;
             if (record->name[0])
-                claim_again(host, record, node, back);
+                claim(host, record);
         }
 }
 
