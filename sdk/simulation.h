@@ -160,7 +160,13 @@ typedef struct sl_sim_object sl_sim_object;
 
 /* ---- programs of the API ---- */
 
-enum { SL_SIM_WRITERS_MOST = 16, SL_SIM_COUNTERS_MOST = 48, SL_SIM_PENDING_MOST = 24 };
+enum {
+    SL_SIM_WRITERS_MOST = 16,
+    SL_SIM_COUNTERS_MOST = 48,
+    SL_SIM_PENDING_MOST = 24,
+    SL_SIM_CALLS_MOST = 1024,
+    SL_SIM_HELD_MOST = 16
+};
 
 /* A user actor as those know it who look from outside. */
 typedef struct sl_sim_counter {
@@ -175,6 +181,19 @@ typedef struct sl_sim_counter {
     uint64_t sent[SL_SIM_WRITERS_MOST]; /* the last number of each program … */
     uint64_t told[SL_SIM_WRITERS_MOST]; /* … and the last that was answered */
 } sl_sim_counter;
+
+/* A call of a task, as who submitted it knows it. */
+typedef struct sl_sim_call {
+    uint8_t task;     /* which of simulation_calls.c */
+    bool doomed;      /* it is to fail, or needs one that is */
+    bool loose;       /* it was taken back, or needs one that was */
+    bool free;        /* it needs no other */
+    uint32_t retries;
+    uint32_t runs;    /* of its body */
+    uint32_t deaths;  /* before it was submitted */
+    uint64_t count;   /* of an array that it returns */
+    int64_t value;    /* that it returns, or of the array's first element */
+} sl_sim_call;
 
 typedef enum sl_sim_wish { SL_SIM_ADD, SL_SIM_MOVE, SL_SIM_FIND, SL_SIM_WATCH } sl_sim_wish;
 
@@ -197,6 +216,9 @@ typedef struct sl_sim_program {
     sl_sim_pending pending[SL_SIM_PENDING_MOST];
     uint32_t pending_count;
     sl_sim_pending awaited; /* now */
+    sl_future *held[SL_SIM_HELD_MOST]; /* of calls, the oldest first */
+    uint32_t held_calls[SL_SIM_HELD_MOST];
+    uint32_t held_count;
 } sl_sim_program;
 
 /* What a process that calls the API has beside its node's actors. */
@@ -256,6 +278,9 @@ struct sl_simulation {
     sl_rng program_rng;
     sl_sim_counter *counters; /* SL_SIM_COUNTERS_MOST; NULL: no programs */
     uint32_t counter_count, writers;
+    sl_sim_call *calls; /* SL_SIM_CALLS_MOST */
+    uint32_t call_count;
+    uint32_t deaths; /* of nodes */
     sl_sim_host *hosts;
     sl_sim_user users[SL_SIM_OWNERS_MOST];
     uint32_t owners;
@@ -373,6 +398,11 @@ void sl_sim_counters_step(sl_sim_program *program);
 void sl_sim_counter_answered(sl_sim_program *program, const sl_sim_pending *pending);
 void sl_sim_counters_flush(sl_sim_program *program);
 void sl_sim_counters_end(sl_sim_program *program);
+
+/* simulation_calls.c: tasks of the API */
+sl_err sl_sim_calls_register(sl_functions *functions) SL_CHECKED;
+void sl_sim_calls_step(sl_sim_program *program);
+void sl_sim_calls_end(sl_sim_program *program);
 
 /* simulation_check.c */
 void sl_sim_check_step(sl_sim_host *host);

@@ -161,6 +161,7 @@ void sl_sim_host_kill(sl_sim_host *host, bool power) {
         return;
     if (power && host->disk)
         sl_ledger_simdisk_power_off(host->disk);
+    host->simulation->deaths++;
     sl_sim_process_dies(host);
     sl_sim_commands_kill(host);
     /* Without power the ledger's last words go nowhere; who they were for is gone either way. */

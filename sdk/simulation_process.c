@@ -46,9 +46,11 @@ sl_err sl_sim_processes_create(sl_simulation *simulation) {
     if (!sl_sim_has_programs(simulation))
         return SL_OK;
     pthread_once(&once, sl_sim_counters_define);
+    SL_TRY(sl_sim_calls_register(simulation->functions));
     sl_rng_seed(&simulation->program_rng, simulation->options.seed ^ UINT64_C(0x94d049bb133111eb));
     simulation->counters = calloc(SL_SIM_COUNTERS_MOST, sizeof *simulation->counters);
-    if (!simulation->counters)
+    simulation->calls = calloc(SL_SIM_CALLS_MOST, sizeof *simulation->calls);
+    if (!simulation->counters || !simulation->calls)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for the actors of a simulation");
     for (uint32_t i = 0; i < simulation->options.nodes; i++) {
         sl_sim_process *process = simulation->hosts[i].process = calloc(1, sizeof *process);
@@ -75,6 +77,7 @@ void sl_sim_processes_destroy(sl_simulation *simulation) {
         free(process);
     }
     free(simulation->counters);
+    free(simulation->calls);
 }
 
 /* ---- one life ---- */

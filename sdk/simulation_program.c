@@ -68,7 +68,10 @@ static void step(sl_sim_program *program) {
     if (!works(program) || program->steps == STEPS_MOST)
         return;
     program->steps++;
-    sl_sim_counters_step(program);
+    if (program->host->number >= program->host->simulation->owners && sl_sim_draw(program, 2))
+        sl_sim_calls_step(program);
+    else
+        sl_sim_counters_step(program);
     if (sl_sim_draw(program, 3) == 0 && program->pending_count)
         take_first(program);
 }
@@ -91,6 +94,7 @@ void sl_sim_program_main(void *context) {
     while (works(program))
         step(program);
     sl_sim_settle_pending(program);
+    sl_sim_calls_end(program);
     if (!sl_sim_program_is_over(program)) {
         sl_sim_counters_flush(program);
         program->stage = SL_SIM_FLUSHED;
