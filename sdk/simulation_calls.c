@@ -11,6 +11,13 @@
 enum { SUM, SUM_BRIEF, MAKE, TAKE, TAKE_BRIEF, NEST, READ, TWICE, TASKS };
 enum { WORK_MOST_MS = 20, BATCH = 4, RAMP = 5000, CHUNK = 700 };
 
+static void note(sl_simulation *simulation, uint32_t node, const char *what,
+                 const sl_sim_call *call) {
+    sl_simulator *simulator = simulation->simulator;
+    sl_simulator_note(simulator, node, sl_simulator_now_ns(simulator), 0, "%s call %" PRId64, what,
+                      (int64_t)(call - simulation->calls));
+}
+
 /* ---- bodies ---- */
 
 static sl_sim_call *call_of(sl_simulation *simulation, sl_call *call) {
@@ -37,6 +44,7 @@ static sl_sim_call *enter(sl_call *call) {
     if (!of)
         return NULL;
     of->runs++;
+    note(simulation, sl_call_node(call), "runs", of);
     sl_sim_pass(simulation, SL_SIM_AT_ASSIGNED, sl_call_node(call));
     work(simulation, call, of);
     sl_sim_pass(simulation, SL_SIM_AT_ENDED, sl_call_node(call));
@@ -256,6 +264,7 @@ static void hold(sl_sim_program *program, const sl_sim_call *call, sl_future *fu
                            sl_error_text());
         return;
     }
+    note(simulation, program->host->number, "submits", call);
     while (program->held_count == SL_SIM_HELD_MOST)
         drop_last(program);
     program->held[program->held_count] = future;
@@ -394,6 +403,8 @@ static void cancel_some(sl_sim_program *program) {
     uint32_t at = (uint32_t)sl_sim_draw(program, program->held_count);
     for (uint32_t i = at; i < program->held_count; i++) /* those after it may need it */
         simulation->calls[program->held_calls[i]].loose = true;
+    note(simulation, program->host->number, "takes back",
+         &simulation->calls[program->held_calls[at]]);
     sl_cancel(program->held[at]);
 }
 
