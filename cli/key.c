@@ -10,7 +10,7 @@ static int refused(const cli_command *command) {
 
 static int create(const cli_command *command, const sl_options *options) {
     char *key;
-    double days = strtod(sl_options_get(options, "expires"), NULL);
+    double days = sl_options_number(options, "expires") / 86400;
     if (sl_api_key_create(sl_options_get(options, "gateway"), sl_options_get(options, "project"),
                           sl_options_get(options, "scope"), days, &key) != 0)
         return refused(command);
@@ -24,11 +24,12 @@ static int create(const cli_command *command, const sl_options *options) {
 }
 
 static int quota(const cli_command *command, const sl_options *options) {
-    double ucu_s = strtod(sl_options_get(options, "quota-ucu"), NULL);
-    uint64_t tasks = strtoull(sl_options_get(options, "quota-tasks"), NULL, 10);
-    uint64_t bytes = strtoull(sl_options_get(options, "quota-bytes"), NULL, 10);
+    double ucu_s = sl_options_number(options, "quota-ucu");
+    uint64_t tasks = (uint64_t)sl_options_number(options, "quota-tasks");
+    uint64_t bytes = (uint64_t)sl_options_number(options, "quota-bytes");
+    uint64_t output = (uint64_t)sl_options_number(options, "quota-output");
     if (sl_api_quota(sl_options_get(options, "gateway"), sl_options_get(options, "project"), ucu_s,
-                     tasks, bytes) != 0)
+                     tasks, bytes, output) != 0)
         return refused(command);
     return 0;
 }

@@ -65,7 +65,7 @@ const cli_command cli_commands[] = {
      "make, list and revoke API keys, and set quotas",
      "create prints a new key, once; only a hash of it is kept. quota sets what a project may use: "
      "the\n"
-     "three quotas, those not given to none. A gateway heeds changes within a second or two.\n",
+     "four quotas, those not given to none. A gateway heeds changes within a second or two.\n",
      "key", cli_key},
     {"submit",
      "--connect URL --project NAME {FUNCTION [TEXT] | --module FILE [--function NAME] "

@@ -229,6 +229,7 @@ static sl_err spawn(sl_gateway_place *place, const sl_config *config, double cor
                                       sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP_ENDED),
                                   .keep_ns = sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP),
                                   .keep_bytes = sl_config_bytes(config, SL_OPT_GATEWAY_KEEP_BYTES),
+                                  .reserve_bytes = sl_config_bytes(config, SL_OPT_GATEWAY_RESERVE),
                                   .core_ucu = core_ucu};
     return sl_node_spawn(place->node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &options,
                          sizeof options, &place->gateway);

@@ -202,6 +202,8 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
                              .tasks_most = project->quota.tasks,
                              .held_bytes = project->held_bytes,
                              .held_bytes_most = project->quota.payload_bytes,
+                             .output_bytes = project->written_bytes,
+                             .output_bytes_most = project->quota.output_bytes,
                              .clients = project->clients,
                              .nodes = sl_node_count(sl_actor_node(gw->self))};
     if (ask->nodes) {
@@ -382,6 +384,8 @@ static void on_event(gateway *gw, const node_event *body) {
         gw_on_fetched(gw, event);
     else if (event->kind == GW_EVENT_OUTPUT)
         gw_on_output(gw, event);
+    else if (event->kind == GW_EVENT_LOOKED)
+        gw_on_looked(gw, event);
     else
         on_visit(gw, event);
 }
@@ -429,6 +433,12 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
         gw->blocked = false;
         break;
     case node_timer_id:
+        if (((const node_timer *)message->body)->cookie == GW_TIMER_LOOK) {
+            gw->will_look = false;
+            gw_look_at_disk(gw);
+            break;
+        }
+        gw_look_at_disk(gw);
         gw_look_after_lost(gw);
         gw_forget_old(gw);
         gw_check_again(gw);

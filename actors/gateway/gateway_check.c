@@ -343,15 +343,12 @@ static void put_line(gateway *gw, const gw_session *session, const char *what, c
     sl_strbuf_append(to, "}\n");
 }
 
-void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
-              const char *format, ...) {
+static void note(gateway *gw, const gw_session *session, const char *what, const char *result,
+                 const char *format, va_list arguments) {
     char detail[512];
-    va_list arguments;
     if (gw->options.audit_fd < 0)
         return;
-    va_start(arguments, format);
     vsnprintf(detail, sizeof detail, format, arguments);
-    va_end(arguments);
     if (gw->audit.length > AUDIT_MOST_BYTES) {
         gw->audit_lost++; /* the disk does not keep up */
         return;
@@ -361,4 +358,21 @@ void gw_audit(gateway *gw, const gw_session *session, const char *what, const ch
     gw->audit_lost = 0;
     put_line(gw, session, what, result, detail);
     post_lines(gw);
+}
+
+void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
+              const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    note(gw, session, what, result, format, arguments);
+    va_end(arguments);
+}
+
+void gw_audit_of(gateway *gw, const gw_project *project, const char *what, const char *result,
+                 const char *format, ...) {
+    const gw_session nobody = {.project = (gw_project *)(uintptr_t)project};
+    va_list arguments;
+    va_start(arguments, format);
+    note(gw, &nobody, what, result, format, arguments);
+    va_end(arguments);
 }

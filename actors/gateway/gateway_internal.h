@@ -1,8 +1,8 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
- * scheduler and back), gateway_objects.c (objects), gateway_commands.c and gateway_output.c
- * (commands, and what they write), gateway_out.c (the way to the client),
- * gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread but what a
- * job runs. */
+ * scheduler and back), gateway_objects.c (objects), gateway_commands.c, gateway_output.c and
+ * gateway_bound.c (commands, what they write, and how much of it), gateway_out.c (the way to the
+ * client), gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread but
+ * what a job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
 #define SL_GATEWAY_INTERNAL_H
 
@@ -33,9 +33,10 @@ typedef struct gw_project {
     char name[SL_PROJECT_BYTES];
     sl_quota quota;
     uint64_t running, ended, failed, held_bytes;
-    uint64_t begun;        /* commands */
-    uint64_t entries;      /* commands that are known */
-    uint64_t output_bytes; /* of detached ones that have ended */
+    uint64_t begun;         /* commands */
+    uint64_t entries;       /* commands that are known */
+    uint64_t output_bytes;  /* of detached ones that have ended */
+    uint64_t written_bytes; /* of all, as last seen */
     double ucu_s;
     uint32_t clients;
 } gw_project;
@@ -55,6 +56,10 @@ typedef struct gw_entry {
     char *message;
     bool detached, begun, over; /* over: ended, and its output looked at */
     uint64_t over_ns;
+    struct gw_entry *next_watched, *before_watched; /* of those whose output grows */
+    bool watched;
+    bool full;            /* it wrote more than it may: it is ended, and cut to this: */
+    uint64_t written[2];  /* output and errors, as last seen: counted in its project */
     uint64_t *dependents; /* ids of commands that come after it */
     uint32_t dependent_count, dependent_room;
 } gw_entry;
@@ -146,6 +151,9 @@ typedef struct gateway {
 
     gw_entry **entries; /* ENTRY_BUCKETS of them */
     gw_entry *oldest, *newest;
+    gw_entry *watched;
+    bool looking, will_look; /* at what they wrote; a timer of that runs */
+    bool disk_is_full;       /* nearly */
     uint64_t last_id, last_serial;
     gw_task *ending;         /* will not run */
     bool stopping;           /* its pools may be gone */
@@ -217,7 +225,10 @@ void gw_on_began(gateway *gw, const void *began);
 void gw_forget_old(gateway *gw);
 typedef struct gw_heads gw_heads;
 /* What it has written was looked at; NULL: it wrote nothing. */
-void gw_command_over(gateway *gw, gw_entry *entry, const gw_heads *heads);
+void gw_command_over(gateway *gw, gw_entry *entry, gw_heads *heads);
+/* Drops the command of the project whose end is the longest ago, of those that are kept. False:
+ * there is none. NULL: of any. */
+bool gw_drop_oldest(gateway *gw, const gw_project *project);
 
 /* gateway_output.c */
 struct gw_heads {
@@ -231,8 +242,21 @@ void gw_output_path(const gateway *gw, uint64_t id, int stream, char path[GW_PAT
 /* gw_command_over() follows. */
 void gw_look_at_output(gateway *gw, gw_entry *entry);
 void gw_delete_output(gateway *gw, uint64_t id);
+void gw_cut_output(gateway *gw, const gw_entry *entry); /* to what is counted of it */
+void gw_cut_file(const char *path, uint64_t bytes);     /* any thread */
 void gw_take_logs(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_on_output(gateway *gw, sl_event *event);
+
+/* gateway_bound.c: how much commands write. */
+void gw_watch(gateway *gw, gw_entry *entry); /* it has begun */
+void gw_unwatch(gateway *gw, gw_entry *entry);
+void gw_uncount_output(gw_entry *entry); /* it is forgotten */
+void gw_look_at_disk(gateway *gw);
+void gw_on_looked(gateway *gw, sl_event *event);
+/* The end of a command that wrote so much: which is cut, and fails, if it was too much. */
+void gw_bound_output(gateway *gw, gw_entry *entry, gw_heads *heads);
+/* NULL: the project may run one more. */
+const char *gw_no_room(const gateway *gw, const gw_project *project);
 
 /* gateway_objects.c */
 void gw_take_put(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
@@ -269,7 +293,14 @@ sl_err gw_say(gateway *gw, gw_session *session, sl_gateway_kind kind,
 void gw_touch(gateway *gw, gw_session *session);
 
 /* gateway_check.c. Event kinds of its own, after the door's. */
-enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN, GW_EVENT_FETCHED, GW_EVENT_OUTPUT };
+enum {
+    GW_EVENT_CHECKED = VISIT_KINDS,
+    GW_EVENT_WRITTEN,
+    GW_EVENT_FETCHED,
+    GW_EVENT_OUTPUT,
+    GW_EVENT_LOOKED
+};
+enum { GW_TIMER_EACH_SECOND, GW_TIMER_LOOK };
 sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;
 void gw_check_again(gateway *gw); /* do the keys of those that are here still hold? */
 void gw_on_checked(gateway *gw, sl_event *event);
@@ -278,5 +309,8 @@ void gw_check_fini(gateway *gw);
 /* A line of the audit log: who, what, and whether it went well. */
 void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
               const char *format, ...) SL_PRINTF(5, 6);
+/* The same of what nobody asked for. */
+void gw_audit_of(gateway *gw, const gw_project *project, const char *what, const char *result,
+                 const char *format, ...) SL_PRINTF(5, 6);
 
 #endif

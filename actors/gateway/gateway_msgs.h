@@ -9,7 +9,7 @@
  *   u8 kind, u8 zero[3], u32 record bytes, the record, data
  */
 enum {
-    SL_GATEWAY_VERSION = 2,
+    SL_GATEWAY_VERSION = 3,
     SL_GATEWAY_HEAD_BYTES = 8,
     SL_GATEWAY_MESSAGE_BYTES = 64 << 20, /* the longest of a client */
     SL_GATEWAY_SESSION_BYTES = 33,       /* of a session's name, with its NUL */

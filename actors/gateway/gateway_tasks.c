@@ -438,10 +438,12 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
                              .output = outcome->output};
     if (!task->entry && outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
         return;
-    if (task->cancelled)
-        fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
-    else
-        end_task(gw, task, &result, data);
+    if (task->cancelled) { /* but for when it ran, which says that it wrote */
+        result.status = SL_TASK_CANCELLED;
+        result.message = sl_text_of("cancelled");
+        result.output = (sl_bytes){};
+    }
+    end_task(gw, task, &result, task->cancelled ? NULL : data);
 }
 
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result) {

@@ -55,6 +55,7 @@ typedef struct sl_quota {
     double ucu_s;           /* of all its tasks since the gateway started */
     uint64_t tasks;         /* accepted and not ended */
     uint64_t payload_bytes; /* of those, and of results that wait */
+    uint64_t output_bytes;  /* of its commands, that lie at the gateway */
 } sl_quota;
 
 typedef struct sl_key_list {

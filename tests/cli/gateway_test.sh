@@ -15,7 +15,15 @@ code 2 starlane key create && says "no name of a project"
 code 2 starlane key create --project p --scope root && says "no scope"
 code 2 starlane key revoke nosuch && says "there is no key"
 code 2 starlane key && says "say create"
-code 0 starlane key quota --project physics --quota-tasks 5
+code 0 starlane key create --project later --expires 12h
+code 0 starlane key list --json
+holds "half a day" "$(python3 -c '
+import datetime, json, sys
+key = json.load(open(sys.argv[1]))["keys"][-1]
+of = lambda name: datetime.datetime.fromisoformat(key[name].rstrip("Z"))
+print(0 <= (of("expires") - of("created")).total_seconds() - 43200 < 5)' "$out")" = True
+code 0 starlane key quota --project physics --quota-tasks 5 --quota-bytes 1GiB
+code 0 starlane key list && shows "1073741824 bytes"
 code 0 starlane key list --json
 holds "a quota" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["quotas"][0]["tasks"])' "$out")" = 5
 
@@ -104,6 +112,21 @@ code 1 starlane cancel "${outside[@]}" 123 && says "no command 123"
 code 1 starlane wait "${outside[@]}" 123 && shows "123 unknown"
 code 1 starlane logs "${outside[@]}" 123 && says "no command 123"
 code 2 starlane wait "${outside[@]}" && says "takes ids"
+
+# --- how much they write ---
+code 0 starlane key create --project bounded --scope submit,read,command
+bounded_key=$(cat "$out")
+code 0 starlane key quota --project bounded --quota-output 64KiB
+code 0 starlane key list && shows "65536 bytes of output"
+bounded=(--connect "$url" --project bounded)
+STARLANE_API_KEY=$bounded_key code 0 starlane status "${bounded[@]}" && shows "65536 bytes of output"
+STARLANE_API_KEY=$bounded_key code 143 starlane submit "${bounded[@]}" -- sh -c 'while :; do seq 1 1000; done' && says "more than the project's quota of output"
+holds "what was left of it" "$(stat -c %s "$out")" -le 65536
+STARLANE_API_KEY=$bounded_key code 0 starlane submit "${bounded[@]}" --detach -- sh -c 'while :; do seq 1 1000; done'
+first=$(cat "$out")
+STARLANE_API_KEY=$bounded_key code 1 starlane wait "${bounded[@]}" "$first" && shows "$first failed -1 output cut"
+STARLANE_API_KEY=$bounded_key code 1 starlane wait "${bounded[@]}" --json "$first" && shows '"output_cut":true'
+STARLANE_API_KEY=$bounded_key code 1 starlane logs "${bounded[@]}" "$first" && says "was cut"
 
 # --- whole lists, as starlane run does them in the job ---
 cat >tasks.jsonl <<'TASKS'
