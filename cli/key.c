@@ -42,8 +42,39 @@ static int list(const cli_command *command, const sl_options *options) {
     return cli_print(text, 0);
 }
 
+/* ---- from outside ---- */
+
+static int list_there(const cli_command *command, const sl_options *options, sl_remote *remote) {
+    char *text;
+    if (sl_remote_keys(remote, sl_options_is_on(options, "json"), &text) != 0)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    return cli_print(text, 0);
+}
+
+static int run_there(const cli_command *command, int count, char **words,
+                     const sl_options *options) {
+    const char *verb = count > 0 ? words[0] : "";
+    int lists = strcmp(verb, "list") == 0 && count == 1;
+    if (!lists && (strcmp(verb, "revoke") != 0 || count != 2))
+        return cli_fail(command, CLI_BAD_USAGE,
+                        "from outside it takes list, or revoke ID; the rest is done on the "
+                        "gateway's host");
+    sl_remote *remote = cli_connect(command, options);
+    int code = CLI_BAD_USAGE;
+    if (remote && lists)
+        code = list_there(command, options, remote);
+    else if (remote)
+        code = sl_remote_revoke(remote, words[1]) == 0
+                   ? 0
+                   : cli_fail(command, 1, "%s", sl_error_text());
+    sl_disconnect(remote);
+    return code;
+}
+
 static int run(const cli_command *command, int count, char **words, const sl_options *options) {
     const char *verb = count > 0 ? words[0] : "";
+    if (sl_options_is_set(options, "connect"))
+        return run_there(command, count, words, options);
     if (strcmp(verb, "revoke") == 0 && count == 2)
         return sl_api_key_revoke(sl_options_get(options, "gateway"), words[1]) == 0
                    ? 0

@@ -25,5 +25,5 @@ static int print_logs(const cli_command *command, const sl_options *options, sl_
 }
 
 int cli_logs(const cli_command *command, int argc, char **argv) {
-    return cli_with_ids(command, argc, argv, print_logs);
+    return cli_with_ids(command, argc, argv, print_logs, NULL);
 }

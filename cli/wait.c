@@ -60,5 +60,5 @@ static int wait_for(const cli_command *command, const sl_options *options, sl_re
 }
 
 int cli_wait(const cli_command *command, int argc, char **argv) {
-    return cli_with_ids(command, argc, argv, wait_for);
+    return cli_with_ids(command, argc, argv, wait_for, NULL);
 }

@@ -1017,6 +1017,29 @@ SL_API int sl_keys_sign(const char *directory, const char *request, double days,
  * the disk. */
 SL_API int sl_keys_renew(const char *directory, double days);
 
+/* ---- who runs a network, from outside: by an API key with the scope `admin`, which is for all
+ * ---- projects, and for nothing else; each of these is in the gateway's audit log ---- */
+
+/* How all projects are doing, and their quotas: `*text` is the caller's. */
+SL_API int sl_remote_projects(sl_remote *remote, int json, char **text);
+
+/* Takes back all tasks of a project, of whatever client; `*count` of them. Single commands of any
+ * project: sl_remote_cancel_command(). */
+SL_API int sl_remote_cancel_project(sl_remote *remote, const char *project, uint64_t *count);
+
+/* The API keys, without what opens anything: `*text` is the caller's. */
+SL_API int sl_remote_keys(sl_remote *remote, int json, char **text);
+
+/* A key holds no more, also for those who are connected by it. */
+SL_API int sl_remote_revoke(sl_remote *remote, const char *id);
+
+/* The last lines of the gateway's audit log, at most 256 KiB: `*text` is the caller's. */
+SL_API int sl_remote_audit(sl_remote *remote, char **text);
+
+/* Ends the network that `starlane up` started: it takes no more tasks, those under way may go on
+ * for `drain_s` seconds, and then all nodes stop. Waits for that. */
+SL_API int sl_remote_down(sl_remote *remote, double drain_s);
+
 /* ---- API keys: what `starlane key` does. `directory` is the gateway's, made if need be ---- */
 
 /* A new key for a project, with scopes ("submit,read"), that holds for so many days (0: for ever).

@@ -2,9 +2,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "actors/gateway/key_store.h"
 #include "runtime/clock.h"
 #include "runtime/strbuf.h"
+#include "sdk/key_text.h"
 #include "starlane.h"
 
 static uint64_t now_s(void) {
@@ -111,15 +111,20 @@ static void print_list(const sl_key_list *list, int json, sl_strbuf *out) {
     sl_strbuf_append(out, json ? "]}\n" : "");
 }
 
-int sl_api_key_list(const char *directory, int json, char **text) {
-    sl_key_store *store;
+sl_err sl_key_list_text(const sl_key_list *list, int json, char **text) {
     sl_strbuf out;
-    SL_TRY(sl_key_store_open(directory, &store));
     sl_strbuf_init(&out, 4 << 20);
-    print_list(sl_key_store_list(store), json, &out);
-    sl_key_store_close(store);
+    print_list(list, json, &out);
     sl_err err = sl_strbuf_err(&out);
     *text = err == SL_OK ? sl_strbuf_take(&out) : NULL;
     sl_strbuf_fini(&out);
     return *text ? SL_OK : err == SL_OK ? SL_ERR_NO_MEMORY : err;
+}
+
+int sl_api_key_list(const char *directory, int json, char **text) {
+    sl_key_store *store;
+    SL_TRY(sl_key_store_open(directory, &store));
+    sl_err err = sl_key_list_text(sl_key_store_list(store), json, text);
+    sl_key_store_close(store);
+    return err;
 }

@@ -39,6 +39,13 @@ void gw_refuse(gateway *gw, gw_session *session, const char *format, ...) {
         gw->options.door->close(session->visitor, why);
 }
 
+gw_session *gw_session_of(const gateway *gw, uint64_t serial) {
+    gw_session *session = gw->sessions;
+    while (session && session->serial != serial)
+        session = session->next;
+    return session;
+}
+
 void gw_pace(gateway *gw, gw_session *session) {
     bool pause = gw->queue_count >= QUEUE_MOST || session->out.unsent_bytes > OUT_PAUSE_BYTES;
     if (!session->visitor || pause == session->paused)
@@ -53,6 +60,10 @@ static void come(gateway *gw, sl_visitor *visitor) {
     if (!session) {
         gw->options.door->close(visitor, "the gateway is out of memory");
         return;
+    }
+    if (gw->hanging_up) {
+        gw->options.door->close(visitor, SL_GATEWAY_WAS_ENDED);
+        session->stage = GW_CLOSING;
     }
     session->visitor = visitor;
     sl_stream_out_init(&session->out);
@@ -264,6 +275,8 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_logs(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_FORGET)
         gw_take_forget(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_ORDER)
+        gw_take_order(gw, session, &parts);
     else
         gw_refuse(gw, session, "a message of kind %d is not for a gateway", parts.kind);
 }
@@ -390,6 +403,21 @@ static void on_event(gateway *gw, const node_event *body) {
         on_visit(gw, event);
 }
 
+static void on_timer(gateway *gw, uint64_t cookie) {
+    if (cookie == GW_TIMER_DRAIN) {
+        gw_drain_on(gw);
+        return;
+    }
+    gw->will_look &= cookie != GW_TIMER_LOOK;
+    gw_look_at_disk(gw);
+    if (cookie == GW_TIMER_LOOK)
+        return;
+    gw_look_after_lost(gw);
+    gw_forget_old(gw);
+    gw_check_again(gw);
+    (void)sl_timer_start(gw->self, AGAIN_NS, GW_TIMER_EACH_SECOND);
+}
+
 static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) {
     gateway *gw = state;
     gw->self = self;
@@ -401,7 +429,7 @@ static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) 
     registry_watch watch = {};
     SL_TRY(registry_watch_send(self, sl_addr_well_known(sl_self(self).node, SL_SLOT_REGISTRY),
                                &watch));
-    if (!sl_timer_start(self, AGAIN_NS, 0))
+    if (!sl_timer_start(self, AGAIN_NS, GW_TIMER_EACH_SECOND))
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a timer");
     if (gw->options.opened)
         gw->options.opened(gw->options.context, sl_self(self));
@@ -410,6 +438,7 @@ static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) 
 
 static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *message) {
     gateway *gw = state;
+    (void)self;
     switch (message->type->id) {
     case node_event_id:
         on_event(gw, message->body);
@@ -433,16 +462,7 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
         gw->blocked = false;
         break;
     case node_timer_id:
-        if (((const node_timer *)message->body)->cookie == GW_TIMER_LOOK) {
-            gw->will_look = false;
-            gw_look_at_disk(gw);
-            break;
-        }
-        gw_look_at_disk(gw);
-        gw_look_after_lost(gw);
-        gw_forget_old(gw);
-        gw_check_again(gw);
-        (void)sl_timer_start(self, AGAIN_NS, 0);
+        on_timer(gw, ((const node_timer *)message->body)->cookie);
         break;
     default:
         sl_warn("gateway", "unwelcome message %s from node %u", message->type->record.name,

@@ -519,7 +519,7 @@ void gw_take_look(gateway *gw, gw_session *session, const sl_gateway_parts *part
     }
     for (uint32_t i = 0; i < look->ids.count; i++) {
         const gw_entry *entry = gw_find_entry(gw, look->ids.items[i].number);
-        if (gw_may_see(session, entry))
+        if (gw_may_see(session, entry) || (entry && session->scopes & SL_SCOPE_ADMIN))
             list[i] = as_it_stands(entry);
         if (!entry || entry->session != session)
             list[i].number = 0;
@@ -533,9 +533,10 @@ void gw_take_look(gateway *gw, gw_session *session, const sl_gateway_parts *part
 
 void gw_cancel_by_id(gateway *gw, gw_session *session, uint64_t id) {
     gw_entry *entry = gw_find_entry(gw, id);
-    bool may =
+    bool mine =
         entry && entry->project == session->project &&
         (entry->session == session || session->scopes & (SL_SCOPE_SUBMIT | SL_SCOPE_COMMAND));
+    bool may = mine || (entry && session->scopes & SL_SCOPE_ADMIN);
     gw_audit(gw, session, "cancel", may ? "ok" : "refused", "command %llx", (unsigned long long)id);
     if (may && entry->task)
         gw_cancel_task(gw, entry->task);

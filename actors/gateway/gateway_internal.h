@@ -1,8 +1,8 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
  * scheduler and back), gateway_objects.c (objects), gateway_commands.c, gateway_output.c and
  * gateway_bound.c (commands, what they write, and how much of it), gateway_out.c (the way to the
- * client), gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread but
- * what a job runs. */
+ * client), gateway_admin.c and gateway_drain.c (who runs the network, and its end), gateway_check.c
+ * (what the pool does: keys, the audit log). All on the loop's thread but what a job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
 #define SL_GATEWAY_INTERNAL_H
 
@@ -39,6 +39,7 @@ typedef struct gw_project {
     uint64_t written_bytes; /* of all, as last seen */
     double ucu_s;
     uint32_t clients;
+    bool draining; /* the network ends: it takes no more tasks */
 } gw_project;
 
 typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
@@ -121,6 +122,7 @@ typedef struct gw_session {
     gw_entry **entries;  /* BUCKETS of them */
     uint64_t serial;     /* tells sessions apart */
     uint32_t logs;       /* requests under way */
+    uint32_t orders;     /* likewise */
     gw_object **objects; /* OBJECT_BUCKETS of them */
     uint32_t object_count;
     uint64_t last_object, own_object; /* numbers */
@@ -154,6 +156,8 @@ typedef struct gateway {
     gw_entry *watched;
     bool looking, will_look; /* at what they wrote; a timer of that runs */
     bool disk_is_full;       /* nearly */
+    bool draining, hanging_up;
+    uint64_t drain_ns, hang_up_ns; /* until when */
     uint64_t last_id, last_serial;
     gw_task *ending;         /* will not run */
     bool stopping;           /* its pools may be gone */
@@ -178,6 +182,8 @@ void gw_drop_session(gateway *gw, gw_session *session);
 void gw_end_session(gateway *gw, gw_session *session);
 /* Ends those that were cut off and have not come back in time, or keep too much. */
 void gw_look_after_lost(gateway *gw);
+/* The session of that serial number, or NULL. */
+gw_session *gw_session_of(const gateway *gw, uint64_t serial);
 /* Pauses it or goes on, as all that concerns it says. */
 void gw_pace(gateway *gw, gw_session *session);
 
@@ -187,6 +193,8 @@ void gw_tasks_fini(gateway *gw);
 void gw_take_submit(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_cancel(gateway *gw, gw_session *session, const gateway_cancel *cancel);
 void gw_cancel_all(gateway *gw, gw_session *session); /* it has left */
+/* All of a project; how many. */
+uint64_t gw_cancel_project(gateway *gw, const gw_project *project);
 void gw_submit_queue(gateway *gw);
 struct scheduler_accepted;
 struct scheduler_done;
@@ -258,6 +266,17 @@ void gw_bound_output(gateway *gw, gw_entry *entry, gw_heads *heads);
 /* NULL: the project may run one more. */
 const char *gw_no_room(const gateway *gw, const gw_project *project);
 
+/* gateway_admin.c */
+typedef struct gw_order gw_order;
+void gw_take_order(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_order_run(gw_order *order, sl_key_store *keys, uint64_t now_s); /* on the pool */
+void gw_order_ran(gateway *gw, gw_order *order, const sl_key_store *keys);
+void gw_order_free(gw_order *order); /* NULL is fine */
+
+/* gateway_drain.c: the end, once tasks have ended or their time has. */
+void gw_drain(gateway *gw, uint64_t wait_ns);
+void gw_drain_on(gateway *gw);
+
 /* gateway_objects.c */
 void gw_take_put(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_piece(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
@@ -300,9 +319,12 @@ enum {
     GW_EVENT_OUTPUT,
     GW_EVENT_LOOKED
 };
-enum { GW_TIMER_EACH_SECOND, GW_TIMER_LOOK };
+enum { GW_TIMER_EACH_SECOND, GW_TIMER_LOOK, GW_TIMER_DRAIN };
 sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;
 void gw_check_again(gateway *gw); /* do the keys of those that are here still hold? */
+/* A job that has the keys to itself; when it has run, nobody else has them until gw_order_ran() has
+ * returned. Takes the order if all is well. */
+sl_err gw_check_order(gateway *gw, gw_order *order) SL_CHECKED;
 void gw_on_checked(gateway *gw, sl_event *event);
 void gw_on_written(gateway *gw, sl_event *event);
 void gw_check_fini(gateway *gw);

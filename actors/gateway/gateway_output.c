@@ -148,13 +148,6 @@ void gw_cut_output(gateway *gw, const gw_entry *entry) {
     sl_pool_post(gw->options.fetchers, &of->job);
 }
 
-static gw_session *session_of(const gateway *gw, uint64_t serial) {
-    gw_session *session = gw->sessions;
-    while (session && session->serial != serial)
-        session = session->next;
-    return session;
-}
-
 static void answer(gateway *gw, gw_session *session, uint64_t request, sl_err err,
                    const char *why) {
     gateway_log log = {.request = request, .error = (uint32_t)err, .detail = sl_text_of(why)};
@@ -162,7 +155,7 @@ static void answer(gateway *gw, gw_session *session, uint64_t request, sl_err er
 }
 
 static void answer_part(gateway *gw, const gw_output_job *of) {
-    gw_session *session = session_of(gw, of->session);
+    gw_session *session = gw_session_of(gw, of->session);
     if (!session)
         return;
     session->logs--;

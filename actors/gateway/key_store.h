@@ -33,7 +33,7 @@ enum {
 typedef enum sl_scope {
     SL_SCOPE_SUBMIT = 1,  /* call functions, bring objects, take tasks back */
     SL_SCOPE_READ = 2,    /* see how the project and its tasks are doing, and their output */
-    SL_SCOPE_ADMIN = 4,   /* reserved; today as read */
+    SL_SCOPE_ADMIN = 4,   /* see all projects, cancel their tasks, revoke keys, end the network */
     SL_SCOPE_COMMAND = 8, /* run programs on the nodes, as the network's user */
     SL_SCOPE_MODULE = 16, /* bring code along, which is as powerful as a node */
     SL_SCOPES_ALL = 31
