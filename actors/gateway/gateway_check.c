@@ -362,6 +362,7 @@ static void put_line(gateway *gw, const gw_session *session, const char *what, c
     sl_strbuf_append(to, "}\n");
 }
 
+SL_PRINTF(5, 0)
 static void note(gateway *gw, const gw_session *session, const char *what, const char *result,
                  const char *format, va_list arguments) {
     char detail[512];
