@@ -141,7 +141,7 @@ void sl_future_settle(sl_future *future) {
 }
 
 const char *sl_future_seal_name(const struct sl_future_seal *end) {
-    return end->command ? SL_SEALED_COMMAND : SL_SEALED_FUNCTION;
+    return end->command ? SL_SEALED_COMMAND : end->module ? SL_SEALED_MODULE : SL_SEALED_FUNCTION;
 }
 
 int sl_result_sealed(sl_future *future, sl_sealed_result *result) {

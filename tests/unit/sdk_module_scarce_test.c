@@ -81,7 +81,7 @@ static void given_back(void *context) {
 
 /* Once it is there it stays, with its file open. */
 static sl_err use(void) {
-    static const sl_module_source source = {give, given_back, NULL};
+    static const sl_module_source source = {give, given_back, NULL, false};
     sl_module_key key;
     sl_loaded_module *module;
     uint32_t before = sl_modules_loaded();
