@@ -460,15 +460,17 @@ static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part argument
     return send_one(remote, future, &o, err, options);
 }
 
-sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
-                                    const sl_task_options *options) {
+sl_future *sl_remote_submit_command(sl_remote *remote, const char *name, const sl_command *command,
+                                    const sl_task_options *options,
+                                    const sl_remote_teller *teller) {
     one o = {0};
     sl_seal_source source = sl_remote_source(remote);
-    sl_future *future = sl_remote_make_future(remote, "a sealed command", true);
+    sl_future *future = sl_remote_make_future(remote, name, true);
     if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
         return NULL;
     }
+    sl_remote_will_tell(future, teller);
     sl_err err = check(future->task->name, options);
     if (err == SL_OK)
         err = sl_seal_a_command(options->sealed, &source, command, options->retries, place_envelope,

@@ -338,6 +338,6 @@ sl_future *sl_seal_command(sl_remote *remote, const sl_command *command,
                            const sl_task_options *options) {
     if (check_command(command, options) != SL_OK)
         return NULL;
-    return remote ? sl_remote_submit_command(remote, command, options)
+    return remote ? sl_remote_submit_command(remote, "a sealed command", command, options, NULL)
                   : sl_client_submit_command(command, options);
 }

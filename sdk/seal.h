@@ -93,11 +93,16 @@ sl_err sl_keys_open_own(sl_keys *keys, uint8_t *envelope, size_t bytes, char **d
  * No effect on others. Any thread. */
 void sl_future_settle(sl_future *future);
 
-/* remote_submit.c and client_submit.c: one command as a future, on its way. `options` has a seal.
- */
-sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
-                                    const sl_task_options *options);
+/* remote_submit.c and client_submit.c: one command as a future, on its way. `options` has a seal;
+ * `name` is the future's alone. `teller` may be NULL. */
+struct sl_remote_teller;
+sl_future *sl_remote_submit_command(sl_remote *remote, const char *name, const sl_command *command,
+                                    const sl_task_options *options,
+                                    const struct sl_remote_teller *teller);
 sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options);
+
+/* True when it is of a sealed command: sl_result_sealed() says how it ended. */
+bool sl_future_is_sealed_command(const sl_future *future);
 
 /* The function as which it travels. */
 const char *sl_future_seal_name(const struct sl_future_seal *end);

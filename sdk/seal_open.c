@@ -144,6 +144,10 @@ const char *sl_future_seal_name(const struct sl_future_seal *end) {
     return end->command ? SL_SEALED_COMMAND : end->module ? SL_SEALED_MODULE : SL_SEALED_FUNCTION;
 }
 
+bool sl_future_is_sealed_command(const sl_future *future) {
+    return future->seal && future->seal->command;
+}
+
 int sl_result_sealed(sl_future *future, sl_sealed_result *result) {
     const struct sl_future_seal *end = future ? future->seal : NULL;
     sl_ended ended;
