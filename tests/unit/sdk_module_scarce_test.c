@@ -114,6 +114,29 @@ TEST(loading) {
     free(bytes_of_two);
 }
 
+/* Where the system seals no memory file a module is loaded from the disk, but not this one. */
+TEST(one_that_may_lie_in_no_file) {
+    sl_module_key key;
+    sl_loaded_module *module;
+    bytes_of_two = module_bytes("two", &size_of_two);
+    place = SL_MODULE_NOT_IN_FILE;
+    REQUIRE(sl_module_key_of(bytes_of_two, size_of_two, &key) == SL_OK);
+    for (unsigned n = 1; n < 20; n++) { /* one of them is what seals the memory file */
+        scarce_begin(SCARCE_SYSTEM, n, false);
+        sl_err err = sl_module_load_bytes(&key, bytes_of_two, size_of_two, place, &module);
+        bool failed = scarce_end();
+        if (err == SL_OK)
+            sl_module_unload(module);
+        else
+            CHECK_CONTAINS(sl_err_detail(), "a memory file cannot be sealed");
+        CHECK(err != SL_OK || !failed);
+        if (!failed)
+            break;
+    }
+    fail_everywhere(load_and_unload);
+    free(bytes_of_two);
+}
+
 TEST(arguments_in_text) {
     fail_everywhere(read_arguments);
 }
