@@ -62,7 +62,8 @@ static sl_err check_needs(const sl_args *args) {
         if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->remote)
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future of another network; give its result instead", i);
-        else if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->seal)
+        else if (args->values[i].type == SL_TYPE_FUTURE &&
+                 sl_future_is_sealed(args->values[i].future))
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future whose result is sealed: wait for it, and give "
                            "its result, sealed again or not",

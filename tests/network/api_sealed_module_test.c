@@ -286,6 +286,30 @@ TEST(large_data_go_with_it) {
     leave();
 }
 
+TEST(a_map_by_a_sealed_module) {
+    enum { COUNT = 20000 };
+    size_t count = 0;
+    double *in = malloc(COUNT * sizeof *in);
+    for (int i = 0; i < COUNT; i++)
+        in[i] = i;
+    join(NULL, NULL, NULL, NULL);
+    sl_module *module = load(true);
+    const sl_task *halve = task_of(module, "keen_halve");
+    const sl_map_options map = {.chunk = 1000, .options = sealed(halve)};
+    sl_future *future = sl_map(halve, sl_vector(SL_F64, in, COUNT), &map);
+    sl_module_release(module);
+    CHECK_INT(sl_wait(future, 60), 0);
+    const double *out = sl_result_array(future, SL_F64, &count);
+    CHECK_INT(count, COUNT);
+    for (size_t i = 0; i < count; i++)
+        if (out[i] != in[i] / 2)
+            REQUIRE(!"a wrong element");
+    CHECK(!heard(code) && !sl_recording_has(&recording, "keen_", 5));
+    sl_release(future);
+    leave();
+    free(in);
+}
+
 TEST(why_it_failed_comes_sealed) {
     join(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
