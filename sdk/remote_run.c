@@ -140,41 +140,6 @@ static bool is_command(const sl_future *future) {
     return future->ended && future->ended->id;
 }
 
-/* ---- what was sealed ---- */
-
-static void keep_sealed_stream(outside *of, const char *name, sl_output_stream stream,
-                               const void *data, size_t bytes) {
-    int fd;
-    sl_err err = sl_output_create(&of->run.dir, stream, name, &fd);
-    if (err == SL_OK) {
-        err = write_all(fd, data, bytes);
-        close(fd);
-    }
-    if (err != SL_OK)
-        sl_run_say(&of->run, "starlane: the output of task %s is not whole: %s\n", name,
-                   sl_err_detail());
-}
-
-/* How a sealed command ended, if its node has said so, and what it wrote. */
-static void take_sealed(outside *of, sl_future *future, sl_task_result *result) {
-    sl_sealed_result sealed;
-    bool command = sl_future_is_sealed_command(future);
-    if (!command && result->status == SL_RESULT_FAILED)
-        result->exit_code = -1;
-    if (!command || sl_result_sealed(future, &sealed) != SL_OK)
-        return;
-    result->exit_code = sealed.signal ? -1 : sealed.exit_code;
-    result->signal = sealed.signal;
-    result->user_s = sealed.user_s;
-    result->sys_s = sealed.system_s;
-    result->max_rss_bytes = sealed.max_rss_bytes;
-    result->stdout_bytes = sealed.output_bytes;
-    keep_sealed_stream(of, result->name, SL_OUTPUT_STDOUT, sealed.output, sealed.output_bytes);
-    keep_sealed_stream(of, result->name, SL_OUTPUT_STDERR, sealed.errors, sealed.error_bytes);
-}
-
-/* ---- recording ---- */
-
 static void record(outside *of, uint32_t task, sl_future *future) {
     const gateway_ended *ended = future->ended;
     const char *name = sl_task_list_at(of->run.list, task)->name;
@@ -204,7 +169,7 @@ static void record(outside *of, uint32_t task, sl_future *future) {
         keep_stream(of, name, ended, SL_OUTPUT_STDERR);
     }
     if (future->seal)
-        take_sealed(of, future, &result);
+        sl_run_seal_take(&of->run, future, &result);
     sl_run_record(&of->run, task, &result, false);
     sl_run_say_failure(&of->run, &result);
 }
@@ -350,57 +315,17 @@ static sl_task_options options_of(const outside *of, const scheduler_task *needs
                              .region = needs->region.bytes ? needs->region.data : NULL};
 }
 
-/* ---- commands that are sealed ---- */
-
-/* The task's own variables, after its name, which they may not hide. */
-static const char **sealed_environment(const sl_task_spec *spec, char *name, size_t size) {
-    const char **env = calloc(spec->env_count + (size_t)2, sizeof *env);
-    snprintf(name, size, "STARLANE_TASK_NAME=%s", spec->name);
-    for (uint32_t i = 0; env && i < spec->env_count; i++)
-        env[i] = spec->env[i];
-    if (env)
-        env[spec->env_count] = name;
-    return env;
-}
-
-static const char **sealed_words(const sl_task_spec *spec) {
-    bool shell = spec->kind == SL_FORM_SHELL;
-    const char **argv = shell ? NULL : calloc(spec->argc + (size_t)1, sizeof *argv);
-    for (uint32_t i = 0; argv && i < spec->argc; i++)
-        argv[i] = spec->argv[i];
-    return argv;
-}
-
-static sl_future *submit_sealed_words(outside *of, const sl_task_spec *spec,
-                                      const gateway_command *input, const char *const *argv,
-                                      const char *const *env, const sl_remote_teller *teller) {
-    scheduler_task needs = needs_of(spec);
-    sl_task_options options = options_of(of, &needs);
-    const sl_command command = {.argv = argv,
-                                .shell = argv ? NULL : spec->shell,
-                                .env = env,
-                                .cwd = spec->cwd,
-                                .input = input->input.data,
-                                .input_bytes = input->input.bytes};
-    return sl_remote_submit_command(of->remote, spec->name, &command, &options, teller);
-}
-
 static sl_future *submit_sealed_command(outside *of, const sl_task_spec *spec,
                                         const sl_remote_teller *teller) {
-    char name[SL_TASK_NAME_MAX + sizeof "STARLANE_TASK_NAME="];
     command_texts texts = {.argv = NULL};
-    gateway_command input = {.number = 0};
-    const char **argv = sealed_words(spec), **env = sealed_environment(spec, name, sizeof name);
-    sl_err err = env && (argv || spec->kind == SL_FORM_SHELL)
-                     ? SL_OK
-                     : sl_fail(SL_ERR_NO_MEMORY, "no memory for a command");
-    if (err == SL_OK)
-        err = fill_input(of, spec, &texts, &input);
-    sl_future *future =
-        err == SL_OK ? submit_sealed_words(of, spec, &input, argv, env, teller) : NULL;
+    gateway_command command = {.number = 0};
+    scheduler_task needs = needs_of(spec);
+    sl_task_options options = options_of(of, &needs);
+    sl_future *future = NULL;
+    if (fill_input(of, spec, &texts, &command) == SL_OK)
+        future = sl_run_seal_submit(
+            of->remote, spec, (sl_part){command.input.data, command.input.bytes}, &options, teller);
     free_texts(&texts);
-    free(argv);
-    free(env);
     return future;
 }
 

@@ -66,4 +66,17 @@ typedef struct sl_run_opened {
 } sl_run_opened;
 void sl_run_opened_free(sl_run_opened *opened);
 
+/* ---- over a connection (remote_run_seal.c) ---- */
+
+/* A command as a future that `teller` is told of; `options` say how it is sealed. NULL, with an
+ * error. */
+struct sl_remote_teller;
+sl_future *sl_run_seal_submit(sl_remote *remote, const sl_task_spec *spec, sl_part input,
+                              const sl_task_options *options,
+                              const struct sl_remote_teller *teller);
+
+/* Of a future that was sealed and has ended: into the result what the node says of how, and into
+ * the output directory what a command wrote. */
+void sl_run_seal_take(sl_run_state *run, sl_future *future, sl_task_result *result);
+
 #endif

@@ -9,14 +9,12 @@
 
 #include "actors/secure/parcel.h"
 #include "actors/secure/secret.h"
-#include "runtime/transport_thread.h"
 #include "sdk/module.h"
 #include "sdk/seal.h"
 #include "tests/lib/module_files.h"
-#include "tests/lib/recorder.h"
-#include "tests/lib/sealing_keys.h"
+#include "tests/lib/sealed_network.h"
 
-enum { NODES = 3, TIMES = 60, LARGE = 1 << 20 };
+enum { TIMES = 60, LARGE = 1 << 20 };
 
 static const char secret[] = "what nobody between the two ends may read, whoever they are";
 static const char reason[] = "a reason that would give away what was computed, if told";
@@ -26,30 +24,7 @@ SL_TASK(own) {
     return sl_return_string(call, "the program");
 }
 
-/* ---- who listens between the nodes ---- */
-
-static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports) {
-    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
-    for (uint32_t i = 0; err == SL_OK && i < count; i++)
-        transports[i] = sl_recorder_create(transports[i], &recording);
-    return err;
-}
-
-/* Any 16 bytes of it: it might have been cut on its way. */
-static bool heard(const char *what) {
-    size_t size = strlen(what);
-    for (size_t at = 0; at + 16 <= size; at += 4)
-        if (sl_recording_has(&recording, what + at, 16))
-            return true;
-    return false;
-}
+/* ---- who listens on disk ---- */
 
 static bool is_in_file(int fd, size_t size, const char *what) {
     char *bytes = malloc(size + 1);
@@ -88,37 +63,15 @@ static bool is_spilled(const char *what) {
 
 /* ---- the network ---- */
 
-static sl_options *options;
-static sl_keys *keys;
-static sl_seal seal;
-
-static void join(const char *name, const char *value, const char *other, const char *what) {
-    const sl_test_keys *k = sl_test_keys_make();
-    const char *const all[][2] = {
-        {"policy", "random"}, {"keys", k->node},        {"authority", k->fingerprint},
-        {"cpus", "1"},        {"store-share", "false"}, {name, value},
-        {other, what}};
-    sl_test_keys_need(sl_options_create(&options), "options");
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (all[i][0])
-            sl_test_keys_need(sl_options_set(options, all[i][0], all[i][1]), all[i][0]);
-    const sl_init_options init = {.options = options, .nodes = NODES};
-    sl_test_keys_need(sl_init(NULL, NULL, &init), "init");
-    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
-    seal = (sl_seal){.keys = keys};
-    sl_recording_clear(&recording);
+static void begin(const char *name, const char *value, const char *other, const char *what) {
+    const char *const more[] = {"cpus", "1",   "store-share", "false", name,
+                                value,  other, what,          NULL};
+    join_with(sl_test_keys_make()->node, more);
 }
 
-static void leave(void) {
-    sl_keys_close(keys);
-    CHECK_INT(sl_shutdown(), 0);
-    sl_options_destroy(options);
-}
-
-static const sl_task_options *sealed(const sl_task *task) {
+static const sl_task_options *sealed_too(const sl_task *task) {
     static sl_task_options how;
-    how = task->options;
-    how.sealed = &seal;
+    how = sealed(task);
     return &how;
 }
 
@@ -170,7 +123,7 @@ static void use(const sl_module *module, bool is_sealed) {
     const sl_task *word = task_of(module, "keen_word"), *node = task_of(module, "keen_node");
     for (int i = 0; i < TIMES; i++)
         futures[i] = sl_submit_with(i % 2 ? word : node, SL_ARGS(sl_string(secret)),
-                                    is_sealed ? sealed(word) : NULL);
+                                    is_sealed ? sealed_too(word) : NULL);
     for (int i = 0; i < TIMES; i++) {
         CHECK_INT(sl_wait(futures[i], 60), 0);
         if (i % 2)
@@ -183,7 +136,7 @@ static void use(const sl_module *module, bool is_sealed) {
 }
 
 TEST(nobody_between_sees_a_sealed_module) {
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
     use(module, true);
     CHECK(sl_recording_size(&recording) > 0);
@@ -198,7 +151,7 @@ TEST(nobody_between_sees_a_sealed_module) {
 }
 
 TEST(everybody_between_sees_one_that_is_not) {
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(false);
     use(module, false);
     CHECK(stores(module, code));
@@ -222,7 +175,7 @@ static void go_to_disk(bool is_sealed) {
     sl_object *others[COUNT];
     char *text = malloc(BYTES);
     memset(text, 1, BYTES);
-    join("store-bytes", "8MiB", "store-spill", sl_test_dir());
+    begin("store-bytes", "8MiB", "store-spill", sl_test_dir());
     sl_module *module = load(is_sealed);
     for (int i = 0; i < COUNT; i++) /* which it makes room for */
         CHECK((others[i] = sl_put(sl_bytes(text, BYTES))) != NULL);
@@ -246,7 +199,7 @@ TEST(a_module_that_goes_to_the_disk) {
 
 TEST(many_tasks_load_it_once) {
     const uint32_t before = sl_modules_loaded();
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     char path[400];
     sl_module *module, *again;
     snprintf(path, sizeof path, "%s", new_file());
@@ -265,14 +218,14 @@ TEST(many_tasks_load_it_once) {
 
 TEST(large_data_go_with_it) {
     size_t bytes = 0;
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
     const sl_task *echo = task_of(module, "keen_echo");
     char *text = malloc(LARGE);
     for (size_t i = 0; i < LARGE; i++)
         text[i] = secret[i % sizeof secret];
     for (int i = 0; i < 8; i++) {
-        sl_future *future = sl_submit_with(echo, SL_ARGS(sl_bytes(text, LARGE)), sealed(echo));
+        sl_future *future = sl_submit_with(echo, SL_ARGS(sl_bytes(text, LARGE)), sealed_too(echo));
         CHECK_INT(sl_wait(future, 60), 0);
         const void *got = sl_result_bytes(future, &bytes);
         CHECK_INT(bytes, LARGE);
@@ -292,10 +245,10 @@ TEST(a_map_by_a_sealed_module) {
     double *in = malloc(COUNT * sizeof *in);
     for (int i = 0; i < COUNT; i++)
         in[i] = i;
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
     const sl_task *halve = task_of(module, "keen_halve");
-    const sl_map_options map = {.chunk = 1000, .options = sealed(halve)};
+    const sl_map_options map = {.chunk = 1000, .options = sealed_too(halve)};
     sl_future *future = sl_map(halve, sl_vector(SL_F64, in, COUNT), &map);
     sl_module_release(module);
     CHECK_INT(sl_wait(future, 60), 0);
@@ -311,17 +264,18 @@ TEST(a_map_by_a_sealed_module) {
 }
 
 TEST(why_it_failed_comes_sealed) {
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
     const sl_task *refusal = task_of(module, "keen_refusal"),
                   *object = task_of(module, "keen_object");
     for (int i = 0; i < 10; i++) {
-        sl_future *future = sl_submit_with(refusal, SL_ARGS(sl_string(reason)), sealed(refusal));
+        sl_future *future =
+            sl_submit_with(refusal, SL_ARGS(sl_string(reason)), sealed_too(refusal));
         CHECK_INT(sl_wait(future, 60), SL_ERROR_FAILED);
         CHECK_STR(sl_error_text(), reason);
         sl_release(future);
     }
-    sl_future *gives = sl_submit_with(object, SL_NO_ARGS, sealed(object));
+    sl_future *gives = sl_submit_with(object, SL_NO_ARGS, sealed_too(object));
     CHECK_INT(sl_wait(gives, 60), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "an object is not sealed");
     sl_release(gives);
@@ -332,16 +286,16 @@ TEST(why_it_failed_comes_sealed) {
 
 TEST(it_may_not_tell_its_own_tasks) {
     const sl_test_keys *k = sl_test_keys_make();
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
     const sl_task *careless = task_of(module, "keen_careless"),
                   *careful = task_of(module, "keen_careful");
-    sl_future *told = sl_submit_with(careless, SL_ARGS(sl_string(secret)), sealed(careless));
+    sl_future *told = sl_submit_with(careless, SL_ARGS(sl_string(secret)), sealed_too(careless));
     CHECK_INT(sl_wait(told, 60), 0);
     CHECK_CONTAINS(sl_result_string(told), "its module is sealed, and so are its tasks");
     sl_future *kept = sl_submit_with(
         careful, SL_ARGS(sl_string(k->client), sl_string(k->fingerprint), sl_string(secret)),
-        sealed(careful));
+        sealed_too(careful));
     CHECK_INT(sl_wait(kept, 60), 0);
     CHECK_STR(sl_result_string(kept), secret);
     sl_release(told), sl_release(kept);
@@ -361,15 +315,16 @@ static void check_refused(const sl_task *task, sl_args args, const sl_task_optio
 }
 
 TEST(sealed_is_all_of_it_or_nothing) {
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *closed = load(true), *open_one = load(false), *none = NULL;
     const sl_task *word = task_of(closed, "keen_word"), *told = task_of(open_one, "keen_word");
     sl_object *object = sl_put(sl_string(secret));
     check_refused(word, SL_ARGS(sl_string("x")), NULL,
                   "its module is sealed, and so are its tasks");
-    check_refused(told, SL_ARGS(sl_string("x")), sealed(told),
+    check_refused(told, SL_ARGS(sl_string("x")), sealed_too(told),
                   "load it by sl_module_load_sealed()");
-    check_refused(word, SL_ARGS(sl_object_value(object)), sealed(word), "an object is not sealed");
+    check_refused(word, SL_ARGS(sl_object_value(object)), sealed_too(word),
+                  "an object is not sealed");
     CHECK_INT(sl_module_load_sealed("/proc/self/exe", &none), SL_ERROR_INVALID);
     CHECK_INT(sl_module_load_sealed("/nowhere.so", &none), SL_ERROR_NOT_FOUND);
     sl_object_release(object);
@@ -379,10 +334,10 @@ TEST(sealed_is_all_of_it_or_nothing) {
 }
 
 TEST(a_network_that_takes_none) {
-    join("modules", "off", NULL, NULL);
+    begin("modules", "off", NULL, NULL);
     sl_module *module = load(true);
     const sl_task *word = task_of(module, "keen_word");
-    sl_future *future = sl_submit_with(word, SL_ARGS(sl_string("x")), sealed(word));
+    sl_future *future = sl_submit_with(word, SL_ARGS(sl_string("x")), sealed_too(word));
     CHECK_INT(sl_wait(future, 60), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "this network takes no modules");
     sl_release(future);
@@ -394,7 +349,7 @@ TEST(a_network_that_takes_none) {
 
 static void fails(const sl_module *module, const char *why) {
     const sl_task *word = task_of(module, "keen_word");
-    sl_future *future = sl_submit_with(word, SL_ARGS(sl_string("x")), sealed(word));
+    sl_future *future = sl_submit_with(word, SL_ARGS(sl_string("x")), sealed_too(word));
     CHECK_INT(sl_wait(future, 60), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), why);
     sl_release(future);
@@ -412,7 +367,7 @@ static void fails_with(sl_module *module, const uint8_t *parcel, size_t bytes, c
 /* As whoever holds the file, or carries it, may try. */
 TEST(a_module_that_was_changed_on_its_way) {
     sl_view view;
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true), *other = load(true);
     REQUIRE(sl_get(module->object, 10, &view) == 0);
     size_t bytes = view.value.bytes;
@@ -443,7 +398,7 @@ TEST(a_module_that_was_changed_on_its_way) {
 /* Who has the key of a module, and seals other code by it, has not the signature of its sender. */
 TEST(a_module_that_is_not_what_its_task_says) {
     uint8_t *other_key;
-    join(NULL, NULL, NULL, NULL);
+    begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true), *other = load(true);
     sl_test_keys_need((int)sl_parcel_key_copy(other->data_key, &other_key), "key");
     uint8_t *own_key = module->data_key;
