@@ -568,6 +568,11 @@ typedef struct sl_module sl_module;
  * module; who loaded it before goes on with what it was. Any thread, a task's body included. */
 SL_API int sl_module_load(const char *path, sl_module **module);
 
+/* The same, sealed: what lies in the network can be opened by those nodes alone that a task of the
+ * module is sealed for. All its tasks are submitted with sl_task_options.sealed; then which module,
+ * which task, arguments and results are known to this client and these nodes only. */
+SL_API int sl_module_load_sealed(const char *path, sl_module **module);
+
 /* The task `name` of a module: for sl_submit(), sl_map() and their kin, with the options that it
  * was defined with. NULL, with what there is in sl_error_text(). Borrowed from the module. */
 SL_API const sl_task *sl_module_task(const sl_module *module, const char *name);
@@ -870,6 +875,9 @@ SL_API int sl_remote_top(sl_remote *remote, int json, char **text);
  * as much as being a node of the network. Waits until it is there. Any thread. */
 SL_API int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module);
 
+/* The same, sealed: as sl_module_load_sealed(). */
+SL_API int sl_remote_module_load_sealed(sl_remote *remote, const char *path, sl_module **module);
+
 /* Submits one call of a task of such a module. `options` NULL: those it was defined with. As
  * sl_remote_submit() else. */
 SL_API sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
@@ -898,7 +906,7 @@ typedef int sl_function(const void *arguments, size_t argument_bytes, sl_reply *
  * process. Every rank registers the same names, before the first network is opened. Names that
  * begin with `starlane.` are the library's: starlane.echo (answers its arguments), starlane.sleep
  * (seconds, as text), starlane.fail (fails with its arguments as the reason), starlane.crc32 (of
- * its arguments, as text), and starlane.sealed, which runs sealed tasks. */
+ * its arguments, as text), and starlane.sealed and its kin, which run sealed tasks. */
 SL_API int sl_register_function(const char *name, sl_function *function, void *context);
 
 /* Appends `size` bytes (copied) to the reply. */

@@ -133,13 +133,14 @@ void gw_copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
- * brings along: loading one is as powerful as being a node. */
+/* Not every function is for everybody. One whose name has a `/`, or that carries a sealed one, is a
+ * module's, which its client brings along: loading one is as powerful as being a node. */
 static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!(session->scopes & SL_SCOPE_COMMAND) &&
         strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
         return no_commands;
-    if (!memchr(wish->function.data, '/', wish->function.bytes))
+    if (!memchr(wish->function.data, '/', wish->function.bytes) &&
+        strcmp(wish->function.data, SL_SEALED_MODULE) != 0)
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
     if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
