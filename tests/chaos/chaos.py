@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -32,6 +33,7 @@ PATIENT = ("--suspect-ms", "5s", "--dead-ms", "10s")
 
 figures = collections.defaultdict(list)  # in seconds
 rates = collections.defaultdict(list)  # of 1
+counts = collections.Counter()
 
 
 class Wrong(Exception):
@@ -398,16 +400,23 @@ def check(net):
 # --- figures ---------------------------------------------------------------------------------------
 
 
-def measure_elsewhere(net):
+def measure_elsewhere(net, what="killed rank's tasks run elsewhere"):
     """From the kill to the next start of each task that ran on the rank."""
     rows = ledger(net, "select b.start_s from attempt a join attempt b on b.task = a.task and "
                        "b.attempt = a.attempt + 1 where a.rank = ? and b.start_s > ?",
                   net.victims[0], net.injured_at)
-    figures["killed rank's tasks run elsewhere"] += [row[0] - net.injured_at for row in rows]
+    figures[what] += [row[0] - net.injured_at for row in rows]
 
 
 def measure_exit(net):
     figures["last result to exit"].append(net.ended_at - max(r["end_s"] for r in net.results()))
+
+
+def measure_given_up(net):
+    """How many that lived were taken for dead by others: on a machine with time to spare none should be."""
+    log = (net.folder / "log").read_text(errors="replace")
+    given_up = {int(node) for node in re.findall(r"node (\d+) \(.*\) is dead", log)}
+    counts["living ranks taken for dead"] += len(given_up - set(net.victims))
 
 
 def measure_recovery(net):
@@ -431,6 +440,8 @@ def measure_throughput(net):
 
 
 def say_figures():
+    for what, count in counts.items():
+        print(f"{what}: {count}")
     for what, values in rates.items():
         print(f"{what}: n {len(values)}, median {statistics.median(values):.1%}, least {min(values):.1%}")
     for what, values in figures.items():

@@ -13,7 +13,6 @@ import chaos
 from chaos import require
 from hosts import Hosts, Impossible
 
-HOSTS, SLOTS = 3, 2
 DISK_BYTES = 8 << 20
 SHORT_S, LONG_S = (0.2, 0.8), (1.5, 4.0)  # less, and more, than a rank may be silent
 
@@ -22,16 +21,17 @@ class Network(chaos.Network):
     """Rank 0, the owner of the run, is on the first host; launch and mpirun are on none of them."""
 
     parent = "/var/tmp"
-    ranks_started = HOSTS * SLOTS
+    host_count, slots = 3, 2
     disk_bytes = None
 
     def __init__(self, starlane, folder, rng, tasks):
         super().__init__(starlane, folder, rng, tasks)
-        self.hosts = Hosts(folder, HOSTS, self.own_environment(), [os.path.dirname(os.path.dirname(starlane))],
+        self.ranks_started = self.host_count * self.slots
+        self.hosts = Hosts(folder, self.host_count, self.own_environment(), [os.path.dirname(os.path.dirname(starlane))],
                            self.disk_bytes)
 
     def launch_words(self):
-        return ["--launcher-args", self.hosts.mpirun_words(SLOTS)]
+        return ["--launcher-args", self.hosts.mpirun_words(self.slots)]
 
     def spawn(self, words, **more):
         return self.hosts.spawn(words, **more)
@@ -48,6 +48,13 @@ class Network(chaos.Network):
 
     def gone_for(self):
         return self.rng.uniform(*self.rng.choice([SHORT_S, LONG_S]))
+
+
+class LoneNetwork(Network):
+    """Each rank alone on its host, where nobody but its silence tells of its end; for as long as it is by default."""
+
+    host_count, slots = 4, 1
+    patience = ()
 
 
 class FullDiskNetwork(Network):
@@ -75,6 +82,19 @@ def kill_rank(net):
     net.wait(0)
     chaos.measure_elsewhere(net)
     chaos.measure_exit(net)
+
+
+def kill_lone(net):
+    net.run()
+    net.await_moment()
+    net.injure([net.some_rank()], signal.SIGKILL)
+    net.wait(0)
+    chaos.measure_elsewhere(net, "tasks of a killed rank that was alone on its host run elsewhere")
+    chaos.measure_exit(net)
+    chaos.measure_given_up(net)
+
+
+kill_lone.network = LoneNetwork
 
 
 def freeze_rank(net):
@@ -193,7 +213,7 @@ def full_disk(net):
 
 full_disk.network = FullDiskNetwork
 
-KINDS = [kill_rank, lose_host, cut_host, freeze_rank, cut_one_way, freeze_host, kill_owner, full_disk, lose_owner_host]
+KINDS = [kill_rank, kill_lone, lose_host, cut_host, freeze_rank, cut_one_way, freeze_host, kill_owner, full_disk, lose_owner_host]
 
 
 if __name__ == "__main__":
