@@ -35,12 +35,11 @@ export PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 # shellcheck disable=SC2046 # a list of flags
 "$cc" -std=c11 -Wall -Wextra -Wpedantic -Werror "$source/user/version.c" -o "$work/by_pkg_config" \
     $(pkg-config --cflags --libs starlane)
-LD_LIBRARY_PATH=$prefix/lib expect_version "$work/by_pkg_config"
+expect_version "$work/by_pkg_config"
 
 # The examples of the application interface, as their users build them; here and on ranks.
 examples=$4
 shift 4 # what is left starts ranks
-export LD_LIBRARY_PATH=$prefix/lib
 printf 'the cat and the dog\n' >"$work/one"
 printf 'the end\n' >"$work/two"
 declare -A expected=([hello]='12 \* 12 = 144' [pipeline]='largest contrast is 4\.915' [words]='^4 the$' [actor]='the total is right after visits to')
@@ -105,7 +104,6 @@ for ranks in 1 3; do
         >"$work/log" 2>&1 || { cat "$work/log"; echo "sealed failed on $ranks ranks"; exit 1; }
     grep -q '^hello, whoever you are$' "$work/log" || { cat "$work/log"; echo "sealed said this on $ranks ranks"; exit 1; }
 done
-unset LD_LIBRARY_PATH
 
 if ! { cmake -S "$source/user" -B "$work/user" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" &&
     cmake --build "$work/user"; } >"$work/log" 2>&1; then
