@@ -14,6 +14,7 @@ from chaos import require
 from hosts import Hosts, Impossible
 
 DISK_BYTES = 8 << 20
+LOST, CUT = "hosts lost", "cables cut, or deaf one way"
 SHORT_S, LONG_S = (0.2, 0.8), (1.5, 4.0)  # less, and more, than a rank may be silent
 
 
@@ -120,7 +121,7 @@ def kill_owner(net):
 def lose_host(net):
     net.run()
     net.await_moment()
-    net.note()
+    net.note(LOST)
     net.some_host().lose(dark=net.rng.random() < 0.5)
     net.wait(0)
     chaos.measure_exit(net)
@@ -130,7 +131,7 @@ def lose_owner_host(net):
     """Launch cannot start ranks on a host that is gone: it says how to go on, and when the host is back one can."""
     net.run()
     net.await_moment()
-    net.note()
+    net.note(LOST)
     first = net.hosts["h1"]
     first.lose(dark=net.rng.random() < 0.5)
     net.wait(1)
@@ -154,7 +155,7 @@ def cut_host(net):
     """Its cable is pulled out, and put in again. What it worked at is done again elsewhere if that took long."""
     net.run(2)
     net.await_moment(20)
-    net.note()
+    net.note(CUT)
     host = net.some_host()
     host.link(False)
     time.sleep(net.gone_for())
@@ -168,7 +169,7 @@ def cut_one_way(net):
     """From one host to another nothing arrives, the other way all does."""
     net.run(2)
     net.await_moment(20)
-    net.note()
+    net.note(CUT)
     sender, receiver = net.rng.sample(net.hosts.names(), 2)
     net.hosts.cut(sender, receiver)
     time.sleep(net.gone_for())
@@ -179,7 +180,7 @@ def cut_one_way(net):
 def freeze_host(net):
     net.run(2)
     net.await_moment(20)
-    net.note()
+    net.note("hosts frozen")
     host = net.some_host()
     host.freeze()
     time.sleep(net.gone_for())
@@ -194,7 +195,7 @@ def full_disk(net):
     failed, as far as anybody can tell, and is run again when that is asked for."""
     net.run()
     net.await_moment()
-    net.note()
+    net.note("disks full")
     filler = net.hosts.path(net.folder) / "disk" / "filler"
     with open(filler, "wb", buffering=0) as out:
         try:
