@@ -9,7 +9,7 @@
  *   u8 kind, u8 zero[3], u32 record bytes, the record, data
  */
 enum {
-    SL_GATEWAY_VERSION = 2,
+    SL_GATEWAY_VERSION = 3,
     SL_GATEWAY_HEAD_BYTES = 8,
     SL_GATEWAY_MESSAGE_BYTES = 64 << 20, /* the longest of a client */
     SL_GATEWAY_SESSION_BYTES = 33,       /* of a session's name, with its NUL */
@@ -50,8 +50,20 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_MORE,
     SL_GATEWAY_WHO,
     SL_GATEWAY_NODES,
+    SL_GATEWAY_SPAWN,
+    SL_GATEWAY_LETTER,
+    SL_GATEWAY_FIND,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
+
+/* What is said to an actor. */
+typedef enum sl_gateway_letter_what {
+    SL_GATEWAY_CALL,
+    SL_GATEWAY_MOVE,
+    SL_GATEWAY_STOP,
+    SL_GATEWAY_WATCH, /* answered when it has ended, by why */
+    SL_GATEWAY_WHATS
+} sl_gateway_letter_what;
 
 /* How a command stands. */
 typedef enum sl_gateway_state {
