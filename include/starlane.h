@@ -818,11 +818,10 @@ SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
  * sent, each once, also over a connection that breaks. In a body sl_arg_actor() takes such a
  * reference as any other. */
 
-/* Spawns an actor of the kind called `kind`; waits until the gateway has taken it. Whether it could
- * start is told by what it is asked. Futures cannot be among the arguments, objects of the
- * connection can, and are kept until it ends. `options` NULL: the defaults. Besides the errors of a
- * connection: NOT_FOUND, there is no such kind; EXISTS, the project has an actor of that name. Any
- * thread, as all of these. */
+/* Spawns an actor of the kind called `kind`, and waits until it has started: the error of its
+ * `start` is this call's. Futures cannot be among the arguments, objects of the connection can, and
+ * are kept until it ends. `options` NULL: the defaults. NOT_FOUND: there is no such kind; EXISTS:
+ * the project has an actor of that name. Any thread, as all of these. */
 SL_API int sl_remote_actor_spawn(sl_remote *remote, const char *kind, sl_args args,
                                  const sl_spawn_options *options, sl_actor_ref *actor);
 

@@ -12,6 +12,7 @@ typedef struct teller {
     sl_host_asker asker; /* first */
     sl_node *node;
     sl_gateway_word *word;
+    bool is_end; /* the answer is a string, and to be the message too */
 } teller;
 
 static void keep_answer(sl_gateway_word *word, const uint8_t *output, size_t bytes,
@@ -26,6 +27,17 @@ static void keep_answer(sl_gateway_word *word, const uint8_t *output, size_t byt
     word->data = sl_blob_retain(apart);
 }
 
+/* NULL when out of memory, or there is none. */
+static char *string_in(const sl_gateway_word *word) {
+    sl_value value;
+    size_t count;
+    if (sl_values_count(word->output, word->output_bytes, &count) != SL_OK || count != 1 ||
+        sl_values_decode(word->output, word->output_bytes, NULL, false, &value) != SL_OK ||
+        value.type != SL_TYPE_STRING)
+        return NULL;
+    return strdup(value.data);
+}
+
 static void tell(sl_host_asker *asker, sl_err err, const char *message, const uint8_t *output,
                  size_t bytes, sl_blob *apart) {
     teller *of = (teller *)(void *)asker;
@@ -35,16 +47,18 @@ static void tell(sl_host_asker *asker, sl_err err, const char *message, const ui
         word->message = strdup(message ? message : sl_err_text(err));
     else if (bytes)
         keep_answer(word, output, bytes, apart);
+    if (word->output && of->is_end)
+        word->message = string_in(word);
     sl_notify(of->node, &word->event);
     free(of);
 }
 
 /* NULL when out of memory. */
-static sl_host_asker *teller_of(sl_client *client, sl_gateway_word *word) {
+static sl_host_asker *teller_of(sl_client *client, sl_gateway_word *word, bool is_end) {
     teller *of = malloc(sizeof *of);
     if (!of)
         return NULL;
-    *of = (teller){{tell}, client->node, word};
+    *of = (teller){{tell}, client->node, word, is_end};
     return &of->asker;
 }
 
@@ -53,7 +67,7 @@ static sl_order *make_order(sl_client *client, sl_order_kind kind, sl_actor_id i
                             const char *method, sl_bytes arguments, sl_gateway_word *word) {
     sl_order *order = calloc(1, sizeof *order);
     sl_letter *letter = sl_letter_create(method, arguments.bytes);
-    sl_host_asker *asker = word ? teller_of(client, word) : NULL;
+    sl_host_asker *asker = word ? teller_of(client, word, kind == SL_ORDER_WATCH) : NULL;
     if (!order || !letter || (word && !asker)) {
         free(order);
         free(asker);
@@ -129,7 +143,8 @@ static sl_err spawn(void *context, const gateway_spawn *wish, sl_blob *data, sl_
 static uint8_t what_of(const gateway_letter *body) {
     return body->what == SL_GATEWAY_MOVE   ? SL_LETTER_MOVE
            : body->what == SL_GATEWAY_STOP ? SL_LETTER_STOP
-                                           : SL_LETTER_CALL;
+           : body->what == SL_GATEWAY_CALL ? SL_LETTER_CALL
+                                           : SL_LETTER_NOTHING;
 }
 
 static sl_err send(void *context, const sl_gateway_ref *ref, const gateway_letter *body,

@@ -104,10 +104,10 @@ typedef struct sl_gateway_word {
 typedef struct sl_gateway_actors {
     void *context;
     /* Starts an actor, of which life and number are given, and the rest is filled in; `end` is told
-     * when it has ended, with a string that says why. */
+     * when it has ended: its output is a string that says why, and its message the same. */
     sl_err (*spawn)(void *context, const gateway_spawn *wish, sl_blob *data, sl_gateway_ref *ref,
                     sl_gateway_word *end);
-    /* A call, a move or a stop. */
+    /* A call, a move, a stop, or nothing, which is answered when the actor has started. */
     sl_err (*send)(void *context, const sl_gateway_ref *ref, const gateway_letter *letter,
                    sl_blob *data, sl_gateway_word *word);
     /* Ends it, whatever waits for it. */

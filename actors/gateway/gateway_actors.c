@@ -25,6 +25,13 @@ sl_err gw_actors_init(gateway *gw) {
     return gw->actors && gw->names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a gateway");
 }
 
+static void free_word(sl_gateway_word *word) {
+    free(word->message);
+    free(word->output);
+    sl_blob_release(word->data);
+    free(word); /* of a letter or an actor: it is first there */
+}
+
 /* ---- the tables ---- */
 
 static gw_actor **by_number(const gateway *gw, uint64_t number) {
@@ -40,11 +47,17 @@ static gw_actor **by_name(const gateway *gw, const char *name) {
     return &gw->names[at % ACTOR_BUCKETS];
 }
 
-static gw_actor *find(const gateway *gw, const gw_session *session, const gateway_letter *letter) {
-    gw_actor *actor = *by_number(gw, letter->actor);
-    while (actor && (actor->ref.number != letter->actor || actor->ref.life != letter->life ||
-                     actor->ref.home != letter->home))
+static gw_actor *find_ref(const gateway *gw, const sl_gateway_ref *ref) {
+    gw_actor *actor = *by_number(gw, ref->number);
+    while (actor && (actor->ref.number != ref->number || actor->ref.life != ref->life ||
+                     actor->ref.home != ref->home))
         actor = actor->chain;
+    return actor;
+}
+
+static gw_actor *find(const gateway *gw, const gw_session *session, const gateway_letter *letter) {
+    gw_actor *actor = find_ref(
+        gw, &(sl_gateway_ref){.home = letter->home, .life = letter->life, .number = letter->actor});
     return actor && actor->session && actor->project == session->project ? actor : NULL;
 }
 
@@ -98,13 +111,42 @@ static void leave_session(gw_actor *actor) {
     actor->session = NULL;
 }
 
-static void leave(gateway *gw, gw_actor *actor) {
+/* Of no use to anybody any more. */
+static void remove_actor(gateway *gw, gw_actor *actor) {
     gw_actor **at = by_number(gw, actor->ref.number);
     while (*at != actor)
         at = &(*at)->chain;
     *at = actor->chain;
+    free_word(&actor->end);
+}
+
+static void keep_gone(gateway *gw, gw_session *session, gw_actor *actor) {
+    actor->session = session;
+    actor->before = NULL;
+    actor->next = session->gone;
+    if (actor->next)
+        actor->next->before = actor;
+    else
+        session->gone_last = actor;
+    session->gone = actor;
+    if (++session->gone_count <= GONE_MOST)
+        return;
+    gw_actor *oldest = session->gone_last;
+    session->gone_last = oldest->before;
+    session->gone_last->next = NULL;
+    session->gone_count--;
+    remove_actor(gw, oldest);
+}
+
+/* Ends it: nobody can reach it any more. */
+static void give_up(gateway *gw, gw_actor *actor) {
     leave_session(actor);
     take_name(gw, actor);
+    gw->options.actors->dismiss(gw->options.actors->context, &actor->ref);
+}
+
+static void count_end(gw_actor *actor) {
+    actor->over = true;
     actor->project->actors--;
     actor->project->running--;
     actor->project->ended++;
@@ -112,13 +154,6 @@ static void leave(gateway *gw, gw_actor *actor) {
 }
 
 /* ---- words of the network ---- */
-
-static void free_word(sl_gateway_word *word) {
-    free(word->message);
-    free(word->output);
-    sl_blob_release(word->data);
-    free(word); /* of a letter or an actor: it is first there */
-}
 
 static void drop_word(sl_event *event) {
     free_word((sl_gateway_word *)(void *)event);
@@ -157,106 +192,6 @@ static bool take_number(gateway *gw, gw_session *session, uint64_t number) {
 
 static sl_err copy_data(const sl_gateway_parts *parts, sl_blob **data) {
     return parts->data_bytes ? sl_blob_copy(parts->data, parts->data_bytes, data) : SL_OK;
-}
-
-/* ---- spawning ---- */
-
-static const char *refusal(const gateway *gw, const gw_session *session, const gateway_spawn *spawn,
-                           uint64_t bytes, sl_err *err) {
-    const char *why = gw_over_quota(session, SL_SCOPE_SUBMIT, bytes);
-    *err = SL_ERR_REFUSED;
-    if (why)
-        return why;
-    if (session->project->actors >= ACTORS_MOST)
-        return "the project has very many actors: stop some";
-    if (!spawn->name.bytes || !find_name(gw, session->project, spawn->name.data))
-        return NULL;
-    *err = SL_ERR_EXISTS;
-    return "an actor of the project has that name";
-}
-
-static sl_err make_actor(gateway *gw, gw_session *session, const gateway_spawn *wish,
-                         const sl_gateway_parts *parts, gw_actor *actor) {
-    const sl_gateway_actors *actors = gw->options.actors;
-    sl_blob *data = NULL;
-    uint8_t *arguments = (uint8_t *)(uintptr_t)wish->arguments.data; /* the decoded copy */
-    SL_TRY(copy_data(parts, &data));
-    sl_err err =
-        gw_name_arguments(gw, session, arguments, wish->arguments.bytes, data, &actor->objects);
-    randombytes_buf(&actor->ref.life, sizeof actor->ref.life);
-    randombytes_buf(&actor->ref.number, sizeof actor->ref.number);
-    actor->ref.life |= 1; /* 0 is none's */
-    if (err == SL_OK)
-        err = actors->spawn(actors->context, wish, data, &actor->ref, &actor->end);
-    sl_blob_release(data);
-    return err;
-}
-
-/* NULL, with an error. */
-static gw_actor *spawn(gateway *gw, gw_session *session, const gateway_spawn *wish,
-                       const sl_gateway_parts *parts, uint64_t bytes, sl_err *err) {
-    gw_actor *actor = calloc(1, sizeof *actor);
-    if (!actor) {
-        *err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
-        return NULL;
-    }
-    actor->end.event = event_of(gw, GW_EVENT_ACTOR_ENDED);
-    actor->project = session->project;
-    actor->held_bytes = bytes;
-    *err = make_actor(gw, session, wish, parts, actor);
-    if (*err == SL_OK) {
-        enter(gw, session, actor);
-        if (wish->name.bytes)
-            put_name(gw, actor, wish->name);
-        return actor;
-    }
-    gw_drop_named(gw, &actor->objects);
-    free(actor);
-    return NULL;
-}
-
-static void take_spawn(gateway *gw, gw_session *session, const gateway_spawn *wish,
-                       const sl_gateway_parts *parts) {
-    sl_err err;
-    char detail[400];
-    uint64_t bytes = wish->arguments.bytes + parts->data_bytes;
-    const char *why = refusal(gw, session, wish, bytes, &err);
-    const gw_actor *actor = why ? NULL : spawn(gw, session, wish, parts, bytes, &err);
-    snprintf(detail, sizeof detail, "%s", actor ? "" : why ? why : sl_err_detail());
-    gw_audit(gw, session, "spawn", actor ? "ok" : "refused", "task %llu, actor %.127s%s%.127s%s%s",
-             (unsigned long long)wish->number, wish->kind.data, wish->name.bytes ? " named " : "",
-             wish->name.data, actor ? "" : ": ", detail);
-    if (actor)
-        answer_name(gw, session, wish->number, actor);
-    else
-        answer(gw, session, wish->number, err, detail, (sl_bytes){});
-}
-
-void gw_take_spawn(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
-    gateway_spawn *wish = sl_gateway_decode(parts, SL_GATEWAY_SPAWN);
-    if (!wish)
-        gw_refuse(gw, session, "%s", sl_err_detail());
-    else if (take_number(gw, session, wish->number))
-        take_spawn(gw, session, wish, parts);
-    free(wish);
-}
-
-void gw_take_find(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
-    gateway_find *wish = sl_gateway_decode(parts, SL_GATEWAY_FIND);
-    if (!wish) {
-        gw_refuse(gw, session, "%s", sl_err_detail());
-        return;
-    }
-    if (take_number(gw, session, wish->number)) {
-        const char *why = gw_over_bytes(session, SL_SCOPE_SUBMIT, 0);
-        const gw_actor *actor = why ? NULL : find_name(gw, session->project, wish->name.data);
-        if (actor)
-            answer_name(gw, session, wish->number, actor);
-        else
-            answer(gw, session, wish->number, why ? SL_ERR_REFUSED : SL_ERR_NOT_FOUND,
-                   why ? why : "no actor of the project has that name", (sl_bytes){});
-    }
-    free(wish);
 }
 
 /* ---- letters ---- */
@@ -320,6 +255,8 @@ static sl_err tell_actor(gateway *gw, gw_session *session, const gateway_letter 
     gw_letter *letter = calloc(1, sizeof *letter);
     if (!letter)
         return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for letters");
+    letter->begins = body->what == SL_GATEWAY_NOTHING;
+    letter->ref = actor->ref;
     letter->word.event = event_of(gw, GW_EVENT_ANSWERED);
     letter->bytes = sizeof *letter + body->arguments.bytes + parts->data_bytes;
     letter->task = body->asks ? enter_ask(session, body->number) : NULL;
@@ -341,6 +278,134 @@ static sl_err tell_actor(gateway *gw, gw_session *session, const gateway_letter 
     return err;
 }
 
+/* ---- spawning ---- */
+
+static const char *refusal(const gateway *gw, const gw_session *session, const gateway_spawn *spawn,
+                           uint64_t bytes, sl_err *err) {
+    const char *why = gw_over_quota(session, SL_SCOPE_SUBMIT, bytes);
+    *err = SL_ERR_REFUSED;
+    if (why)
+        return why;
+    if (session->project->actors >= ACTORS_MOST)
+        return "the project has very many actors: stop some";
+    if (!spawn->name.bytes || !find_name(gw, session->project, spawn->name.data))
+        return NULL;
+    *err = SL_ERR_EXISTS;
+    return "an actor of the project has that name";
+}
+
+static sl_err make_actor(gateway *gw, gw_session *session, const gateway_spawn *wish,
+                         const sl_gateway_parts *parts, gw_actor *actor) {
+    const sl_gateway_actors *actors = gw->options.actors;
+    sl_blob *data = NULL;
+    uint8_t *arguments = (uint8_t *)(uintptr_t)wish->arguments.data; /* the decoded copy */
+    SL_TRY(copy_data(parts, &data));
+    sl_err err =
+        gw_name_arguments(gw, session, arguments, wish->arguments.bytes, data, &actor->objects);
+    randombytes_buf(&actor->ref.life, sizeof actor->ref.life);
+    randombytes_buf(&actor->ref.number, sizeof actor->ref.number);
+    actor->ref.life |= 1; /* 0 is none's */
+    if (err == SL_OK)
+        err = actors->spawn(actors->context, wish, data, &actor->ref, &actor->end);
+    sl_blob_release(data);
+    return err;
+}
+
+/* NULL, with an error. */
+static gw_actor *spawn(gateway *gw, gw_session *session, const gateway_spawn *wish,
+                       const sl_gateway_parts *parts, uint64_t bytes, sl_err *err) {
+    gw_actor *actor = calloc(1, sizeof *actor);
+    if (!actor) {
+        *err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
+        return NULL;
+    }
+    actor->end.event = event_of(gw, GW_EVENT_ACTOR_ENDED);
+    actor->project = session->project;
+    actor->held_bytes = bytes;
+    *err = make_actor(gw, session, wish, parts, actor);
+    if (*err == SL_OK) {
+        enter(gw, session, actor);
+        if (wish->name.bytes)
+            put_name(gw, actor, wish->name);
+        return actor;
+    }
+    gw_drop_named(gw, &actor->objects);
+    free(actor);
+    return NULL;
+}
+
+/* What has become of it is known once a first letter is answered. */
+static sl_err begin(gateway *gw, gw_session *session, const gateway_spawn *wish, gw_actor *actor) {
+    static const sl_gateway_parts nothing;
+    gateway_letter first = {
+        .number = wish->number, .what = SL_GATEWAY_NOTHING, .asks = true, .method = sl_text_of("")};
+    sl_err err = tell_actor(gw, session, &first, actor, &nothing);
+    if (err != SL_OK)
+        give_up(gw, actor);
+    return err;
+}
+
+static void began(gateway *gw, const gw_letter *letter) {
+    const sl_gateway_word *word = &letter->word;
+    uint8_t name[64];
+    gateway_result result = {.error = (uint32_t)word->err, .message = sl_text_of(word->message)};
+    gw_actor *actor = find_ref(gw, &letter->ref);
+    if (word->err == SL_OK) {
+        result.output = (sl_bytes){name, (uint32_t)gw->options.actors->name(&letter->ref, name)};
+    } else {
+        result.status = SL_TASK_FAILED;
+        if (actor && !actor->over && actor->session)
+            give_up(gw, actor);
+    }
+    gw_end_task(gw, letter->task, &result, NULL);
+}
+
+static void take_spawn(gateway *gw, gw_session *session, const gateway_spawn *wish,
+                       const sl_gateway_parts *parts) {
+    sl_err err;
+    char detail[400];
+    uint64_t bytes = wish->arguments.bytes + parts->data_bytes;
+    const char *why = refusal(gw, session, wish, bytes, &err);
+    gw_actor *actor = why ? NULL : spawn(gw, session, wish, parts, bytes, &err);
+    if (actor && (err = begin(gw, session, wish, actor)) != SL_OK)
+        actor = NULL;
+    snprintf(detail, sizeof detail, "%s", actor ? "" : why ? why : sl_err_detail());
+    gw_audit(gw, session, "spawn", actor ? "ok" : "refused", "task %llu, actor %.127s%s%.127s%s%s",
+             (unsigned long long)wish->number, wish->kind.data, wish->name.bytes ? " named " : "",
+             wish->name.data, actor ? "" : ": ", detail);
+    if (!actor)
+        answer(gw, session, wish->number, err, detail, (sl_bytes){});
+}
+
+void gw_take_spawn(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    gateway_spawn *wish = sl_gateway_decode(parts, SL_GATEWAY_SPAWN);
+    if (!wish)
+        gw_refuse(gw, session, "%s", sl_err_detail());
+    else if (take_number(gw, session, wish->number))
+        take_spawn(gw, session, wish, parts);
+    free(wish);
+}
+
+void gw_take_find(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
+    gateway_find *wish = sl_gateway_decode(parts, SL_GATEWAY_FIND);
+    if (!wish) {
+        gw_refuse(gw, session, "%s", sl_err_detail());
+        return;
+    }
+    if (take_number(gw, session, wish->number)) {
+        const char *why = gw_over_bytes(session, SL_SCOPE_SUBMIT, 0);
+        const gw_actor *actor = why ? NULL : find_name(gw, session->project, wish->name.data);
+        if (actor)
+            answer_name(gw, session, wish->number, actor);
+        else
+            answer(gw, session, wish->number, why ? SL_ERR_REFUSED : SL_ERR_NOT_FOUND,
+                   why ? why : "no actor of the project has that name", (sl_bytes){});
+    }
+    free(wish);
+}
+
+/* ---- what clients say to them ---- */
+
 static sl_err watch(gw_session *session, const gateway_letter *body, gw_actor *actor) {
     gw_task *task = enter_ask(session, body->number);
     if (!task)
@@ -351,14 +416,19 @@ static sl_err watch(gw_session *session, const gateway_letter *body, gw_actor *a
     return SL_OK;
 }
 
-static void answer_for_none(gateway *gw, gw_session *session, const gateway_letter *body) {
+/* `actor` has ended, or is none (NULL). */
+static void answer_for_none(gateway *gw, gw_session *session, const gateway_letter *body,
+                            const gw_actor *actor) {
     uint8_t text[64];
     sl_bytes why = {text, 0};
     if (body->what == SL_GATEWAY_WATCH) {
         why.bytes = (uint32_t)gw->options.actors->text(no_actor, text);
+        if (actor && actor->end.output_bytes)
+            why = (sl_bytes){actor->end.output, (uint32_t)actor->end.output_bytes};
         answer(gw, session, body->number, SL_OK, NULL, why);
     } else if (body->asks) {
-        answer(gw, session, body->number, SL_ERR_DEAD, no_actor, why);
+        answer(gw, session, body->number, SL_ERR_DEAD,
+               actor && actor->end.message ? actor->end.message : no_actor, (sl_bytes){});
     }
 }
 
@@ -388,8 +458,8 @@ static void take_letter(gateway *gw, gw_session *session, const gateway_letter *
         letter_refusal(session, body, body->arguments.bytes + (uint64_t)parts->data_bytes);
     gw_actor *actor = why ? NULL : find(gw, session, body);
     sl_err err = SL_OK;
-    if (!why && !actor)
-        answer_for_none(gw, session, body);
+    if (!why && (!actor || actor->over))
+        answer_for_none(gw, session, body, actor);
     else if (!why && body->what == SL_GATEWAY_MOVE &&
              body->node >= sl_node_count(sl_actor_node(gw->self)))
         answer(gw, session, body->number, SL_ERR_INVALID, "there is no such node", (sl_bytes){});
@@ -439,6 +509,8 @@ void gw_on_answered(gateway *gw, sl_event *event) {
         task->letter = NULL;
     if (!task)
         gw_let_go(gw, result.output);
+    else if (letter->begins)
+        began(gw, letter);
     else if (word->err != SL_OK || !gw_fetch_result(gw, task, &result))
         gw_end_task(gw, task, &result, word->data);
     free_word(word);
@@ -461,36 +533,47 @@ void gw_cancel_ask(gateway *gw, gw_task *task) {
     gw_end_soon(gw, task, SL_TASK_CANCELLED);
 }
 
-void gw_on_actor_ended(gateway *gw, sl_event *event) {
-    gw_actor *actor = (gw_actor *)(void *)event;
-    sl_gateway_word *word = &actor->end;
-    if (actor->session)
-        gw_audit(gw, actor->session, "actor", "ended", "%s", actor->name);
-    leave(gw, actor);
+static void tell_watchers(gateway *gw, gw_actor *actor) {
+    const sl_gateway_word *word = &actor->end;
     for (gw_task *task; (task = actor->watchers) != NULL;) {
         actor->watchers = task->next;
         task->next = NULL;
         task->watched = NULL;
         gateway_result result = {.error = (uint32_t)word->err,
                                  .status = word->err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED,
-                                 .message = sl_text_of(word->message),
+                                 .message = sl_text_of(word->err == SL_OK ? "" : word->message),
                                  .output = {word->output, (uint32_t)word->output_bytes}};
-        gw_end_task(gw, task, &result, word->data);
+        gw_end_task(gw, task, &result, NULL);
     }
+}
+
+void gw_on_actor_ended(gateway *gw, sl_event *event) {
+    gw_actor *actor = (gw_actor *)(void *)event;
+    gw_session *session = actor->session;
+    count_end(actor);
+    take_name(gw, actor);
+    leave_session(actor);
+    tell_watchers(gw, actor);
     gw_drop_named(gw, &actor->objects);
-    free_word(word);
+    if (!session) {
+        remove_actor(gw, actor);
+        return;
+    }
+    gw_audit(gw, session, "actor", "ended", "%s%s%s", actor->name, actor->name[0] ? ": " : "",
+             actor->end.message ? actor->end.message : "");
+    keep_gone(gw, session, actor);
 }
 
 /* ---- the end ---- */
 
 void gw_release_actors(gateway *gw, gw_session *session) {
-    const sl_gateway_actors *actors = gw->options.actors;
-    while (session->actors) {
-        gw_actor *actor = session->actors;
-        leave_session(actor);
-        take_name(gw, actor);
-        actors->dismiss(actors->context, &actor->ref);
+    while (session->actors)
+        give_up(gw, session->actors);
+    for (gw_actor *actor = session->gone, *next; actor; actor = next) {
+        next = actor->next;
+        remove_actor(gw, actor);
     }
+    session->gone = session->gone_last = NULL;
     for (gw_letter *letter = gw->letters; letter; letter = letter->next)
         if (letter->session == session)
             letter->session = NULL;

@@ -17,6 +17,7 @@ enum {
     OBJECTS_MOST = 65536, /* of one connection */
     OBJECT_BUCKETS = 256,
     ACTORS_MOST = 16384,          /* of a project */
+    GONE_MOST = 256,              /* of a session, of which it is known why they have ended */
     ACTOR_BUCKETS = 4096,         /* of all */
     LETTERS_MOST = 16384,         /* of a session that are not handled, and … */
     LETTER_BYTES_MOST = 16 << 20, /* … what they hold: then it waits */
@@ -81,7 +82,8 @@ typedef struct gw_named {
     uint32_t count;
 } gw_named;
 
-/* An actor, from its spawn until the network says that it has ended. */
+/* An actor, from its spawn until the network says that it has ended, and some time longer: who asks
+ * it then is told why. */
 typedef struct gw_actor {
     sl_gateway_word end;            /* first */
     struct gw_actor *chain;         /* in its bucket, by number */
@@ -93,7 +95,7 @@ typedef struct gw_actor {
     sl_gateway_ref ref;
     uint64_t held_bytes; /* arguments */
     gw_named objects;
-    bool has_name;
+    bool has_name, over;
     char name[128];
 } gw_actor;
 
@@ -104,6 +106,8 @@ typedef struct gw_letter {
     struct gw_session *session; /* NULL once that is over */
     gw_project *project;
     struct gw_task *task; /* that waits for the answer; NULL: none does */
+    bool begins;          /* its actor, and that is what is answered */
+    sl_gateway_ref ref;
     uint64_t bytes;
     gw_named objects;
 } gw_letter;
@@ -161,6 +165,8 @@ typedef struct gw_session {
     uint32_t object_count;
     uint64_t last_object, own_object; /* numbers */
     gw_actor *actors;
+    gw_actor *gone, *gone_last; /* those that have ended, the newest first */
+    uint32_t gone_count;
     uint32_t letters; /* not handled */
     uint64_t letter_bytes;
     uint64_t refusals; /* of letters */

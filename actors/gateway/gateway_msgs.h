@@ -62,7 +62,8 @@ typedef enum sl_gateway_letter_what {
     SL_GATEWAY_MOVE,
     SL_GATEWAY_STOP,
     SL_GATEWAY_WATCH, /* answered when it has ended, by why */
-    SL_GATEWAY_WHATS
+    SL_GATEWAY_WHATS, /* … clients may say these */
+    SL_GATEWAY_NOTHING = SL_GATEWAY_WHATS
 } sl_gateway_letter_what;
 
 /* How a command stands. */

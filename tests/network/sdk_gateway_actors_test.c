@@ -162,7 +162,7 @@ static void messages_and_answers(void) {
         CHECK_INT(sl_remote_actor_send(remote, &actor, "add", SL_ARGS(sl_i64(1))), 0);
         end = sl_remote_actor_monitor(remote, &actor);
         CHECK_INT(sl_wait(end, 30), 0);
-        CHECK_CONTAINS(sl_result_string(end), "no such actor");
+        CHECK_CONTAINS(sl_result_string(end), "has ended");
         sl_release(end);
     }
     sl_actor_ref none;
@@ -171,8 +171,7 @@ static void messages_and_answers(void) {
     sl_spawn_options far = {.on_node = 1, .node = 9}, saves = {.save_every = 1};
     CHECK_INT(sl_remote_actor_spawn(remote, "tally", SL_NO_ARGS, &far, &none), SL_ERROR_INVALID);
     CHECK_INT(sl_remote_actor_spawn(remote, "tally", SL_NO_ARGS, &saves, &none), SL_ERROR_INVALID);
-    CHECK_INT(sl_remote_actor_spawn(remote, "tally", SL_ARGS(sl_i64(-1)), NULL, &none), 0);
-    CHECK(wait_and_release(ask_of(remote, &none, "sum")) != 0);
+    CHECK(sl_remote_actor_spawn(remote, "tally", SL_ARGS(sl_i64(-1)), NULL, &none) != 0);
     CHECK_CONTAINS(sl_error_text(), "a counter starts from 0 or more");
     await_alive(0);
     while (outside_field(remote, "running") || outside_field(remote, "held_bytes"))
