@@ -65,7 +65,7 @@ static sl_err resolve(const sl_args *args, sl_value **copy) {
     for (size_t i = 0; i < args->count; i++) {
         if ((*copy)[i].type != SL_TYPE_FUTURE)
             continue;
-        if ((*copy)[i].future->seal)
+        if (sl_future_is_sealed((*copy)[i].future))
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future whose result is sealed, and messages to actors "
                            "are not",

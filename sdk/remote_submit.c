@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/futex.h"
+#include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_amounts.h"
@@ -315,6 +316,7 @@ sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **
 /* ---- sealed ---- */
 
 typedef struct sealing {
+    const sl_value *object; /* with the module's file; NULL: of no module */
     uint8_t *wire;
     size_t bytes;
     sl_blob *apart;
@@ -323,10 +325,14 @@ typedef struct sealing {
 /* A large envelope goes behind the message. */
 static uint8_t *place_envelope(void *context, size_t size) {
     sealing *s = context;
-    if (size >= SL_VALUE_APART_BYTES)
-        return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
-    s->bytes = size;
-    return s->wire = malloc(size);
+    s->bytes = sl_seal_carrier_bytes(s->object, size);
+    s->wire = malloc(s->bytes + 1);
+    if (!s->wire)
+        return NULL;
+    uint8_t *at = sl_seal_carrier_write(s->object, size, s->wire);
+    if (at)
+        return at;
+    return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
 }
 
 /* What is sealed of a call by name takes its place. */
@@ -461,19 +467,58 @@ static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part argument
     return send_one(remote, future, &o, err, options);
 }
 
-sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
-                                    const sl_task_options *options) {
+sl_future *sl_remote_submit_command(sl_remote *remote, const char *name, const sl_command *command,
+                                    const sl_task_options *options,
+                                    const sl_remote_teller *teller) {
     one o = {0};
     sl_seal_source source = sl_remote_source(remote);
-    sl_future *future = sl_remote_make_future(remote, "a sealed command", true);
+    sl_future *future = sl_remote_make_future(remote, name, true);
     if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
         return NULL;
     }
+    sl_remote_will_tell(future, teller);
     sl_err err = check(future->task->name, options);
     if (err == SL_OK)
         err = sl_seal_a_command(options->sealed, &source, command, options->retries, place_envelope,
                                 &o.parts, &o.made);
+    if (send_one(remote, future, &o, err, options) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+/* The object goes by the name that the gateway knows it by. */
+static sl_err seal_module(sl_remote *remote, const sl_task *task, const sl_args *args,
+                          const char *json, const sl_task_options *options, one *o) {
+    const sl_module_entry *entry = sl_module_entry_of(task);
+    const sl_object *object = entry->module->object;
+    sl_seal_source source = sl_remote_source(remote);
+    if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
+        return sl_fail(SL_ERR_INVALID, "task %.80s: its module is not of this connection",
+                       task->name);
+    const sl_store_id name = sl_remote_name_of(sl_remote_object_of(object)->number);
+    const sl_value file = {.type = SL_TYPE_OBJECT, .data = &name};
+    o->parts.object = &file;
+    sl_err err = sl_seal_module_call(options->sealed, &source, entry, args, json, options->retries,
+                                     place_envelope, &o->parts, &o->made);
+    o->parts.object = NULL;
+    return err;
+}
+
+sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const sl_args *args,
+                                   const char *json, const sl_task_options *options,
+                                   const sl_remote_teller *teller) {
+    one o = {0};
+    if (check(task->name, options) != SL_OK)
+        return NULL;
+    sl_future *future = sl_remote_make_future(remote, task->name, false);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    sl_remote_will_tell(future, teller);
+    sl_err err = seal_module(remote, task, args, json, options, &o);
     if (send_one(remote, future, &o, err, options) == SL_OK)
         return future;
     sl_future_drop(future);

@@ -96,6 +96,7 @@ static void enter(gateway *gw, gw_session *session, gw_actor *actor) {
     session->actors = actor;
     actor->project->actors++;
     actor->project->running++;
+    actor->project->resting++;
     actor->project->held_bytes += actor->held_bytes;
 }
 
@@ -149,6 +150,7 @@ static void count_end(gw_actor *actor) {
     actor->over = true;
     actor->project->actors--;
     actor->project->running--;
+    actor->project->resting--;
     actor->project->ended++;
     actor->project->held_bytes -= actor->held_bytes;
 }
@@ -410,6 +412,8 @@ static sl_err watch(gw_session *session, const gateway_letter *body, gw_actor *a
     gw_task *task = enter_ask(session, body->number);
     if (!task)
         return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+    task->watches = true;
+    task->project->resting++;
     task->watched = actor;
     task->next = actor->watchers;
     actor->watchers = task;
@@ -577,6 +581,17 @@ void gw_release_actors(gateway *gw, gw_session *session) {
     for (gw_letter *letter = gw->letters; letter; letter = letter->next)
         if (letter->session == session)
             letter->session = NULL;
+}
+
+uint64_t gw_end_actors(gateway *gw, const gw_project *project) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < ACTOR_BUCKETS; i++)
+        for (gw_actor *actor = gw->actors[i]; actor; actor = actor->chain)
+            if (actor->project == project && actor->session && !actor->over) {
+                give_up(gw, actor);
+                count++;
+            }
+    return count;
 }
 
 /* What the host has yet to tell is dropped then. Tasks that were to end have nobody to be told. */

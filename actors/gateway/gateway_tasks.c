@@ -79,6 +79,7 @@ void gw_end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *da
     result->number = task->number;
     task->ended = true;
     project->running--;
+    project->resting -= task->watches;
     project->ended++;
     project->failed += result->status != SL_TASK_DONE;
     project->held_bytes -= task->held_bytes;
@@ -110,6 +111,8 @@ static const char no_commands[] = "this API key may not run commands: it lacks t
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
+    if (project->draining)
+        return "the network is about to end: it takes no more tasks";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
@@ -136,13 +139,14 @@ void gw_copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
- * brings along: loading one is as powerful as being a node. */
+/* Not every function is for everybody. One whose name has a `/`, or that carries a sealed one, is a
+ * module's, which its client brings along: loading one is as powerful as being a node. */
 static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!(session->scopes & SL_SCOPE_COMMAND) &&
         strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
         return no_commands;
-    if (!memchr(wish->function.data, '/', wish->function.bytes))
+    if (!memchr(wish->function.data, '/', wish->function.bytes) &&
+        strcmp(wish->function.data, SL_SEALED_MODULE) != 0)
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
     if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
@@ -449,10 +453,12 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
                              .output = outcome->output};
     if (!task->entry && outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
         return;
-    if (task->cancelled)
-        fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
-    else
-        gw_end_task(gw, task, &result, data);
+    if (task->cancelled) { /* but for when it ran, which says that it wrote */
+        result.status = SL_TASK_CANCELLED;
+        result.message = sl_text_of("cancelled");
+        result.output = (sl_bytes){};
+    }
+    gw_end_task(gw, task, &result, task->cancelled ? NULL : data);
 }
 
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result) {
@@ -522,6 +528,25 @@ void gw_cancel_all(gateway *gw, gw_session *session) {
                 gw_cancel_task(gw, task);
             leave_session(task);
         }
+}
+
+static uint64_t cancel_one(gateway *gw, gw_task *task) {
+    bool before = task->cancelled;
+    gw_cancel_task(gw, task);
+    return !before;
+}
+
+uint64_t gw_cancel_project(gateway *gw, const gw_project *project) {
+    uint64_t count = 0;
+    for (const gw_session *session = gw->sessions; session; session = session->next)
+        for (uint32_t i = 0; session->project == project && session->buckets && i < BUCKETS; i++)
+            for (gw_task *task = session->buckets[i]; task; task = task->chain)
+                count += cancel_one(gw, task);
+    for (uint32_t i = 0; i < ENTRY_BUCKETS; i++) /* also those whose session is over */
+        for (const gw_entry *entry = gw->entries[i]; entry; entry = entry->next)
+            if (entry->project == project && entry->task)
+                count += cancel_one(gw, entry->task);
+    return count + gw_end_actors(gw, project);
 }
 
 /* Nothing more comes of the scheduler. */

@@ -309,7 +309,7 @@ static void scopes_and_quotas(void) {
     sl_actor_ref actor, second;
     CHECK(sl_remote_actor_spawn(reader, "tally", SL_NO_ARGS, NULL, &actor) != 0);
     CHECK_CONTAINS(sl_error_text(), "lacks the scope submit");
-    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 2, 20000), 0);
+    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 2, 20000, 0), 0);
     writer = outside_join("gamma", "submit,read");
     CHECK_INT(sl_remote_actor_spawn(writer, "tally", SL_NO_ARGS, NULL, &actor), 0);
     CHECK_INT(sl_remote_actor_spawn(writer, "slow", SL_NO_ARGS, NULL, &second), 0);
@@ -320,7 +320,7 @@ static void scopes_and_quotas(void) {
     CHECK_CONTAINS(sl_error_text(), "quota");
     CHECK_INT(sl_remote_actor_send(writer, &actor, "add", SL_ARGS(sl_i64(1))), 0);
     CHECK_INT(outside_field(writer, "running"), 2);
-    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 9, 20000), 0);
+    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 9, 20000, 0), 0);
     sl_remote *again = outside_join("gamma", "submit"); /* which has the quota looked at */
     CHECK_INT(ask(writer, &actor, "sum"), 1);
     /* A message that is refused: nothing comes after it before its sender knows. */
