@@ -1064,8 +1064,8 @@ SL_API int sl_keys_renew(const char *directory, double days);
 /* How all projects are doing, and their quotas: `*text` is the caller's. */
 SL_API int sl_remote_projects(sl_remote *remote, int json, char **text);
 
-/* Takes back all tasks of a project, of whatever client; `*count` of them. Single commands of any
- * project: sl_remote_cancel_command(). */
+/* Takes back all tasks of a project, of whatever client, and ends its actors; `*count` of them.
+ * Single commands of any project: sl_remote_cancel_command(). */
 SL_API int sl_remote_cancel_project(sl_remote *remote, const char *project, uint64_t *count);
 
 /* The API keys, without what opens anything: `*text` is the caller's. */

@@ -3,12 +3,8 @@
  * its name in the network, which is drawn at random, so that nobody can guess one: neither a client
  * here, nor what it sends to an actor that would pass it on. A name that is not of an actor of the
  * client's project is that of one that has ended. What actors are called for people is known here
- * alone, by project.
- *
- * Letters of a session go to the host in the order they came; it keeps that, whatever the actor
- * does. A letter that is refused would be a gap that its sender hears of too late: so after it
- * nothing is taken, until a letter says that its client knows. */
-#include <sodium.h>
+ * alone, by project. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,16 +12,14 @@
 #include "actors/gateway/gateway_internal.h"
 #include "actors/scheduler/scheduler_msgs.h"
 
-static const char no_actor[] = "there is no such actor (any more)";
-
 sl_err gw_actors_init(gateway *gw) {
     gw->actors = calloc(ACTOR_BUCKETS, sizeof(gw_actor *));
     gw->names = calloc(ACTOR_BUCKETS, sizeof(gw_actor *));
-    randombytes_buf(gw->name_key, sizeof gw->name_key);
+    sl_draw(gw->name_key, sizeof gw->name_key);
     return gw->actors && gw->names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a gateway");
 }
 
-static void free_word(sl_gateway_word *word) {
+void gw_free_word(sl_gateway_word *word) {
     free(word->message);
     free(word->output);
     sl_blob_release(word->data);
@@ -38,13 +32,8 @@ static gw_actor **by_number(const gateway *gw, uint64_t number) {
     return &gw->actors[number % ACTOR_BUCKETS];
 }
 
-/* Clients choose names: not so that they fall together. */
 static gw_actor **by_name(const gateway *gw, const char *name) {
-    uint8_t hash[crypto_shorthash_BYTES];
-    uint32_t at;
-    crypto_shorthash(hash, (const uint8_t *)name, strlen(name), gw->name_key);
-    memcpy(&at, hash, sizeof at);
-    return &gw->names[at % ACTOR_BUCKETS];
+    return &gw->names[sl_name_hash(name, gw->name_key) % ACTOR_BUCKETS];
 }
 
 static gw_actor *find_ref(const gateway *gw, const sl_gateway_ref *ref) {
@@ -55,7 +44,8 @@ static gw_actor *find_ref(const gateway *gw, const sl_gateway_ref *ref) {
     return actor;
 }
 
-static gw_actor *find(const gateway *gw, const gw_session *session, const gateway_letter *letter) {
+gw_actor *gw_find_actor(const gateway *gw, const gw_session *session,
+                        const gateway_letter *letter) {
     gw_actor *actor = find_ref(
         gw, &(sl_gateway_ref){.home = letter->home, .life = letter->life, .number = letter->actor});
     return actor && actor->session && actor->project == session->project ? actor : NULL;
@@ -118,7 +108,7 @@ static void remove_actor(gateway *gw, gw_actor *actor) {
     while (*at != actor)
         at = &(*at)->chain;
     *at = actor->chain;
-    free_word(&actor->end);
+    gw_free_word(&actor->end);
 }
 
 static void keep_gone(gateway *gw, gw_session *session, gw_actor *actor) {
@@ -140,7 +130,7 @@ static void keep_gone(gateway *gw, gw_session *session, gw_actor *actor) {
 }
 
 /* Ends it: nobody can reach it any more. */
-static void give_up(gateway *gw, gw_actor *actor) {
+void gw_give_up_actor(gateway *gw, gw_actor *actor) {
     leave_session(actor);
     take_name(gw, actor);
     gw->options.actors->dismiss(gw->options.actors->context, &actor->ref);
@@ -158,15 +148,15 @@ static void count_end(gw_actor *actor) {
 /* ---- words of the network ---- */
 
 static void drop_word(sl_event *event) {
-    free_word((sl_gateway_word *)(void *)event);
+    gw_free_word((sl_gateway_word *)(void *)event);
 }
 
-static sl_event event_of(const gateway *gw, uint32_t kind) {
+sl_event gw_event_of(const gateway *gw, uint32_t kind) {
     return (sl_event){.to = sl_self(gw->self), .kind = kind, .drop = drop_word};
 }
 
-static void answer(gateway *gw, gw_session *session, uint64_t number, sl_err err,
-                   const char *message, sl_bytes output) {
+void gw_answer(gateway *gw, gw_session *session, uint64_t number, sl_err err, const char *message,
+               sl_bytes output) {
     gateway_result result = {.number = number,
                              .error = (uint32_t)err,
                              .status = err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED,
@@ -178,11 +168,11 @@ static void answer(gateway *gw, gw_session *session, uint64_t number, sl_err err
 static void answer_name(gateway *gw, gw_session *session, uint64_t number, const gw_actor *actor) {
     uint8_t name[64];
     sl_bytes output = {name, (uint32_t)gw->options.actors->name(&actor->ref, name)};
-    answer(gw, session, number, SL_OK, NULL, output);
+    gw_answer(gw, session, number, SL_OK, NULL, output);
 }
 
 /* Numbers ascend, as those of tasks do. False: the session is refused. */
-static bool take_number(gateway *gw, gw_session *session, uint64_t number) {
+bool gw_take_number(gateway *gw, gw_session *session, uint64_t number) {
     if (number <= session->last_number) {
         gw_refuse(gw, session, "task %llu after task %llu: numbers ascend",
                   (unsigned long long)number, (unsigned long long)session->last_number);
@@ -192,92 +182,8 @@ static bool take_number(gateway *gw, gw_session *session, uint64_t number) {
     return true;
 }
 
-static sl_err copy_data(const sl_gateway_parts *parts, sl_blob **data) {
+sl_err gw_copy_data(const sl_gateway_parts *parts, sl_blob **data) {
     return parts->data_bytes ? sl_blob_copy(parts->data, parts->data_bytes, data) : SL_OK;
-}
-
-/* ---- letters ---- */
-
-static void link_letter(gateway *gw, gw_session *session, gw_letter *letter) {
-    letter->session = session;
-    letter->project = session->project;
-    letter->next = gw->letters;
-    if (letter->next)
-        letter->next->before = letter;
-    gw->letters = letter;
-    session->letters++;
-    session->letter_bytes += letter->bytes;
-    letter->project->held_bytes += letter->bytes;
-    gw_pace(gw, session);
-}
-
-static void unlink_letter(gateway *gw, gw_letter *letter) {
-    gw_session *session = letter->session;
-    if (letter->before)
-        letter->before->next = letter->next;
-    else
-        gw->letters = letter->next;
-    if (letter->next)
-        letter->next->before = letter->before;
-    letter->project->held_bytes -= letter->bytes;
-    if (!session)
-        return;
-    session->letters--;
-    session->letter_bytes -= letter->bytes;
-    gw_pace(gw, session);
-}
-
-/* NULL when out of memory. */
-static gw_task *enter_ask(gw_session *session, uint64_t number) {
-    gw_task *task = calloc(1, sizeof *task);
-    if (!task)
-        return NULL;
-    task->number = number;
-    task->asks = true;
-    gw_enter_task(session, task);
-    return task;
-}
-
-static sl_err send_letter(gateway *gw, gw_session *session, const gateway_letter *body,
-                          const gw_actor *actor, const sl_gateway_parts *parts, gw_letter *letter) {
-    const sl_gateway_actors *actors = gw->options.actors;
-    sl_blob *data = NULL;
-    uint8_t *arguments = (uint8_t *)(uintptr_t)body->arguments.data; /* the decoded copy */
-    SL_TRY(copy_data(parts, &data));
-    sl_err err =
-        gw_name_arguments(gw, session, arguments, body->arguments.bytes, data, &letter->objects);
-    if (err == SL_OK)
-        err = actors->send(actors->context, &actor->ref, body, data, &letter->word);
-    sl_blob_release(data);
-    return err;
-}
-
-static sl_err tell_actor(gateway *gw, gw_session *session, const gateway_letter *body,
-                         const gw_actor *actor, const sl_gateway_parts *parts) {
-    gw_letter *letter = calloc(1, sizeof *letter);
-    if (!letter)
-        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for letters");
-    letter->begins = body->what == SL_GATEWAY_NOTHING;
-    letter->ref = actor->ref;
-    letter->word.event = event_of(gw, GW_EVENT_ANSWERED);
-    letter->bytes = sizeof *letter + body->arguments.bytes + parts->data_bytes;
-    letter->task = body->asks ? enter_ask(session, body->number) : NULL;
-    sl_err err = body->asks && !letter->task
-                     ? sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks")
-                     : send_letter(gw, session, body, actor, parts, letter);
-    if (err == SL_OK) {
-        if (letter->task)
-            letter->task->letter = letter;
-        link_letter(gw, session, letter);
-        return SL_OK;
-    }
-    gw_drop_named(gw, &letter->objects);
-    if (letter->task) {
-        gw_leave_task(letter->task);
-        gw_free_task(gw, letter->task);
-    }
-    free(letter);
-    return err;
 }
 
 /* ---- spawning ---- */
@@ -301,11 +207,11 @@ static sl_err make_actor(gateway *gw, gw_session *session, const gateway_spawn *
     const sl_gateway_actors *actors = gw->options.actors;
     sl_blob *data = NULL;
     uint8_t *arguments = (uint8_t *)(uintptr_t)wish->arguments.data; /* the decoded copy */
-    SL_TRY(copy_data(parts, &data));
+    SL_TRY(gw_copy_data(parts, &data));
     sl_err err =
         gw_name_arguments(gw, session, arguments, wish->arguments.bytes, data, &actor->objects);
-    randombytes_buf(&actor->ref.life, sizeof actor->ref.life);
-    randombytes_buf(&actor->ref.number, sizeof actor->ref.number);
+    sl_draw(&actor->ref.life, sizeof actor->ref.life);
+    sl_draw(&actor->ref.number, sizeof actor->ref.number);
     actor->ref.life |= 1; /* 0 is none's */
     if (err == SL_OK)
         err = actors->spawn(actors->context, wish, data, &actor->ref, &actor->end);
@@ -321,7 +227,7 @@ static gw_actor *spawn(gateway *gw, gw_session *session, const gateway_spawn *wi
         *err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
         return NULL;
     }
-    actor->end.event = event_of(gw, GW_EVENT_ACTOR_ENDED);
+    actor->end.event = gw_event_of(gw, GW_EVENT_ACTOR_ENDED);
     actor->project = session->project;
     actor->held_bytes = bytes;
     *err = make_actor(gw, session, wish, parts, actor);
@@ -341,13 +247,13 @@ static sl_err begin(gateway *gw, gw_session *session, const gateway_spawn *wish,
     static const sl_gateway_parts nothing;
     gateway_letter first = {
         .number = wish->number, .what = SL_GATEWAY_NOTHING, .asks = true, .method = sl_text_of("")};
-    sl_err err = tell_actor(gw, session, &first, actor, &nothing);
+    sl_err err = gw_tell_actor(gw, session, &first, actor, &nothing);
     if (err != SL_OK)
-        give_up(gw, actor);
+        gw_give_up_actor(gw, actor);
     return err;
 }
 
-static void began(gateway *gw, const gw_letter *letter) {
+void gw_began(gateway *gw, const gw_letter *letter) {
     const sl_gateway_word *word = &letter->word;
     uint8_t name[64];
     gateway_result result = {.error = (uint32_t)word->err, .message = sl_text_of(word->message)};
@@ -357,7 +263,7 @@ static void began(gateway *gw, const gw_letter *letter) {
     } else {
         result.status = SL_TASK_FAILED;
         if (actor && !actor->over && actor->session)
-            give_up(gw, actor);
+            gw_give_up_actor(gw, actor);
     }
     gw_end_task(gw, letter->task, &result, NULL);
 }
@@ -376,14 +282,14 @@ static void take_spawn(gateway *gw, gw_session *session, const gateway_spawn *wi
              (unsigned long long)wish->number, wish->kind.data, wish->name.bytes ? " named " : "",
              wish->name.data, actor ? "" : ": ", detail);
     if (!actor)
-        answer(gw, session, wish->number, err, detail, (sl_bytes){});
+        gw_answer(gw, session, wish->number, err, detail, (sl_bytes){});
 }
 
 void gw_take_spawn(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
     gateway_spawn *wish = sl_gateway_decode(parts, SL_GATEWAY_SPAWN);
     if (!wish)
         gw_refuse(gw, session, "%s", sl_err_detail());
-    else if (take_number(gw, session, wish->number))
+    else if (gw_take_number(gw, session, wish->number))
         take_spawn(gw, session, wish, parts);
     free(wish);
 }
@@ -394,148 +300,19 @@ void gw_take_find(gateway *gw, gw_session *session, const sl_gateway_parts *part
         gw_refuse(gw, session, "%s", sl_err_detail());
         return;
     }
-    if (take_number(gw, session, wish->number)) {
+    if (gw_take_number(gw, session, wish->number)) {
         const char *why = gw_over_bytes(session, SL_SCOPE_SUBMIT, 0);
         const gw_actor *actor = why ? NULL : find_name(gw, session->project, wish->name.data);
         if (actor)
             answer_name(gw, session, wish->number, actor);
         else
-            answer(gw, session, wish->number, why ? SL_ERR_REFUSED : SL_ERR_NOT_FOUND,
-                   why ? why : "no actor of the project has that name", (sl_bytes){});
+            gw_answer(gw, session, wish->number, why ? SL_ERR_REFUSED : SL_ERR_NOT_FOUND,
+                      why ? why : "no actor of the project has that name", (sl_bytes){});
     }
     free(wish);
 }
 
-/* ---- what clients say to them ---- */
-
-static sl_err watch(gw_session *session, const gateway_letter *body, gw_actor *actor) {
-    gw_task *task = enter_ask(session, body->number);
-    if (!task)
-        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
-    task->watches = true;
-    task->project->resting++;
-    task->watched = actor;
-    task->next = actor->watchers;
-    actor->watchers = task;
-    return SL_OK;
-}
-
-/* `actor` has ended, or is none (NULL). */
-static void answer_for_none(gateway *gw, gw_session *session, const gateway_letter *body,
-                            const gw_actor *actor) {
-    uint8_t text[64];
-    sl_bytes why = {text, 0};
-    if (body->what == SL_GATEWAY_WATCH) {
-        why.bytes = (uint32_t)gw->options.actors->text(no_actor, text);
-        if (actor && actor->end.output_bytes)
-            why = (sl_bytes){actor->end.output, (uint32_t)actor->end.output_bytes};
-        answer(gw, session, body->number, SL_OK, NULL, why);
-    } else if (body->asks) {
-        answer(gw, session, body->number, SL_ERR_DEAD,
-               actor && actor->end.message ? actor->end.message : no_actor, (sl_bytes){});
-    }
-}
-
-static const char *letter_refusal(const gw_session *session, const gateway_letter *body,
-                                  uint64_t bytes) {
-    if (body->refusals != session->refusals)
-        return "a message of this connection to an actor, before it, was refused";
-    return body->asks ? gw_over_quota(session, SL_SCOPE_SUBMIT, bytes)
-                      : gw_over_bytes(session, SL_SCOPE_SUBMIT, bytes);
-}
-
-static sl_err take_for(gateway *gw, gw_session *session, const gateway_letter *body,
-                       gw_actor *actor, const sl_gateway_parts *parts) {
-    if (body->what == SL_GATEWAY_WATCH)
-        return watch(session, body, actor);
-    if (body->what != SL_GATEWAY_CALL)
-        gw_audit(gw, session, body->what == SL_GATEWAY_STOP ? "stop" : "move", "ok",
-                 "task %llu, actor %s", (unsigned long long)body->number, actor->name);
-    session->said++;
-    return tell_actor(gw, session, body, actor, parts);
-}
-
-static void take_letter(gateway *gw, gw_session *session, const gateway_letter *body,
-                        const sl_gateway_parts *parts) {
-    char detail[400];
-    const char *why =
-        letter_refusal(session, body, body->arguments.bytes + (uint64_t)parts->data_bytes);
-    gw_actor *actor = why ? NULL : find(gw, session, body);
-    sl_err err = SL_OK;
-    if (!why && (!actor || actor->over))
-        answer_for_none(gw, session, body, actor);
-    else if (!why && body->what == SL_GATEWAY_MOVE &&
-             body->node >= sl_node_count(sl_actor_node(gw->self)))
-        answer(gw, session, body->number, SL_ERR_INVALID, "there is no such node", (sl_bytes){});
-    else if (!why)
-        err = take_for(gw, session, body, actor, parts);
-    if (!why && err == SL_OK)
-        return;
-    snprintf(detail, sizeof detail, "%s", why ? why : sl_err_detail());
-    if (body->refusals == session->refusals) /* those behind it are refused for it */
-        gw_audit(gw, session, "letter", "refused", "task %llu: %s",
-                 (unsigned long long)body->number, detail);
-    session->refusals++;
-    answer(gw, session, body->number, SL_ERR_REFUSED, detail, (sl_bytes){});
-}
-
-void gw_take_letter(gateway *gw, gw_session *session, const sl_gateway_parts *parts) {
-    gateway_letter *body = sl_gateway_decode(parts, SL_GATEWAY_LETTER);
-    if (!body)
-        gw_refuse(gw, session, "%s", sl_err_detail());
-    else if (body->what >= SL_GATEWAY_WHATS || (body->what == SL_GATEWAY_WATCH && !body->asks))
-        gw_refuse(gw, session, "a letter of kind %u, which there is not", body->what);
-    else if (take_number(gw, session, body->number))
-        take_letter(gw, session, body, parts);
-    free(body);
-}
-
-void gw_audit_letters(gateway *gw, gw_session *session) {
-    if (session->said)
-        gw_audit(gw, session, "letters", "ok", "%u to actors, up to %llu", session->said,
-                 (unsigned long long)session->last_number);
-    session->said = 0;
-}
-
-/* ---- what comes of them ---- */
-
-void gw_on_answered(gateway *gw, sl_event *event) {
-    gw_letter *letter = (gw_letter *)(void *)event;
-    sl_gateway_word *word = &letter->word;
-    gw_task *task = letter->task;
-    gateway_result result = {.error = (uint32_t)word->err,
-                             .status = word->err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED,
-                             .message = sl_text_of(word->message),
-                             .output = {word->output, (uint32_t)word->output_bytes}};
-    unlink_letter(gw, letter);
-    gw_drop_named(gw, &letter->objects);
-    if (task)
-        task->letter = NULL;
-    if (!task)
-        gw_let_go(gw, result.output);
-    else if (letter->begins)
-        began(gw, letter);
-    else if (word->err != SL_OK || !gw_fetch_result(gw, task, &result))
-        gw_end_task(gw, task, &result, word->data);
-    free_word(word);
-}
-
-/* It has ended for its client. An answer that is being fetched ends it when it has come. */
-void gw_cancel_ask(gateway *gw, gw_task *task) {
-    if (task->letter) {
-        task->letter->task = NULL;
-        task->letter = NULL;
-    } else if (task->watched) {
-        gw_task **at = &task->watched->watchers;
-        while (*at != task)
-            at = &(*at)->next;
-        *at = task->next;
-        task->watched = NULL;
-    } else {
-        return;
-    }
-    gw_end_soon(gw, task, SL_TASK_CANCELLED);
-}
+/* ---- the end ---- */
 
 static void tell_watchers(gateway *gw, gw_actor *actor) {
     const sl_gateway_word *word = &actor->end;
@@ -568,11 +345,9 @@ void gw_on_actor_ended(gateway *gw, sl_event *event) {
     keep_gone(gw, session, actor);
 }
 
-/* ---- the end ---- */
-
 void gw_release_actors(gateway *gw, gw_session *session) {
     while (session->actors)
-        give_up(gw, session->actors);
+        gw_give_up_actor(gw, session->actors);
     for (gw_actor *actor = session->gone, *next; actor; actor = next) {
         next = actor->next;
         remove_actor(gw, actor);
@@ -588,7 +363,7 @@ uint64_t gw_end_actors(gateway *gw, const gw_project *project) {
     for (uint32_t i = 0; i < ACTOR_BUCKETS; i++)
         for (gw_actor *actor = gw->actors[i]; actor; actor = actor->chain)
             if (actor->project == project && actor->session && !actor->over) {
-                give_up(gw, actor);
+                gw_give_up_actor(gw, actor);
                 count++;
             }
     return count;

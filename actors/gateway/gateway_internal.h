@@ -1,9 +1,9 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
  * scheduler and back), gateway_objects.c (objects), gateway_commands.c, gateway_output.c and
- * gateway_bound.c (commands, what they write, and how much of it), gateway_actors.c (user actors),
- * gateway_out.c (the way to the client), gateway_admin.c and gateway_drain.c (who runs the network,
- * and its end), gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread
- * but what a job runs. */
+ * gateway_bound.c (commands, what they write, and how much of it), gateway_actors.c and
+ * gateway_letters.c (user actors), gateway_out.c (the way to the client), gateway_admin.c and
+ * gateway_drain.c (who runs the network, and its end), gateway_check.c (what the pool does: keys,
+ * the audit log). All on the loop's thread but what a job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
 #define SL_GATEWAY_INTERNAL_H
 
@@ -364,16 +364,35 @@ gw_task *gw_forget_fetch(gateway *gw);
 sl_err gw_actors_init(gateway *gw) SL_CHECKED;
 void gw_actors_fini(gateway *gw);
 void gw_take_spawn(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
-void gw_take_letter(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_find(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_release_actors(gateway *gw, gw_session *session); /* it is over */
-void gw_cancel_ask(gateway *gw, gw_task *task);
-/* All of a project's, as its tasks are taken back: how many. */
-uint64_t gw_end_actors(gateway *gw, const gw_project *project);
-void gw_on_answered(gateway *gw, sl_event *event);
 void gw_on_actor_ended(gateway *gw, sl_event *event);
+/* Ends it: nobody can reach it any more. And all of a project's, as its tasks are taken back: how
+ * many. */
+void gw_give_up_actor(gateway *gw, gw_actor *actor);
+uint64_t gw_end_actors(gateway *gw, const gw_project *project);
+/* One that the session may send to, which may have ended; NULL: there is none. */
+gw_actor *gw_find_actor(const gateway *gw, const gw_session *session, const gateway_letter *letter);
+/* An actor's first letter has been answered. */
+void gw_began(gateway *gw, const gw_letter *letter);
+void gw_free_word(sl_gateway_word *word);
+sl_event gw_event_of(const gateway *gw, uint32_t kind); /* of a word */
+
+/* gateway_letters.c */
+void gw_take_letter(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+sl_err gw_tell_actor(gateway *gw, gw_session *session, const gateway_letter *body,
+                     const gw_actor *actor, const sl_gateway_parts *parts) SL_CHECKED;
+void gw_cancel_ask(gateway *gw, gw_task *task);
+void gw_on_answered(gateway *gw, sl_event *event);
 /* How many letters the session has sent since the last time, for the audit log. */
 void gw_audit_letters(gateway *gw, gw_session *session);
+/* Who waits for an answer is a task, if not the scheduler's. NULL when out of memory. */
+gw_task *gw_enter_ask(gw_session *session, uint64_t number);
+/* Numbers ascend, as those of tasks do. False: the session is refused. */
+bool gw_take_number(gateway *gw, gw_session *session, uint64_t number);
+void gw_answer(gateway *gw, gw_session *session, uint64_t number, sl_err err, const char *message,
+               sl_bytes output);
+sl_err gw_copy_data(const sl_gateway_parts *parts, sl_blob **data) SL_CHECKED;
 
 /* gateway_nodes.c: who the nodes are. */
 void gw_take_who(gateway *gw, gw_session *session, const sl_gateway_parts *parts);

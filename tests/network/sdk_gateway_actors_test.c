@@ -350,6 +350,28 @@ static void scopes_and_quotas(void) {
     await_alive(0);
 }
 
+/* Who takes a project's tasks back ends its actors. */
+static void taken_back(void) {
+    sl_remote *remote = outside_join("delta", "submit,read"),
+              *other = outside_join("gamma", "submit"), *admin = outside_join("ops", "admin");
+    sl_actor_ref actor, theirs;
+    uint64_t count = 0;
+    CHECK_INT(sl_remote_actor_spawn(remote, "tally", SL_NO_ARGS, NULL, &actor), 0);
+    CHECK_INT(sl_remote_actor_spawn(other, "tally", SL_NO_ARGS, NULL, &theirs), 0);
+    sl_future *end = sl_remote_actor_monitor(remote, &actor);
+    CHECK_INT(ask(remote, &actor, "sum"), 0);
+    CHECK_INT(sl_remote_cancel_project(admin, "delta", &count), 0);
+    CHECK_INT(count, 2); /* the monitor is one */
+    CHECK_INT(sl_wait(end, 30), SL_ERROR_CANCELLED);
+    CHECK_INT(wait_and_release(ask_of(remote, &actor, "sum")), SL_ERROR_DEAD);
+    CHECK_INT(ask(other, &theirs, "sum"), 0);
+    sl_release(end);
+    sl_disconnect(remote);
+    sl_disconnect(other);
+    sl_disconnect(admin);
+    await_alive(0);
+}
+
 /* Very many messages to one that is slow: their sender waits, and nobody else does. */
 static void a_slow_actor(void) {
     enum { COUNT = 40000 };
@@ -446,6 +468,7 @@ TEST(actors_from_outside) {
 TEST(actors_within_bounds) {
     REQUIRE(outside_begin() == 0);
     scopes_and_quotas();
+    taken_back();
     a_slow_actor();
     long_monitors();
     hostile();
