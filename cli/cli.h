@@ -27,6 +27,8 @@ int cli_rerun(const cli_command *command, int argc, char **argv);
 int cli_simulate(const cli_command *command, int argc, char **argv);
 int cli_identity(const cli_command *command, int argc, char **argv);
 int cli_up(const cli_command *command, int argc, char **argv);
+int cli_down(const cli_command *command, int argc, char **argv);
+int cli_audit(const cli_command *command, int argc, char **argv);
 int cli_key(const cli_command *command, int argc, char **argv);
 int cli_submit(const cli_command *command, int argc, char **argv);
 int cli_wait(const cli_command *command, int argc, char **argv);
@@ -69,10 +71,18 @@ int cli_words_behind_dashes(int argc, char **argv);
 /* An id of a command, as starlane submit --detach prints it; 0: it is none. */
 uint64_t cli_id(const char *text);
 
-/* Runs `action` on the commands whose ids are the arguments; its code, or another. */
+typedef int (*cli_ask)(const cli_command *command, const sl_options *options, sl_remote *remote);
+
+/* Runs `action` on the commands whose ids are the arguments, or, with --all-of and none, `otherwise`
+ * (NULL: that is no option of it); its code, or another. */
 typedef int (*cli_action)(const cli_command *command, const sl_options *options, sl_remote *remote,
                           const uint64_t *ids, size_t count);
-int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action);
+int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action,
+                 cli_ask otherwise);
+
+/* Runs `ask` over the connection that the command's options describe; it takes no argument. Its
+ * code, or another. */
+int cli_with_remote(const cli_command *command, int argc, char **argv, cli_ask ask);
 
 /* Sleeps for *ms, and makes it longer, up to half a second. */
 void cli_pause(long *ms);

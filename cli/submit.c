@@ -67,7 +67,7 @@ static sl_task_options needs(const sl_options *options) {
         (uint64_t)(strtod(sl_options_get(options, "default-memory-gb"), NULL) * 1e9);
     task.priority = (int)strtol(sl_options_get(options, "priority"), NULL, 10);
     task.retries = (uint32_t)strtoul(sl_options_get(options, "retries"), NULL, 10);
-    task.timeout_s = strtod(sl_options_get(options, "timeout"), NULL);
+    task.timeout_s = sl_options_number(options, "timeout");
     task.region = sl_options_is_set(options, "region") ? sl_options_get(options, "region") : NULL;
     return task;
 }
@@ -105,7 +105,7 @@ static void await_end(sl_future *future) {
 
 /* What it wrote, and the code to end with: the command's own. */
 static int tell_end(const cli_command *command, sl_remote *remote, sl_future *future) {
-    sl_command_state state;
+    sl_command_state state = {0};
     int code = 1, err = sl_wait(future, 0);
     char why[1100];
     snprintf(why, sizeof why, "%s", err ? sl_error_text() : "");
@@ -116,7 +116,8 @@ static int tell_end(const cli_command *command, sl_remote *remote, sl_future *fu
             cli_print_output(command, remote, state.id, 1, 0);
         code = state.signal ? 128 + state.signal : state.exit_code;
     }
-    if (err && (code <= 0 || code >= 126)) /* not what the command itself made of it */
+    if (err &&
+        (code <= 0 || code >= 126 || state.output_cut)) /* not what the command itself made of it */
         cli_fail(command, 0, "%s", why);
     return interrupted ? 130 : err && code <= 0 ? 1 : code;
 }

@@ -117,6 +117,10 @@ SL_API int sl_options_set(sl_options *options, const char *name, const char *val
  * from `options` until it is changed. */
 SL_API const char *sl_options_get(const sl_options *options, const char *name);
 
+/* The value in force of an option that is a number: a size in bytes ("64KiB" is 65536), a time in
+ * seconds ("5m" is 300). 0 for one that has none, or is no number. */
+SL_API double sl_options_number(const sl_options *options, const char *name);
+
 /* 1 when somebody set it: it is not at its default by itself. */
 SL_API int sl_options_is_set(const sl_options *options, const char *name);
 
@@ -833,6 +837,7 @@ typedef struct sl_command_state {
     double start_s, end_s;   /* seconds since 1970; 0: it did not run */
     double user_s, sys_s;
     uint64_t max_rss_bytes, stdout_bytes, stderr_bytes;
+    int output_cut; /* it wrote more than its project may keep: it has failed, the rest is gone */
 } sl_command_state;
 
 /* Submits a command, not sealed: the API key needs the scope `command`. The future ends when it
@@ -1021,6 +1026,29 @@ SL_API int sl_keys_sign(const char *directory, const char *request, double days,
  * the disk. */
 SL_API int sl_keys_renew(const char *directory, double days);
 
+/* ---- who runs a network, from outside: by an API key with the scope `admin`, which is for all
+ * ---- projects, and for nothing else; each of these is in the gateway's audit log ---- */
+
+/* How all projects are doing, and their quotas: `*text` is the caller's. */
+SL_API int sl_remote_projects(sl_remote *remote, int json, char **text);
+
+/* Takes back all tasks of a project, of whatever client; `*count` of them. Single commands of any
+ * project: sl_remote_cancel_command(). */
+SL_API int sl_remote_cancel_project(sl_remote *remote, const char *project, uint64_t *count);
+
+/* The API keys, without what opens anything: `*text` is the caller's. */
+SL_API int sl_remote_keys(sl_remote *remote, int json, char **text);
+
+/* A key holds no more, also for those who are connected by it. */
+SL_API int sl_remote_revoke(sl_remote *remote, const char *id);
+
+/* The last lines of the gateway's audit log, at most 256 KiB: `*text` is the caller's. */
+SL_API int sl_remote_audit(sl_remote *remote, char **text);
+
+/* Ends the network that `starlane up` started: it takes no more tasks, those under way may go on
+ * for `drain_s` seconds, and then all nodes stop. Waits for that. */
+SL_API int sl_remote_down(sl_remote *remote, double drain_s);
+
 /* ---- API keys: what `starlane key` does. `directory` is the gateway's, made if need be ---- */
 
 /* A new key for a project, with scopes ("submit,read"), that holds for so many days (0: for ever).
@@ -1030,10 +1058,10 @@ SL_API int sl_api_key_create(const char *directory, const char *project, const c
 SL_API int sl_api_key_list(const char *directory, int json, char **text);
 SL_API int sl_api_key_revoke(const char *directory, const char *id);
 
-/* What a project may use: UCU seconds while the network is up, tasks under way, and bytes that
- * these hold; 0: no bound. */
+/* What a project may use: UCU seconds while the network is up, tasks under way, bytes that these
+ * hold, and bytes of output of its commands that lie at the gateway; 0: no bound. */
 SL_API int sl_api_quota(const char *directory, const char *project, double ucu_s, uint64_t tasks,
-                        uint64_t bytes);
+                        uint64_t bytes, uint64_t output_bytes);
 
 /* ---- the simulator ---- */
 

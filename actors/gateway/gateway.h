@@ -87,15 +87,17 @@ typedef struct sl_gateway_options {
     const sl_gateway_objects *objects; /* borrowed, outlives the actor */
     sl_pool *fetchers;                 /* borrowed, outlives the actor: fetch() may take long */
     sl_key_store *keys;                /* borrowed, outlives the actor: nobody else uses it */
-    sl_pool *pool;          /* borrowed, outlives the actor; for the disk, not shared with tasks */
-    int audit_fd;           /* borrowed; where lines of JSON are appended; -1: nowhere */
+    sl_pool *pool; /* borrowed, outlives the actor; for the disk, not shared with tasks */
+    int audit_fd;  /* borrowed; where lines of JSON are appended; -1: nowhere */
+    void (*stop)(sl_actor *self); /* ends the network; NULL: it is not the gateway's to end */
     const char *output;     /* directory that all nodes see, for what commands write: absolute,
                                borrowed;     NULL: commands are refused */
     uint64_t keep_ended_ns; /* how long what became of a detached command is kept */
     uint64_t keep_ns; /* how long the session of a client that was cut off waits; 0: it does not */
-    uint64_t keep_bytes; /* of results kept for such clients of one project; and of the output of
-                            its detached commands that have ended */
-    double core_ucu;     /* what an hour of a core counts for a task that asked for no UCU */
+    uint64_t keep_bytes;    /* of results kept for such clients of one project; and of the output of
+                               its detached commands that have ended */
+    uint64_t reserve_bytes; /* of the disk with `output`: with less, no command is taken */
+    double core_ucu;        /* what an hour of a core counts for a task that asked for no UCU */
     void (*opened)(void *context, sl_addr gateway); /* it is ready for events; may be NULL */
     void *context;
 } sl_gateway_options;

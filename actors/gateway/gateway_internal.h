@@ -1,8 +1,8 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
- * scheduler and back), gateway_objects.c (objects), gateway_commands.c and gateway_output.c
- * (commands, and what they write), gateway_out.c (the way to the client),
- * gateway_check.c (what the pool does: keys, the audit log). All on the loop's thread but what a
- * job runs. */
+ * scheduler and back), gateway_objects.c (objects), gateway_commands.c, gateway_output.c and
+ * gateway_bound.c (commands, what they write, and how much of it), gateway_out.c (the way to the
+ * client), gateway_admin.c and gateway_drain.c (who runs the network, and its end), gateway_check.c
+ * (what the pool does: keys, the audit log). All on the loop's thread but what a job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
 #define SL_GATEWAY_INTERNAL_H
 
@@ -33,11 +33,13 @@ typedef struct gw_project {
     char name[SL_PROJECT_BYTES];
     sl_quota quota;
     uint64_t running, ended, failed, held_bytes;
-    uint64_t begun;        /* commands */
-    uint64_t entries;      /* commands that are known */
-    uint64_t output_bytes; /* of detached ones that have ended */
+    uint64_t begun;         /* commands */
+    uint64_t entries;       /* commands that are known */
+    uint64_t output_bytes;  /* of detached ones that have ended */
+    uint64_t written_bytes; /* of all, as last seen */
     double ucu_s;
     uint32_t clients;
+    bool draining; /* the network ends: it takes no more tasks */
 } gw_project;
 
 typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
@@ -55,6 +57,10 @@ typedef struct gw_entry {
     char *message;
     bool detached, begun, over; /* over: ended, and its output looked at */
     uint64_t over_ns;
+    struct gw_entry *next_watched, *before_watched; /* of those whose output grows */
+    bool watched;
+    bool full;            /* it wrote more than it may: it is ended, and cut to this: */
+    uint64_t written[2];  /* output and errors, as last seen: counted in its project */
     uint64_t *dependents; /* ids of commands that come after it */
     uint32_t dependent_count, dependent_room;
 } gw_entry;
@@ -116,6 +122,7 @@ typedef struct gw_session {
     gw_entry **entries;  /* BUCKETS of them */
     uint64_t serial;     /* tells sessions apart */
     uint32_t logs;       /* requests under way */
+    uint32_t orders;     /* likewise */
     gw_object **objects; /* OBJECT_BUCKETS of them */
     uint32_t object_count;
     uint64_t last_object, own_object; /* numbers */
@@ -146,6 +153,11 @@ typedef struct gateway {
 
     gw_entry **entries; /* ENTRY_BUCKETS of them */
     gw_entry *oldest, *newest;
+    gw_entry *watched;
+    bool looking, will_look; /* at what they wrote; a timer of that runs */
+    bool disk_is_full;       /* nearly */
+    bool draining, hanging_up;
+    uint64_t drain_ns, hang_up_ns; /* until when */
     uint64_t last_id, last_serial;
     gw_task *ending;         /* will not run */
     bool stopping;           /* its pools may be gone */
@@ -170,6 +182,8 @@ void gw_drop_session(gateway *gw, gw_session *session);
 void gw_end_session(gateway *gw, gw_session *session);
 /* Ends those that were cut off and have not come back in time, or keep too much. */
 void gw_look_after_lost(gateway *gw);
+/* The session of that serial number, or NULL. */
+gw_session *gw_session_of(const gateway *gw, uint64_t serial);
 /* Pauses it or goes on, as all that concerns it says. */
 void gw_pace(gateway *gw, gw_session *session);
 
@@ -179,6 +193,8 @@ void gw_tasks_fini(gateway *gw);
 void gw_take_submit(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_cancel(gateway *gw, gw_session *session, const gateway_cancel *cancel);
 void gw_cancel_all(gateway *gw, gw_session *session); /* it has left */
+/* All of a project; how many. */
+uint64_t gw_cancel_project(gateway *gw, const gw_project *project);
 void gw_submit_queue(gateway *gw);
 struct scheduler_accepted;
 struct scheduler_done;
@@ -217,7 +233,10 @@ void gw_on_began(gateway *gw, const void *began);
 void gw_forget_old(gateway *gw);
 typedef struct gw_heads gw_heads;
 /* What it has written was looked at; NULL: it wrote nothing. */
-void gw_command_over(gateway *gw, gw_entry *entry, const gw_heads *heads);
+void gw_command_over(gateway *gw, gw_entry *entry, gw_heads *heads);
+/* Drops the command of the project whose end is the longest ago, of those that are kept. False:
+ * there is none. NULL: of any. */
+bool gw_drop_oldest(gateway *gw, const gw_project *project);
 
 /* gateway_output.c */
 struct gw_heads {
@@ -231,8 +250,32 @@ void gw_output_path(const gateway *gw, uint64_t id, int stream, char path[GW_PAT
 /* gw_command_over() follows. */
 void gw_look_at_output(gateway *gw, gw_entry *entry);
 void gw_delete_output(gateway *gw, uint64_t id);
+void gw_cut_output(gateway *gw, const gw_entry *entry); /* to what is counted of it */
+void gw_cut_file(const char *path, uint64_t bytes);     /* any thread */
 void gw_take_logs(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_on_output(gateway *gw, sl_event *event);
+
+/* gateway_bound.c: how much commands write. */
+void gw_watch(gateway *gw, gw_entry *entry); /* it has begun */
+void gw_unwatch(gateway *gw, gw_entry *entry);
+void gw_uncount_output(gw_entry *entry); /* it is forgotten */
+void gw_look_at_disk(gateway *gw);
+void gw_on_looked(gateway *gw, sl_event *event);
+/* The end of a command that wrote so much: which is cut, and fails, if it was too much. */
+void gw_bound_output(gateway *gw, gw_entry *entry, gw_heads *heads);
+/* NULL: the project may run one more. */
+const char *gw_no_room(const gateway *gw, const gw_project *project);
+
+/* gateway_admin.c */
+typedef struct gw_order gw_order;
+void gw_take_order(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_order_run(gw_order *order, sl_key_store *keys, uint64_t now_s); /* on the pool */
+void gw_order_ran(gateway *gw, gw_order *order, const sl_key_store *keys);
+void gw_order_free(gw_order *order); /* NULL is fine */
+
+/* gateway_drain.c: the end, once tasks have ended or their time has. */
+void gw_drain(gateway *gw, uint64_t wait_ns);
+void gw_drain_on(gateway *gw);
 
 /* gateway_objects.c */
 void gw_take_put(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
@@ -269,14 +312,27 @@ sl_err gw_say(gateway *gw, gw_session *session, sl_gateway_kind kind,
 void gw_touch(gateway *gw, gw_session *session);
 
 /* gateway_check.c. Event kinds of its own, after the door's. */
-enum { GW_EVENT_CHECKED = VISIT_KINDS, GW_EVENT_WRITTEN, GW_EVENT_FETCHED, GW_EVENT_OUTPUT };
+enum {
+    GW_EVENT_CHECKED = VISIT_KINDS,
+    GW_EVENT_WRITTEN,
+    GW_EVENT_FETCHED,
+    GW_EVENT_OUTPUT,
+    GW_EVENT_LOOKED
+};
+enum { GW_TIMER_EACH_SECOND, GW_TIMER_LOOK, GW_TIMER_DRAIN };
 sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;
 void gw_check_again(gateway *gw); /* do the keys of those that are here still hold? */
+/* A job that has the keys to itself; when it has run, nobody else has them until gw_order_ran() has
+ * returned. Takes the order if all is well. */
+sl_err gw_check_order(gateway *gw, gw_order *order) SL_CHECKED;
 void gw_on_checked(gateway *gw, sl_event *event);
 void gw_on_written(gateway *gw, sl_event *event);
 void gw_check_fini(gateway *gw);
 /* A line of the audit log: who, what, and whether it went well. */
 void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
               const char *format, ...) SL_PRINTF(5, 6);
+/* The same of what nobody asked for. */
+void gw_audit_of(gateway *gw, const gw_project *project, const char *what, const char *result,
+                 const char *format, ...) SL_PRINTF(5, 6);
 
 #endif

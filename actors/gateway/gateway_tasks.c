@@ -114,6 +114,8 @@ const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t by
     if (!(session->scopes & scope))
         return scope == SL_SCOPE_COMMAND ? no_commands
                                          : "this API key may not submit: it lacks the scope submit";
+    if (project->draining)
+        return "the network is about to end: it takes no more tasks";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
@@ -439,10 +441,12 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
                              .output = outcome->output};
     if (!task->entry && outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
         return;
-    if (task->cancelled)
-        fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
-    else
-        end_task(gw, task, &result, data);
+    if (task->cancelled) { /* but for when it ran, which says that it wrote */
+        result.status = SL_TASK_CANCELLED;
+        result.message = sl_text_of("cancelled");
+        result.output = (sl_bytes){};
+    }
+    end_task(gw, task, &result, task->cancelled ? NULL : data);
 }
 
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result) {
@@ -510,6 +514,25 @@ void gw_cancel_all(gateway *gw, gw_session *session) {
                 gw_cancel_task(gw, task);
             leave_session(task);
         }
+}
+
+static uint64_t cancel_one(gateway *gw, gw_task *task) {
+    bool before = task->cancelled;
+    gw_cancel_task(gw, task);
+    return !before;
+}
+
+uint64_t gw_cancel_project(gateway *gw, const gw_project *project) {
+    uint64_t count = 0;
+    for (const gw_session *session = gw->sessions; session; session = session->next)
+        for (uint32_t i = 0; session->project == project && session->buckets && i < BUCKETS; i++)
+            for (gw_task *task = session->buckets[i]; task; task = task->chain)
+                count += cancel_one(gw, task);
+    for (uint32_t i = 0; i < ENTRY_BUCKETS; i++) /* also those whose session is over */
+        for (const gw_entry *entry = gw->entries[i]; entry; entry = entry->next)
+            if (entry->project == project && entry->task)
+                count += cancel_one(gw, entry->task);
+    return count;
 }
 
 /* Nothing more comes of the scheduler. */
