@@ -549,7 +549,8 @@ typedef struct sl_map_options {
 /* Cuts `array` along its first dimension, runs `task` on each piece (its argument 0, an array of
  * the same dimensions), and gathers the arrays that they return, whose first dimensions may be any,
  * into one. The future has it; a piece that fails makes it fail. The array's data is borrowed until
- * the map has ended. `options` NULL: the defaults. */
+ * the map has ended. `options` NULL: the defaults. With a seal among options->options each piece is
+ * a sealed task, and is opened by who asks first for the whole, or how it ended. */
 SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
 
 /* ---- modules: tasks that are not in the program ---- */
