@@ -71,6 +71,7 @@ struct sl_future {
     void *told_context;
     bool keeps_remote;        /* … and has a reference to the connection */
     bool raw;                 /* over a connection: the result is bytes as they came */
+    bool to_actor;            /* over a connection: of a message to one */
     uint32_t again_left;      /* so often may it be run again when its result is lost */
     uint32_t losses;          /* so often were its arguments */
     uint32_t near;            /* one more than the node that has its largest argument; or 0 */

@@ -1,7 +1,8 @@
 /* Design notes
- * A task's number is its place in a table (modulo its size, which the gateway says); one that is
- * still taken is waited for. Numbers are given and messages sent under one lock, so that they
- * ascend on the wire. A future of a connection has a task of its own, for its name, behind it. */
+ * A task's number is its place in a table (modulo its size, which the gateway says); those whose
+ * place is still taken are passed over. Numbers are given, once there is room for the message, and
+ * messages sent under one lock, so that they ascend on the wire. A future of a connection has a
+ * task of its own, for its name, behind it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,10 +102,16 @@ static void keep_numbers(sl_future *future, const gateway_result *result) {
                                      .status = result->status};
 }
 
+static sl_err error_of(const gateway_result *result) {
+    return result->error && result->error < SL_ERR_COUNT ? (sl_err)result->error : SL_ERR_FAILED;
+}
+
 static void take_result(sl_remote *remote, const gateway_result *result,
                         const sl_gateway_parts *parts) {
     sl_future *future = sl_remote_take_out(remote, result->number);
     char cause[512];
+    if ((!future || future->to_actor) && result->error == SL_ERR_REFUSED)
+        sl_remote_note_refusal(remote, result, future != NULL);
     if (!future)
         return;
     if (future->told)
@@ -114,7 +121,7 @@ static void take_result(sl_remote *remote, const gateway_result *result,
     } else if (result->status != SL_TASK_DONE) {
         if (future->seal) /* why it failed */
             (void)keep_result(future, result->output, parts);
-        sl_remote_fail(remote, future, SL_ERR_FAILED, result->message.data);
+        sl_remote_fail(remote, future, error_of(result), result->message.data);
     } else if (keep_result(future, result->output, parts) == SL_OK) {
         sl_remote_end(remote, future, SL_FUTURE_DONE);
     } else {
@@ -189,15 +196,15 @@ sl_future *sl_remote_make_future(sl_remote *remote, const char *function, bool r
 
 /* With the lock: gives numbers, once all have a place. */
 static sl_err enter(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t number = remote->next_number + 1 + i;
-        while (!remote->closed && remote->futures && remote->futures[number % remote->tasks_most])
-            pthread_cond_wait(&remote->changed, &remote->lock);
-        if (remote->closed || !remote->futures)
-            return sl_remote_closed(remote);
-    }
+    while (!remote->closed && remote->futures &&
+           (remote->count + count > remote->tasks_most || !sl_remote_has_room(remote)))
+        pthread_cond_wait(&remote->changed, &remote->lock);
+    if (remote->closed || !remote->futures)
+        return sl_remote_closed(remote);
     for (size_t i = 0; i < count; i++) {
         uint64_t number = ++remote->next_number;
+        while (remote->futures[number % remote->tasks_most])
+            number = ++remote->next_number;
         wishes[i].number = futures[i]->number = number;
         remote->futures[number % remote->tasks_most] = sl_retain(futures[i]);
         remote->count++;
@@ -288,8 +295,8 @@ static bool all_plain(const sl_args *args) {
 }
 
 /* Encodes the values of one call: what is apart into a blob. */
-static sl_err encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
-                     sl_blob **apart) {
+sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
+                        sl_blob **apart) {
     if (all_plain(args))
         return encode_values(args->values, args->count, out, bytes, apart);
     sl_value *values = malloc(args->count * sizeof *values);
@@ -363,7 +370,7 @@ typedef struct one {
 static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
                          const sl_task_options *options, one *o) {
     if (!options->sealed)
-        return encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
+        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
     sl_seal_source source = sl_remote_source(remote);
     return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
                         &o->parts, &o->made);

@@ -49,6 +49,8 @@ cat >tasks.jsonl <<'END'
 {"name":"large","command":["sh","-c","yes secret of a large output | head -c 300000"]}
 {"name":"never","command":["true"],"after":["reads"]}
 {"name":"killed","shell":"kill -9 $$"}
+{"name":"again","shell":"echo secret of attempt; exit 1","retries":2}
+{"name":"late","shell":"echo secret of patience; sleep 100","timeout_s":0.3}
 {"name":"module","module":"keen.so","function":"keen_word","args":"secret of a call","after":["sums"]}
 {"name":"half","module":"keen.so","function":"keen_halve","args":[[3.0,5.0]],"after":["module"]}
 {"name":"refuses","module":"keen.so","function":"keen_refusal","args":"secret of a refusal"}
@@ -69,8 +71,10 @@ check_run() {
     holds "attempts in $1" "$(result "$1" words attempts)" = 1
     holds "a module in $1" "$(cat "$1/stdout/module")" = "secret of a call"
     holds "an array in $1" "$(cat "$1/stdout/half")" = "[1.5, 2.5]"
+    holds "attempts of another in $1" "$(result "$1" again attempts)" = 3
+    holds "what is late in $1" "$(result "$1" late status)" = failed
     holds "a host in $1" -n "$(result "$1" half host)"
-    holds "results in $1" "$(wc -l <"$1/results.jsonl")" = 10
+    holds "results in $1" "$(wc -l <"$1/results.jsonl")" = 12
 }
 
 # --- sealed ---
@@ -90,6 +94,19 @@ code 1 starlane submit "${at[@]}" --module keen.so --function keen_object && say
 code 2 starlane submit "${at[@]}" --module keen.so --function keen_nothing && says 'no task "keen_nothing"'
 holds "no leak of a module" -z "$(leaks)"
 holds "what the audit log says" -n "$(grep '"what":"module","result":"ok".*starlane.sealed_module' starlane-gateway/audit.jsonl)"
+
+# --- Ctrl-C ---
+printf '{"name":"t%d","command":["sleep","100"]}\n' 1 2 3 >sleeps.jsonl
+"$command_path" run "${at[@]}" --output cut sleeps.jsonl 2>cut.log &
+cut=$!
+for _ in $(seq 100); do
+    starlane top "${outside[@]}" >top.txt && grep -q 'running     [23]' top.txt && break
+    sleep 0.1
+done
+kill -INT "$cut"
+wait "$cut"
+holds "code of a run that was cut" "$?" = 130
+holds "its reason" -n "$(grep '"reason": "interrupted"' cut/summary.json)"
 
 # --- refused ---
 code 2 starlane run "${outside[@]}" --sealed client --output no tasks.jsonl && says "goes with --authority"

@@ -49,7 +49,7 @@ static void check_sealed(const uint8_t *data, size_t size) {
     const sl_part section = {data, size};
     if (sl_module_sealed_read(section, &sealed) == SL_OK) {
         require(sealed.data_key == data && size > SL_PARCEL_KEY_BYTES);
-        require(memchr(sealed.what.name, '\0', sizeof sealed.what.name) && sealed.what.name[0]);
+        require(memchr(sealed.what.name, '\0', sizeof sealed.what.name) != NULL);
     }
     uint8_t *aligned = malloc(size + 1);
     require(aligned != NULL);

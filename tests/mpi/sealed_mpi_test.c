@@ -178,8 +178,15 @@ static uint64_t use(const sl_module *module, const char *words, const sl_seal *s
     return seen;
 }
 
-static void check_modules(const sl_seal *all, int ranks) {
+/* Sealed once, before it is known who will run its tasks: one rank, groups of two, all. */
+static void check_modules(const sl_seal *all, const sl_seal *few, int ranks) {
+    char name[32];
+    const char *names[] = {name};
+    const sl_seal last = {.keys = all->keys, .nodes = names, .node_count = 1};
     sl_module *closed = load(code, true), *open_one = load(shown, false);
+    snprintf(name, sizeof name, "rank-%d", ranks - 1);
+    CHECK_INT(use(closed, secret, &last), UINT64_C(1) << (ranks - 1));
+    use(closed, secret, few);
     uint64_t seen = use(closed, secret, all);
     if (ranks > 1)
         CHECK((seen & (seen - 1)) != 0);
@@ -202,7 +209,7 @@ static void drive(int ranks) {
     check_named(client, (uint32_t)ranks - 1);
     check_errors(&all);
     check_large(&all);
-    check_modules(&all, ranks);
+    check_modules(&all, &few, ranks);
     spread(clear, NULL);
     sl_keys_close(client);
 }
