@@ -1,4 +1,4 @@
-/* starlane cancel: takes commands of a project back, from outside. */
+/* starlane cancel: takes commands of a project back, or all its tasks, from outside. */
 #include "cli/cli.h"
 
 static int cancel(const cli_command *command, const sl_options *options, sl_remote *remote,
@@ -18,6 +18,14 @@ static int cancel(const cli_command *command, const sl_options *options, sl_remo
     return code;
 }
 
+static int cancel_all(const cli_command *command, const sl_options *options, sl_remote *remote) {
+    uint64_t count;
+    if (sl_remote_cancel_project(remote, sl_options_get(options, "all-of"), &count) != 0)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    printf("%llu tasks\n", (unsigned long long)count);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
 int cli_cancel(const cli_command *command, int argc, char **argv) {
-    return cli_with_ids(command, argc, argv, cancel);
+    return cli_with_ids(command, argc, argv, cancel, cancel_all);
 }

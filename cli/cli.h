@@ -27,6 +27,8 @@ int cli_rerun(const cli_command *command, int argc, char **argv);
 int cli_simulate(const cli_command *command, int argc, char **argv);
 int cli_identity(const cli_command *command, int argc, char **argv);
 int cli_up(const cli_command *command, int argc, char **argv);
+int cli_down(const cli_command *command, int argc, char **argv);
+int cli_audit(const cli_command *command, int argc, char **argv);
 int cli_key(const cli_command *command, int argc, char **argv);
 int cli_submit(const cli_command *command, int argc, char **argv);
 int cli_wait(const cli_command *command, int argc, char **argv);
@@ -55,9 +57,10 @@ void cli_print_commands(FILE *stream);
 /* The command of this name, or NULL; then *nearest is the one most like it, or NULL. */
 const cli_command *cli_find(const char *name, const char **nearest);
 
-/* starlane submit --module: a task of the module that the options name, with these arguments. */
+/* starlane submit --module: a task of the module that the options name, with these arguments;
+ * sealed, unless `keys` is NULL. */
 int cli_submit_module(const cli_command *command, sl_remote *remote, const sl_options *options,
-                      int count, char **words);
+                      sl_keys *keys, int count, char **words);
 
 /* The connection that the options of the group `remote` describe; NULL, after saying why. */
 sl_remote *cli_connect(const cli_command *command, const sl_options *options);
@@ -68,10 +71,18 @@ int cli_words_behind_dashes(int argc, char **argv);
 /* An id of a command, as starlane submit --detach prints it; 0: it is none. */
 uint64_t cli_id(const char *text);
 
-/* Runs `action` on the commands whose ids are the arguments; its code, or another. */
+typedef int (*cli_ask)(const cli_command *command, const sl_options *options, sl_remote *remote);
+
+/* Runs `action` on the commands whose ids are the arguments, or, with --all-of and none, `otherwise`
+ * (NULL: that is no option of it); its code, or another. */
 typedef int (*cli_action)(const cli_command *command, const sl_options *options, sl_remote *remote,
                           const uint64_t *ids, size_t count);
-int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action);
+int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action,
+                 cli_ask otherwise);
+
+/* Runs `ask` over the connection that the command's options describe; it takes no argument. Its
+ * code, or another. */
+int cli_with_remote(const cli_command *command, int argc, char **argv, cli_ask ask);
 
 /* Sleeps for *ms, and makes it longer, up to half a second. */
 void cli_pause(long *ms);

@@ -44,12 +44,36 @@ static int with_ids(const cli_command *command, const sl_options *options, char 
     return code;
 }
 
-int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action) {
+static int with_remote(const cli_command *command, const sl_options *options, cli_ask ask) {
+    sl_remote *remote = cli_connect(command, options);
+    int code = remote ? ask(command, options, remote) : CLI_BAD_USAGE;
+    sl_disconnect(remote);
+    return code;
+}
+
+int cli_with_remote(const cli_command *command, int argc, char **argv, cli_ask ask) {
     sl_options *options;
     int code = cli_load(command, &argc, argv, &options);
     if (code != CLI_GO_ON)
         return code;
-    code = with_ids(command, options, argv + 1, argc - 1, action);
+    if (argc > 1)
+        code = cli_fail(command, CLI_BAD_USAGE, "it takes no argument; %s is one", argv[1]);
+    else
+        code = with_remote(command, options, ask);
+    sl_options_destroy(options);
+    return code;
+}
+
+int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action,
+                 cli_ask otherwise) {
+    sl_options *options;
+    int code = cli_load(command, &argc, argv, &options);
+    if (code != CLI_GO_ON)
+        return code;
+    if (argc == 1 && otherwise && sl_options_is_set(options, "all-of"))
+        code = with_remote(command, options, otherwise);
+    else
+        code = with_ids(command, options, argv + 1, argc - 1, action);
     sl_options_destroy(options);
     return code;
 }

@@ -10,7 +10,7 @@ static int refused(const cli_command *command) {
 
 static int create(const cli_command *command, const sl_options *options) {
     char *key;
-    double days = strtod(sl_options_get(options, "expires"), NULL);
+    double days = sl_options_number(options, "expires") / 86400;
     if (sl_api_key_create(sl_options_get(options, "gateway"), sl_options_get(options, "project"),
                           sl_options_get(options, "scope"), days, &key) != 0)
         return refused(command);
@@ -24,11 +24,12 @@ static int create(const cli_command *command, const sl_options *options) {
 }
 
 static int quota(const cli_command *command, const sl_options *options) {
-    double ucu_s = strtod(sl_options_get(options, "quota-ucu"), NULL);
-    uint64_t tasks = strtoull(sl_options_get(options, "quota-tasks"), NULL, 10);
-    uint64_t bytes = strtoull(sl_options_get(options, "quota-bytes"), NULL, 10);
+    double ucu_s = sl_options_number(options, "quota-ucu");
+    uint64_t tasks = (uint64_t)sl_options_number(options, "quota-tasks");
+    uint64_t bytes = (uint64_t)sl_options_number(options, "quota-bytes");
+    uint64_t output = (uint64_t)sl_options_number(options, "quota-output");
     if (sl_api_quota(sl_options_get(options, "gateway"), sl_options_get(options, "project"), ucu_s,
-                     tasks, bytes) != 0)
+                     tasks, bytes, output) != 0)
         return refused(command);
     return 0;
 }
@@ -41,8 +42,39 @@ static int list(const cli_command *command, const sl_options *options) {
     return cli_print(text, 0);
 }
 
+/* ---- from outside ---- */
+
+static int list_there(const cli_command *command, const sl_options *options, sl_remote *remote) {
+    char *text;
+    if (sl_remote_keys(remote, sl_options_is_on(options, "json"), &text) != 0)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    return cli_print(text, 0);
+}
+
+static int run_there(const cli_command *command, int count, char **words,
+                     const sl_options *options) {
+    const char *verb = count > 0 ? words[0] : "";
+    int lists = strcmp(verb, "list") == 0 && count == 1;
+    if (!lists && (strcmp(verb, "revoke") != 0 || count != 2))
+        return cli_fail(command, CLI_BAD_USAGE,
+                        "from outside it takes list, or revoke ID; the rest is done on the "
+                        "gateway's host");
+    sl_remote *remote = cli_connect(command, options);
+    int code = CLI_BAD_USAGE;
+    if (remote && lists)
+        code = list_there(command, options, remote);
+    else if (remote)
+        code = sl_remote_revoke(remote, words[1]) == 0
+                   ? 0
+                   : cli_fail(command, 1, "%s", sl_error_text());
+    sl_disconnect(remote);
+    return code;
+}
+
 static int run(const cli_command *command, int count, char **words, const sl_options *options) {
     const char *verb = count > 0 ? words[0] : "";
+    if (sl_options_is_set(options, "connect"))
+        return run_there(command, count, words, options);
     if (strcmp(verb, "revoke") == 0 && count == 2)
         return sl_api_key_revoke(sl_options_get(options, "gateway"), words[1]) == 0
                    ? 0

@@ -1,15 +1,29 @@
 /* starlane logs: what commands of a project have written so far, from outside. */
 #include "cli/cli.h"
 
+/* Half an output must not look like a whole one. */
+static int tell_cut(const cli_command *command, sl_remote *remote, uint64_t id) {
+    sl_command_state state;
+    if (sl_remote_commands(remote, &id, 1, &state) != 0)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    if (state.output_cut)
+        return cli_fail(command, 1,
+                        "the output of %llx was cut: it wrote more than its project may",
+                        (unsigned long long)id);
+    return 0;
+}
+
 static int print_logs(const cli_command *command, const sl_options *options, sl_remote *remote,
                       const uint64_t *ids, size_t count) {
     int code = 0;
-    for (size_t i = 0; i < count && !code; i++)
+    for (size_t i = 0; i < count && !code; i++) {
         code = cli_print_output(command, remote, ids[i], sl_options_is_on(options, "errors"),
                                 sl_options_is_on(options, "follow"));
+        code = code ? code : tell_cut(command, remote, ids[i]);
+    }
     return code;
 }
 
 int cli_logs(const cli_command *command, int argc, char **argv) {
-    return cli_with_ids(command, argc, argv, print_logs);
+    return cli_with_ids(command, argc, argv, print_logs, NULL);
 }

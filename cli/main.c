@@ -61,12 +61,24 @@ const cli_command cli_commands[] = {
      "or\n"
      "SIGTERM, with exit code 0; tasks under way are cancelled then.\n",
      "network", cli_up},
+    {"down", "--connect URL --project NAME [--drain TIME]",
+     "end a network that starlane up keeps running",
+     "It takes no more tasks, lets those under way go on for --drain, and stops. The API key must "
+     "have\n"
+     "the scope admin. Ends when the network has.\n",
+     "remote down", cli_down},
+    {"audit", "--connect URL --project NAME [--lines N]",
+     "show the last lines of a gateway's audit log", "The API key must have the scope admin.\n",
+     "remote audit", cli_audit},
     {"key", "create --project NAME | list | revoke ID | quota --project NAME",
      "make, list and revoke API keys, and set quotas",
      "create prints a new key, once; only a hash of it is kept. quota sets what a project may use: "
      "the\n"
-     "three quotas, those not given to none. A gateway heeds changes within a second or two.\n",
-     "key", cli_key},
+     "four quotas, those not given to none. A gateway heeds changes within a second or two. list "
+     "and\n"
+     "revoke are done from outside with --connect URL --project NAME and an API key with the scope "
+     "admin.\n",
+     "key remote", cli_key},
     {"submit",
      "--connect URL --project NAME {FUNCTION [TEXT] | --module FILE [--function NAME] "
      "[ARGUMENT...] | "
@@ -89,14 +101,18 @@ const cli_command cli_commands[] = {
      "Prints a line for each: id, how it ended, exit code. Exit code: 0 all are done, 1 some are "
      "not.\n",
      "remote", cli_wait},
-    {"cancel", "--connect URL --project NAME ID...", "take commands of the project back", NULL,
-     "remote", cli_cancel},
+    {"cancel", "--connect URL --project NAME {ID... | --all-of NAME}",
+     "take commands of the project back",
+     "With a key that has the scope admin those of any project, or with --all-of all tasks of "
+     "one.\n",
+     "remote cancel", cli_cancel},
     {"logs", "--connect URL --project NAME [--follow] [--errors] ID...",
      "show what commands have written so far", NULL, "remote logs", cli_logs},
     {"top", "--connect URL --project NAME", "show a project and the network's nodes, live",
      "Again each second on a terminal, else once.\n", "remote top", cli_top},
-    {"status", "--connect URL --project NAME", "show how a project is doing in a network",
-     "The API key is in STARLANE_API_KEY.\n", "remote", cli_status},
+    {"status", "--connect URL --project NAME [--all]", "show how a project is doing in a network",
+     "The API key is in STARLANE_API_KEY; for --all it must have the scope admin.\n",
+     "remote status", cli_status},
     {"config", "[OPTION...]", "show every option, its value, and where it came from",
      "With flags, shows what would be in force with them.\n", "config run network", cli_config},
     {"version", "", "show the version", NULL, "version", cli_version},

@@ -67,7 +67,7 @@ static sl_task_options needs(const sl_options *options) {
         (uint64_t)(strtod(sl_options_get(options, "default-memory-gb"), NULL) * 1e9);
     task.priority = (int)strtol(sl_options_get(options, "priority"), NULL, 10);
     task.retries = (uint32_t)strtoul(sl_options_get(options, "retries"), NULL, 10);
-    task.timeout_s = strtod(sl_options_get(options, "timeout"), NULL);
+    task.timeout_s = sl_options_number(options, "timeout");
     task.region = sl_options_is_set(options, "region") ? sl_options_get(options, "region") : NULL;
     return task;
 }
@@ -105,7 +105,7 @@ static void await_end(sl_future *future) {
 
 /* What it wrote, and the code to end with: the command's own. */
 static int tell_end(const cli_command *command, sl_remote *remote, sl_future *future) {
-    sl_command_state state;
+    sl_command_state state = {0};
     int code = 1, err = sl_wait(future, 0);
     char why[1100];
     snprintf(why, sizeof why, "%s", err ? sl_error_text() : "");
@@ -116,7 +116,8 @@ static int tell_end(const cli_command *command, sl_remote *remote, sl_future *fu
             cli_print_output(command, remote, state.id, 1, 0);
         code = state.signal ? 128 + state.signal : state.exit_code;
     }
-    if (err && (code <= 0 || code >= 126)) /* not what the command itself made of it */
+    if (err &&
+        (code <= 0 || code >= 126 || state.output_cut)) /* not what the command itself made of it */
         cli_fail(command, 0, "%s", why);
     return interrupted ? 130 : err && code <= 0 ? 1 : code;
 }
@@ -189,8 +190,6 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
         cli_fail(command, 0, "it takes FUNCTION [TEXT], --module FILE, or a command behind --");
     } else if (behind <= 0 && sl_options_is_on(options, "detach")) {
         cli_fail(command, 0, "--detach is for commands, behind --");
-    } else if (module && *sl_options_get(options, "sealed")) {
-        cli_fail(command, 0, "a task of a module cannot be sealed");
     } else {
         sl_keys *keys;
         sl_remote *remote = NULL;
@@ -199,7 +198,7 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
         if (remote && behind > 0)
             code = run(command, options, remote, keys, argv + 1, behind);
         else if (remote)
-            code = module ? cli_submit_module(command, remote, options, argc - 1, argv + 1)
+            code = module ? cli_submit_module(command, remote, options, keys, argc - 1, argv + 1)
                           : call(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
         sl_disconnect(remote);
         sl_keys_close(keys);

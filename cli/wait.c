@@ -17,12 +17,14 @@ static void print_state(const sl_command_state *state, int json) {
     if (json)
         printf("{\"id\":\"%llx\",\"status\":\"%s\",\"exit_code\":%d,\"signal\":%d,"
                "\"node\":%u,\"attempts\":%u,\"start_s\":%.6f,\"end_s\":%.6f,"
-               "\"stdout_bytes\":%llu,\"stderr_bytes\":%llu}\n",
+               "\"stdout_bytes\":%llu,\"stderr_bytes\":%llu,\"output_cut\":%s}\n",
                (unsigned long long)state->id, word_of(state), state->exit_code, state->signal,
                state->node, state->attempts, state->start_s, state->end_s,
-               (unsigned long long)state->stdout_bytes, (unsigned long long)state->stderr_bytes);
+               (unsigned long long)state->stdout_bytes, (unsigned long long)state->stderr_bytes,
+               state->output_cut ? "true" : "false");
     else
-        printf("%llx %s %d\n", (unsigned long long)state->id, word_of(state), state->exit_code);
+        printf("%llx %s %d%s\n", (unsigned long long)state->id, word_of(state), state->exit_code,
+               state->output_cut ? " output cut" : "");
 }
 
 /* Until all are over; 0 only when the last look worked. */
@@ -58,5 +60,5 @@ static int wait_for(const cli_command *command, const sl_options *options, sl_re
 }
 
 int cli_wait(const cli_command *command, int argc, char **argv) {
-    return cli_with_ids(command, argc, argv, wait_for);
+    return cli_with_ids(command, argc, argv, wait_for, NULL);
 }

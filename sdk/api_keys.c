@@ -2,9 +2,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "actors/gateway/key_store.h"
 #include "runtime/clock.h"
 #include "runtime/strbuf.h"
+#include "sdk/key_text.h"
 #include "starlane.h"
 
 static uint64_t now_s(void) {
@@ -38,9 +38,10 @@ int sl_api_key_revoke(const char *directory, const char *id) {
 }
 
 int sl_api_quota(const char *directory, const char *project, double ucu_s, uint64_t tasks,
-                 uint64_t bytes) {
+                 uint64_t bytes, uint64_t output_bytes) {
     sl_key_store *store;
-    sl_quota quota = {.ucu_s = ucu_s, .tasks = tasks, .payload_bytes = bytes};
+    sl_quota quota = {
+        .ucu_s = ucu_s, .tasks = tasks, .payload_bytes = bytes, .output_bytes = output_bytes};
     if (!sl_project_is_valid(project))
         return sl_fail(SL_ERR_INVALID, "'%.80s' is no name of a project", project);
     strcpy(quota.project, project);
@@ -83,10 +84,13 @@ static void print_key(const sl_api_key *key, int json, sl_strbuf *out) {
 
 static void print_quota(const sl_quota *quota, int json, sl_strbuf *out) {
     sl_strbuf_printf(out,
-                     json ? "{\"project\":\"%s\",\"ucu_s\":%.17g,\"tasks\":%llu,\"bytes\":%llu}"
-                          : "quota of %s: %g UCU s, %llu tasks, %llu bytes (0: no bound)\n",
+                     json ? "{\"project\":\"%s\",\"ucu_s\":%.17g,\"tasks\":%llu,\"bytes\":%llu,"
+                            "\"output_bytes\":%llu}"
+                          : "quota of %s: %g UCU s, %llu tasks, %llu bytes, %llu bytes of output "
+                            "(0: no bound)\n",
                      quota->project, quota->ucu_s, (unsigned long long)quota->tasks,
-                     (unsigned long long)quota->payload_bytes);
+                     (unsigned long long)quota->payload_bytes,
+                     (unsigned long long)quota->output_bytes);
 }
 
 static void print_list(const sl_key_list *list, int json, sl_strbuf *out) {
@@ -107,15 +111,20 @@ static void print_list(const sl_key_list *list, int json, sl_strbuf *out) {
     sl_strbuf_append(out, json ? "]}\n" : "");
 }
 
-int sl_api_key_list(const char *directory, int json, char **text) {
-    sl_key_store *store;
+sl_err sl_key_list_text(const sl_key_list *list, int json, char **text) {
     sl_strbuf out;
-    SL_TRY(sl_key_store_open(directory, &store));
     sl_strbuf_init(&out, 4 << 20);
-    print_list(sl_key_store_list(store), json, &out);
-    sl_key_store_close(store);
+    print_list(list, json, &out);
     sl_err err = sl_strbuf_err(&out);
     *text = err == SL_OK ? sl_strbuf_take(&out) : NULL;
     sl_strbuf_fini(&out);
     return *text ? SL_OK : err == SL_OK ? SL_ERR_NO_MEMORY : err;
+}
+
+int sl_api_key_list(const char *directory, int json, char **text) {
+    sl_key_store *store;
+    SL_TRY(sl_key_store_open(directory, &store));
+    sl_err err = sl_key_list_text(sl_key_store_list(store), json, text);
+    sl_key_store_close(store);
+    return err;
 }

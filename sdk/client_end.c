@@ -8,6 +8,7 @@
 
 #include "runtime/futex.h"
 #include "runtime/log.h"
+#include "runtime/plant.h"
 #include "sdk/client.h"
 #include "sdk/task_call.h"
 
@@ -240,7 +241,8 @@ static void finish_all(sl_client *client, sl_future *future, sl_future_state sta
 
 /* All its pieces have ended. */
 static void end_map(sl_client *client, sl_future *map) {
-    sl_err err = map->error ? SL_OK : sl_gather_check(map);
+    bool known = !map->error && !map->gather->sealed;
+    sl_err err = known ? sl_gather_check(map->needs, map->need_count) : SL_OK;
     if (err != SL_OK) {
         map->error = (int32_t)err;
         map->message = strdup(sl_err_detail());
@@ -256,7 +258,7 @@ static void end_map(sl_client *client, sl_future *map) {
     finish_all(client, map, SL_FUTURE_DONE);
 }
 
-static void note_failure(sl_client *client, sl_future *map, const sl_future *piece) {
+static void note_failure(sl_client *client, sl_future *map, sl_future *piece) {
     char text[1024];
     uint32_t index = 0;
     if (map->error)
@@ -267,10 +269,14 @@ static void note_failure(sl_client *client, sl_future *map, const sl_future *pie
              piece->message ? piece->message : sl_err_text((sl_err)piece->error));
     map->error = piece->error;
     map->message = strdup(text);
+    if (piece->seal) {
+        map->gather->failed = sl_retain(piece);
+        map->gather->failed_index = index;
+    }
     cancel_pieces(client, map);
 }
 
-static void piece_ended(sl_client *client, sl_future *map, const sl_future *piece) {
+static void piece_ended(sl_client *client, sl_future *map, sl_future *piece) {
     if (sl_future_how(piece) != SL_FUTURE_DONE)
         note_failure(client, map, piece);
     if (!map->pending)
@@ -315,7 +321,7 @@ static void tell_dependents(sl_client *client, sl_future *future, sl_future **do
             next->stage = SL_STAGE_ENDED;
             next->item.next = (sl_item *)*doomed;
             *doomed = next;
-        } else if (next->stage == SL_STAGE_BLOCKED && !next->pending) {
+        } else if (next->stage == SL_STAGE_BLOCKED && (!next->pending || SL_PLANT(need_missed))) {
             sl_client_go_on(client, next);
         }
         sl_future_drop(next);

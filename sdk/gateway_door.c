@@ -11,8 +11,10 @@
 #include "net/link.h"
 #include "runtime/log.h"
 #include "runtime/pool.h"
+#include "sdk/gateway_actors.h"
 #include "sdk/gateway_files.h"
 #include "sdk/gateway_store.h"
+#include "sdk/network_stop.h"
 
 enum {
     FETCHERS = 2,
@@ -44,6 +46,7 @@ struct sl_gateway_place {
     sl_pool *pool;     /* a thread for the disk: tasks may hold the others for long */
     sl_pool *fetchers; /* threads for objects that come from other nodes */
     sl_gateway_objects objects;
+    sl_gateway_actors actors;
     sl_gateway_files files;
     sl_node *node;
     sl_addr gateway;
@@ -209,16 +212,22 @@ static sl_err open_audit(const char *directory, int *fd) {
     char path[1024];
     if (snprintf(path, sizeof path, "%s/audit.jsonl", directory) >= (int)sizeof path)
         return sl_fail(SL_ERR_INVALID, "a directory's name of %zu bytes", strlen(directory));
-    *fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    *fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     return *fd >= 0 ? SL_OK : sl_fail(SL_ERR_IO, "%s: cannot be opened to append to it", path);
 }
 
-static sl_err spawn(sl_gateway_place *place, const sl_config *config, double core_ucu) {
+static void stop(sl_actor *self) {
+    sl_network_stop_all(self, 0);
+}
+
+static sl_err spawn(sl_gateway_place *place, const sl_config *config, double core_ucu,
+                    bool may_stop) {
     sl_pool_options disk = {.threads = 1, .thread_name = "gateway"};
     sl_pool_options fetchers = {.threads = FETCHERS, .thread_name = "gw-objects"};
     SL_TRY(sl_pool_create(place->node, &disk, &place->pool));
     SL_TRY(sl_pool_create(place->node, &fetchers, &place->fetchers));
     sl_gateway_options options = {.door = &door,
+                                  .actors = &place->actors,
                                   .objects = &place->objects,
                                   .fetchers = place->fetchers,
                                   .keys = place->keys,
@@ -229,6 +238,8 @@ static sl_err spawn(sl_gateway_place *place, const sl_config *config, double cor
                                       sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP_ENDED),
                                   .keep_ns = sl_config_duration_ns(config, SL_OPT_GATEWAY_KEEP),
                                   .keep_bytes = sl_config_bytes(config, SL_OPT_GATEWAY_KEEP_BYTES),
+                                  .reserve_bytes = sl_config_bytes(config, SL_OPT_GATEWAY_RESERVE),
+                                  .stop = may_stop ? stop : NULL,
                                   .core_ucu = core_ucu};
     return sl_node_spawn(place->node, SL_SLOT_FIRST_FREE, &sl_gateway_class, &options,
                          sizeof options, &place->gateway);
@@ -265,7 +276,8 @@ static sl_err open_files(sl_gateway_place *place, const sl_config *config) {
     return sl_gateway_files_open(path, &place->files);
 }
 
-static sl_err open_parts(sl_gateway_place *place, const sl_config *config, double core_ucu) {
+static sl_err open_parts(sl_gateway_place *place, const sl_config *config, double core_ucu,
+                         bool may_stop) {
     const char *directory = sl_config_text(config, SL_OPT_GATEWAY);
     sl_tls_server_options tls = {
         .directory = directory,
@@ -276,21 +288,22 @@ static sl_err open_parts(sl_gateway_place *place, const sl_config *config, doubl
     SL_TRY(sl_tls_server(&tls, &place->tls));
     SL_TRY(open_audit(directory, &place->audit_fd));
     SL_TRY(open_files(place, config));
-    SL_TRY(spawn(place, config, core_ucu));
+    SL_TRY(spawn(place, config, core_ucu, may_stop));
     return listen_at(place, sl_config_text(config, SL_OPT_LISTEN));
 }
 
 sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, double core_ucu,
-                       sl_gateway_place **out) {
+                       bool may_stop, sl_gateway_place **out) {
     sl_gateway_place *place = calloc(1, sizeof *place);
     if (!place)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a gateway");
     pthread_mutex_init(&place->lock, NULL);
     place->node = node;
     place->objects = sl_gateway_store(store);
+    place->actors = sl_gateway_actors_here();
     place->files.lock_fd = place->audit_fd = -1;
     *out = place; /* what failed half-way is closed like a whole one */
-    return open_parts(place, config, core_ucu);
+    return open_parts(place, config, core_ucu, may_stop);
 }
 
 const char *sl_gateway_place_url(const sl_gateway_place *place) {

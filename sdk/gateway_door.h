@@ -12,9 +12,10 @@
 typedef struct sl_gateway_place sl_gateway_place;
 
 /* Spawns the gateway on `node` and listens where the options say. Before the loop runs. `store`:
- * the node's, for objects of clients; `core_ucu`: what a core counts. */
+ * the node's, for objects of clients; `core_ucu`: what a core counts; `may_stop`: who has the scope
+ * `admin` may end the network. */
 sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, double core_ucu,
-                       sl_gateway_place **place) SL_CHECKED;
+                       bool may_stop, sl_gateway_place **place) SL_CHECKED;
 
 /* How clients get there: starlane://HOST:PORT#FINGERPRINT. */
 const char *sl_gateway_place_url(const sl_gateway_place *place);

@@ -193,8 +193,8 @@ static sl_err arguments_of(void *context, uint8_t *arguments, size_t bytes, cons
 
 /* ---- results ---- */
 
-/* Only the output of a task's body says which object it made: what a function answers may be what
- * its client told it to. */
+/* Only the output of a task's body, or an actor's, says which object it made: what a function
+ * answers may be what its client told it to. */
 static void *result(void *context, const char *function, sl_bytes output) {
     _Alignas(8) uint8_t wire[128];
     sl_value value;
@@ -206,7 +206,7 @@ static void *result(void *context, const char *function, sl_bytes output) {
     memcpy(wire, output.data, output.bytes);
     if (sl_values_count(wire, output.bytes, &count) != SL_OK || count != 1 ||
         sl_values_decode(wire, output.bytes, NULL, false, &value) != SL_OK ||
-        value.type != SL_TYPE_OBJECT || !sl_task_is_defined(function))
+        value.type != SL_TYPE_OBJECT || (function && !sl_task_is_defined(function)))
         return NULL;
     memcpy(&id, value.data, sizeof id);
     if (sl_store_open(context, id, true, &object) != SL_OK)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/log.h"
+#include "runtime/plant.h"
 #include "runtime/pool.h"
 #include "sdk/host.h"
 
@@ -53,7 +54,8 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
-    resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
+    resident->given_up = resident->dismissed = resident->saves = resident->save_due =
+        resident->awaits = false;
     resident->save_every = resident->since_save = 0;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
@@ -164,13 +166,15 @@ static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
     sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
     if (sender && letter->oldest > sender->expected)
         sender->expected = letter->oldest;
-    if (!sender || letter->sequence != sender->expected) {
+    bool twice = SL_PLANT(letter_twice) && sender && letter->sequence + 1 == sender->expected;
+    bool early = SL_PLANT(letter_early) && sender && letter->sequence > sender->expected;
+    if (!sender || (letter->sequence != sender->expected && !twice && !early)) {
         if (sender && letter->sequence < sender->done)
             say_handled(host, resident, sender);
         sl_letter_destroy(letter);
         return;
     }
-    sender->expected++;
+    sender->expected = letter->sequence + 1;
     sl_letters_push(&resident->mailbox, letter);
     make_ready(host, resident);
 }
@@ -410,8 +414,13 @@ static bool send_saved(sl_host *host, sl_resident *resident) {
     return resident->awaits;
 }
 
-/* Nothing more of it is told: its home has begun its next life, or is lost. */
+/* Its home has begun its next life, or wants it to end; or is lost: what that makes of it is its
+ * own to say, should it only seem so. */
 static void lay_down(sl_host *host, sl_resident *resident) {
+    sl_actor_id id = resident->node.id;
+    actor_ended body = {id.life, id.number, resident->epoch, !resident->dismissed,
+                        sl_text_of("the actor was given up")};
+    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     tell_all(host, resident, SL_ERR_DEAD, "the actor was given up");
     sl_resident_bury(host, resident, resident->epoch);
 }
@@ -423,7 +432,7 @@ static void finish(sl_host *host, sl_resident *resident) {
     }
     put_back(resident);
     if (resident->save_due && !resident->ends && resident->failed == SL_OK &&
-        send_saved(host, resident))
+        send_saved(host, resident) && !SL_PLANT(answer_early))
         return;
     report(host, resident);
     if (resident->failed != SL_OK) {
@@ -499,8 +508,9 @@ void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept) {
     finish(host, resident);
 }
 
-static void give_up(sl_host *host, sl_resident *resident) {
+static void give_up(sl_host *host, sl_resident *resident, bool dismissed) {
     resident->given_up = true;
+    resident->dismissed = dismissed;
     if (resident->running)
         return;
     if (resident->queued)
@@ -512,7 +522,12 @@ void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
     sl_resident *resident =
         sl_id_find(&host->residents, (sl_actor_id){from, quit->life, quit->number});
     if (resident && resident->stage == SL_HERE && resident->epoch < quit->epoch)
-        give_up(host, resident);
+        give_up(host, resident, true);
+}
+
+void sl_host_on_dismiss(sl_host *host, uint32_t from, const actor_dismiss *dismiss) {
+    actor_quit quit = {dismiss->life, dismiss->number, UINT64_MAX};
+    sl_host_on_quit(host, from, &quit);
 }
 
 void sl_host_residents_peer(sl_host *host, uint32_t node) {
@@ -525,7 +540,7 @@ void sl_host_residents_peer(sl_host *host, uint32_t node) {
             if (at->id.home != node)
                 continue;
             if (resident->stage == SL_HERE)
-                give_up(host, resident);
+                give_up(host, resident, false);
             else
                 sl_resident_end_held(host, resident, SL_ERR_DEAD, false,
                                      "the actor's home was lost");

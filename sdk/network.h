@@ -86,6 +86,7 @@ struct sl_network {
     bool *lost;              /* by rank: those that this one has heard to be */
     sl_network_ending ending;
     struct sl_gateway_place *gateway; /* of the process with node 0, if it listens; or NULL */
+    bool stays;                       /* for clients from outside, who may be let end it */
     bool used;                        /* started once */
     bool drives;                      /* a run, whose end `starlane launch` has not been told */
     bool clean;                       /* no node has failed */

@@ -262,7 +262,7 @@ static sl_err open_gateway(sl_network_node *of, const sl_network_setup *setup) {
                                        "sl_init(); a run takes no tasks of others");
     double cores = of->offer.cpus ? of->offer.cpus : 1;
     return sl_gateway_open(network->config, of->node, of->store, of->offer.total_ucu / cores,
-                           &network->gateway);
+                           network->stays, &network->gateway);
 }
 
 /* The program speaks to the host of this process's first node. */

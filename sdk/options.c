@@ -55,6 +55,24 @@ const char *sl_options_get(const sl_options *options, const char *name) {
     return find(name, &id) == SL_OK ? sl_config_text(options->config, id) : NULL;
 }
 
+double sl_options_number(const sl_options *options, const char *name) {
+    sl_opt id;
+    if (find(name, &id) != SL_OK || !sl_config_is_set(options->config, id))
+        return 0;
+    switch (sl_option_get(id)->kind) {
+    case SL_OPTION_INT:
+        return (double)sl_config_int(options->config, id);
+    case SL_OPTION_DOUBLE:
+        return sl_config_double(options->config, id);
+    case SL_OPTION_DURATION:
+        return (double)sl_config_duration_ns(options->config, id) / 1e9;
+    case SL_OPTION_BYTES:
+        return (double)sl_config_bytes(options->config, id);
+    default:
+        return 0;
+    }
+}
+
 int sl_options_is_set(const sl_options *options, const char *name) {
     sl_opt id;
     return find(name, &id) == SL_OK && sl_config_is_set(options->config, id) &&

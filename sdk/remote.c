@@ -98,14 +98,16 @@ static sl_err take_taken(sl_remote *remote, const sl_gateway_parts *parts) {
     return err;
 }
 
-/* A status, what was seen, or a part of an output: each has the number of its question first. */
+/* A status, what was seen, a part of an output, or what became of an order: each has the number of
+ * its question first. */
 static sl_err take_answer(sl_remote *remote, const sl_gateway_parts *parts) {
     void *answer = sl_gateway_decode(parts, parts->kind);
     if (!answer)
         return SL_ERR_DECODE;
-    uint64_t number = parts->kind == SL_GATEWAY_STATUS ? ((gateway_status *)answer)->number
-                      : parts->kind == SL_GATEWAY_SEEN ? ((gateway_seen *)answer)->request
-                                                       : ((gateway_log *)answer)->request;
+    uint64_t number = parts->kind == SL_GATEWAY_STATUS    ? ((gateway_status *)answer)->number
+                      : parts->kind == SL_GATEWAY_SEEN    ? ((gateway_seen *)answer)->request
+                      : parts->kind == SL_GATEWAY_ORDERED ? ((gateway_ordered *)answer)->number
+                                                          : ((gateway_log *)answer)->request;
     sl_remote_question_answer(remote, number, answer);
     return SL_OK;
 }
@@ -114,7 +116,7 @@ static sl_err take_message(sl_remote *remote, const uint8_t *message, size_t byt
     sl_gateway_parts parts;
     SL_TRY(sl_gateway_take_apart(message, bytes, &parts));
     if (parts.kind == SL_GATEWAY_STATUS || parts.kind == SL_GATEWAY_SEEN ||
-        parts.kind == SL_GATEWAY_LOG)
+        parts.kind == SL_GATEWAY_LOG || parts.kind == SL_GATEWAY_ORDERED)
         return take_answer(remote, &parts);
     if (parts.kind == SL_GATEWAY_ENDED)
         return sl_remote_take_ended(remote, &parts);

@@ -141,7 +141,8 @@ sl_command_state sl_remote_state_of(const gateway_ended *ended) {
                               .sys_s = ended->system_s,
                               .max_rss_bytes = ended->max_rss_bytes,
                               .stdout_bytes = ended->stdout_bytes,
-                              .stderr_bytes = ended->stderr_bytes};
+                              .stderr_bytes = ended->stderr_bytes,
+                              .output_cut = ended->cut};
 }
 
 int sl_result_command(sl_future *future, sl_command_state *state) {

@@ -12,16 +12,20 @@ static void print_project(const gateway_status *s, int json, sl_strbuf *out) {
     sl_strbuf_printf(out,
                      json ? "\"nodes\":%u,\"clients\":%u,\"running\":%llu,\"begun\":%llu,"
                             "\"ended\":%llu,\"failed\":%llu,\"held_bytes\":%llu,\"ucu_s\":%.6g,"
-                            "\"quota_tasks\":%llu,\"quota_bytes\":%llu,\"quota_ucu_s\":%.6g"
+                            "\"output_bytes\":%llu,\"quota_tasks\":%llu,\"quota_bytes\":%llu,"
+                            "\"quota_ucu_s\":%.6g,\"quota_output_bytes\":%llu"
                           : "nodes       %u\nclients     %u\nrunning     %llu\n"
                             "begun       %llu (of commands)\nended       %llu\n"
                             "failed      %llu\nheld bytes  %llu\nUCU s       %.6g\n"
-                            "quotas      %llu tasks, %llu bytes, %.6g UCU s (0: no bound)\n",
+                            "output      %llu bytes\n"
+                            "quotas      %llu tasks, %llu bytes, %.6g UCU s, %llu bytes of output "
+                            "(0: no bound)\n",
                      s->nodes, s->clients, (unsigned long long)s->running,
                      (unsigned long long)s->begun, (unsigned long long)s->ended,
                      (unsigned long long)s->failed, (unsigned long long)s->held_bytes, s->ucu_s,
-                     (unsigned long long)s->tasks_most, (unsigned long long)s->held_bytes_most,
-                     s->ucu_s_most);
+                     (unsigned long long)s->output_bytes, (unsigned long long)s->tasks_most,
+                     (unsigned long long)s->held_bytes_most, s->ucu_s_most,
+                     (unsigned long long)s->output_bytes_most);
 }
 
 static const char *state_of(uint8_t state) {

@@ -1,11 +1,13 @@
 /* Design notes
- * A task's number is its place in a table (modulo its size, which the gateway says); one that is
- * still taken is waited for. Numbers are given and messages sent under one lock, so that they
- * ascend on the wire. A future of a connection has a task of its own, for its name, behind it. */
+ * A task's number is its place in a table (modulo its size, which the gateway says); those whose
+ * place is still taken are passed over. Numbers are given, once there is room for the message, and
+ * messages sent under one lock, so that they ascend on the wire. A future of a connection has a
+ * task of its own, for its name, behind it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/futex.h"
+#include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_amounts.h"
@@ -100,10 +102,16 @@ static void keep_numbers(sl_future *future, const gateway_result *result) {
                                      .status = result->status};
 }
 
+static sl_err error_of(const gateway_result *result) {
+    return result->error && result->error < SL_ERR_COUNT ? (sl_err)result->error : SL_ERR_FAILED;
+}
+
 static void take_result(sl_remote *remote, const gateway_result *result,
                         const sl_gateway_parts *parts) {
     sl_future *future = sl_remote_take_out(remote, result->number);
     char cause[512];
+    if ((!future || future->to_actor) && result->error == SL_ERR_REFUSED)
+        sl_remote_note_refusal(remote, result, future != NULL);
     if (!future)
         return;
     if (future->told)
@@ -113,7 +121,7 @@ static void take_result(sl_remote *remote, const gateway_result *result,
     } else if (result->status != SL_TASK_DONE) {
         if (future->seal) /* why it failed */
             (void)keep_result(future, result->output, parts);
-        sl_remote_fail(remote, future, SL_ERR_FAILED, result->message.data);
+        sl_remote_fail(remote, future, error_of(result), result->message.data);
     } else if (keep_result(future, result->output, parts) == SL_OK) {
         sl_remote_end(remote, future, SL_FUTURE_DONE);
     } else {
@@ -188,15 +196,15 @@ sl_future *sl_remote_make_future(sl_remote *remote, const char *function, bool r
 
 /* With the lock: gives numbers, once all have a place. */
 static sl_err enter(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t number = remote->next_number + 1 + i;
-        while (!remote->closed && remote->futures && remote->futures[number % remote->tasks_most])
-            pthread_cond_wait(&remote->changed, &remote->lock);
-        if (remote->closed || !remote->futures)
-            return sl_remote_closed(remote);
-    }
+    while (!remote->closed && remote->futures &&
+           (remote->count + count > remote->tasks_most || !sl_remote_has_room(remote)))
+        pthread_cond_wait(&remote->changed, &remote->lock);
+    if (remote->closed || !remote->futures)
+        return sl_remote_closed(remote);
     for (size_t i = 0; i < count; i++) {
         uint64_t number = ++remote->next_number;
+        while (remote->futures[number % remote->tasks_most])
+            number = ++remote->next_number;
         wishes[i].number = futures[i]->number = number;
         remote->futures[number % remote->tasks_most] = sl_retain(futures[i]);
         remote->count++;
@@ -287,8 +295,8 @@ static bool all_plain(const sl_args *args) {
 }
 
 /* Encodes the values of one call: what is apart into a blob. */
-static sl_err encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
-                     sl_blob **apart) {
+sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
+                        sl_blob **apart) {
     if (all_plain(args))
         return encode_values(args->values, args->count, out, bytes, apart);
     sl_value *values = malloc(args->count * sizeof *values);
@@ -308,6 +316,7 @@ static sl_err encode(const sl_remote *remote, const sl_args *args, uint8_t **out
 /* ---- sealed ---- */
 
 typedef struct sealing {
+    const sl_value *object; /* with the module's file; NULL: of no module */
     uint8_t *wire;
     size_t bytes;
     sl_blob *apart;
@@ -316,10 +325,14 @@ typedef struct sealing {
 /* A large envelope goes behind the message. */
 static uint8_t *place_envelope(void *context, size_t size) {
     sealing *s = context;
-    if (size >= SL_VALUE_APART_BYTES)
-        return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
-    s->bytes = size;
-    return s->wire = malloc(size);
+    s->bytes = sl_seal_carrier_bytes(s->object, size);
+    s->wire = malloc(s->bytes + 1);
+    if (!s->wire)
+        return NULL;
+    uint8_t *at = sl_seal_carrier_write(s->object, size, s->wire);
+    if (at)
+        return at;
+    return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
 }
 
 /* What is sealed of a call by name takes its place. */
@@ -357,7 +370,7 @@ typedef struct one {
 static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
                          const sl_task_options *options, one *o) {
     if (!options->sealed)
-        return encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
+        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
     sl_seal_source source = sl_remote_source(remote);
     return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
                         &o->parts, &o->made);
@@ -454,19 +467,59 @@ static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part argument
     return send_one(remote, future, &o, err, options);
 }
 
-sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
-                                    const sl_task_options *options) {
+sl_future *sl_remote_submit_command(sl_remote *remote, const char *name, const sl_command *command,
+                                    const sl_task_options *options,
+                                    const sl_remote_teller *teller) {
     one o = {0};
     sl_seal_source source = sl_remote_source(remote);
-    sl_future *future = sl_remote_make_future(remote, "a sealed command", true);
+    sl_future *future = sl_remote_make_future(remote, name, true);
     if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
         return NULL;
     }
+    sl_remote_will_tell(future, teller);
     sl_err err = check(future->task->name, options);
     if (err == SL_OK)
         err = sl_seal_a_command(options->sealed, &source, command, options->retries, place_envelope,
                                 &o.parts, &o.made);
+    if (send_one(remote, future, &o, err, options) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+/* The object goes by the name that the gateway knows it by. */
+static sl_err seal_module(sl_remote *remote, const sl_task *task, const sl_args *args,
+                          const char *json, const sl_task_options *options, one *o) {
+    const sl_module_entry *entry = sl_module_entry_of(task);
+    const sl_object *object = entry->module->object;
+    sl_seal_source source = sl_remote_source(remote);
+    if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
+        return sl_fail(SL_ERR_INVALID, "task %.80s: its module is not of this connection",
+                       task->name);
+    const sl_store_id name = sl_remote_name_of(sl_remote_object_of(object)->number);
+    const sl_value file = {.type = SL_TYPE_OBJECT, .data = &name};
+    o->parts.object = &file;
+    const sl_seal_module_asked asked = {.entry = entry, .args = args, .json = json};
+    sl_err err = sl_seal_module_call(options->sealed, &source, &asked, options->retries,
+                                     place_envelope, &o->parts, &o->made);
+    o->parts.object = NULL;
+    return err;
+}
+
+sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const sl_args *args,
+                                   const char *json, const sl_task_options *options,
+                                   const sl_remote_teller *teller) {
+    one o = {0};
+    if (check(task->name, options) != SL_OK)
+        return NULL;
+    sl_future *future = sl_remote_make_future(remote, task->name, false);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    sl_remote_will_tell(future, teller);
+    sl_err err = seal_module(remote, task, args, json, options, &o);
     if (send_one(remote, future, &o, err, options) == SL_OK)
         return future;
     sl_future_drop(future);

@@ -15,7 +15,9 @@
 
 #define TICK_NS         (100 * SL_NS_PER_MS)
 #define WAIT_FOR_ALL_NS (3 * SL_NS_PER_S) /* then tasks go to the nodes that are known */
-#define DRAIN_NS        (6 * SL_NS_PER_S) /* more than a command's grace; functions cannot be ended */
+/* A function that does not ask whether it is cancelled cannot be ended: it is left behind. Longer
+ * than the grace of a command (2 s); whatever runs, the ledger is closed within 5 s of a signal. */
+#define DRAIN_NS        (4 * SL_NS_PER_S)
 
 enum { COOKIE_TICK, COOKIE_WAITED };
 
@@ -171,6 +173,8 @@ static void stop_all(sl_run_state *run) {
 static void on_event(sl_run_state *run, sl_event *event) {
     if (event == &run->closed) {
         stop_all(run);
+    } else if (event == &run->room) {
+        sl_run_on_room(run);
     } else if (event->kind == SL_RUN_SEALED) {
         sl_run_on_sealed(run, (sl_run_batch *)(void *)event);
     } else if (event->kind == SL_RUN_OPENED) {

@@ -87,8 +87,8 @@ static const sl_network_node *node_of(const sl_client *client) {
 }
 
 sl_store *sl_session_store(uint32_t node) {
-    const sl_network_node *here = stand_in.find ? node_of(stand_in.find(stand_in.context))
-                                                : sl_network_node_here(node);
+    const sl_network_node *here =
+        stand_in.find ? node_of(stand_in.find(stand_in.context)) : sl_network_node_here(node);
     return here && here->rank == node ? here->store : NULL;
 }
 

@@ -184,15 +184,15 @@ typedef struct sl_sim_counter {
 
 /* A call of a task, as who submitted it knows it. */
 typedef struct sl_sim_call {
-    uint8_t task;     /* which of simulation_calls.c */
-    bool doomed;      /* it is to fail, or needs one that is */
-    bool loose;       /* it was taken back, or needs one that was */
-    bool free;        /* it needs no other */
+    uint8_t task; /* which of simulation_calls.c */
+    bool doomed;  /* it is to fail, or needs one that is */
+    bool loose;   /* it was taken back, or needs one that was */
+    bool free;    /* it needs no other */
     uint32_t retries;
-    uint32_t runs;    /* of its body */
-    uint32_t deaths;  /* before it was submitted */
-    uint64_t count;   /* of an array that it returns */
-    int64_t value;    /* that it returns, or of the array's first element */
+    uint32_t runs;   /* of its body */
+    uint32_t deaths; /* before it was submitted */
+    uint64_t count;  /* of an array that it returns */
+    int64_t value;   /* that it returns, or of the array's first element */
 } sl_sim_call;
 
 typedef enum sl_sim_wish { SL_SIM_ADD, SL_SIM_MOVE, SL_SIM_FIND, SL_SIM_WATCH } sl_sim_wish;
@@ -215,7 +215,7 @@ typedef struct sl_sim_program {
     sl_sim_stage stage;
     sl_sim_pending pending[SL_SIM_PENDING_MOST];
     uint32_t pending_count;
-    sl_sim_pending awaited; /* now */
+    sl_sim_pending awaited;            /* now */
     sl_future *held[SL_SIM_HELD_MOST]; /* of calls, the oldest first */
     uint32_t held_calls[SL_SIM_HELD_MOST];
     uint32_t held_count;

@@ -410,8 +410,8 @@ static void cancel_some(sl_sim_program *program) {
 
 void sl_sim_calls_step(sl_sim_program *program) {
     static void (*const kinds[])(sl_sim_program *, sl_sim_call *) = {
-        submit_sum, submit_sum, submit_make, submit_take, submit_take,
-        submit_nest, submit_read, submit_map, submit_batch};
+        submit_sum,  submit_sum,  submit_make, submit_take, submit_take,
+        submit_nest, submit_read, submit_map,  submit_batch};
     uint64_t what = sl_sim_draw(program, 12);
     if (what < sizeof kinds / sizeof *kinds) {
         sl_sim_call *call = call_new(program->host->simulation, SUM);

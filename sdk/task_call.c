@@ -8,6 +8,7 @@
  * store without room makes it travel instead. Arguments that were kept elsewhere are fetched before
  * the body is called; a task that is brief may run on the loop, which cannot wait, and is called by
  * another name when it has such arguments. */
+#include "runtime/plant.h"
 #include "sdk/task_call.h"
 
 #include <stdarg.h>
@@ -139,7 +140,7 @@ static sl_err hold_for(sl_call *call, uint32_t owner) {
     handing *one = malloc(sizeof *one);
     if (!one)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result");
-    sl_err err = sl_store_hold(call->result, owner, UINT64_MAX);
+    sl_err err = SL_PLANT(result_unheld) ? SL_OK : sl_store_hold(call->result, owner, UINT64_MAX);
     if (err != SL_OK) {
         free(one);
         return err;
@@ -230,8 +231,9 @@ static sl_err decode_and_call(sl_call *call, const void *args, size_t bytes, sl_
     return sl_call_hand_over(call, sl_call_run_body(call));
 }
 
-/* `task` NULL: of a module. */
-static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *args, size_t bytes,
+/* `task` NULL: of a module, and with `sealed` of one that is. */
+static sl_err run_call(const sl_task *task, sl_actor_turn *turn,
+                       const struct sl_module_sealed *sealed, const void *args, size_t bytes,
                        sl_task_output *output) {
     sl_call call;
     sl_value few[FEW], *values = few;
@@ -243,6 +245,7 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.values = NULL;
     call.module = NULL;
     call.module_object = NULL;
+    call.sealed = sealed;
     call.own_module = NULL;
     call.text = NULL;
     call.result = NULL;
@@ -260,18 +263,23 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
 }
 
 static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *user) {
-    return run_call(user, NULL, args, bytes, output);
+    return run_call(user, NULL, NULL, args, bytes, output);
 }
 
 static sl_err run_family(const void *args, size_t bytes, sl_task_output *output, void *user) {
     (void)user;
-    return run_call(NULL, NULL, args, bytes, output);
+    return run_call(NULL, NULL, NULL, args, bytes, output);
+}
+
+sl_err sl_call_sealed_module(const struct sl_module_sealed *sealed, const void *args, size_t bytes,
+                             sl_task_output *output) {
+    return run_call(NULL, NULL, sealed, args, bytes, output);
 }
 
 sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
                          sl_task_output *output) {
     output->facts = &turn->facts;
-    return run_call(&turn->kind->task, turn, args, bytes, output);
+    return run_call(&turn->kind->task, turn, NULL, args, bytes, output);
 }
 
 /* Of a name that is too long nothing is made: its calls fail where they would wait. */

@@ -8,6 +8,12 @@
 /* Registers every task that SL_TASK() defined and that is not in the table yet, in no order. */
 sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 
+/* A call of a task of a sealed module with arguments as they were in the envelope: as a call of the
+ * family. */
+struct sl_module_sealed;
+sl_err sl_call_sealed_module(const struct sl_module_sealed *sealed, const void *args, size_t bytes,
+                             sl_task_output *output) SL_CHECKED;
+
 /* One that nobody defined, into any table: the simulation's. */
 struct sl_task;
 sl_err sl_task_call_register(sl_functions *functions, struct sl_task *task) SL_CHECKED;

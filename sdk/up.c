@@ -22,6 +22,7 @@ const char *sl_gateway_url(const sl_network *network) {
 /* Tasks of modules may submit others: there is a client, as sl_init() has one. */
 static sl_err start(sl_network *network) {
     sl_addr self;
+    network->stays = true;
     SL_TRY(sl_session_start(network));
     sl_node *node = network->nodes[0].node;
     SL_TRY(sl_node_spawn(node, SL_SLOT_FIRST_FREE, &class, NULL, 0, &self));

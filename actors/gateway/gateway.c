@@ -39,8 +39,16 @@ void gw_refuse(gateway *gw, gw_session *session, const char *format, ...) {
         gw->options.door->close(session->visitor, why);
 }
 
+gw_session *gw_session_of(const gateway *gw, uint64_t serial) {
+    gw_session *session = gw->sessions;
+    while (session && session->serial != serial)
+        session = session->next;
+    return session;
+}
+
 void gw_pace(gateway *gw, gw_session *session) {
-    bool pause = gw->queue_count >= QUEUE_MOST || session->out.unsent_bytes > OUT_PAUSE_BYTES;
+    bool pause = gw->queue_count >= QUEUE_MOST || session->out.unsent_bytes > OUT_PAUSE_BYTES ||
+                 session->letters >= LETTERS_MOST || session->letter_bytes > LETTER_BYTES_MOST;
     if (!session->visitor || pause == session->paused)
         return;
     session->paused = pause;
@@ -53,6 +61,10 @@ static void come(gateway *gw, sl_visitor *visitor) {
     if (!session) {
         gw->options.door->close(visitor, "the gateway is out of memory");
         return;
+    }
+    if (gw->hanging_up) {
+        gw->options.door->close(visitor, SL_GATEWAY_WAS_ENDED);
+        session->stage = GW_CLOSING;
     }
     session->visitor = visitor;
     sl_stream_out_init(&session->out);
@@ -96,10 +108,17 @@ static void drop_all(gateway *gw) {
     gw->sessions = NULL;
 }
 
-void gw_end_session(gateway *gw, gw_session *session) {
+/* What it had is given up. */
+static void release(gateway *gw, gw_session *session) {
+    gw_audit_letters(gw, session);
     gw_cancel_all(gw, session);
+    gw_release_actors(gw, session);
     gw_release_objects(gw, session);
     gw_release_entries(gw, session);
+}
+
+void gw_end_session(gateway *gw, gw_session *session) {
+    release(gw, session);
     session->stage = GW_CLOSING;
     if (!session->checking)
         gw_drop_session(gw, session);
@@ -202,6 +221,8 @@ static void take_ask(gateway *gw, gw_session *session, const sl_gateway_parts *p
                              .tasks_most = project->quota.tasks,
                              .held_bytes = project->held_bytes,
                              .held_bytes_most = project->quota.payload_bytes,
+                             .output_bytes = project->written_bytes,
+                             .output_bytes_most = project->quota.output_bytes,
                              .clients = project->clients,
                              .nodes = sl_node_count(sl_actor_node(gw->self))};
     if (ask->nodes) {
@@ -262,6 +283,14 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_logs(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_FORGET)
         gw_take_forget(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_SPAWN)
+        gw_take_spawn(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_LETTER)
+        gw_take_letter(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_FIND)
+        gw_take_find(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_ORDER)
+        gw_take_order(gw, session, &parts);
     else
         gw_refuse(gw, session, "a message of kind %d is not for a gateway", parts.kind);
 }
@@ -382,8 +411,31 @@ static void on_event(gateway *gw, const node_event *body) {
         gw_on_fetched(gw, event);
     else if (event->kind == GW_EVENT_OUTPUT)
         gw_on_output(gw, event);
+    else if (event->kind == GW_EVENT_ANSWERED)
+        gw_on_answered(gw, event);
+    else if (event->kind == GW_EVENT_ACTOR_ENDED)
+        gw_on_actor_ended(gw, event);
+    else if (event->kind == GW_EVENT_LOOKED)
+        gw_on_looked(gw, event);
     else
         on_visit(gw, event);
+}
+
+static void on_timer(gateway *gw, uint64_t cookie) {
+    if (cookie == GW_TIMER_DRAIN) {
+        gw_drain_on(gw);
+        return;
+    }
+    gw->will_look &= cookie != GW_TIMER_LOOK;
+    gw_look_at_disk(gw);
+    if (cookie == GW_TIMER_LOOK)
+        return;
+    gw_look_after_lost(gw);
+    gw_forget_old(gw);
+    gw_check_again(gw);
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        gw_audit_letters(gw, session);
+    (void)sl_timer_start(gw->self, AGAIN_NS, GW_TIMER_EACH_SECOND);
 }
 
 static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) {
@@ -394,10 +446,11 @@ static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) 
     sl_strbuf_init(&gw->audit, 8 << 20);
     SL_TRY(gw_tasks_init(gw));
     SL_TRY(gw_commands_init(gw));
+    SL_TRY(gw_actors_init(gw));
     registry_watch watch = {};
     SL_TRY(registry_watch_send(self, sl_addr_well_known(sl_self(self).node, SL_SLOT_REGISTRY),
                                &watch));
-    if (!sl_timer_start(self, AGAIN_NS, 0))
+    if (!sl_timer_start(self, AGAIN_NS, GW_TIMER_EACH_SECOND))
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a timer");
     if (gw->options.opened)
         gw->options.opened(gw->options.context, sl_self(self));
@@ -406,6 +459,7 @@ static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) 
 
 static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *message) {
     gateway *gw = state;
+    (void)self;
     switch (message->type->id) {
     case node_event_id:
         on_event(gw, message->body);
@@ -429,10 +483,7 @@ static sl_err gateway_receive(sl_actor *self, void *state, const sl_message *mes
         gw->blocked = false;
         break;
     case node_timer_id:
-        gw_look_after_lost(gw);
-        gw_forget_old(gw);
-        gw_check_again(gw);
-        (void)sl_timer_start(self, AGAIN_NS, 0);
+        on_timer(gw, ((const node_timer *)message->body)->cookie);
         break;
     default:
         sl_warn("gateway", "unwelcome message %s from node %u", message->type->record.name,
@@ -455,12 +506,10 @@ static void gateway_stop(sl_actor *self, void *state) {
             session->visitor->session = NULL;
             session->visitor = NULL;
         }
-    for (gw_session *session = gw->sessions; session; session = session->next) {
-        gw_cancel_all(gw, session);
-        gw_release_objects(gw, session);
-        gw_release_entries(gw, session);
-    }
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        release(gw, session);
     drop_all(gw);
+    gw_actors_fini(gw);
     gw_commands_fini(gw);
     gw_tasks_fini(gw);
     gw_check_fini(gw);

@@ -75,27 +75,65 @@ typedef struct sl_gateway_objects {
      * reason: they name what is not its own. */
     sl_err (*arguments)(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
                         sl_gateway_naming naming, void *naming_context);
-    /* Takes the object that a task returned out of its output: the handle, or NULL when that is
-     * something else. */
+    /* Takes the object that a task, or with no name of a function an actor, returned out of its
+     * output: the handle, or NULL when that is something else. */
     void *(*result)(void *context, const char *function, sl_bytes output);
     /* An output that names an object by a client's number; `out` has room for so many bytes. */
     size_t (*name)(uint64_t number, uint8_t out[64]);
 } sl_gateway_objects;
 
+/* An actor's name in the network. Nobody can guess it: life and number are drawn by the gateway. */
+typedef struct sl_gateway_ref {
+    uint32_t home, place;
+    uint64_t life, number;
+} sl_gateway_ref;
+
+/* What is waited for of the network's actors. Its event is told once: with an answer, or an error;
+ * of a letter that does not ask, when nobody has anything of it any more. */
+typedef struct sl_gateway_word {
+    sl_event event; /* first; whom to tell is the gateway's to say */
+    sl_err err;
+    char *message;   /* malloc'ed, as is the next; or NULL */
+    uint8_t *output; /* one value, or nothing */
+    size_t output_bytes;
+    sl_blob *data; /* beside it */
+} sl_gateway_word;
+
+/* What the gateway asks of the host of its node's actors. On the loop's thread, and nothing waits.
+ * On an error nothing was done. */
+typedef struct sl_gateway_actors {
+    void *context;
+    /* Starts an actor, of which life and number are given, and the rest is filled in; `end` is told
+     * when it has ended: its output is a string that says why, and its message the same. */
+    sl_err (*spawn)(void *context, const gateway_spawn *wish, sl_blob *data, sl_gateway_ref *ref,
+                    sl_gateway_word *end);
+    /* A call, a move, a stop, or nothing, which is answered when the actor has started. */
+    sl_err (*send)(void *context, const sl_gateway_ref *ref, const gateway_letter *letter,
+                   sl_blob *data, sl_gateway_word *word);
+    /* Ends it, whatever waits for it. */
+    void (*dismiss)(void *context, const sl_gateway_ref *ref);
+    /* An output that names the actor, or is a string; `out` has room for so many bytes. */
+    size_t (*name)(const sl_gateway_ref *ref, uint8_t out[64]);
+    size_t (*text)(const char *text, uint8_t out[64]);
+} sl_gateway_actors;
+
 typedef struct sl_gateway_options {
     const sl_gateway_door *door;
+    const sl_gateway_actors *actors;   /* borrowed, outlives the actor */
     const sl_gateway_objects *objects; /* borrowed, outlives the actor */
     sl_pool *fetchers;                 /* borrowed, outlives the actor: fetch() may take long */
     sl_key_store *keys;                /* borrowed, outlives the actor: nobody else uses it */
-    sl_pool *pool;          /* borrowed, outlives the actor; for the disk, not shared with tasks */
-    int audit_fd;           /* borrowed; where lines of JSON are appended; -1: nowhere */
+    sl_pool *pool; /* borrowed, outlives the actor; for the disk, not shared with tasks */
+    int audit_fd;  /* borrowed; where lines of JSON are appended; -1: nowhere */
+    void (*stop)(sl_actor *self); /* ends the network; NULL: it is not the gateway's to end */
     const char *output;     /* directory that all nodes see, for what commands write: absolute,
                                borrowed;     NULL: commands are refused */
     uint64_t keep_ended_ns; /* how long what became of a detached command is kept */
     uint64_t keep_ns; /* how long the session of a client that was cut off waits; 0: it does not */
-    uint64_t keep_bytes; /* of results kept for such clients of one project; and of the output of
-                            its detached commands that have ended */
-    double core_ucu;     /* what an hour of a core counts for a task that asked for no UCU */
+    uint64_t keep_bytes;    /* of results kept for such clients of one project; and of the output of
+                               its detached commands that have ended */
+    uint64_t reserve_bytes; /* of the disk with `output`: with less, no command is taken */
+    double core_ucu;        /* what an hour of a core counts for a task that asked for no UCU */
     void (*opened)(void *context, sl_addr gateway); /* it is ready for events; may be NULL */
     void *context;
 } sl_gateway_options;

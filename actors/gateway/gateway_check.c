@@ -10,15 +10,17 @@
 #include "actors/gateway/gateway_internal.h"
 #include "runtime/log.h"
 
-enum { CHECKS_MOST = 256, AUDIT_MOST_BYTES = 4 << 20 };
+enum { AUDIT_MOST_BYTES = 4 << 20 };
 
 /* ---- keys ---- */
 
-/* A key that shall be checked; or, without a session, all keys of those that are here. */
+/* A key that shall be checked; or an order; or, without a session, all keys of those that are here.
+ */
 typedef struct gw_check {
     sl_job job; /* first */
     struct gw_check *next;
     gw_session *session;
+    gw_order *order;
     sl_key_store *keys;
     uint64_t now_s;
     char key[128];
@@ -36,6 +38,7 @@ typedef struct gw_check {
 
 static void forget(gw_check *check) {
     explicit_bzero(check->key, sizeof check->key);
+    gw_order_free(check->order);
     free(check);
 }
 
@@ -47,6 +50,10 @@ static void run_check(sl_job *job) {
     gw_check *check = (gw_check *)(void *)job;
     const sl_api_key *found = NULL;
     const char *known = "";
+    if (check->order) {
+        gw_order_run(check->order, check->keys, check->now_s);
+        return;
+    }
     check->err = sl_key_store_refresh(check->keys);
     if (check->err == SL_OK && check->session)
         check->err = sl_key_store_check(check->keys, check->key, check->key_bytes, check->project,
@@ -107,6 +114,15 @@ sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hel
     return SL_OK;
 }
 
+sl_err gw_check_order(gateway *gw, gw_order *order) {
+    gw_check *check = make_check(gw, NULL);
+    if (!check)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
+    check->order = order;
+    add_check(gw, check);
+    return SL_OK;
+}
+
 void gw_check_again(gateway *gw) {
     gw_check *check = gw->check_busy ? NULL : make_check(gw, NULL);
     if (check)
@@ -122,6 +138,7 @@ static gw_project *project_of(gateway *gw, const char *name) {
     project = calloc(1, sizeof *project);
     if (project) {
         snprintf(project->name, sizeof project->name, "%s", name);
+        project->draining = gw->draining;
         project->next = gw->projects;
         gw->projects = project;
     }
@@ -259,6 +276,8 @@ void gw_on_checked(gateway *gw, sl_event *event) {
     gw->check_busy = false;
     if (check->session)
         answer_hello(gw, check);
+    else if (check->order)
+        gw_order_ran(gw, check->order, gw->options.keys);
     else
         look_again(gw, check);
     forget(check);
@@ -343,15 +362,13 @@ static void put_line(gateway *gw, const gw_session *session, const char *what, c
     sl_strbuf_append(to, "}\n");
 }
 
-void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
-              const char *format, ...) {
+SL_PRINTF(5, 0)
+static void note(gateway *gw, const gw_session *session, const char *what, const char *result,
+                 const char *format, va_list arguments) {
     char detail[512];
-    va_list arguments;
     if (gw->options.audit_fd < 0)
         return;
-    va_start(arguments, format);
     vsnprintf(detail, sizeof detail, format, arguments);
-    va_end(arguments);
     if (gw->audit.length > AUDIT_MOST_BYTES) {
         gw->audit_lost++; /* the disk does not keep up */
         return;
@@ -361,4 +378,21 @@ void gw_audit(gateway *gw, const gw_session *session, const char *what, const ch
     gw->audit_lost = 0;
     put_line(gw, session, what, result, detail);
     post_lines(gw);
+}
+
+void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
+              const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    note(gw, session, what, result, format, arguments);
+    va_end(arguments);
+}
+
+void gw_audit_of(gateway *gw, const gw_project *project, const char *what, const char *result,
+                 const char *format, ...) {
+    const gw_session nobody = {.project = (gw_project *)(uintptr_t)project};
+    va_list arguments;
+    va_start(arguments, format);
+    note(gw, &nobody, what, result, format, arguments);
+    va_end(arguments);
 }

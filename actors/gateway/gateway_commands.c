@@ -98,7 +98,9 @@ static void remove_entry(gateway *gw, gw_entry *entry) {
     leave_session(entry);
     unlist(gw, entry);
     entry->project->entries--;
-    if (entry->ended.start_s > 0)
+    gw_unwatch(gw, entry);
+    gw_uncount_output(entry);
+    if (entry->ended.start_s > 0 || entry->begun)
         gw_delete_output(gw, entry->id);
     free_entry(entry);
 }
@@ -230,7 +232,7 @@ static sl_err come_after(gw_entry *before, gw_task *task, uint64_t name, bool *s
     if (!before)
         return sl_fail(SL_ERR_NOT_FOUND, "it comes after command %llx, which is not known here",
                        (unsigned long long)name);
-    if (before->task) {
+    if (!before->over) {
         SL_TRY(add_dependent(before, task->entry->id));
         task->pending++;
     } else {
@@ -291,6 +293,9 @@ static const char *refusal(const gateway *gw, const gw_session *session,
         return "this network runs no commands of clients";
     if (session->project->entries >= ENTRIES_MOST)
         return "too many commands of the project are under way, or kept";
+    why = gw_no_room(gw, session->project);
+    if (why)
+        return why;
     if (!command->arguments.count || !command->arguments.items[0].text.bytes)
         return "a command without a program";
     return NULL;
@@ -386,6 +391,7 @@ void gw_on_began(gateway *gw, const void *body) {
         return;
     task->entry->begun = true;
     task->project->begun++;
+    gw_watch(gw, task->entry);
 }
 
 void gw_note_outcome(gw_entry *entry, const void *body) {
@@ -405,10 +411,9 @@ void gw_command_ended(gateway *gw, gw_entry *entry, const gateway_result *result
     entry->ended.attempts = result->attempts;
     entry->ended.node = result->node;
     entry->ended.status = result->status;
-    if (result->message.bytes)
+    if (result->message.bytes && !entry->full) /* it has a better one */
         entry->message = strdup(result->message.data);
-    release_dependents(gw, entry);
-    if (result->start_s > 0)
+    if (result->start_s > 0 || entry->begun)
         gw_look_at_output(gw, entry);
     else
         gw_command_over(gw, entry, NULL);
@@ -419,8 +424,18 @@ static gateway_ended as_it_stands(const gw_entry *entry) {
     ended.state = entry->over    ? SL_GATEWAY_OVER
                   : entry->begun ? SL_GATEWAY_BEGUN
                                  : SL_GATEWAY_WAITS;
+    ended.cut = entry->over && entry->full;
     ended.message = sl_text_of(entry->message);
     return ended;
+}
+
+bool gw_drop_oldest(gateway *gw, const gw_project *project) {
+    gw_entry *entry = gw->oldest;
+    while (entry && project && entry->project != project)
+        entry = entry->newer;
+    if (entry)
+        remove_entry(gw, entry);
+    return entry != NULL;
 }
 
 static void make_room(gateway *gw, const gw_project *project) {
@@ -443,9 +458,13 @@ static void keep(gateway *gw, gw_entry *entry) {
     make_room(gw, entry->project);
 }
 
-void gw_command_over(gateway *gw, gw_entry *entry, const gw_heads *heads) {
+void gw_command_over(gateway *gw, gw_entry *entry, gw_heads *heads) {
+    if (heads)
+        gw_bound_output(gw, entry, heads);
+    gw_unwatch(gw, entry);
     entry->over = true;
     entry->over_ns = sl_now_ns(gw->self);
+    release_dependents(gw, entry);
     if (heads) {
         entry->ended.stdout_bytes = heads->out_bytes;
         entry->ended.stderr_bytes = heads->err_bytes;
@@ -500,7 +519,7 @@ void gw_take_look(gateway *gw, gw_session *session, const sl_gateway_parts *part
     }
     for (uint32_t i = 0; i < look->ids.count; i++) {
         const gw_entry *entry = gw_find_entry(gw, look->ids.items[i].number);
-        if (gw_may_see(session, entry))
+        if (gw_may_see(session, entry) || (entry && session->scopes & SL_SCOPE_ADMIN))
             list[i] = as_it_stands(entry);
         if (!entry || entry->session != session)
             list[i].number = 0;
@@ -514,9 +533,10 @@ void gw_take_look(gateway *gw, gw_session *session, const sl_gateway_parts *part
 
 void gw_cancel_by_id(gateway *gw, gw_session *session, uint64_t id) {
     gw_entry *entry = gw_find_entry(gw, id);
-    bool may =
+    bool mine =
         entry && entry->project == session->project &&
         (entry->session == session || session->scopes & (SL_SCOPE_SUBMIT | SL_SCOPE_COMMAND));
+    bool may = mine || (entry && session->scopes & SL_SCOPE_ADMIN);
     gw_audit(gw, session, "cancel", may ? "ok" : "refused", "command %llx", (unsigned long long)id);
     if (may && entry->task)
         gw_cancel_task(gw, entry->task);

@@ -9,7 +9,7 @@
  *   u8 kind, u8 zero[3], u32 record bytes, the record, data
  */
 enum {
-    SL_GATEWAY_VERSION = 2,
+    SL_GATEWAY_VERSION = 3,
     SL_GATEWAY_HEAD_BYTES = 8,
     SL_GATEWAY_MESSAGE_BYTES = 64 << 20, /* the longest of a client */
     SL_GATEWAY_SESSION_BYTES = 33,       /* of a session's name, with its NUL */
@@ -17,8 +17,13 @@ enum {
     SL_GATEWAY_READ_BYTES = 1 << 20, /* of an object by one request */
     SL_GATEWAY_HEAD_OF_OUTPUT = 16384, /* that comes with the word of a command's end */
     SL_GATEWAY_LOG_BYTES = 262144,     /* of output by one request */
-    SL_GATEWAY_LOGS_MOST = 32          /* such requests under way in a session */
+    SL_GATEWAY_LOGS_MOST = 32,         /* such requests under way in a session */
+    SL_GATEWAY_ORDERS_MOST = 8,        /* of who runs the network, likewise */
+    SL_GATEWAY_AUDIT_BYTES = 262144    /* of the audit log by one of those */
 };
+
+/* Why a link ends when the network was ended by an order. */
+#define SL_GATEWAY_WAS_ENDED "the network was ended by who runs it"
 
 /* Objects that the gateway names, as results, have numbers from here on. */
 #define SL_GATEWAY_OBJECT_OWN (UINT64_C(1) << 63)
@@ -50,8 +55,34 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_MORE,
     SL_GATEWAY_WHO,
     SL_GATEWAY_NODES,
+    SL_GATEWAY_ORDER,
+    SL_GATEWAY_ORDERED,
+    SL_GATEWAY_SPAWN,
+    SL_GATEWAY_LETTER,
+    SL_GATEWAY_FIND,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
+
+/* What is said to an actor. */
+typedef enum sl_gateway_letter_what {
+    SL_GATEWAY_CALL,
+    SL_GATEWAY_MOVE,
+    SL_GATEWAY_STOP,
+    SL_GATEWAY_WATCH, /* answered when it has ended, by why */
+    SL_GATEWAY_WHATS, /* … clients may say these */
+    SL_GATEWAY_NOTHING = SL_GATEWAY_WHATS
+} sl_gateway_letter_what;
+
+/* What who runs the network may do. */
+typedef enum sl_gateway_act {
+    SL_ACT_PROJECTS = 1, /* how are all of them? */
+    SL_ACT_KEYS,         /* which are there? */
+    SL_ACT_REVOKE,       /* this key holds no more */
+    SL_ACT_CANCEL,       /* takes back all tasks of a project */
+    SL_ACT_AUDIT,        /* the end of the audit log */
+    SL_ACT_DOWN,         /* ends the network, once its tasks have ended */
+    SL_ACTS
+} sl_gateway_act;
 
 /* How a command stands. */
 typedef enum sl_gateway_state {

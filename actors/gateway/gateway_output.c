@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include "actors/gateway/gateway_internal.h"
+#include "runtime/log.h"
 
-typedef enum gw_aim { GW_HEADS, GW_PART, GW_DELETE } gw_aim;
+typedef enum gw_aim { GW_HEADS, GW_PART, GW_DELETE, GW_CUT } gw_aim;
 
 typedef struct gw_output_job {
     sl_job job; /* first */
@@ -19,6 +20,7 @@ typedef struct gw_output_job {
     uint64_t id;
     char paths[2][GW_PATH_BYTES];
     gw_heads heads;
+    uint64_t most[2]; /* to cut it to */
     /* of a part */
     uint64_t session, request, offset;
     uint32_t bytes;
@@ -74,6 +76,13 @@ static void read_part(gw_output_job *of) {
     of->bytes = got > 0 ? (uint32_t)got : 0;
 }
 
+void gw_cut_file(const char *path, uint64_t bytes) {
+    struct stat info;
+    if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && (uint64_t)info.st_size > bytes &&
+        truncate(path, (off_t)bytes) != 0 && errno != ENOENT)
+        sl_warn("gateway", "%s cannot be cut: %s", path, strerror(errno));
+}
+
 static void run_job(sl_job *job) {
     gw_output_job *of = (gw_output_job *)(void *)job;
     switch (of->aim) {
@@ -86,6 +95,10 @@ static void run_job(sl_job *job) {
     case GW_DELETE:
         unlink(of->paths[0]);
         unlink(of->paths[1]);
+        break;
+    case GW_CUT:
+        gw_cut_file(of->paths[0], of->most[0]);
+        gw_cut_file(of->paths[1], of->most[1]);
         break;
     }
 }
@@ -127,11 +140,12 @@ void gw_delete_output(gateway *gw, uint64_t id) {
         sl_pool_post(gw->options.fetchers, &of->job);
 }
 
-static gw_session *session_of(const gateway *gw, uint64_t serial) {
-    gw_session *session = gw->sessions;
-    while (session && session->serial != serial)
-        session = session->next;
-    return session;
+void gw_cut_output(gateway *gw, const gw_entry *entry) {
+    gw_output_job *of = make_job(gw, GW_CUT, entry->id);
+    if (!of)
+        return; /* it goes with its command */
+    memcpy(of->most, entry->written, sizeof of->most);
+    sl_pool_post(gw->options.fetchers, &of->job);
 }
 
 static void answer(gateway *gw, gw_session *session, uint64_t request, sl_err err,
@@ -141,7 +155,7 @@ static void answer(gateway *gw, gw_session *session, uint64_t request, sl_err er
 }
 
 static void answer_part(gateway *gw, const gw_output_job *of) {
-    gw_session *session = session_of(gw, of->session);
+    gw_session *session = gw_session_of(gw, of->session);
     if (!session)
         return;
     session->logs--;
@@ -161,6 +175,16 @@ void gw_on_output(gateway *gw, sl_event *event) {
     else if (of->aim == GW_PART)
         answer_part(gw, of);
     drop_job(event);
+}
+
+/* How much of such a part there is to be read: of what is cut no more than stays, also as long as
+ * it is not cut yet. */
+static uint32_t left_of(const gw_entry *entry, const gateway_logs *logs) {
+    if (!entry->full)
+        return logs->bytes;
+    uint64_t all = entry->written[logs->stream];
+    uint64_t rest = logs->offset < all ? all - logs->offset : 0;
+    return rest < logs->bytes ? (uint32_t)rest : logs->bytes;
 }
 
 /* Whether it has ended is asked before its file is read: what it wrote before is in it. */
@@ -185,7 +209,7 @@ static sl_err begin_part(gateway *gw, gw_session *session, const gateway_logs *l
     of->session = session->serial;
     of->request = logs->request;
     of->offset = logs->offset;
-    of->bytes = logs->bytes;
+    of->bytes = left_of(entry, logs);
     of->stream = logs->stream;
     of->ended = entry->over;
     session->logs++;

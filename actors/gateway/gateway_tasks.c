@@ -51,7 +51,7 @@ static void leave_session(gw_task *task) {
 /* ---- the end of a task ---- */
 
 void gw_free_task(gateway *gw, gw_task *task) {
-    gw_drop_task_objects(gw, task);
+    gw_drop_named(gw, &task->objects);
     sl_blob_release(task->data);
     free(task->payload);
     free(task->among);
@@ -71,8 +71,7 @@ static void bound_result(gateway_result *result, sl_blob **data, char why[200]) 
     *data = NULL;
 }
 
-/* It has ended, well or not: the client is told, if it is still there. */
-static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
+void gw_end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
     gw_project *project = task->project;
     gw_session *session = task->session;
     char why[200];
@@ -80,10 +79,11 @@ static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob
     result->number = task->number;
     task->ended = true;
     project->running--;
+    project->resting -= task->watches;
     project->ended++;
     project->failed += result->status != SL_TASK_DONE;
     project->held_bytes -= task->held_bytes;
-    gw_drop_task_objects(gw, task);
+    gw_drop_named(gw, &task->objects);
     leave_session(task);
     if (task->entry)
         gw_command_ended(gw, task->entry, result);
@@ -95,7 +95,7 @@ static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob
 
 static void fail_task(gateway *gw, gw_task *task, sl_task_status status, const char *why) {
     gateway_result result = {.status = (uint8_t)status, .message = sl_text_of(why)};
-    end_task(gw, task, &result, NULL);
+    gw_end_task(gw, task, &result, NULL);
 }
 
 static void refuse_number(gateway *gw, gw_session *session, uint64_t number, const char *why) {
@@ -111,13 +111,21 @@ static const char no_commands[] = "this API key may not run commands: it lacks t
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
-    if (!(session->scopes & scope))
-        return scope == SL_SCOPE_COMMAND ? no_commands
-                                         : "this API key may not submit: it lacks the scope submit";
+    if (project->draining)
+        return "the network is about to end: it takes no more tasks";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
         return "the project has as many tasks under way as its quota allows: wait for some";
+    return gw_over_bytes(session, scope, bytes);
+}
+
+const char *gw_over_bytes(const gw_session *session, uint32_t scope, uint64_t bytes) {
+    const gw_project *project = session->project;
+    const sl_quota *quota = &project->quota;
+    if (!(session->scopes & scope))
+        return scope == SL_SCOPE_COMMAND ? no_commands
+                                         : "this API key may not submit: it lacks the scope submit";
     if (quota->payload_bytes && project->held_bytes + bytes > quota->payload_bytes)
         return "the project's tasks under way hold as many bytes as its quota allows";
     if (quota->ucu_s > 0 && project->ucu_s >= quota->ucu_s)
@@ -131,13 +139,14 @@ void gw_copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
- * brings along: loading one is as powerful as being a node. */
+/* Not every function is for everybody. One whose name has a `/`, or that carries a sealed one, is a
+ * module's, which its client brings along: loading one is as powerful as being a node. */
 static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!(session->scopes & SL_SCOPE_COMMAND) &&
         strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
         return no_commands;
-    if (!memchr(wish->function.data, '/', wish->function.bytes))
+    if (!memchr(wish->function.data, '/', wish->function.bytes) &&
+        strcmp(wish->function.data, SL_SEALED_MODULE) != 0)
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
     if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
@@ -181,9 +190,9 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
     if (err == SL_OK)
         err = copy_among(task, wish->among);
     if (err == SL_OK) /* they end the payload */
-        err = gw_name_arguments(gw, session, task,
+        err = gw_name_arguments(gw, session,
                                 task->payload + task->payload_bytes - wish->arguments.bytes,
-                                wish->arguments.bytes);
+                                wish->arguments.bytes, task->data, &task->objects);
     if (err != SL_OK) {
         if (task)
             gw_free_task(gw, task);
@@ -206,6 +215,12 @@ void gw_enter_task(gw_session *session, gw_task *task) {
     session->running++;
     session->project->running++;
     session->project->held_bytes += task->held_bytes;
+}
+
+void gw_leave_task(gw_task *task) {
+    task->project->running--;
+    task->project->held_bytes -= task->held_bytes;
+    leave_session(task);
 }
 
 void gw_queue_task(gateway *gw, gw_task *task) {
@@ -438,17 +453,19 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
                              .output = outcome->output};
     if (!task->entry && outcome->status == SL_TASK_DONE && gw_fetch_result(gw, task, &result))
         return;
-    if (task->cancelled)
-        fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
-    else
-        end_task(gw, task, &result, data);
+    if (task->cancelled) { /* but for when it ran, which says that it wrote */
+        result.status = SL_TASK_CANCELLED;
+        result.message = sl_text_of("cancelled");
+        result.output = (sl_bytes){};
+    }
+    gw_end_task(gw, task, &result, task->cancelled ? NULL : data);
 }
 
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result) {
     if (task->cancelled)
         fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
     else
-        end_task(gw, task, result, NULL);
+        gw_end_task(gw, task, result, NULL);
 }
 
 void gw_on_done(gateway *gw, const void *body) {
@@ -484,7 +501,9 @@ void gw_cancel_task(gateway *gw, gw_task *task) {
     if (task->cancelled)
         return;
     task->cancelled = true;
-    if (task->sent && task->accepted)
+    if (task->asks)
+        gw_cancel_ask(gw, task);
+    else if (task->sent && task->accepted)
         tell_cancel(gw, task);
     else if (task->pending && !task->sent)
         gw_end_soon(gw, task, SL_TASK_CANCELLED);
@@ -509,6 +528,25 @@ void gw_cancel_all(gateway *gw, gw_session *session) {
                 gw_cancel_task(gw, task);
             leave_session(task);
         }
+}
+
+static uint64_t cancel_one(gateway *gw, gw_task *task) {
+    bool before = task->cancelled;
+    gw_cancel_task(gw, task);
+    return !before;
+}
+
+uint64_t gw_cancel_project(gateway *gw, const gw_project *project) {
+    uint64_t count = 0;
+    for (const gw_session *session = gw->sessions; session; session = session->next)
+        for (uint32_t i = 0; session->project == project && session->buckets && i < BUCKETS; i++)
+            for (gw_task *task = session->buckets[i]; task; task = task->chain)
+                count += cancel_one(gw, task);
+    for (uint32_t i = 0; i < ENTRY_BUCKETS; i++) /* also those whose session is over */
+        for (const gw_entry *entry = gw->entries[i]; entry; entry = entry->next)
+            if (entry->project == project && entry->task)
+                count += cancel_one(gw, entry->task);
+    return count + gw_end_actors(gw, project);
 }
 
 /* Nothing more comes of the scheduler. */

@@ -2,8 +2,9 @@
  *
  *   starlane api keys 1
  *   key ID HASH PROJECT SCOPES CREATED EXPIRES REVOKED
- *   quota PROJECT UCU_S TASKS BYTES
- */
+ *   quota PROJECT UCU_S TASKS BYTES OUTPUT
+ *
+ * Of a quota that was written before there was OUTPUT, it is not there: no bound. */
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
@@ -72,9 +73,10 @@ void sl_key_list_print(const sl_key_list *list, sl_strbuf *out) {
                          (unsigned long long)key->revoked_s);
     }
     for (size_t i = 0; i < list->quota_count; i++)
-        sl_strbuf_printf(out, "quota %s %.17g %llu %llu\n", list->quotas[i].project,
+        sl_strbuf_printf(out, "quota %s %.17g %llu %llu %llu\n", list->quotas[i].project,
                          list->quotas[i].ucu_s, (unsigned long long)list->quotas[i].tasks,
-                         (unsigned long long)list->quotas[i].payload_bytes);
+                         (unsigned long long)list->quotas[i].payload_bytes,
+                         (unsigned long long)list->quotas[i].output_bytes);
 }
 
 void sl_key_list_fini(sl_key_list *list) {
@@ -120,10 +122,11 @@ static bool read_key(char **words, sl_api_key *key) {
     return true;
 }
 
-static bool read_quota(char **words, sl_quota *quota) {
+static bool read_quota(char **words, size_t count, sl_quota *quota) {
     *quota = (sl_quota){};
     if (!sl_project_is_valid(words[1]) || !amount(words[2], &quota->ucu_s) ||
-        !number(words[3], &quota->tasks) || !number(words[4], &quota->payload_bytes))
+        !number(words[3], &quota->tasks) || !number(words[4], &quota->payload_bytes) ||
+        (count == 6 && !number(words[5], &quota->output_bytes)))
         return false;
     strcpy(quota->project, words[1]);
     return true;
@@ -144,8 +147,9 @@ static bool read_line(char *line, sl_key_list *list) {
     size_t count = split(line, words);
     if (count == 8 && strcmp(words[0], "key") == 0 && list->count < SL_KEYS_MOST)
         return read_key(words, &list->keys[list->count]) && ++list->count;
-    if (count == 5 && strcmp(words[0], "quota") == 0 && list->quota_count < SL_KEYS_MOST)
-        return read_quota(words, &list->quotas[list->quota_count]) && ++list->quota_count;
+    if ((count == 5 || count == 6) && strcmp(words[0], "quota") == 0 &&
+        list->quota_count < SL_KEYS_MOST)
+        return read_quota(words, count, &list->quotas[list->quota_count]) && ++list->quota_count;
     return false;
 }
 

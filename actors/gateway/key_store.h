@@ -33,7 +33,7 @@ enum {
 typedef enum sl_scope {
     SL_SCOPE_SUBMIT = 1,  /* call functions, bring objects, take tasks back */
     SL_SCOPE_READ = 2,    /* see how the project and its tasks are doing, and their output */
-    SL_SCOPE_ADMIN = 4,   /* reserved; today as read */
+    SL_SCOPE_ADMIN = 4,   /* see all projects, cancel their tasks, revoke keys, end the network */
     SL_SCOPE_COMMAND = 8, /* run programs on the nodes, as the network's user */
     SL_SCOPE_MODULE = 16, /* bring code along, which is as powerful as a node */
     SL_SCOPES_ALL = 31
@@ -55,6 +55,7 @@ typedef struct sl_quota {
     double ucu_s;           /* of all its tasks since the gateway started */
     uint64_t tasks;         /* accepted and not ended */
     uint64_t payload_bytes; /* of those, and of results that wait */
+    uint64_t output_bytes;  /* of its commands, that lie at the gateway */
 } sl_quota;
 
 typedef struct sl_key_list {
@@ -101,6 +102,10 @@ sl_err sl_key_store_check(const sl_key_store *store, const char *text, size_t by
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) SL_CHECKED;
 void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]);
 
+/* Bytes that nobody guesses. */
+void sl_draw(void *to, size_t bytes);
+/* Where a name belongs in a table: who does not know the key cannot choose names that meet. */
+uint32_t sl_name_hash(const char *name, const uint8_t key[16]);
 /* A name that nobody guesses: 32 hexadecimal digits. */
 void sl_name_draw(char text[SL_DRAWN_BYTES]);
 /* Are two such names the same? The time taken does not tell where they differ. */

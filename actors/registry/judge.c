@@ -160,6 +160,13 @@ static bool has_others(const sl_registry *r, uint32_t node) {
     return false;
 }
 
+/* One that is frozen or cut off, and not dead, finds that it was given up right behind the last
+ * that was sent to it: so nothing of that is begun. */
+static void give_up(sl_registry *r, uint32_t node, const char *why) {
+    sl_registry_bury(r, node, why);
+    sl_node_call_peer(sl_actor_node(r->self), node);
+}
+
 /* Since when this node waits for a suspect's answer. */
 static uint64_t waits_since_ns(const sl_ear *ear) {
     return later(ear->suspected_ns, ear->spoke_ns);
@@ -180,11 +187,11 @@ static void judge_suspect(sl_registry *r, uint32_t node, sl_link_timing timing) 
     if (waited_ns < wait_ns)
         return;
     if (r->members.all[node].condemned || seconded)
-        sl_registry_bury(r, node, "it is silent, and others say so");
+        give_up(r, node, "it is silent, and others say so");
     else if (!has_others(r, node))
-        sl_registry_bury(r, node, "it was silent for too long");
+        give_up(r, node, "it was silent for too long");
     else if (waited_ns >= ALONE * wait_ns)
-        sl_registry_bury(r, node, "it was silent for too long, though nobody else says so");
+        give_up(r, node, "it was silent for too long, though nobody else says so");
 }
 
 /* ---- everybody ---- */
@@ -233,7 +240,7 @@ static void judge_member(sl_registry *r, uint32_t node, sl_link_timing timing) {
     if (ear)
         ear->mute = ear->owes && sl_registry_silent_ns(r, node) >= timing.suspect_ns;
     if (has_no_link(r, node, ear && ear->owes) && has_others(r, node))
-        sl_registry_bury(r, node, "nothing comes from it, whatever others hear");
+        give_up(r, node, "nothing comes from it, whatever others hear");
     else if (member->state == SL_MEMBER_SUSPECTED)
         judge_suspect(r, node, timing);
     else
@@ -277,18 +284,10 @@ static uint64_t due_ns(const sl_registry *r, const sl_ear *ear, sl_link_timing t
     return r->awake_ns - sl_registry_unheard_ns(r, ear->node) + lag_ns(timing);
 }
 
-static void look_for_frames(sl_registry *r, sl_ear *ear) {
-    uint64_t frames = sl_node_peer_frames(sl_actor_node(r->self), ear->node);
-    if (frames == ear->frames)
-        return;
-    ear->frames = frames;
-    sl_registry_spoke(r, ear->node, false);
-}
-
 /* Judging may make or drop ears, each only that of the node judged. */
 static void judge_ear(sl_registry *r, uint32_t node, uint64_t *next_ns) {
     sl_ear *ear = sl_registry_ear(r, node);
-    look_for_frames(r, ear);
+    sl_registry_look_for_frames(r, ear);
     sl_link_timing timing = timing_of(r, node);
     judge_member(r, node, timing);
     ear = sl_registry_ear(r, node);
@@ -309,6 +308,8 @@ void sl_registry_judge(sl_registry *r) {
     uint32_t node = 0;
     for (; !r->stood_still && (node = sl_node_set_next(&r->heard, node)) != UINT32_MAX; node++)
         judge_ear(r, node, &next_ns);
+    if (!r->stood_still)
+        r->looked_ns = r->awake_ns;
     if (!r->judge_timer && next_ns < r->awake_ns + r->options.gossip_period_ns)
         r->judge_timer = sl_registry_judge_in(r, next_ns - r->awake_ns);
 }

@@ -15,7 +15,15 @@ code 2 starlane key create && says "no name of a project"
 code 2 starlane key create --project p --scope root && says "no scope"
 code 2 starlane key revoke nosuch && says "there is no key"
 code 2 starlane key && says "say create"
-code 0 starlane key quota --project physics --quota-tasks 5
+code 0 starlane key create --project later --expires 12h
+code 0 starlane key list --json
+holds "half a day" "$(python3 -c '
+import datetime, json, sys
+key = json.load(open(sys.argv[1]))["keys"][-1]
+of = lambda name: datetime.datetime.fromisoformat(key[name].rstrip("Z"))
+print(0 <= (of("expires") - of("created")).total_seconds() - 43200 < 5)' "$out")" = True
+code 0 starlane key quota --project physics --quota-tasks 5 --quota-bytes 1GiB
+code 0 starlane key list && shows "1073741824 bytes"
 code 0 starlane key list --json
 holds "a quota" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["quotas"][0]["tasks"])' "$out")" = 5
 
@@ -57,11 +65,12 @@ STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" starlane.crc32 he
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" starlane.fail "the reason" && says "the reason"
 holds "no function in the audit log" "$(grep -c crc32 sealed-gateway/audit.jsonl)" = 0
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" -- echo word && says "lacks the scope command"
-sealed_key=$(starlane key create --gateway sealed-gateway --project physics --scope submit,command 2>/dev/null)
+sealed_key=$(starlane key create --gateway sealed-gateway --project physics --scope submit,read,command 2>/dev/null)
 STARLANE_API_KEY=$sealed_key code 3 starlane submit "${at[@]}" -- sh -c 'echo a-sealed-word; exit 3' && shows a-sealed-word && says "exit code 3"
 STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" --shell -- 'echo $((6 * 7))' && shows 42
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" --detach -- true && says "is not detached"
-STARLANE_API_KEY=$sealed_key code 2 starlane run "${at[@]}" -- true && says "not sealed over a connection"
+STARLANE_API_KEY=$sealed_key code 0 starlane run "${at[@]}" --output run.sealed -- echo a-sealed-word
+holds "what it wrote" "$(cat run.sealed/stdout/t0)" = a-sealed-word
 holds "no word of it in the gateway" "$(grep -rl a-sealed-word sealed-gateway | wc -l)" = 0
 code 1 starlane submit --connect "$url" --project physics --sealed client --authority "$pin" starlane.echo x && says "no node of the network has"
 code 2 starlane submit --connect "$url" --project physics --sealed client starlane.echo x && says "goes with --authority"
@@ -104,6 +113,46 @@ code 1 starlane cancel "${outside[@]}" 123 && says "no command 123"
 code 1 starlane wait "${outside[@]}" 123 && shows "123 unknown"
 code 1 starlane logs "${outside[@]}" 123 && says "no command 123"
 code 2 starlane wait "${outside[@]}" && says "takes ids"
+
+# --- how much they write ---
+code 0 starlane key create --project bounded --scope submit,read,command
+bounded_key=$(cat "$out")
+code 0 starlane key quota --project bounded --quota-output 64KiB
+code 0 starlane key list && shows "65536 bytes of output"
+bounded=(--connect "$url" --project bounded)
+STARLANE_API_KEY=$bounded_key code 0 starlane status "${bounded[@]}" && shows "65536 bytes of output"
+STARLANE_API_KEY=$bounded_key code 143 starlane submit "${bounded[@]}" -- sh -c 'while :; do seq 1 1000; done' && says "more than the project's quota of output"
+holds "what was left of it" "$(stat -c %s "$out")" -le 65536
+STARLANE_API_KEY=$bounded_key code 0 starlane submit "${bounded[@]}" --detach -- sh -c 'while :; do seq 1 1000; done'
+first=$(cat "$out")
+STARLANE_API_KEY=$bounded_key code 1 starlane wait "${bounded[@]}" "$first" && shows "$first failed -1 output cut"
+STARLANE_API_KEY=$bounded_key code 1 starlane wait "${bounded[@]}" --json "$first" && shows '"output_cut":true'
+STARLANE_API_KEY=$bounded_key code 1 starlane logs "${bounded[@]}" "$first" && says "was cut"
+
+# --- who runs the network ---
+code 1 starlane status "${outside[@]}" --all && says "lacks the scope admin"
+code 1 starlane down "${outside[@]}" && says "lacks the scope admin"
+code 0 starlane key create --project ops --scope admin
+ops_key=$(cat "$out")
+ops=(--connect "$url" --project ops)
+STARLANE_API_KEY=$ops_key code 0 starlane status "${ops[@]}" --all && shows physics && shows bounded
+STARLANE_API_KEY=$ops_key code 0 starlane status "${ops[@]}" --all --json && python3 -m json.tool "$out" >/dev/null
+code 0 starlane submit "${outside[@]}" --detach -- sleep 100
+first=$(cat "$out")
+STARLANE_API_KEY=$ops_key code 0 starlane cancel "${ops[@]}" "$first"
+code 1 starlane wait "${outside[@]}" "$first" && shows "$first cancelled"
+code 0 starlane submit "${outside[@]}" --detach -- sleep 100
+STARLANE_API_KEY=$ops_key code 0 starlane cancel "${ops[@]}" --all-of physics && shows "1 tasks"
+STARLANE_API_KEY=$ops_key code 1 starlane cancel "${ops[@]}" --all-of nosuch && says "no project"
+STARLANE_API_KEY=$ops_key code 1 starlane submit "${ops[@]}" starlane.echo x && says "lacks the scope submit"
+STARLANE_API_KEY=$ops_key code 0 starlane key list "${ops[@]}" && shows "${bounded_key:4:16}"
+STARLANE_API_KEY=$ops_key code 0 starlane key revoke "${ops[@]}" "${bounded_key:4:16}"
+STARLANE_API_KEY=$ops_key code 1 starlane key revoke "${ops[@]}" "${bounded_key:4:16}" && says "revoked before"
+STARLANE_API_KEY=$ops_key code 2 starlane key create "${ops[@]}" && says "on the gateway's host"
+STARLANE_API_KEY=$bounded_key code 2 starlane status "${bounded[@]}" && says "was revoked"
+STARLANE_API_KEY=$ops_key code 0 starlane audit "${ops[@]}" --lines 1 && shows '"what":'
+holds "one line" "$(wc -l <"$out")" = 1
+STARLANE_API_KEY=$ops_key code 0 starlane audit "${ops[@]}" --lines 1000 && shows "\"what\":\"revoke\",\"result\":\"ok\",\"detail\":\"${bounded_key:4:16}"
 
 # --- whole lists, as starlane run does them in the job ---
 cat >tasks.jsonl <<'TASKS'
@@ -154,10 +203,12 @@ code 1 starlane up --gateway other --listen "127.0.0.1:${port##*:}" && says "ano
 # --- revoked ---
 code 0 starlane key revoke "$id"
 code 2 starlane submit --connect "$url" --project physics starlane.echo x && says "was revoked"
-kill -TERM "$up"
+code 2 starlane down "${ops[@]}" more && says "takes no argument"
+STARLANE_API_KEY=$ops_key code 0 starlane down "${ops[@]}" --drain 10
 wait "$up"
 holds "how it ended" "$?" = 0
 holds "commands in the audit log" -n "$(grep -c '"what":"run","result":"ok"' starlane-gateway/audit.jsonl)"
 holds "no output is left" "$(ls starlane-gateway/output)" = lock
+holds "the end in the audit log" -n "$(grep -c '"what":"down","result":"ok"' starlane-gateway/audit.jsonl)"
 holds "an audit log" -n "$(grep -c '"what":"submit","result":"ok"' starlane-gateway/audit.jsonl)"
 code 2 starlane submit --connect "$url" --project physics starlane.echo x && says "cannot be reached"

@@ -105,7 +105,7 @@ static sl_err object_arguments(void *context, uint8_t *arguments, size_t bytes, 
 
 static void *object_result(void *context, const char *function, sl_bytes output) {
     (void)context;
-    return output.bytes && output.data[0] == 'O' ? make_object(strlen(function) * 10, 1) : NULL;
+    return output.bytes && output.data[0] == 'O' ? make_object(function ? strlen(function) * 10 : 20, 1) : NULL;
 }
 
 static size_t object_name(uint64_t number, uint8_t out[64]) {

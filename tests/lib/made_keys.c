@@ -34,7 +34,8 @@ sl_key_store *made_keys(void) {
                                           SL_SCOPE_SUBMIT,
                                           SL_SCOPE_SUBMIT,
                                           SL_SCOPE_SUBMIT};
-    const sl_quota quota = {.project = "q", .ucu_s = 5, .tasks = 3, .payload_bytes = 200};
+    const sl_quota quota = {
+        .project = "q", .ucu_s = 5, .tasks = 3, .payload_bytes = 200, .output_bytes = 9};
     char id[SL_KEY_NAME_BYTES];
     strcpy(directory, "/tmp/starlane-keys-XXXXXX");
     require(mkdtemp(directory) != NULL && sl_key_store_open(directory, &store) == SL_OK);

@@ -5,7 +5,7 @@
 
 #include "actors/gateway/key_store.h"
 
-/* Once. Project q has a quota: 5 UCU seconds, 3 tasks, 200 bytes. */
+/* Once. Project q has a quota: 5 UCU seconds, 3 tasks, 200 bytes, 9 of output. */
 sl_key_store *made_keys(void);
 
 /* The text of one, in turn: of project p with all scopes, to submit alone, to read alone, one that

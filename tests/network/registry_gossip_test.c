@@ -119,6 +119,38 @@ TEST(gossip_is_fresh_enough_for_its_own_suspicion) {
     }
 }
 
+/* After how long the others have given up node 2, which says something of no interest with each
+ * step until it freezes. */
+static uint64_t dead_after_ns(uint64_t begins_ns) {
+    static const sl_link_timings timings = {.all = {300 * WORLD_MS, 500 * WORLD_MS}};
+    world_options options = {
+        .count = 4, .frame_bytes = FRAME_BYTES, .registry = {.timings = &timings}};
+    world *w = world_create(&options);
+    for (uint64_t at_ns = 0; at_ns < SL_NS_PER_S + begins_ns; at_ns += STEP_NS) {
+        registry_pong idle = {.stamp = UINT64_MAX};
+        for (uint32_t to = 0; to < w->count; to++) {
+            if (to != 2)
+                world_send(w, 2, to, &registry_pong_type, &idle);
+        }
+        world_run(w, STEP_NS, STEP_NS);
+    }
+    w->frozen[2] = true;
+    uint64_t frozen_ns = w->now_ns;
+    while (!world_agrees(w, 2, SL_MEMBER_DEAD) && w->now_ns < frozen_ns + SL_NS_PER_S)
+        world_run(w, STEP_NS, STEP_NS);
+    uint64_t after_ns = w->now_ns - frozen_ns;
+    world_destroy(w);
+    return after_ns;
+}
+
+/* That they are looked at once a period only makes nobody live longer. */
+TEST(frames_count_from_when_they_came) {
+    for (uint64_t begins_ns = 0; begins_ns < 100 * WORLD_MS; begins_ns += STEP_NS) {
+        uint64_t after_ns = dead_after_ns(begins_ns);
+        CHECK(after_ns >= 500 * WORLD_MS - 2 * STEP_NS && after_ns <= 500 * WORLD_MS + 3 * STEP_NS);
+    }
+}
+
 static double bytes_per_node_and_period(uint32_t count) {
     world *w = create(count);
     world_run(w, SL_NS_PER_S, STEP_NS);
@@ -404,6 +436,27 @@ TEST(a_frozen_node_comes_back_as_a_new_member) {
         CHECK(i == 3 || sl_node_peer_alive(w->nodes[i], 3));
     CHECK_INT(world_metric(w, SL_METRIC_nodes_back), 8); /* four links, at both ends */
     world_destroy(w);
+}
+
+/* It is the first that it takes, together with what was sent before it was missed. */
+TEST(a_frozen_node_that_was_given_up_hears_nothing_of_its_life_before) {
+    static const sl_link_timings timings = {.all = {300 * WORLD_MS, 500 * WORLD_MS}};
+    for (uint64_t begins_ns = 0; begins_ns < 800 * WORLD_MS; begins_ns += 100 * WORLD_MS) {
+        world_options options = {
+            .count = 4, .frame_bytes = FRAME_BYTES, .registry = {.timings = &timings}};
+        world *w = world_create(&options);
+        world_run(w, SL_NS_PER_S + begins_ns, STEP_NS);
+        w->frozen[2] = true;
+        registry_stand refused = {.by = true};
+        world_send(w, 0, 2, &registry_stand_type, &refused);
+        while (!world_agrees(w, 2, SL_MEMBER_DEAD))
+            world_run(w, STEP_NS, STEP_NS);
+        w->frozen[2] = false;
+        world_run(w, 2 * SL_NS_PER_S, STEP_NS);
+        CHECK(world_all_alive(w));
+        CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 0);
+        world_destroy(w);
+    }
 }
 
 TEST(who_is_gone_does_not_come_back) {

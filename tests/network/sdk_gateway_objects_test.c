@@ -164,7 +164,7 @@ static void as_results(sl_remote *remote) {
 static void quotas_hold(void) {
     sl_remote *remote = outside_join("small", "submit,read");
     static uint8_t data[200000];
-    CHECK_INT(sl_api_quota(outside_directory, "small", 0, 0, 300000), 0);
+    CHECK_INT(sl_api_quota(outside_directory, "small", 0, 0, 300000, 0), 0);
     sl_disconnect(remote);
     remote = outside_join("small", "submit,read");
     sl_object *one = sl_remote_put(remote, sl_value_bytes(data, sizeof data));

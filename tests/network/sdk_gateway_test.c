@@ -189,7 +189,7 @@ static void scopes_and_quotas(void) {
     CHECK_INT(sl_remote_status(writer, 0, &text), SL_ERROR_CLOSED);
     CHECK_CONTAINS(sl_error_text(), "lacks the scope read");
     sl_disconnect(writer);
-    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 2, 1000), 0);
+    CHECK_INT(sl_api_quota(outside_directory, "gamma", 0, 2, 1000, 0), 0);
     writer = outside_join("gamma", "submit");
     sl_future *futures[3];
     for (int i = 0; i < 3; i++)

@@ -125,7 +125,8 @@ TEST(stores_see_each_others_changes) {
     CHECK_INT(check(gateway, text, "p", 5), SL_ERR_REFUSED);
     REQUIRE(sl_key_store_refresh(gateway) == SL_OK);
     CHECK_INT(check(gateway, text, "p", 5), SL_OK);
-    sl_quota quota = {.project = "p", .ucu_s = 12.5, .tasks = 3, .payload_bytes = 1 << 20};
+    sl_quota quota = {
+        .project = "p", .ucu_s = 12.5, .tasks = 3, .payload_bytes = 1 << 20, .output_bytes = 7};
     REQUIRE(sl_key_store_set_quota(command, &quota) == SL_OK);
     quota.tasks = 4;
     REQUIRE(sl_key_store_set_quota(command, &quota) == SL_OK);
@@ -134,7 +135,8 @@ TEST(stores_see_each_others_changes) {
     REQUIRE(sl_key_store_refresh(gateway) == SL_OK);
     CHECK_INT(check(gateway, text, "p", 10), SL_ERR_REFUSED);
     sl_quota seen = sl_key_store_quota(gateway, "p");
-    CHECK(seen.ucu_s == 12.5 && seen.tasks == 4 && seen.payload_bytes == 1 << 20);
+    CHECK(seen.ucu_s == 12.5 && seen.tasks == 4 && seen.payload_bytes == 1 << 20 &&
+          seen.output_bytes == 7);
     CHECK_INT(sl_key_store_list(gateway)->quota_count, 1);
     CHECK_INT(sl_key_store_quota(gateway, "q").tasks, 0);
     sl_key_store_close(gateway);
