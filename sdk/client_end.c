@@ -150,7 +150,7 @@ static bool is_to_be_made(const sl_client *client, sl_future *need, bool all) {
     if (!object || sl_state_of(need) != SL_FUTURE_DONE || sl_store_is_here(object))
         return false;
     bool may = all && need->again_left && sl_object_node(need->kept) != sl_node_id(client->node);
-    return may || sl_kept_is_lost(need);
+    return may || sl_kept_is_lost(need) || SL_PLANT(anew_needless);
 }
 
 /* Has those of its needs made anew whose results are lost, and waits for them. */

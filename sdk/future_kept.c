@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "runtime/plant.h"
 #include "sdk/client.h"
 
 /* Of what may change in a future that is done. */
@@ -36,7 +35,7 @@ bool sl_kept_is_lost(sl_future *future) {
 
 sl_future *sl_kept_again(sl_client *client, sl_future *future) {
     pthread_mutex_lock(&lock);
-    if ((!future->again || SL_PLANT(anew_twice)) && future->again_left) {
+    if (!future->again && future->again_left) {
         future->again = sl_client_make_again(future);
         if (future->again)
             sl_client_push_futures(client, &future->again, 1);

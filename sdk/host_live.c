@@ -167,8 +167,7 @@ static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
     if (sender && letter->oldest > sender->expected)
         sender->expected = letter->oldest;
     bool twice = SL_PLANT(letter_twice) && sender && letter->sequence + 1 == sender->expected;
-    bool early = SL_PLANT(letter_early) && sender && letter->sequence > sender->expected;
-    if (!sender || (letter->sequence != sender->expected && !twice && !early)) {
+    if (!sender || (letter->sequence != sender->expected && !twice)) {
         if (sender && letter->sequence < sender->done)
             say_handled(host, resident, sender);
         sl_letter_destroy(letter);

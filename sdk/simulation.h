@@ -179,7 +179,7 @@ typedef struct sl_sim_counter {
     uint32_t starts;                    /* from its arguments */
     uint32_t failures;                  /* of its body */
     uint64_t sent[SL_SIM_WRITERS_MOST]; /* the last number of each program … */
-    uint64_t told[SL_SIM_WRITERS_MOST]; /* … and the last that was answered */
+    uint64_t told[SL_SIM_WRITERS_MOST]; /* … and a bit for each that was answered, up to 64 */
 } sl_sim_counter;
 
 /* A call of a task, as who submitted it knows it. */
@@ -325,7 +325,8 @@ sl_err sl_simulation_run(const sl_simulation_options *options,
 void sl_sim_violate(sl_simulation *simulation, const char *format, ...) SL_PRINTF(2, 3);
 
 /* simulation_plan.c: what a seed brings. */
-void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, sl_rng *rng);
+void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, bool programs,
+                      sl_rng *rng);
 void sl_sim_fault_describe(const sl_sim_fault *fault, char *text, size_t size);
 sl_err sl_sim_work_draw(sl_simulation *simulation) SL_CHECKED;
 void sl_sim_work_free(sl_simulation *simulation);

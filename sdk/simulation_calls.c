@@ -9,7 +9,7 @@
 #include "sdk/task_call.h"
 
 enum { SUM, SUM_BRIEF, MAKE, TAKE, TAKE_BRIEF, NEST, READ, TWICE, TASKS };
-enum { WORK_MOST_MS = 20, BATCH = 4, RAMP = 5000, CHUNK = 700 };
+enum { WORK_MOST_MS = 20, BATCH = 4, NEEDS_MOST = 3, RAMP = 5000, CHUNK = 700 };
 
 static void note(sl_simulation *simulation, uint32_t node, const char *what,
                  const sl_sim_call *call) {
@@ -302,21 +302,25 @@ static void submit(sl_sim_program *program, sl_sim_call *call, sl_args args) {
     hold(program, call, sl_submit_with(&tasks[call->task], args, &options));
 }
 
+/* Of a number of its own, and up to NEEDS_MOST results. */
 static void submit_sum(sl_sim_program *program, sl_sim_call *call) {
     sl_simulation *simulation = program->host->simulation;
     int64_t index = index_of(simulation, call);
-    uint32_t of = choose(program, false);
+    sl_value values[2 + NEEDS_MOST] = {sl_i64(index), sl_i64(5)};
+    sl_args args = {values, 2};
     call->task = sl_sim_draw(program, 2) ? SUM : SUM_BRIEF;
     call->doomed = sl_sim_draw(program, 10) == 0;
     call->value = index + 5;
-    if (of == UINT32_MAX) {
-        submit(program, call, SL_ARGS(sl_i64(index), sl_i64(5)));
-        return;
+    for (uint64_t needs = sl_sim_draw(program, NEEDS_MOST + 1); needs; needs--) {
+        uint32_t of = choose(program, false);
+        if (of == UINT32_MAX)
+            break;
+        const sl_sim_call *other = &simulation->calls[program->held_calls[of]];
+        need(call, other);
+        call->value += other->value;
+        values[args.count++] = sl_wait_for(program->held[of]);
     }
-    const sl_sim_call *other = &simulation->calls[program->held_calls[of]];
-    need(call, other);
-    call->value += other->value;
-    submit(program, call, SL_ARGS(sl_i64(index), sl_i64(5), sl_wait_for(program->held[of])));
+    submit(program, call, args);
 }
 
 static void submit_make(sl_sim_program *program, sl_sim_call *call) {

@@ -243,7 +243,8 @@ static sl_err create(sl_simulation *simulation) {
     simulation->machines = options->nodes;
     if (sl_rng_below(&simulation->rng, 2))
         simulation->machines = 1 + (uint32_t)sl_rng_below(&simulation->rng, options->nodes);
-    sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
+    sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners,
+                     sl_sim_has_programs(simulation), &plan);
     sl_simulator_options simulator = {.nodes = options->nodes,
                                       .seed = options->seed,
                                       .regions =
