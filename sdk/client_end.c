@@ -174,7 +174,7 @@ static void go_on(sl_client *client, sl_future *future, bool all) {
     bool kept = has_kept(future);
     if (kept)
         err = find_lost(client, future, all);
-    if (err == SL_OK && future->pending)
+    if (err == SL_OK && future->pending && !SL_PLANT(need_missed))
         return;
     if (err == SL_OK && future->need_count)
         err = fill_in(future);

@@ -1,6 +1,5 @@
 /* Actors that are not here, or no more: messages that wait for them until their homes have said
  * where they are, and what a home is to be told of those that were lost. */
-#include "runtime/plant.h"
 #include "sdk/host.h"
 
 void sl_host_ask_where(sl_host *host, sl_actor_id id) {
@@ -25,8 +24,7 @@ void sl_resident_stray(sl_host *host, sl_resident *resident, uint64_t epoch) {
                         .epoch = epoch,
                         .strayed = true,
                         .message = sl_text_of(why)};
-    if (!SL_PLANT(stray_untold))
-        (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
+    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
     if (!resident->unsure || !resident->answer_tag)
         return;
     actor_answer answer = {

@@ -431,7 +431,7 @@ static void finish(sl_host *host, sl_resident *resident) {
     }
     put_back(resident);
     if (resident->save_due && !resident->ends && resident->failed == SL_OK &&
-        send_saved(host, resident) && !SL_PLANT(answer_early))
+        send_saved(host, resident))
         return;
     report(host, resident);
     if (resident->failed != SL_OK) {

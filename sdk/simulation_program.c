@@ -10,7 +10,7 @@
 #define THINKS_MOST_NS  (200 * SL_NS_PER_MS)
 #define LOOKS_NS        (20 * SL_NS_PER_MS) /* whether the others are as far */
 
-enum { STEPS_MOST = 30 };
+enum { STEPS_MOST = 36 };
 
 uint64_t sl_sim_draw(sl_sim_program *program, uint64_t below) {
     return sl_rng_below(&program->host->simulation->program_rng, below);
@@ -65,7 +65,7 @@ static bool works(const sl_sim_program *program) {
 
 static void step(sl_sim_program *program) {
     sl_simulator_sleep(THINKS_LEAST_NS + sl_sim_draw(program, THINKS_MOST_NS));
-    if (!works(program) || program->steps == STEPS_MOST)
+    if (!works(program) || program->steps >= STEPS_MOST)
         return;
     program->steps++;
     if (program->host->number >= program->host->simulation->owners && sl_sim_draw(program, 2))

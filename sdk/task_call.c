@@ -64,24 +64,6 @@ bool sl_task_is_defined(const char *name) {
     return task || strchr(name, '/'); /* all of the family are */
 }
 
-static sl_actor_kind *kinds; /* before main(): one thread */
-
-void sl_actor_define(sl_actor_kind *kind) {
-    if (sl_module_takes(NULL, kind->name))
-        return;
-    kind->task = (sl_task){.name = kind->name, .options = {.brief = kind->options.brief}};
-    kind->options.last_ = 1;
-    kind->next = kinds;
-    kinds = kind;
-}
-
-const sl_actor_kind *sl_actor_kind_of(const char *name) {
-    const sl_actor_kind *kind = kinds;
-    while (kind && strcmp(kind->name, name) != 0)
-        kind = kind->next;
-    return kind;
-}
-
 struct sl_pool *sl_call_pool(void) {
     return here && here->turn ? here->turn->pool : NULL;
 }
