@@ -377,6 +377,7 @@ void sl_resident_end_held(sl_host *host, sl_resident *resident, sl_err err, bool
                           const char *message);
 void sl_resident_bury(sl_host *host, sl_resident *resident, uint64_t epoch);
 void sl_resident_stray(sl_host *host, sl_resident *resident, uint64_t epoch);
+void sl_resident_unsure_no_more(sl_host *host, sl_resident *resident, const char *why);
 
 /* host_live.c, for host_move.c and host_held.c */
 void sl_resident_destroy(sl_host *host, sl_resident *resident);

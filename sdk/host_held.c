@@ -15,6 +15,15 @@ void sl_resident_bury(sl_host *host, sl_resident *resident, uint64_t epoch) {
     sl_resident_become_gone(host, resident, host->rank, epoch);
 }
 
+/* Who wanted it moved is told, if it is not known to have come. */
+void sl_resident_unsure_no_more(sl_host *host, sl_resident *resident, const char *why) {
+    actor_answer answer = {
+        .tag = resident->answer_tag, .error = SL_ERR_DEAD, .message = sl_text_of(why)};
+    if (resident->unsure && answer.tag)
+        sl_host_answer(host, resident->answer_node, &answer);
+    resident->unsure = false;
+}
+
 /* It was on its way to a node that is lost, or to which the link is; or was given up here. */
 void sl_resident_stray(sl_host *host, sl_resident *resident, uint64_t epoch) {
     static const char why[] = "the actor was lost on its way to another node";
@@ -25,12 +34,7 @@ void sl_resident_stray(sl_host *host, sl_resident *resident, uint64_t epoch) {
                         .strayed = true,
                         .message = sl_text_of(why)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
-    if (!resident->unsure || !resident->answer_tag)
-        return;
-    actor_answer answer = {
-        .tag = resident->answer_tag, .error = SL_ERR_DEAD, .message = sl_text_of(why)};
-    resident->unsure = false;
-    sl_host_answer(host, resident->answer_node, &answer);
+    sl_resident_unsure_no_more(host, resident, why);
 }
 
 void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved) {

@@ -300,6 +300,8 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     sl_letters held = resident->mailbox;
     resident->mailbox = (sl_letters){NULL, NULL, 0};
     resident_clear(resident);
+    if (come->epoch >> SL_EPOCH_LIFE > resident->epoch >> SL_EPOCH_LIFE)
+        sl_resident_unsure_no_more(host, resident, "another life of the actor has begun");
     resident->unsure = false;
     resident->stage = SL_HERE;
     sl_err err = settle(host, resident, come);
