@@ -75,12 +75,15 @@ typedef struct sl_gateway_objects {
      * reason: they name what is not its own. */
     sl_err (*arguments)(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
                         sl_gateway_naming naming, void *naming_context);
-    /* Takes the object that a task returned out of its output: the handle, or NULL when that is
-     * something else. */
+    /* Takes the object that a task returned, or that its result was kept in, out of its output: the
+     * handle, or NULL when that is something else. Such an output has at most
+     * SL_GATEWAY_NAMING_BYTES. */
     void *(*result)(void *context, const char *function, sl_bytes output);
-    /* An output that names an object by a client's number; `out` has room for so many bytes. */
-    size_t (*name)(uint64_t number, uint8_t out[64]);
+    /* Has such an output name the object by a client's number. */
+    void (*name)(uint8_t *output, size_t bytes, uint64_t number);
 } sl_gateway_objects;
+
+enum { SL_GATEWAY_NAMING_BYTES = 128 };
 
 typedef struct sl_gateway_options {
     const sl_gateway_door *door;

@@ -286,6 +286,8 @@ void gw_release_objects(gateway *gw, gw_session *session); /* it has left */
 /* Gives the task the objects that its arguments name. */
 sl_err gw_name_arguments(gateway *gw, gw_session *session, gw_task *task, uint8_t *arguments,
                          size_t bytes) SL_CHECKED;
+/* Has the content of an object of the session be the task's large data. */
+sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) SL_CHECKED;
 void gw_drop_task_objects(gateway *gw, gw_task *task);
 /* True when the outcome is an object, which is fetched first: gw_end_fetched() follows. */
 bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result);

@@ -270,6 +270,18 @@ sl_err gw_name_arguments(gateway *gw, gw_session *session, gw_task *task, uint8_
     return of.err;
 }
 
+sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) {
+    naming of = {.session = session, .task = task};
+    void *object = name_one(&of, number);
+    SL_TRY(of.err);
+    if (!object)
+        return sl_fail(SL_ERR_REFUSED, "its large data: there is no such object here");
+    const gw_object *found = task->objects[task->object_count - 1];
+    if (!found->bytes)
+        return sl_fail(SL_ERR_REFUSED, "its large data: the object is empty");
+    return gw->options.objects->part(object, 0, found->bytes, &task->data);
+}
+
 void gw_drop_task_objects(gateway *gw, gw_task *task) {
     for (uint32_t i = 0; i < task->object_count; i++)
         drop(gw, task->objects[i]);
@@ -287,6 +299,7 @@ struct gw_fetch {
     void *object;
     gw_task *task;
     gateway_result result;
+    uint8_t output[SL_GATEWAY_NAMING_BYTES];
     sl_err err;
     char why[300];
 };
@@ -348,7 +361,8 @@ bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result) {
     fetch->task = task;
     fetch->result = *result;
     fetch->result.message = (sl_text){};
-    fetch->result.output = (sl_bytes){};
+    memcpy(fetch->output, result->output.data, result->output.bytes);
+    fetch->result.output = (sl_bytes){fetch->output, result->output.bytes};
     fetch->next = gw->fetches;
     if (fetch->next)
         fetch->next->before = fetch;
@@ -380,7 +394,6 @@ static const char *adopt(struct gw_fetch *fetch, uint64_t *number) {
 
 void gw_on_fetched(gateway *gw, sl_event *event) {
     struct gw_fetch *fetch = (struct gw_fetch *)(void *)event;
-    uint8_t name[64];
     uint64_t number = 0;
     unlink_fetch(gw, fetch);
     if (fetch->task->session && !fetch->task->cancelled) {
@@ -388,7 +401,7 @@ void gw_on_fetched(gateway *gw, sl_event *event) {
         if (why)
             fail_result(&fetch->result, why);
         else
-            fetch->result.output = (sl_bytes){name, (uint32_t)fetch->objects->name(number, name)};
+            fetch->objects->name(fetch->output, fetch->result.output.bytes, number);
     }
     gw_end_fetched(gw, fetch->task, &fetch->result);
     drop_fetch(event);

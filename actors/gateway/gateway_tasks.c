@@ -58,7 +58,8 @@ void gw_free_task(gateway *gw, gw_task *task) {
     free(task);
 }
 
-/* Data so large would stand in the way of all else; an object comes in pieces. */
+/* Data so large would stand in the way of all else; an object comes in pieces, and as such come
+ * large results of tasks of the API. */
 static void bound_result(gateway_result *result, sl_blob **data, char why[200]) {
     if (!*data || (*data)->bytes <= RESULT_MOST_BYTES)
         return;
@@ -180,6 +181,8 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
         err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
     if (err == SL_OK && parts->data_bytes)
         err = sl_blob_copy(parts->data, parts->data_bytes, &task->data);
+    else if (err == SL_OK && wish->data_object)
+        err = gw_take_data(gw, session, task, wish->data_object);
     if (err == SL_OK)
         err = copy_among(task, wish->among);
     if (err == SL_OK) /* they end the payload */
@@ -285,7 +288,7 @@ static scheduler_task described(const gw_task *task) {
                             .kind = task->entry ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
                             .forget = true,
                             .tell = task->entry != NULL,
-                            .keep = SL_KEEP_OBJECTS,
+                            .keep = SL_KEEP_LARGEST,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
                             .memory_bytes = wish->memory_bytes,

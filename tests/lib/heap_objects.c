@@ -108,9 +108,9 @@ static void *object_result(void *context, const char *function, sl_bytes output)
     return output.bytes && output.data[0] == 'O' ? make_object(strlen(function) * 10, 1) : NULL;
 }
 
-static size_t object_name(uint64_t number, uint8_t out[64]) {
-    memcpy(out, &number, sizeof number);
-    return sizeof number;
+static void object_name(uint8_t *output, size_t bytes, uint64_t number) {
+    require(bytes >= 6 && output[0] == 'O' && number >= SL_GATEWAY_OBJECT_OWN);
+    memcpy(output, &number, bytes < sizeof number ? bytes : sizeof number);
 }
 
 const sl_gateway_objects heap_objects = {.make = object_make,
