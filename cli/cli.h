@@ -57,9 +57,10 @@ void cli_print_commands(FILE *stream);
 /* The command of this name, or NULL; then *nearest is the one most like it, or NULL. */
 const cli_command *cli_find(const char *name, const char **nearest);
 
-/* starlane submit --module: a task of the module that the options name, with these arguments. */
+/* starlane submit --module: a task of the module that the options name, with these arguments;
+ * sealed, unless `keys` is NULL. */
 int cli_submit_module(const cli_command *command, sl_remote *remote, const sl_options *options,
-                      int count, char **words);
+                      sl_keys *keys, int count, char **words);
 
 /* The connection that the options of the group `remote` describe; NULL, after saying why. */
 sl_remote *cli_connect(const cli_command *command, const sl_options *options);

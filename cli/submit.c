@@ -190,8 +190,6 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
         cli_fail(command, 0, "it takes FUNCTION [TEXT], --module FILE, or a command behind --");
     } else if (behind <= 0 && sl_options_is_on(options, "detach")) {
         cli_fail(command, 0, "--detach is for commands, behind --");
-    } else if (module && *sl_options_get(options, "sealed")) {
-        cli_fail(command, 0, "a task of a module cannot be sealed");
     } else {
         sl_keys *keys;
         sl_remote *remote = NULL;
@@ -200,7 +198,7 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
         if (remote && behind > 0)
             code = run(command, options, remote, keys, argv + 1, behind);
         else if (remote)
-            code = module ? cli_submit_module(command, remote, options, argc - 1, argv + 1)
+            code = module ? cli_submit_module(command, remote, options, keys, argc - 1, argv + 1)
                           : call(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
         sl_disconnect(remote);
         sl_keys_close(keys);

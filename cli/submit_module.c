@@ -137,10 +137,13 @@ static int print(const cli_command *command, sl_future *future) {
     return failed;
 }
 
-static int run(const cli_command *command, sl_remote *remote, const sl_task *task,
+static int run(const cli_command *command, sl_remote *remote, sl_keys *keys, const sl_task *task,
                const words_given *given) {
+    const sl_seal seal = {.keys = keys};
+    sl_task_options how = task->options;
+    how.sealed = keys ? &seal : NULL;
     sl_future *future =
-        sl_remote_submit_task(remote, task, (sl_args){given->values, given->count}, NULL);
+        sl_remote_submit_task(remote, task, (sl_args){given->values, given->count}, &how);
     int code = 1;
     if (sl_wait(future, SL_FOREVER) == 0)
         code = print(command, future);
@@ -150,18 +153,23 @@ static int run(const cli_command *command, sl_remote *remote, const sl_task *tas
     return code;
 }
 
+static int load(sl_remote *remote, sl_keys *keys, const char *path, sl_module **module) {
+    return keys ? sl_remote_module_load_sealed(remote, path, module)
+                : sl_remote_module_load(remote, path, module);
+}
+
 int cli_submit_module(const cli_command *command, sl_remote *remote, const sl_options *options,
-                      int count, char **words) {
+                      sl_keys *keys, int count, char **words) {
     words_given given = {.count = 0};
     sl_module *module = NULL;
     const sl_task *task = NULL;
     int code = take_words(command, count, words, &given);
     if (code == CLI_GO_ON) {
         code = CLI_BAD_USAGE;
-        if (sl_remote_module_load(remote, sl_options_get(options, "module"), &module) != 0)
+        if (load(remote, keys, sl_options_get(options, "module"), &module) != 0)
             cli_fail(command, 0, "%s", sl_error_text());
         else if ((task = choose(command, module, sl_options_get(options, "function"))))
-            code = run(command, remote, task, &given);
+            code = run(command, remote, keys, task, &given);
     }
     sl_module_release(module);
     forget(&given);

@@ -549,7 +549,8 @@ typedef struct sl_map_options {
 /* Cuts `array` along its first dimension, runs `task` on each piece (its argument 0, an array of
  * the same dimensions), and gathers the arrays that they return, whose first dimensions may be any,
  * into one. The future has it; a piece that fails makes it fail. The array's data is borrowed until
- * the map has ended. `options` NULL: the defaults. */
+ * the map has ended. `options` NULL: the defaults. With a seal among options->options each piece is
+ * a sealed task, and is opened by who asks first for the whole, or how it ended. */
 SL_API sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *options);
 
 /* ---- modules: tasks that are not in the program ---- */
@@ -567,6 +568,11 @@ typedef struct sl_module sl_module;
  * tasks. The handle is the caller's: sl_module_release(). A file that has changed is another
  * module; who loaded it before goes on with what it was. Any thread, a task's body included. */
 SL_API int sl_module_load(const char *path, sl_module **module);
+
+/* The same, sealed: what lies in the network can be opened by those nodes alone that a task of the
+ * module is sealed for. All its tasks are submitted with sl_task_options.sealed; then which module,
+ * which task, arguments and results are known to this client and these nodes only. */
+SL_API int sl_module_load_sealed(const char *path, sl_module **module);
 
 /* The task `name` of a module: for sl_submit(), sl_map() and their kin, with the options that it
  * was defined with. NULL, with what there is in sl_error_text(). Borrowed from the module. */
@@ -814,6 +820,39 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
+/* Actors from outside: each does what the sl_actor_…() of that name does in the job, for an actor
+ * of a kind that the network's program defines by SL_ACTOR(). The API key needs the scope `submit`.
+ *
+ * Actors are the project's: every client of it may find them by name and send to them, and nobody
+ * else; to a client they are the only ones there are. Those that a client has spawned end when it
+ * leaves, not when its connection breaks. Its messages to one actor come in the order they were
+ * sent, each once, also over a connection that breaks. In a body sl_arg_actor() takes such a
+ * reference as any other. */
+
+/* Spawns an actor of the kind called `kind`, and waits until it has started: the error of its
+ * `start` is this call's. Futures cannot be among the arguments, objects of the connection can, and
+ * are kept until it ends. `options` NULL: the defaults. NOT_FOUND: there is no such kind; EXISTS:
+ * the project has an actor of that name. Any thread, as all of these. */
+SL_API int sl_remote_actor_spawn(sl_remote *remote, const char *kind, sl_args args,
+                                 const sl_spawn_options *options, sl_actor_ref *actor);
+
+/* Sends a message; returns 0 when it is on its way, and may wait while very many are. One that the
+ * gateway then refuses (a quota) is told by the next call: until that, nothing of this connection
+ * comes to any actor, so that no message is missing before another. */
+SL_API int sl_remote_actor_send(sl_remote *remote, const sl_actor_ref *actor, const char *method,
+                                sl_args args);
+SL_API sl_future *sl_remote_actor_ask(sl_remote *remote, const sl_actor_ref *actor,
+                                      const char *method, sl_args args);
+
+/* `node` is a number as sl_remote_top() has them. */
+SL_API sl_future *sl_remote_actor_migrate(sl_remote *remote, const sl_actor_ref *actor,
+                                          uint32_t node);
+SL_API sl_future *sl_remote_actor_monitor(sl_remote *remote, const sl_actor_ref *actor);
+SL_API int sl_remote_actor_stop(sl_remote *remote, const sl_actor_ref *actor);
+
+/* Finds an actor of the project by its name: sl_result_actor(). */
+SL_API sl_future *sl_remote_actor_look_up(sl_remote *remote, const char *name);
+
 typedef enum sl_command_stands {
     SL_COMMAND_UNKNOWN, /* there is none of this id in the project, or not any more */
     SL_COMMAND_WAITS,
@@ -871,6 +910,9 @@ SL_API int sl_remote_top(sl_remote *remote, int json, char **text);
  * as much as being a node of the network. Waits until it is there. Any thread. */
 SL_API int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module);
 
+/* The same, sealed: as sl_module_load_sealed(). */
+SL_API int sl_remote_module_load_sealed(sl_remote *remote, const char *path, sl_module **module);
+
 /* Submits one call of a task of such a module. `options` NULL: those it was defined with. As
  * sl_remote_submit() else. */
 SL_API sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
@@ -899,7 +941,7 @@ typedef int sl_function(const void *arguments, size_t argument_bytes, sl_reply *
  * process. Every rank registers the same names, before the first network is opened. Names that
  * begin with `starlane.` are the library's: starlane.echo (answers its arguments), starlane.sleep
  * (seconds, as text), starlane.fail (fails with its arguments as the reason), starlane.crc32 (of
- * its arguments, as text), and starlane.sealed, which runs sealed tasks. */
+ * its arguments, as text), and starlane.sealed and its kin, which run sealed tasks. */
 SL_API int sl_register_function(const char *name, sl_function *function, void *context);
 
 /* Appends `size` bytes (copied) to the reply. */
@@ -1024,8 +1066,8 @@ SL_API int sl_keys_renew(const char *directory, double days);
 /* How all projects are doing, and their quotas: `*text` is the caller's. */
 SL_API int sl_remote_projects(sl_remote *remote, int json, char **text);
 
-/* Takes back all tasks of a project, of whatever client; `*count` of them. Single commands of any
- * project: sl_remote_cancel_command(). */
+/* Takes back all tasks of a project, of whatever client, and ends its actors; `*count` of them.
+ * Single commands of any project: sl_remote_cancel_command(). */
 SL_API int sl_remote_cancel_project(sl_remote *remote, const char *project, uint64_t *count);
 
 /* The API keys, without what opens anything: `*text` is the caller's. */

@@ -122,6 +122,7 @@ typedef struct sl_peer {
     uint8_t goodbye_sent : 1;
     uint8_t dirty : 1;  /* in channels->dirty */
     uint8_t barred : 1; /* lost for good; then it may have no channel */
+    uint16_t heard_ms;  /* when its last frame came: of the node's clock the low bits */
 } sl_peer;
 
 typedef struct sl_channel {
@@ -207,7 +208,7 @@ void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
 void sl_channel_ask(sl_node *node, uint32_t peer);
 
 /* As sl_node_peer_frames(). */
-uint64_t sl_channel_frames(const sl_node *node, uint32_t peer);
+uint64_t sl_channel_frames(const sl_node *node, uint32_t peer, uint64_t *ago_ns);
 
 /* channel.c, for channel_in.c and link.c */
 void sl_channel_mark(sl_node *node, uint32_t peer);

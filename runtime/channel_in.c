@@ -433,8 +433,11 @@ static void on_frame(void *context, uint32_t peer, const void *data, size_t byte
         return;
     }
     in.lane = (sl_lane)head->lane;
+    if (!node->polled_ns)
+        node->polled_ns = sl_node_now_ns(node);
     in.channel->peer.known = 1;
     in.channel->peer.incarnation = head->incarnation;
+    in.channel->peer.heard_ms = (uint16_t)(node->polled_ns / SL_NS_PER_MS);
     in.channel->in[in.lane].sequence++;
     in.channel->in[in.lane].received_bytes += bytes - sizeof *head;
     sl_metric_add(node->metrics, SL_METRIC_frames_received, 1);
@@ -468,6 +471,7 @@ static void on_lost(void *context, uint32_t peer) {
 
 bool sl_channels_poll(sl_node *node) {
     const sl_transport_sink sink = {node, on_frame, on_bulk_sent, on_bulk_received, on_lost};
+    node->polled_ns = 0;
     bool any = node->transport->ops->poll(node->transport, &sink, poll_budget(node)) > 0;
     if (any && node->channels.stalled)
         sl_transfers_start_stalled(node);

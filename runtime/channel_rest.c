@@ -154,8 +154,10 @@ sl_channel *sl_channel_open(sl_node *node, uint32_t peer) {
     return channel;
 }
 
-uint64_t sl_channel_frames(const sl_node *node, uint32_t peer) {
+uint64_t sl_channel_frames(const sl_node *node, uint32_t peer, uint64_t *ago_ns) {
     const sl_peer *known = node->channels.peers[peer];
+    uint16_t now_ms = (uint16_t)(sl_node_now_ns(node) / SL_NS_PER_MS);
+    *ago_ns = (uint16_t)(now_ms - known->heard_ms) * SL_NS_PER_MS;
     if (known->state == SL_PEER_RESTING)
         return ((const resting *)(const void *)known)->in_sequence;
     if (known->state != SL_PEER_LIVE && known->state != SL_PEER_SAID_GOODBYE)

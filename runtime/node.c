@@ -170,8 +170,9 @@ void sl_node_peer_ask(sl_node *node, uint32_t peer) {
         sl_channel_ask(node, peer);
 }
 
-uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer) {
-    return peer < node->transport->count ? sl_channel_frames(node, peer) : 0;
+uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer, uint64_t *ago_ns) {
+    *ago_ns = 0;
+    return peer < node->transport->count ? sl_channel_frames(node, peer, ago_ns) : 0;
 }
 
 void sl_node_peer_lost(sl_node *node, uint32_t peer) {
@@ -267,7 +268,7 @@ static bool take_events(sl_node *node) {
 static bool fire_timers(sl_node *node) {
     if (!node->timers.count)
         return false;
-    uint64_t now_ns = sl_node_now_ns(node);
+    uint64_t now_ns = node->polled_ns ? node->polled_ns : sl_node_now_ns(node);
     bool fired = false;
     for (sl_timer timer; sl_timers_due(&node->timers, now_ns, &timer); fired = true) {
         node_timer body = {timer.id, timer.cookie};

@@ -85,8 +85,9 @@ void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold);
 void sl_node_peer_ask(sl_node *node, uint32_t peer);
 
 /* How many frames have come from `peer` in this life of the link: when that grows, its loop runs.
- */
-uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer);
+ * `*ago_ns`: how long ago the last one was taken, to a millisecond; after 65 s that begins at 0
+ * again. */
+uint64_t sl_node_peer_frames(const sl_node *node, uint32_t peer, uint64_t *ago_ns);
 
 /* True when no actor has a message waiting and nothing is queued to leave. Loop thread. */
 bool sl_node_quiet(const sl_node *node);

@@ -135,6 +135,7 @@ struct sl_node {
     sl_err failure;
     uint64_t close_deadline_ns;
     uint64_t idle_since_ns; /* 0: the last turn did something */
+    uint64_t polled_ns;     /* when this turn took its first frame; 0: it took none */
     uint32_t turns;         /* that ran actors */
     bool slow;              /* messages of the last timed turn took long: see mailbox.c */
 };

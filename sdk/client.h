@@ -71,6 +71,7 @@ struct sl_future {
     void *told_context;
     bool keeps_remote;        /* … and has a reference to the connection */
     bool raw;                 /* over a connection: the result is bytes as they came */
+    bool to_actor;            /* over a connection: of a message to one */
     uint32_t again_left;      /* so often may it be run again when its result is lost */
     uint32_t losses;          /* so often were its arguments */
     uint32_t near;            /* one more than the node that has its largest argument; or 0 */
@@ -100,6 +101,10 @@ struct sl_future {
 typedef struct sl_gather {
     sl_future **pieces; /* once it is done; before they are the map's needs */
     uint32_t count;
+    bool sealed;       /* they are: what they returned is looked at by who asks first … */
+    sl_future *failed; /* … and why the first of them failed; or NULL */
+    uint32_t failed_index;
+    _Atomic uint32_t settled;
     _Atomic uint32_t ready; /* they have been put together */
     size_t shape[SL_DIMENSIONS_MAX];
 } sl_gather;
@@ -193,7 +198,7 @@ sl_future *sl_client_make_again(sl_future *future);
 /* future_kept.c: any thread. Fetches the result of a future that is done, where it is kept
  * elsewhere; waits. */
 sl_err sl_kept_fetch(sl_future *future) SL_CHECKED;
-/* The same over a connection: remote_large.c. */
+/* The same over a connection: remote_values.c. */
 sl_err sl_remote_kept_fetch(sl_future *future) SL_CHECKED;
 /* The value of a future that is done for somebody's arguments: by its name, in `id`, where it is
  * kept, unless that is lost and it is here. */
@@ -207,8 +212,8 @@ bool sl_kept_is_lost(sl_future *future);
  * and why is said. */
 sl_future *sl_kept_again(sl_client *client, sl_future *future);
 
-/* map.c: do what the pieces (the needs) of a map returned go together? */
-sl_err sl_gather_check(const sl_future *map) SL_CHECKED;
+/* map.c: do what the pieces of a map returned go together? */
+sl_err sl_gather_check(sl_future *const *pieces, uint32_t count) SL_CHECKED;
 /* Makes the value of a map that is done whole; no effect on others. Any thread. */
 sl_err sl_gather_result(sl_future *map) SL_CHECKED;
 void sl_gather_forget(sl_gather *gather);
@@ -285,6 +290,11 @@ static inline sl_future_state sl_future_how(const sl_future *future) {
 
 static inline bool sl_future_ended(const sl_future *future) {
     return sl_future_how(future) != SL_FUTURE_PENDING;
+}
+
+/* True when its result is opened by who asks for it: until then nobody knows how it ended. */
+static inline bool sl_future_is_sealed(const sl_future *future) {
+    return future->seal || (future->gather && future->gather->sealed);
 }
 
 #endif

@@ -240,7 +240,8 @@ static void finish_all(sl_client *client, sl_future *future, sl_future_state sta
 
 /* All its pieces have ended. */
 static void end_map(sl_client *client, sl_future *map) {
-    sl_err err = map->error ? SL_OK : sl_gather_check(map);
+    bool known = !map->error && !map->gather->sealed;
+    sl_err err = known ? sl_gather_check(map->needs, map->need_count) : SL_OK;
     if (err != SL_OK) {
         map->error = (int32_t)err;
         map->message = strdup(sl_err_detail());
@@ -256,7 +257,7 @@ static void end_map(sl_client *client, sl_future *map) {
     finish_all(client, map, SL_FUTURE_DONE);
 }
 
-static void note_failure(sl_client *client, sl_future *map, const sl_future *piece) {
+static void note_failure(sl_client *client, sl_future *map, sl_future *piece) {
     char text[1024];
     uint32_t index = 0;
     if (map->error)
@@ -267,10 +268,14 @@ static void note_failure(sl_client *client, sl_future *map, const sl_future *pie
              piece->message ? piece->message : sl_err_text((sl_err)piece->error));
     map->error = piece->error;
     map->message = strdup(text);
+    if (piece->seal) {
+        map->gather->failed = sl_retain(piece);
+        map->gather->failed_index = index;
+    }
     cancel_pieces(client, map);
 }
 
-static void piece_ended(sl_client *client, sl_future *map, const sl_future *piece) {
+static void piece_ended(sl_client *client, sl_future *map, sl_future *piece) {
     if (sl_future_how(piece) != SL_FUTURE_DONE)
         note_failure(client, map, piece);
     if (!map->pending)

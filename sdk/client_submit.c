@@ -62,7 +62,8 @@ static sl_err check_needs(const sl_args *args) {
         if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->remote)
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future of another network; give its result instead", i);
-        else if (args->values[i].type == SL_TYPE_FUTURE && args->values[i].future->seal)
+        else if (args->values[i].type == SL_TYPE_FUTURE &&
+                 sl_future_is_sealed(args->values[i].future))
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future whose result is sealed: wait for it, and give "
                            "its result, sealed again or not",
@@ -105,13 +106,14 @@ typedef struct sealing {
     const char *function; /* that is given the envelope */
     const sl_task *task;
     const sl_task_options *options;
+    const sl_value *object; /* with the module's file; NULL: of no module */
     sl_future *future;
 } sealing;
 
 static uint8_t *place_envelope(void *context, size_t size) {
     sealing *s = context;
-    bool apart = size >= SL_VALUE_APART_BYTES;
-    size_t arguments = apart ? 0 : size, own = options_bytes(s->task, s->options);
+    size_t arguments = sl_seal_carrier_bytes(s->object, size);
+    size_t own = options_bytes(s->task, s->options);
     size_t payload = sl_client_payload_bytes(s->function, arguments);
     sl_future *future = s->future = sl_future_create(own + align8(payload));
     if (!future)
@@ -122,7 +124,8 @@ static uint8_t *place_envelope(void *context, size_t size) {
     future->room_bytes = (uint32_t)align8(payload);
     future->payload_bytes = (uint32_t)payload;
     uint8_t *at = sl_client_payload_head(future->payload, s->function, arguments);
-    if (!apart)
+    at = sl_seal_carrier_write(s->object, size, at);
+    if (at)
         return at;
     return sl_blob_create(size, &future->apart) == SL_OK ? future->apart->data : NULL;
 }
@@ -149,6 +152,23 @@ static sl_err make_sealed(const sl_task *task, const sl_args *args, const sl_tas
     sl_seal_made made = {0};
     sl_err err = sl_seal_call(options->sealed, &source, task->name, args, options->retries,
                               place_envelope, &s, &made);
+    return take_sealed(&s, err, &made, out);
+}
+
+static sl_err make_sealed_module(const sl_task *task, const sl_args *args,
+                                 const sl_task_options *options, sl_future **out) {
+    const sl_module_entry *entry = sl_module_entry_of(task);
+    const sl_value object = sl_object_value(entry->module->object);
+    sealing s = {.function = SL_SEALED_MODULE, .task = task, .options = options, .object = &object};
+    sl_seal_source source = sl_session_source();
+    sl_seal_made made = {0};
+    if (sl_object_is_remote(object.object))
+        return sl_fail(SL_ERR_INVALID,
+                       "task %.80s: its module is an object of a connection, for tasks of that one "
+                       "alone",
+                       task->name);
+    sl_err err = sl_seal_module_call(options->sealed, &source, entry, args, NULL, options->retries,
+                                     place_envelope, &s, &made);
     return take_sealed(&s, err, &made, out);
 }
 
@@ -229,15 +249,10 @@ static sl_err make(const sl_task *task, const sl_args *args, size_t front,
     return SL_OK;
 }
 
-sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
-                      bool borrow, sl_future **out) {
+static sl_err make_of_module(const sl_task *task, const sl_args *args,
+                             const sl_task_options *options, bool borrow, sl_future **out) {
     enum { FEW = 16 };
     sl_value few[FEW], *values = few;
-    if (!sl_task_is_of_module(task))
-        return make(task, args, 0, options, borrow, out);
-    if (options->sealed)
-        return sl_fail(SL_ERR_UNAVAILABLE, "task %.80s: a task of a module cannot be sealed",
-                       task->name);
     if (args->count > SL_ARGS_MAX - SL_MODULE_VALUES)
         return sl_fail(SL_ERR_TOO_LARGE, "%zu arguments; at most %d", args->count,
                        SL_ARGS_MAX - SL_MODULE_VALUES);
@@ -246,16 +261,24 @@ sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_op
         all.values = values = malloc(all.count * sizeof *values);
     if (!values)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %zu arguments", all.count);
-    sl_module_entry *entry = sl_module_entry_of(task);
-    sl_module_values(entry, values);
+    sl_module_values(sl_module_entry_of(task), values);
     if (args->count)
         memcpy(values + SL_MODULE_VALUES, args->values, args->count * sizeof *values);
     sl_err err = make(task, &all, SL_MODULE_VALUES, options, borrow, out);
-    if (err == SL_OK) /* which keeps its file */
-        (*out)->module = sl_module_retain(entry->module);
     if (values != few)
         free(values);
     return err;
+}
+
+sl_err sl_client_make(const sl_task *task, const sl_args *args, const sl_task_options *options,
+                      bool borrow, sl_future **out) {
+    if (!sl_task_is_of_module(task))
+        return make(task, args, 0, options, borrow, out);
+    SL_TRY(sl_module_check_seal(task, options));
+    SL_TRY(options->sealed ? make_sealed_module(task, args, options, out)
+                           : make_of_module(task, args, options, borrow, out));
+    (*out)->module = sl_module_retain(sl_module_entry_of(task)->module); /* which keeps its file */
+    return SL_OK;
 }
 
 sl_future *sl_client_make_again(sl_future *of) {

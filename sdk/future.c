@@ -182,7 +182,7 @@ int sl_wait_all(sl_future *const *futures, size_t count, double timeout_s) {
         if (futures[i] && !sl_future_ended(futures[i]))
             SL_TRY(await(futures[i], deadline_ns));
     for (size_t i = 0; i < count; i++)
-        if (futures[i] && (futures[i]->error || futures[i]->seal))
+        if (futures[i] && (futures[i]->error || sl_future_is_sealed(futures[i])))
             SL_TRY((sl_err)sl_future_verdict(futures[i]));
     return SL_OK;
 }

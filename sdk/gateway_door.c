@@ -11,6 +11,7 @@
 #include "net/link.h"
 #include "runtime/log.h"
 #include "runtime/pool.h"
+#include "sdk/gateway_actors.h"
 #include "sdk/gateway_files.h"
 #include "sdk/gateway_store.h"
 #include "sdk/network_stop.h"
@@ -45,6 +46,7 @@ struct sl_gateway_place {
     sl_pool *pool;     /* a thread for the disk: tasks may hold the others for long */
     sl_pool *fetchers; /* threads for objects that come from other nodes */
     sl_gateway_objects objects;
+    sl_gateway_actors actors;
     sl_gateway_files files;
     sl_node *node;
     sl_addr gateway;
@@ -225,6 +227,7 @@ static sl_err spawn(sl_gateway_place *place, const sl_config *config, double cor
     SL_TRY(sl_pool_create(place->node, &disk, &place->pool));
     SL_TRY(sl_pool_create(place->node, &fetchers, &place->fetchers));
     sl_gateway_options options = {.door = &door,
+                                  .actors = &place->actors,
                                   .objects = &place->objects,
                                   .fetchers = place->fetchers,
                                   .keys = place->keys,
@@ -297,6 +300,7 @@ sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, 
     pthread_mutex_init(&place->lock, NULL);
     place->node = node;
     place->objects = sl_gateway_store(store);
+    place->actors = sl_gateway_actors_here();
     place->files.lock_fd = place->audit_fd = -1;
     *out = place; /* what failed half-way is closed like a whole one */
     return open_parts(place, config, core_ucu, may_stop);

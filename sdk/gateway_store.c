@@ -147,7 +147,7 @@ static sl_err name_argument(uint8_t *at, const sl_value *value, size_t index,
     sl_store_id id;
     memcpy(&id, at, sizeof id);
     uint64_t number = sl_remote_number_of(id);
-    gateway_handle *handle = number ? naming(context, number) : NULL;
+    gateway_handle *handle = number ? naming(context, number, value->kept_ != NULL) : NULL;
     if (!handle)
         return sl_fail(SL_ERR_REFUSED, "argument %zu: there is no such object here", index);
     if (value->kept_ && !is_as_said(value, &handle->content))
@@ -198,10 +198,20 @@ static sl_err arguments_of(void *context, uint8_t *arguments, size_t bytes, cons
     return err;
 }
 
+static const char *waiting(const char *function, char room[256]) {
+    const sl_task *task = sl_task_defined(function);
+    return task ? sl_task_waiting_name(task, room, 256) : function;
+}
+
 /* ---- results ---- */
 
-/* Only the output of a task's body says which object it made, or was kept: what a function answers
- * may be what its client told it to. */
+/* Did SL_TASK() define it, here or in a module? */
+static bool is_task(const char *function) {
+    return sl_task_defined(function) || strchr(function, '/');
+}
+
+/* Only the output of a task's body, or an actor's, says which object it made, or was kept: what a
+ * function answers may be what its client told it to. */
 static void *result(void *context, const char *function, sl_bytes output) {
     _Alignas(8) uint8_t wire[SL_GATEWAY_NAMING_BYTES];
     sl_value value;
@@ -213,7 +223,8 @@ static void *result(void *context, const char *function, sl_bytes output) {
     memcpy(wire, output.data, output.bytes);
     if (sl_values_count(wire, output.bytes, &count) != SL_OK || count != 1 ||
         sl_values_decode(wire, output.bytes, NULL, false, &value) != SL_OK ||
-        (value.type != SL_TYPE_OBJECT && !value.kept_) || !sl_task_is_defined(function))
+        (value.type != SL_TYPE_OBJECT && !value.kept_) ||
+        (function && !is_task(function)))
         return NULL;
     memcpy(&id, value.kept_ ? value.kept_ : value.data, sizeof id);
     if (sl_store_open(context, id, true, &object) != SL_OK)
@@ -237,6 +248,7 @@ sl_gateway_objects sl_gateway_store(sl_store *store) {
                                 .describe = describe,
                                 .part = part,
                                 .arguments = arguments_of,
+                                .waiting = waiting,
                                 .result = result,
                                 .name = name};
 }

@@ -321,6 +321,9 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
     case actor_quit_id:
         sl_host_on_quit(host, from, body);
         return true;
+    case actor_dismiss_id:
+        sl_host_on_dismiss(host, from, body);
+        return true;
     case actor_name_id:
         sl_host_on_name(host, from, body);
         return true;

@@ -9,7 +9,8 @@
  * the first that is not handled. So nothing is lost, doubled or out of order, whatever the moves,
  * and nothing is forwarded.
  *
- * Only the files sdk/host*.c include this; client.c and session.c the part that is for them. */
+ * Only the files sdk/host*.c and gateway_actors.c include this; client.c and session.c the part
+ * that is for them. */
 #ifndef SL_SDK_HOST_H
 #define SL_SDK_HOST_H
 
@@ -44,6 +45,13 @@ static inline bool sl_id_equal(sl_actor_id a, sl_actor_id b) {
 
 /* ---- letters ---- */
 
+/* Who is told what became of a letter or a watch, in place of a future: once, on the loop's thread.
+ * Of a letter that asks it is the answer, of another that it is handled, or never will be. */
+typedef struct sl_host_asker {
+    void (*told)(struct sl_host_asker *asker, sl_err err, const char *message,
+                 const uint8_t *output, size_t bytes, sl_blob *apart);
+} sl_host_asker;
+
 typedef enum sl_letter_what {
     SL_LETTER_CALL,
     SL_LETTER_MOVE,
@@ -70,6 +78,8 @@ typedef struct sl_letter {
     sl_blob *apart;
     sl_object **objects; /* among the arguments: at its sender, kept; malloc'ed */
     uint32_t object_count;
+    sl_host_asker *asker; /* at its sender, of one that does not ask; or NULL */
+    bool outside; /* a client's: not the program's, whose threads wait while those are many */
     /* once run */
     sl_err error;
     char *message;   /* malloc'ed */
@@ -96,14 +106,17 @@ typedef enum sl_order_kind {
     SL_ORDER_LETTER,
     SL_ORDER_SPAWN,
     SL_ORDER_FIND,
-    SL_ORDER_WATCH
+    SL_ORDER_WATCH,
+    SL_ORDER_DISMISS
 } sl_order_kind;
 
 typedef struct sl_order {
     struct sl_order *next;
     uint8_t kind;
-    sl_letter *letter; /* of a spawn: its arguments */
-    sl_future *future; /* or NULL; two references are the host's */
+    sl_letter *letter;    /* of a spawn: its arguments */
+    sl_future *future;    /* or NULL; two references are the host's */
+    sl_host_asker *asker; /* in its place; or NULL */
+    bool asks;            /* of that one's letter */
     const sl_actor_kind *actor_kind;
     char name[128]; /* of a spawn or a find */
     bool restart_on_error, restart_on_loss;
@@ -215,7 +228,8 @@ typedef struct sl_waiting_body {
 } sl_waiting_body;
 
 typedef struct sl_ask {
-    sl_future *future;
+    sl_future *future;    /* or … */
+    sl_host_asker *asker; /* … this one; both NULL: the slot is free */
     sl_actor_id id;
     uint32_t turn; /* tells uses of a slot apart */
 } sl_ask;
@@ -284,6 +298,14 @@ sl_err sl_host_post(sl_host *host, uint32_t node, const sl_message_type *type, c
 void sl_host_tick(sl_host *host);
 void sl_host_again(sl_host *host);
 
+/* host_api.c: any thread, inside a call of the client's. */
+void sl_host_push(sl_host *host, sl_order *order);
+sl_err sl_host_check_spawn(const sl_host *host, const sl_actor_kind *kind,
+                           const sl_spawn_options *options) SL_CHECKED;
+/* Makes an order one to spawn the actor `id`, with the arguments that are its letter's; where. */
+uint32_t sl_host_fill_spawn(sl_host *host, sl_order *order, sl_actor_id id,
+                            const sl_actor_kind *kind, const sl_spawn_options *options);
+
 /* host_words.c */
 /* True when actors may live there: no spare does, before it has taken another's place. Any thread.
  */
@@ -312,7 +334,7 @@ void sl_host_targets_peer(sl_host *host, uint32_t node, bool back);
 void sl_host_asks_peer(sl_host *host, uint32_t node);
 void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *message,
                      const uint8_t *output, size_t bytes, sl_blob *apart);
-uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id);
+uint64_t sl_host_ask(sl_host *host, const sl_order *order, sl_actor_id id);
 void sl_host_send_stop(sl_host *host);
 /* The network is left: nothing comes of them. */
 void sl_host_end_orders(sl_host *host, sl_order *orders);
@@ -323,6 +345,7 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell);
 void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come);
 void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept);
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit);
+void sl_host_on_dismiss(sl_host *host, uint32_t from, const actor_dismiss *dismiss);
 void sl_host_resident_moved(sl_host *host, const actor_moved *moved);
 void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
 void sl_host_residents_tick(sl_host *host);
@@ -349,6 +372,8 @@ void sl_resident_run(sl_resident *resident);
 void sl_host_spawn(sl_host *host, sl_order *order);
 void sl_host_look_up(sl_host *host, sl_order *order);
 void sl_host_watch(sl_host *host, sl_order *order);
+/* Ends an actor at once, whatever waits for it. */
+void sl_host_dismiss(sl_host *host, sl_order *order);
 void sl_host_on_watch(sl_host *host, uint32_t from, const actor_watch *watch);
 void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved);
 void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where);

@@ -35,8 +35,8 @@ static sl_err await_room(sl_host *host) {
     return SL_OK;
 }
 
-static void push(sl_host *host, sl_order *order) {
-    if (order->letter) {
+void sl_host_push(sl_host *host, sl_order *order) {
+    if (order->letter && !order->letter->outside) {
         uint64_t bytes = order->letter->argument_bytes;
         bytes += order->letter->apart ? order->letter->apart->bytes : 0;
         atomic_fetch_add(&host->letters, 1);
@@ -65,7 +65,7 @@ static sl_err resolve(const sl_args *args, sl_value **copy) {
     for (size_t i = 0; i < args->count; i++) {
         if ((*copy)[i].type != SL_TYPE_FUTURE)
             continue;
-        if ((*copy)[i].future->seal)
+        if (sl_future_is_sealed((*copy)[i].future))
             return sl_fail(SL_ERR_INVALID,
                            "argument %zu: a future whose result is sealed, and messages to actors "
                            "are not",
@@ -181,7 +181,7 @@ static sl_err send_letter(const sl_actor_ref *actor, sl_letter_what what, uint32
         order->letter->to = to;
         if (future)
             *future = order->future;
-        push(host, order);
+        sl_host_push(host, order);
     }
     sl_client_leave(client);
     return err;
@@ -217,7 +217,7 @@ sl_future *sl_actor_monitor(const sl_actor_ref *actor) {
     if (make_order(SL_ORDER_WATCH, "", &SL_NO_ARGS, true, &order) == SL_OK) {
         order->letter->id = id_of(actor);
         future = order->future;
-        push(atomic_load(&client->host), order);
+        sl_host_push(atomic_load(&client->host), order);
     }
     sl_client_leave(client);
     return future;
@@ -239,8 +239,8 @@ static uint32_t choose_node(sl_host *host) {
     return host->rank;
 }
 
-static sl_err check_spawn(const sl_host *host, const sl_actor_kind *kind,
-                          const sl_spawn_options *options) {
+sl_err sl_host_check_spawn(const sl_host *host, const sl_actor_kind *kind,
+                           const sl_spawn_options *options) {
     if (!kind || !kind->options.last_)
         return sl_fail(SL_ERR_INVALID, "that kind of actor was not defined by SL_ACTOR()");
     if (!kind->options.save != !kind->options.load)
@@ -255,20 +255,12 @@ static sl_err check_spawn(const sl_host *host, const sl_actor_kind *kind,
     return SL_OK;
 }
 
-static sl_err spawn(sl_host *host, const sl_actor_kind *kind, const sl_args *args,
-                    const sl_spawn_options *options, sl_actor_ref *actor) {
-    sl_order *order;
-    SL_TRY(check_spawn(host, kind, options));
-    SL_TRY(await_room(host));
-    SL_TRY(make_order(SL_ORDER_SPAWN, "", args, false, &order));
-    *actor =
-        (sl_actor_ref){.home = host->rank,
-                       .place = options && options->on_node ? options->node : choose_node(host),
-                       .life = host->life,
-                       .number = 1 + atomic_fetch_add(&host->numbers, 1)};
+uint32_t sl_host_fill_spawn(sl_host *host, sl_order *order, sl_actor_id id,
+                            const sl_actor_kind *kind, const sl_spawn_options *options) {
+    order->kind = SL_ORDER_SPAWN;
     order->actor_kind = kind;
-    order->letter->id = id_of(actor);
-    order->letter->place = actor->place;
+    order->letter->id = id;
+    order->letter->place = options && options->on_node ? options->node : choose_node(host);
     if (options) {
         double seconds = options->restarts_s > 0 ? fmin(options->restarts_s, 1e9) : RESTARTS_S;
         order->restart_on_error = options->restart_on_error != 0;
@@ -279,7 +271,19 @@ static sl_err spawn(sl_host *host, const sl_actor_kind *kind, const sl_args *arg
     }
     if (options && options->name)
         snprintf(order->name, sizeof order->name, "%s", options->name);
-    push(host, order);
+    return order->letter->place;
+}
+
+static sl_err spawn(sl_host *host, const sl_actor_kind *kind, const sl_args *args,
+                    const sl_spawn_options *options, sl_actor_ref *actor) {
+    sl_order *order;
+    SL_TRY(sl_host_check_spawn(host, kind, options));
+    SL_TRY(await_room(host));
+    SL_TRY(make_order(SL_ORDER_SPAWN, "", args, false, &order));
+    sl_actor_id id = {host->rank, host->life, 1 + atomic_fetch_add(&host->numbers, 1)};
+    uint32_t place = sl_host_fill_spawn(host, order, id, kind, options);
+    *actor = (sl_actor_ref){id.home, place, id.life, id.number};
+    sl_host_push(host, order);
     return SL_OK;
 }
 
@@ -302,7 +306,7 @@ sl_future *sl_actor_look_up(const char *name) {
     if (make_order(SL_ORDER_FIND, name, &SL_NO_ARGS, true, &order) == SL_OK) {
         snprintf(order->name, sizeof order->name, "%s", name);
         future = order->future;
-        push(atomic_load(&client->host), order);
+        sl_host_push(atomic_load(&client->host), order);
     }
     sl_client_leave(client);
     return future;

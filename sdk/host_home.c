@@ -133,13 +133,13 @@ void sl_host_on_watch(sl_host *host, uint32_t from, const actor_watch *watch) {
 void sl_host_watch(sl_host *host, sl_order *order) {
     sl_actor_id id = order->letter->id;
     actor_watch body = {.life = id.life, .number = id.number};
-    body.tag =
-        sl_host_ask(host, order->future, (sl_actor_id){.home = id.home, .number = SL_ASK_END});
+    body.tag = sl_host_ask(host, order, (sl_actor_id){.home = id.home, .number = SL_ASK_END});
     if (!body.tag) {
         sl_order_end(host, order, SL_ERR_NO_MEMORY, NULL);
         return;
     }
     order->future = NULL;
+    order->asker = NULL;
     sl_order_end(host, order, SL_OK, NULL);
     if (!sl_host_is_alive(host, id.home) ||
         actor_watch_send(host->self, sl_host_at(id.home), &body) != SL_OK)
@@ -165,6 +165,18 @@ static void forget(sl_host *host, sl_record_of *record, const char *why) {
     tell_watchers(host, record, why);
     sl_id_remove(&host->records, &record->node);
     record_free(record);
+}
+
+/* On the lane of its coming, which it shall not overtake. On its way elsewhere it is told when it
+ * says that it has come. */
+void sl_host_dismiss(sl_host *host, sl_order *order) {
+    sl_record_of *record = sl_id_find(&host->records, order->letter->id);
+    if (record) {
+        actor_dismiss body = {record->node.id.life, record->node.id.number};
+        (void)sl_host_post(host, record->place, &actor_dismiss_type, &body);
+        forget(host, record, "its client has left");
+    }
+    sl_order_end(host, order, SL_OK, NULL);
 }
 
 /* What it takes to start it again. */
@@ -263,7 +275,7 @@ void sl_host_look_up(sl_host *host, sl_order *order) {
     actor_find body = {.name = sl_text_of(order->name)};
     uint32_t keeper = keeper_of(host, order->name);
     /* An ask of the keeper: lost with it. */
-    body.tag = sl_host_ask(host, order->future, (sl_actor_id){.home = keeper});
+    body.tag = sl_host_ask(host, order, (sl_actor_id){.home = keeper});
     if (!body.tag) {
         sl_order_end(host, order, SL_ERR_NO_MEMORY, NULL);
         return;

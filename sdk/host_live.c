@@ -528,6 +528,11 @@ void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
         give_up(host, resident);
 }
 
+void sl_host_on_dismiss(sl_host *host, uint32_t from, const actor_dismiss *dismiss) {
+    actor_quit quit = {dismiss->life, dismiss->number, UINT64_MAX};
+    sl_host_on_quit(host, from, &quit);
+}
+
 void sl_host_residents_peer(sl_host *host, uint32_t node) {
     for (uint32_t i = 0; i < host->residents.capacity; i++)
         for (sl_id_node *at = host->residents.buckets[i], *next; at; at = next) {

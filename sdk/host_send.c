@@ -15,7 +15,11 @@ enum { WINDOW = 256, WINDOW_MOVED = 4, ORDERS_A_TURN = 1024 };
 
 /* ---- asks ---- */
 
-uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id) {
+static bool is_open(const sl_ask *ask) {
+    return ask->future || ask->asker;
+}
+
+uint64_t sl_host_ask(sl_host *host, const sl_order *order, sl_actor_id id) {
     if (host->ask_free == UINT32_MAX) {
         uint32_t count = host->ask_count ? 2 * host->ask_count : 256;
         sl_ask *asks = realloc(host->asks, count * sizeof *asks);
@@ -31,7 +35,8 @@ uint64_t sl_host_ask(sl_host *host, sl_future *future, sl_actor_id id) {
     uint32_t slot = host->ask_free;
     sl_ask *ask = &host->asks[slot];
     host->ask_free = (uint32_t)ask->id.number;
-    ask->future = future;
+    ask->future = order->future;
+    ask->asker = order->asker;
     ask->id = id;
     ask->turn++;
     return (uint64_t)ask->turn << 32 | slot;
@@ -72,15 +77,20 @@ void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *messag
                      const uint8_t *output, size_t bytes, sl_blob *apart) {
     uint32_t slot = (uint32_t)tag;
     sl_ask *ask = slot < host->ask_count ? &host->asks[slot] : NULL;
-    if (!ask || !ask->future || ask->turn != tag >> 32) { /* it was ended for another reason */
+    if (!ask || !is_open(ask) || ask->turn != tag >> 32) { /* it was ended for another reason */
         let_go_of(host, output, bytes);
         return;
     }
     sl_future *future = ask->future;
+    sl_host_asker *asker = ask->asker;
     ask->future = NULL;
+    ask->asker = NULL;
     ask->id.number = host->ask_free;
     host->ask_free = slot;
-    end_future(host, future, err, message, output, bytes, apart);
+    if (asker)
+        asker->told(asker, err, message, output, bytes, apart);
+    else
+        end_future(host, future, err, message, output, bytes, apart);
 }
 
 void sl_host_on_answer(sl_host *host, const actor_answer *answer) {
@@ -92,7 +102,7 @@ void sl_host_on_answer(sl_host *host, const actor_answer *answer) {
 
 static void end_asks_of(sl_host *host, sl_actor_id id, sl_err err, const char *message) {
     for (uint32_t slot = 0; slot < host->ask_count; slot++)
-        if (host->asks[slot].future && sl_id_equal(host->asks[slot].id, id))
+        if (is_open(&host->asks[slot]) && sl_id_equal(host->asks[slot].id, id))
             sl_host_end_ask(host, (uint64_t)host->asks[slot].turn << 32 | slot, err, message, NULL,
                             0, NULL);
 }
@@ -105,7 +115,7 @@ void sl_host_asks_peer(sl_host *host, uint32_t node) {
     for (uint32_t slot = 0; slot < host->ask_count; slot++) {
         const sl_ask *ask = &host->asks[slot];
         uint64_t tag = (uint64_t)ask->turn << 32 | slot;
-        if (!ask->future || ask->id.home != node || ask->id.life)
+        if (!is_open(ask) || ask->id.home != node || ask->id.life)
             continue;
         if (ask->id.number == SL_ASK_END)
             sl_host_end_ask(host, tag, SL_OK, NULL, wire,
@@ -119,6 +129,13 @@ void sl_host_asks_peer(sl_host *host, uint32_t node) {
 /* ---- orders ---- */
 
 static void letter_done(sl_host *host, sl_letter *letter) {
+    sl_host_asker *asker = letter->asker;
+    if (letter->outside) {
+        sl_letter_destroy(letter);
+        if (asker)
+            asker->told(asker, SL_OK, NULL, NULL, 0, NULL);
+        return;
+    }
     uint64_t bytes = letter->argument_bytes + (letter->apart ? letter->apart->bytes : 0);
     uint32_t left = atomic_fetch_sub(&host->letters, 1) - 1;
     uint64_t bytes_left = atomic_fetch_sub(&host->letter_bytes, bytes) - bytes;
@@ -135,6 +152,8 @@ void sl_order_end(sl_host *host, sl_order *order, sl_err err, const char *messag
         letter_done(host, order->letter);
     if (order->future)
         end_future(host, order->future, err, message, NULL, 0, NULL);
+    if (order->asker)
+        order->asker->told(order->asker, err, message, NULL, 0, NULL);
     free(order);
 }
 
@@ -258,12 +277,14 @@ static sl_target *target_of(sl_host *host, const sl_letter *letter) {
 static void take_letter(sl_host *host, sl_order *order) {
     sl_letter *letter = order->letter;
     sl_target *target = target_of(host, letter);
-    if (target && order->future)
-        letter->tag = sl_host_ask(host, order->future, letter->id);
-    if (!target || (order->future && !letter->tag)) {
+    bool asks = order->future || order->asks;
+    if (target && asks)
+        letter->tag = sl_host_ask(host, order, letter->id);
+    if (!target || (asks && !letter->tag)) {
         sl_order_end(host, order, SL_ERR_NO_MEMORY, "no memory for a message");
         return;
     }
+    letter->asker = asks ? NULL : order->asker;
     letter->sequence = target->next_sequence++;
     sl_letters_push(&target->letters, letter);
     if (!target->unsent)
@@ -279,6 +300,8 @@ static void take_order(sl_host *host, sl_order *order) {
         sl_host_spawn(host, order);
     else if (order->kind == SL_ORDER_WATCH)
         sl_host_watch(host, order);
+    else if (order->kind == SL_ORDER_DISMISS)
+        sl_host_dismiss(host, order);
     else
         sl_host_look_up(host, order);
 }
@@ -420,7 +443,7 @@ static void close_target(sl_host *host, sl_target *target, uint32_t node) {
 void sl_host_send_stop(sl_host *host) {
     each_target(host, close_target, 0);
     for (uint32_t slot = 0; slot < host->ask_count; slot++)
-        if (host->asks[slot].future)
+        if (is_open(&host->asks[slot]))
             sl_host_end_ask(host, (uint64_t)host->asks[slot].turn << 32 | slot, SL_ERR_CLOSED,
                             "the network was left before the answer", NULL, 0, NULL);
     sl_host_end_orders(host, host->arrived);

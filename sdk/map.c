@@ -3,7 +3,8 @@
  * Design notes
  * The map's future waits for its pieces' futures, and ends only when all have ended: until then
  * they read the caller's array where it lies. What they returned is put together when somebody asks
- * for it, on that thread: copying it would hold up the loop. */
+ * for it, on that thread: copying it would hold up the loop. Pieces that are sealed are opened
+ * there too (sdk/seal_open.c), so that only then it is known whether they go together. */
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,9 @@
 #include "sdk/task_call.h"
 
 enum {
-    PIECES_PER_CORE = 4, /* so that nodes of unlike speed end together */
-    PIECE_BYTES = 16384, /* smaller ones are not worth a task */
+    PIECES_PER_CORE = 4,    /* so that nodes of unlike speed end together */
+    PIECE_BYTES = 16384,    /* smaller ones are not worth a task … */
+    SEALED_BYTES = 1 << 18, /* … or sealing */
     PIECES_MOST = 65536
 };
 
@@ -27,22 +29,23 @@ typedef struct cut {
     size_t pieces;
 } cut;
 
-static size_t chosen_chunk(sl_client *client, size_t rows, size_t row_bytes) {
+static size_t chosen_chunk(sl_client *client, size_t rows, size_t row_bytes, size_t piece_bytes) {
     uint32_t cores = atomic_load(&client->cores);
     size_t pieces = (size_t)(cores ? cores : 1) * PIECES_PER_CORE;
     size_t chunk = (rows + pieces - 1) / pieces;
-    size_t least = row_bytes ? PIECE_BYTES / row_bytes : rows;
+    size_t least = row_bytes ? piece_bytes / row_bytes : rows;
     return chunk > least ? chunk : least ? least : 1;
 }
 
-static sl_err plan(sl_client *client, const sl_value *array, size_t chunk, cut *out) {
+static sl_err plan(sl_client *client, const sl_value *array, size_t chunk, bool sealed, cut *out) {
     sl_value_size size;
     if (array->type != SL_TYPE_ARRAY || !array->dimensions)
         return sl_fail(SL_ERR_INVALID, "a map is over an array with dimensions");
     SL_TRY(sl_values_measure(array, 1, &size));
     size_t rows = array->shape[0], row_bytes = rows ? array->bytes / rows : 0;
     *out = (cut){.array = array, .rows = rows, .row_bytes = row_bytes};
-    out->chunk = chunk ? chunk : chosen_chunk(client, rows, row_bytes);
+    size_t piece_bytes = sealed ? SEALED_BYTES : PIECE_BYTES;
+    out->chunk = chunk ? chunk : chosen_chunk(client, rows, row_bytes, piece_bytes);
     out->pieces = rows ? (rows - 1) / out->chunk + 1 : 1; /* an empty array is one empty piece */
     if (out->pieces > PIECES_MOST)
         return sl_fail(SL_ERR_TOO_LARGE, "a map of %zu pieces; at most %d", out->pieces,
@@ -62,10 +65,14 @@ static void piece_of(const cut *from, size_t index, size_t *shape, sl_value *pie
                                     : from->array->data;
 }
 
+static const sl_task_options *how(const sl_task *task, const sl_map_options *options) {
+    return options->options ? options->options : &task->options;
+}
+
 static sl_err make_pieces(const sl_task *task, const cut *from, const sl_map_options *options,
                           sl_future **pieces, size_t *made) {
     size_t shape[SL_DIMENSIONS_MAX];
-    const sl_task_options *own = options->options ? options->options : &task->options;
+    const sl_task_options *own = how(task, options);
     sl_value *values = malloc((options->args.count + 1) * sizeof *values);
     sl_args args = {values, options->args.count + 1};
     sl_err err =
@@ -105,6 +112,7 @@ static sl_err start(sl_client *client, const sl_task *task, const cut *from,
     sl_future *future = whole(task, from->pieces);
     if (!future)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a map of %zu pieces", from->pieces);
+    future->gather->sealed = how(task, options)->sealed != NULL;
     sl_err err = make_pieces(task, from, options, future->needs, &made);
     future->need_count = (uint32_t)made; /* their references are the map's */
     if (err != SL_OK) {
@@ -127,19 +135,12 @@ sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *opt
     task = sl_task_to_submit(task);
     if (there && !task)
         return NULL;
-    const sl_task_options *how = options->options;
-    if (!how && task)
-        how = &task->options;
-    if (sl_client_check(task, how) != SL_OK || !task)
+    if (sl_client_check(task, task ? how(task, options) : NULL) != SL_OK || !task)
         return NULL;
-    if (how && how->sealed) {
-        (void)sl_fail(SL_ERR_UNAVAILABLE, "a map cannot be sealed: submit its pieces, sealed");
-        return NULL;
-    }
     sl_client *client = sl_client_enter();
     if (!client)
         return NULL;
-    if (plan(client, &array, options->chunk, &from) == SL_OK)
+    if (plan(client, &array, options->chunk, how(task, options)->sealed, &from) == SL_OK)
         (void)start(client, task, &from, options, &future);
     sl_client_leave(client);
     return future;
@@ -148,11 +149,11 @@ sl_future *sl_map(const sl_task *task, sl_value array, const sl_map_options *opt
 /* ---- gathering ---- */
 
 /* All must be arrays of one dtype that differ in their first dimension alone. */
-sl_err sl_gather_check(const sl_future *map) {
+sl_err sl_gather_check(sl_future *const *pieces, uint32_t count) {
     char first_text[128], text[128];
-    const sl_value *first = &map->needs[0]->value;
-    for (uint32_t i = 0; i < map->need_count; i++) {
-        const sl_value *value = &map->needs[i]->value;
+    const sl_value *first = &pieces[0]->value;
+    for (uint32_t i = 0; i < count; i++) {
+        const sl_value *value = &pieces[i]->value;
         size_t rest = value->dimensions ? (value->dimensions - 1) * sizeof(size_t) : 0;
         if (value->type == SL_TYPE_ARRAY && value->dimensions && value->dtype == first->dtype &&
             value->dimensions == first->dimensions &&
@@ -194,6 +195,9 @@ void sl_gather_forget(sl_gather *gather) {
     for (uint32_t i = 0; i < gather->count; i++)
         sl_future_drop(gather->pieces[i]);
     gather->count = 0;
+    if (gather->failed)
+        sl_future_drop(gather->failed);
+    gather->failed = NULL;
 }
 
 sl_err sl_gather_result(sl_future *map) {

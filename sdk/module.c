@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "actors/secure/secret.h"
 #include "sdk/network.h"
 
 enum { FORM_AT = SL_MODULE_HASH_BYTES + 8 };
@@ -124,8 +125,25 @@ void sl_module_release(sl_module *module) {
     if (!module || atomic_fetch_sub_explicit(&module->references, 1, memory_order_acq_rel) != 1)
         return;
     sl_object_release(module->object);
+    sl_secret_destroy(module->data_key);
     sl_module_file_fini(&module->file);
     free(module);
+}
+
+/* As the module of what was put; all but the bytes is its own, or let go of. */
+static sl_err finish_load(const sl_module_key *key, sl_module_file *file, sl_object *object,
+                          uint8_t *data_key, sl_module **module) {
+    sl_err err = sl_network_here() ? SL_ERR_NO_MEMORY : SL_ERR_CLOSED; /* as sl_put() says */
+    if (object)
+        err = sl_module_make(key, file, object, module);
+    if (err == SL_OK) {
+        (*module)->data_key = data_key;
+        return SL_OK;
+    }
+    sl_object_release(object);
+    sl_secret_destroy(data_key);
+    sl_module_file_fini(file);
+    return err;
 }
 
 int sl_module_load(const char *path, sl_module **module) {
@@ -135,14 +153,66 @@ int sl_module_load(const char *path, sl_module **module) {
     SL_TRY(sl_module_read(path, &bytes, &key, &file));
     sl_object *object = sl_put(sl_bytes(bytes, key.bytes));
     free(bytes);
-    sl_err err = sl_network_here() ? SL_ERR_NO_MEMORY : SL_ERR_CLOSED; /* as sl_put() says */
-    if (object)
-        err = sl_module_make(&key, &file, object, module);
-    if (err == SL_OK)
-        return SL_OK;
-    sl_object_release(object);
-    sl_module_file_fini(&file);
+    return finish_load(&key, &file, object, NULL, module);
+}
+
+/* ---- sealed ---- */
+
+sl_err sl_module_wrap(uint8_t *bytes, size_t size, uint8_t **parcel, size_t *parcel_bytes,
+                      uint8_t **data_key) {
+    size_t sealed_bytes = (size_t)sl_parcel_bytes(size);
+    uint8_t *sealed = malloc(sealed_bytes);
+    sl_err err = sealed ? sl_parcel_key_create(data_key)
+                        : sl_fail(SL_ERR_NO_MEMORY, "no memory to seal a module");
+    if (err == SL_OK) {
+        err = sl_parcel_seal(*data_key, bytes, size, sealed);
+        if (err != SL_OK)
+            sl_secret_destroy(*data_key);
+    }
+    sl_secret_wipe(bytes, size);
+    free(bytes);
+    if (err != SL_OK) {
+        free(sealed);
+        return err;
+    }
+    *parcel = sealed;
+    *parcel_bytes = sealed_bytes;
+    return SL_OK;
+}
+
+sl_err sl_module_read_sealed(const char *path, uint8_t **parcel, size_t *bytes, uint8_t **data_key,
+                             sl_module_key *key, sl_module_file *file) {
+    uint8_t *plain;
+    SL_TRY(sl_module_read(path, &plain, key, file));
+    sl_err err = sl_module_wrap(plain, (size_t)key->bytes, parcel, bytes, data_key);
+    if (err != SL_OK)
+        sl_module_file_fini(file);
     return err;
+}
+
+int sl_module_load_sealed(const char *path, sl_module **module) {
+    uint8_t *parcel, *data_key;
+    size_t bytes;
+    sl_module_key key;
+    sl_module_file file;
+    SL_TRY(sl_module_read_sealed(path, &parcel, &bytes, &data_key, &key, &file));
+    sl_object *object = sl_put(sl_bytes(parcel, bytes));
+    free(parcel);
+    return finish_load(&key, &file, object, data_key, module);
+}
+
+sl_err sl_module_check_seal(const sl_task *task, const sl_task_options *options) {
+    bool sealed = sl_module_entry_of(task)->module->data_key != NULL;
+    if (sealed == (options->sealed != NULL))
+        return SL_OK;
+    return sealed ? sl_fail(SL_ERR_INVALID,
+                            "task %.80s: its module is sealed, and so are its tasks: "
+                            "options.sealed says how",
+                            task->name)
+                  : sl_fail(SL_ERR_INVALID,
+                            "task %.80s: its module lies open in the network: to seal its tasks, "
+                            "load it by sl_module_load_sealed()",
+                            task->name);
 }
 
 const char *sl_module_id(const sl_module *module) {
@@ -196,4 +266,13 @@ sl_err sl_module_about(const sl_value *value, sl_module_call *call) {
     memcpy(call->name, at + SL_MODULE_ABOUT_HEAD, name_bytes);
     call->name[name_bytes] = '\0';
     return SL_OK;
+}
+
+sl_err sl_module_sealed_read(sl_part section, sl_module_sealed *sealed) {
+    const uint8_t *at = section.data;
+    if (section.bytes <= SL_PARCEL_KEY_BYTES)
+        return sl_fail(SL_ERR_DECODE, "a sealed call of a module without its key");
+    sealed->data_key = at;
+    sl_value about = sl_value_bytes(at + SL_PARCEL_KEY_BYTES, section.bytes - SL_PARCEL_KEY_BYTES);
+    return sl_module_about(&about, &sealed->what);
 }

@@ -4,12 +4,17 @@
  * sdk/task_call.c registers. In front of the task's own arguments stand two more: the object with
  * the file, which is kept like any argument, and bytes that say what the file is held against and
  * which of its tasks is meant. A call of a list of tasks has text instead of arguments, and is
- * answered by text. */
+ * answered by text.
+ *
+ * Of a module that is sealed (sl_module_load_sealed()) the object is a parcel
+ * (actors/secure/parcel.h). Its tasks travel as calls of SL_SEALED_MODULE, with the object and an
+ * envelope; in that stand the parcel's key, the bytes of the other value, and the arguments. */
 #ifndef SL_SDK_MODULE_H
 #define SL_SDK_MODULE_H
 
 #include <stdatomic.h>
 
+#include "actors/secure/parcel.h"
 #include "sdk/module_load.h"
 
 enum { SL_MODULE_VALUES = 2 /* in front of a task's own */ };
@@ -26,6 +31,13 @@ typedef struct sl_module_call {
     char name[SL_TASK_NAME_BYTES];
 } sl_module_call;
 
+/* A call of a task of a sealed module, as a node has opened it. */
+typedef struct sl_module_sealed {
+    sl_module_call what;
+    const uint8_t *data_key; /* SL_PARCEL_KEY_BYTES, of the parcel in … */
+    const void *object;      /* … the object of this name */
+} sl_module_sealed;
+
 typedef struct sl_module_entry {
     sl_task task; /* first */
     sl_module *module;
@@ -37,6 +49,8 @@ typedef struct sl_module_entry {
 struct sl_module {
     _Atomic uint32_t references;
     sl_object *object; /* the file */
+    uint8_t
+        *data_key; /* owned, of a sealed one, whose object is a parcel; NULL: it is not sealed */
     char id[SL_MODULE_ID_BYTES];
     sl_module_file file;
     sl_module_entry entries[]; /* as file.tasks */
@@ -74,7 +88,27 @@ sl_future *sl_remote_call_module(sl_remote *remote, const sl_task *task, const c
                                  const sl_task_options *options,
                                  const struct sl_remote_teller *teller);
 
+/* remote_submit.c: a call of a task of a sealed module of a connection, with values, or, `json` not
+ * NULL, in text, as above. */
+sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const sl_args *args,
+                                   const char *json, const sl_task_options *options,
+                                   const struct sl_remote_teller *teller);
+
 /* Takes the second of them apart. SL_ERR_DECODE. */
 sl_err sl_module_about(const sl_value *value, sl_module_call *call) SL_CHECKED;
+
+/* Of a sealed one the first section of what was in the envelope; `object` is left. SL_ERR_DECODE.
+ */
+sl_err sl_module_sealed_read(sl_part section, sl_module_sealed *sealed) SL_CHECKED;
+
+/* Sealed if its module is, and not if that is not: SL_ERR_INVALID says what to do. */
+sl_err sl_module_check_seal(const sl_task *task, const sl_task_options *options) SL_CHECKED;
+
+/* What is read at `path`, as a parcel, to be freed, under a new key. */
+sl_err sl_module_read_sealed(const char *path, uint8_t **parcel, size_t *bytes, uint8_t **data_key,
+                             sl_module_key *key, sl_module_file *file) SL_CHECKED;
+/* `bytes`, which are wiped and freed, as a parcel. */
+sl_err sl_module_wrap(uint8_t *bytes, size_t size, uint8_t **parcel, size_t *parcel_bytes,
+                      uint8_t **data_key) SL_CHECKED;
 
 #endif

@@ -196,9 +196,9 @@ static sl_err open_in_file(sl_loaded_module *module, const void *bytes, size_t s
 static sl_err open_module(sl_loaded_module *module, const void *bytes, size_t size,
                           sl_module_place place) {
     sl_err err = SL_ERR_UNAVAILABLE;
-    if (place == SL_MODULE_IN_MEMORY)
+    if (place != SL_MODULE_IN_FILE)
         err = open_in_memory(module, bytes, size);
-    if (err == SL_ERR_UNAVAILABLE) {
+    if (err == SL_ERR_UNAVAILABLE && place != SL_MODULE_NOT_IN_FILE) {
         if (module->fd >= 0)
             close(module->fd);
         module->fd = -1;
@@ -431,7 +431,8 @@ static sl_err get_and_fill(sl_loaded_module *module, const sl_module_source *sou
     size_t size;
     SL_TRY(source->get(source->context, &bytes, &size));
     char cause[1024];
-    sl_err err = fill(module, bytes, size, SL_MODULE_IN_MEMORY);
+    sl_err err =
+        fill(module, bytes, size, source->is_sealed ? SL_MODULE_NOT_IN_FILE : SL_MODULE_IN_MEMORY);
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
     source->release(source->context);
     return err == SL_OK ? SL_OK : sl_fail(err, "%s", cause);

@@ -37,7 +37,11 @@ typedef struct sl_loaded_module sl_loaded_module;
 
 /* Where the file is put to be loaded. A test takes the second; else it is for systems that refuse
  * the first. */
-typedef enum sl_module_place { SL_MODULE_IN_MEMORY, SL_MODULE_IN_FILE } sl_module_place;
+typedef enum sl_module_place {
+    SL_MODULE_IN_MEMORY,
+    SL_MODULE_IN_FILE,
+    SL_MODULE_NOT_IN_FILE /* the first or none: it is nobody's to read on a disk */
+} sl_module_place;
 
 /* Holds bytes against `key`, reads them as a module of this machine, and loads them, into no table.
  * SL_ERR_INVALID: others than `key` says, or for another machine; SL_ERR_DECODE: no module;
@@ -62,6 +66,7 @@ typedef struct sl_module_source {
     sl_err (*get)(void *context, const void **bytes, size_t *size);
     void (*release)(void *context); /* after a get that succeeded */
     void *context;
+    bool is_sealed; /* its bytes may come to lie in no file */
 } sl_module_source;
 
 /* The module `key`, to be used until sl_module_done(): it is here, or gets here from `source`.

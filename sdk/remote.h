@@ -82,7 +82,9 @@ struct sl_remote {
     sl_future **futures; /* tasks_most of them, by number */
     struct sl_remote_question *questions;
     uint64_t asked;
-    sl_remote_object *objects; /* put or read just now */
+    uint64_t refusals, refusals_told; /* of messages to actors: heard of; and told to the program */
+    char refusal[300];                /* why the last */
+    sl_remote_object *objects;        /* put or read just now */
     uint64_t next_object;
     uint64_t source; /* of the nodes that tasks are sealed for */
     uint64_t asked_nodes;
@@ -107,7 +109,7 @@ sl_err sl_remote_bring(sl_remote *remote, const sl_value *value, sl_object **obj
 /* The object that a result names; one reference. NULL when out of memory. */
 sl_remote_object *sl_remote_object_make(sl_remote *remote, uint64_t number);
 
-/* remote_large.c: arguments that were put as objects. */
+/* remote_values.c: arguments that were put as objects. */
 typedef struct sl_remote_brought {
     sl_object **objects;
     size_t count;
@@ -139,6 +141,8 @@ sl_err sl_remote_put_message(sl_remote *remote, sl_gateway_kind kind, const void
 /* The same once there is room: the lock is given away meanwhile. Not on the net's thread. */
 sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *record,
                       sl_blob *data) SL_CHECKED;
+/* With the lock: that would not wait. */
+bool sl_remote_has_room(const sl_remote *remote);
 /* At once, no part of the session. */
 sl_err sl_remote_say(sl_link *link, sl_gateway_kind kind, const void *record) SL_CHECKED;
 
@@ -173,6 +177,15 @@ void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char
 sl_future *sl_remote_call_telling(sl_remote *remote, const char *function, const void *arguments,
                                   size_t bytes, const sl_task_options *options,
                                   const sl_remote_teller *teller);
+
+/* The values of one call as they travel: the caller's, as is what is apart. What is too large for a
+ * message is brought, to be let go of also on an error; `brought` NULL: it is sent as it is. */
+sl_err sl_remote_encode(sl_remote *remote, const sl_args *args, uint8_t **wire, size_t *bytes,
+                        sl_blob **apart, sl_remote_brought *brought) SL_CHECKED;
+
+/* remote_actor.c: the net's thread; a message to an actor was refused, and nobody waits for its
+ * answer. */
+void sl_remote_note_refusal(sl_remote *remote, const gateway_result *result, bool told);
 
 /* remote_submit.c: the net's thread. */
 sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;

@@ -41,8 +41,12 @@ sl_err sl_remote_put_message(sl_remote *remote, sl_gateway_kind kind, const void
     return err;
 }
 
+bool sl_remote_has_room(const sl_remote *remote) {
+    return remote->out.held_bytes <= HELD_MOST;
+}
+
 sl_err sl_remote_send(sl_remote *remote, sl_gateway_kind kind, const void *record, sl_blob *data) {
-    while (remote->out.held_bytes > HELD_MOST && !remote->closed)
+    while (!sl_remote_has_room(remote) && !remote->closed)
         pthread_cond_wait(&remote->changed, &remote->lock);
     return remote->closed ? sl_remote_closed(remote)
                           : sl_remote_put_message(remote, kind, record, data);

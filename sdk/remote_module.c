@@ -3,10 +3,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "actors/secure/secret.h"
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/remote_name.h"
 #include "sdk/value.h"
+
+/* As the module of what was put; all but the bytes is its own, or let go of. */
+static sl_err finish_load(const sl_module_key *key, sl_module_file *file, sl_object *object,
+                          uint8_t *data_key, sl_module **module) {
+    sl_err err = object ? sl_module_make(key, file, object, module) : SL_ERR_REFUSED;
+    if (err == SL_OK) {
+        (*module)->data_key = data_key;
+        return SL_OK;
+    }
+    sl_object_release(object);
+    sl_secret_destroy(data_key);
+    sl_module_file_fini(file);
+    return err;
+}
 
 int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module) {
     uint8_t *bytes;
@@ -15,12 +30,18 @@ int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **modul
     SL_TRY(sl_module_read(path, &bytes, &key, &file));
     sl_object *object = sl_remote_put(remote, sl_bytes(bytes, key.bytes));
     free(bytes);
-    sl_err err = object ? sl_module_make(&key, &file, object, module) : SL_ERR_REFUSED;
-    if (err == SL_OK)
-        return SL_OK;
-    sl_object_release(object);
-    sl_module_file_fini(&file);
-    return err;
+    return finish_load(&key, &file, object, NULL, module);
+}
+
+int sl_remote_module_load_sealed(sl_remote *remote, const char *path, sl_module **module) {
+    uint8_t *parcel, *data_key;
+    size_t bytes;
+    sl_module_key key;
+    sl_module_file file;
+    SL_TRY(sl_module_read_sealed(path, &parcel, &bytes, &data_key, &key, &file));
+    sl_object *object = sl_remote_put(remote, sl_bytes(parcel, bytes));
+    free(parcel);
+    return finish_load(&key, &file, object, data_key, module);
 }
 
 sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,
@@ -30,6 +51,11 @@ sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args
                                       "network's programs goes by its name: sl_remote_submit()");
         return NULL;
     }
+    options = options ? options : &task->options;
+    if (sl_module_check_seal(task, options) != SL_OK)
+        return NULL;
+    if (options->sealed)
+        return sl_remote_submit_sealed(remote, task, &args, NULL, options, NULL);
     size_t count = args.count + SL_MODULE_VALUES;
     sl_value *values = args.count <= SL_ARGS_MAX ? malloc(count * sizeof *values) : NULL;
     if (!values) {
@@ -39,8 +65,7 @@ sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args
     sl_module_values(sl_module_entry_of(task), values);
     if (args.count)
         memcpy(values + SL_MODULE_VALUES, args.values, args.count * sizeof *values);
-    sl_future *future = sl_remote_submit(remote, task->name, (sl_args){values, count},
-                                         options ? options : &task->options);
+    sl_future *future = sl_remote_submit(remote, task->name, (sl_args){values, count}, options);
     free(values);
     return future;
 }
@@ -52,6 +77,10 @@ sl_future *sl_remote_call_module(sl_remote *remote, const sl_task *task, const c
     uint8_t about[sizeof entry->about];
     sl_value values[SL_MODULE_VALUES + 1];
     sl_value_size size;
+    if (sl_module_check_seal(task, options) != SL_OK)
+        return NULL;
+    if (options->sealed)
+        return sl_remote_submit_sealed(remote, task, NULL, json, options, teller);
     sl_module_text_values(entry, about, values);
     sl_store_id name = sl_remote_name_of(sl_remote_object_of(entry->module->object)->number);
     values[0] = (sl_value){.type = SL_TYPE_OBJECT, .data = &name};

@@ -3,7 +3,9 @@
  * the tasks are futures of the connection. The net's thread tells of each that has ended by a
  * stack; this thread records them, fetches what they wrote, and submits more. A command names those
  * that it comes after and that have not ended here, and the gateway holds it back; a call of a
- * function, and what comes after one, is held back here. */
+ * function, and what comes after one, is held back here, and so is all that is sealed: to the
+ * gateway a sealed command is a call like any other. What is sealed is so, and is opened, on this
+ * thread. */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +17,8 @@
 #include "sdk/module.h"
 #include "sdk/options.h"
 #include "sdk/remote.h"
-#include "sdk/run.h"
+#include "sdk/run_seal.h"
+#include "sdk/seal.h"
 
 #define TICK_NS (100 * SL_NS_PER_MS)
 #define END_NS  (10 * SL_NS_PER_S) /* for tasks that are taken back */
@@ -152,7 +155,8 @@ static void record(outside *of, uint32_t task, sl_future *future) {
         result.sys_s = ended->system_s;
         result.max_rss_bytes = ended->max_rss_bytes;
         result.stdout_bytes = ended->stdout_bytes;
-        result.message = ended->message.bytes ? ended->message.data : future->message;
+        result.message =
+            ended->message.bytes && !future->seal ? ended->message.data : future->message;
         if (ended->start_s > 0)
             place(of, &result, ended->node);
     } else {
@@ -164,6 +168,8 @@ static void record(outside *of, uint32_t task, sl_future *future) {
         keep_stream(of, name, ended, SL_OUTPUT_STDOUT);
         keep_stream(of, name, ended, SL_OUTPUT_STDERR);
     }
+    if (future->seal)
+        sl_run_seal_take(&of->run, future, &result);
     sl_run_record(&of->run, task, &result, false);
     sl_run_say_failure(&of->run, &result);
 }
@@ -179,7 +185,8 @@ static void keep_answer(outside *of, uint32_t task, sl_future *future) {
 
 static void take_future(outside *of, sl_future *future) {
     uint32_t task = future->slot; /* it has no other use over a connection */
-    if (!is_command(future) && !future->error)
+    sl_future_settle(future);
+    if (!is_command(future) && !sl_future_is_sealed_command(future) && !future->error)
         keep_answer(of, task, future);
     record(of, task, future);
     of->futures[task] = NULL;
@@ -237,6 +244,13 @@ static sl_err read_input(const outside *of, const char *path, command_texts *tex
     return SL_OK;
 }
 
+static sl_err fill_input(const outside *of, const sl_task_spec *spec, command_texts *texts,
+                         gateway_command *command) {
+    if (spec->stdin_kind == SL_STDIN_TEXT)
+        command->input = (sl_bytes){(const uint8_t *)spec->input, (uint32_t)strlen(spec->input)};
+    return spec->stdin_kind == SL_STDIN_FILE ? read_input(of, spec->input, texts, command) : SL_OK;
+}
+
 static sl_err fill_texts(const outside *of, const sl_task_spec *spec, command_texts *texts,
                          gateway_command *command) {
     bool shell = spec->kind == SL_FORM_SHELL;
@@ -254,11 +268,7 @@ static sl_err fill_texts(const outside *of, const sl_task_spec *spec, command_te
     command->arguments.count = argc;
     command->environment.items = texts->env;
     command->environment.count = spec->env_count;
-    if (spec->stdin_kind == SL_STDIN_TEXT)
-        command->input = (sl_bytes){(const uint8_t *)spec->input, (uint32_t)strlen(spec->input)};
-    if (spec->stdin_kind == SL_STDIN_FILE)
-        return read_input(of, spec->input, texts, command);
-    return SL_OK;
+    return fill_input(of, spec, texts, command);
 }
 
 static sl_future *submit_command(outside *of, const sl_task_spec *spec, uint32_t after_count,
@@ -293,8 +303,9 @@ static scheduler_task needs_of(const sl_task_spec *spec) {
                             .region = sl_text_of(spec->region)};
 }
 
-static sl_task_options options_of(const scheduler_task *needs) {
-    return (sl_task_options){.cpus = needs->cpus ? (int)needs->cpus : SL_NO_CPUS,
+static sl_task_options options_of(const outside *of, const scheduler_task *needs) {
+    return (sl_task_options){.sealed = sl_run_seal_how(&of->run),
+                             .cpus = needs->cpus ? (int)needs->cpus : SL_NO_CPUS,
                              .gpus = needs->gpus,
                              .memory_bytes = needs->memory_bytes,
                              .ucu = (double)needs->ucu_milli / 1000,
@@ -302,6 +313,20 @@ static sl_task_options options_of(const scheduler_task *needs) {
                              .priority = needs->priority,
                              .retries = needs->retries,
                              .region = needs->region.bytes ? needs->region.data : NULL};
+}
+
+static sl_future *submit_sealed_command(outside *of, const sl_task_spec *spec,
+                                        const sl_remote_teller *teller) {
+    command_texts texts = {.argv = NULL};
+    gateway_command command = {.number = 0};
+    scheduler_task needs = needs_of(spec);
+    sl_task_options options = options_of(of, &needs);
+    sl_future *future = NULL;
+    if (fill_input(of, spec, &texts, &command) == SL_OK)
+        future = sl_run_seal_submit(
+            of->remote, spec, (sl_part){command.input.data, command.input.bytes}, &options, teller);
+    free_texts(&texts);
+    return future;
 }
 
 static sl_future *submit_module(outside *of, const sl_task_spec *spec,
@@ -313,7 +338,7 @@ static sl_future *submit_module(outside *of, const sl_task_spec *spec,
     if (sl_run_module_task(&of->run, spec, &task) != SL_OK)
         return NULL;
     sl_run_module_needs(task, &needs);
-    sl_task_options options = options_of(&needs);
+    sl_task_options options = options_of(of, &needs);
     if (sl_run_module_args(spec, &args) == SL_OK)
         future = sl_remote_call_module(of->remote, task, args.data, &options, teller);
     sl_strbuf_fini(&args);
@@ -323,7 +348,7 @@ static sl_future *submit_module(outside *of, const sl_task_spec *spec,
 static sl_future *submit_call(outside *of, const sl_task_spec *spec,
                               const sl_remote_teller *teller) {
     scheduler_task needs = needs_of(spec);
-    sl_task_options options = options_of(&needs);
+    sl_task_options options = options_of(of, &needs);
     if (spec->module)
         return submit_module(of, spec, teller);
     const char *arguments = spec->args ? spec->args : "";
@@ -342,8 +367,8 @@ static readiness look_at_one(outside *of, uint32_t before, uint32_t *count) {
         return GO;
     if (fate != SL_RUN_UNFINISHED)
         return SKIP;
-    if (!future || sl_task_list_at(of->run.list, before)->kind == SL_FORM_FUNCTION ||
-        *count == AFTER_MOST)
+    if (!future || of->run.seal || *count == AFTER_MOST ||
+        sl_task_list_at(of->run.list, before)->kind == SL_FORM_FUNCTION)
         return WAIT;
     of->after[(*count)++].number = future->number;
     return GO;
@@ -381,6 +406,7 @@ static bool submit_one(outside *of, uint32_t task) {
     }
     sl_remote_teller teller = {on_told, of, task};
     sl_future *future = spec->kind == SL_FORM_FUNCTION ? submit_call(of, spec, &teller)
+                        : of->run.seal                 ? submit_sealed_command(of, spec, &teller)
                                                        : submit_command(of, spec, count, &teller);
     of->futures[task] = future;
     of->under_way += future != NULL;
@@ -498,10 +524,10 @@ static sl_err prepare(outside *of) {
     if (run->request->resume || sl_config_is_set(run->config, SL_OPT_RESUME))
         return sl_fail(SL_ERR_INVALID, "a run over a connection has no ledger, and cannot be "
                                        "resumed");
-    if (sl_config_is_set(run->config, SL_OPT_SEALED))
-        return sl_fail(SL_ERR_UNAVAILABLE, "a list is not sealed over a connection yet: give "
-                                           "--sealed in the job, or seal its commands one by one");
+    sl_seal_source source = sl_remote_source(of->remote);
+    SL_TRY(sl_run_seal_open(run, &source));
     SL_TRY(sl_run_read(run));
+    SL_TRY(sl_run_seal_check(run));
     SL_TRY(know_nodes(of));
     SL_TRY(sl_run_open_dir(run));
     run->code = SL_RUN_FAILED;
@@ -544,10 +570,6 @@ static void free_all(outside *of) {
 int sl_remote_run(sl_remote *remote, const sl_options *options, const sl_run_request *request,
                   int *code) {
     char cause[1024];
-    *code = SL_RUN_BAD_INPUT;
-    if (sl_config_is_set(options->config, SL_OPT_SEALED))
-        return sl_fail(SL_ERR_UNAVAILABLE, "a list of tasks is not sealed over a connection yet: "
-                                           "submit its tasks one by one, sealed");
     outside *of = calloc(1, sizeof *of);
     *code = SL_RUN_FAILED;
     if (!of)

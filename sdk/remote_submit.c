@@ -1,11 +1,13 @@
 /* Design notes
- * A task's number is its place in a table (modulo its size, which the gateway says); one that is
- * still taken is waited for. Numbers are given and messages sent under one lock, so that they
- * ascend on the wire. A future of a connection has a task of its own, for its name, behind it. */
+ * A task's number is its place in a table (modulo its size, which the gateway says); those whose
+ * place is still taken are passed over. Numbers are given, once there is room for the message, and
+ * messages sent under one lock, so that they ascend on the wire. A future of a connection has a
+ * task of its own, for its name, behind it. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/futex.h"
+#include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_amounts.h"
@@ -101,10 +103,16 @@ static void keep_numbers(sl_future *future, const gateway_result *result) {
                                      .status = result->status};
 }
 
+static sl_err error_of(const gateway_result *result) {
+    return result->error && result->error < SL_ERR_COUNT ? (sl_err)result->error : SL_ERR_FAILED;
+}
+
 static void take_result(sl_remote *remote, const gateway_result *result,
                         const sl_gateway_parts *parts) {
     sl_future *future = sl_remote_take_out(remote, result->number);
     char cause[512];
+    if ((!future || future->to_actor) && result->error == SL_ERR_REFUSED)
+        sl_remote_note_refusal(remote, result, future != NULL);
     if (!future)
         return;
     if (future->told)
@@ -114,7 +122,7 @@ static void take_result(sl_remote *remote, const gateway_result *result,
     } else if (result->status != SL_TASK_DONE) {
         if (future->seal) /* why it failed */
             (void)keep_result(future, result->output, parts);
-        sl_remote_fail(remote, future, SL_ERR_FAILED, result->message.data);
+        sl_remote_fail(remote, future, error_of(result), result->message.data);
     } else if (keep_result(future, result->output, parts) == SL_OK) {
         sl_remote_end(remote, future, SL_FUTURE_DONE);
     } else {
@@ -189,15 +197,15 @@ sl_future *sl_remote_make_future(sl_remote *remote, const char *function, bool r
 
 /* With the lock: gives numbers, once all have a place. */
 static sl_err enter(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint64_t number = remote->next_number + 1 + i;
-        while (!remote->closed && remote->futures && remote->futures[number % remote->tasks_most])
-            pthread_cond_wait(&remote->changed, &remote->lock);
-        if (remote->closed || !remote->futures)
-            return sl_remote_closed(remote);
-    }
+    while (!remote->closed && remote->futures &&
+           (remote->count + count > remote->tasks_most || !sl_remote_has_room(remote)))
+        pthread_cond_wait(&remote->changed, &remote->lock);
+    if (remote->closed || !remote->futures)
+        return sl_remote_closed(remote);
     for (size_t i = 0; i < count; i++) {
         uint64_t number = ++remote->next_number;
+        while (remote->futures[number % remote->tasks_most])
+            number = ++remote->next_number;
         wishes[i].number = futures[i]->number = number;
         remote->futures[number % remote->tasks_most] = sl_retain(futures[i]);
         remote->count++;
@@ -214,7 +222,7 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
 }
 
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
-    gateway_task wish;
+    gateway_task wish = {};
     SL_TRY(enter(remote, &wish, &future, 1));
     *number = wish.number;
     return SL_OK;
@@ -238,80 +246,10 @@ static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **fu
     return err;
 }
 
-/* ---- the API ---- */
-
-/* Objects go by the names that the gateway knows them by. */
-static sl_err name_objects(const sl_remote *remote, sl_value *values, size_t count,
-                           sl_store_id *names) {
-    for (size_t i = 0; i < count; i++) {
-        if (values[i].type == SL_TYPE_FUTURE)
-            return sl_fail(SL_ERR_INVALID,
-                           "argument %zu: a future; over a connection give what is in it instead",
-                           i);
-        if (values[i].type != SL_TYPE_OBJECT)
-            continue;
-        const sl_object *object = values[i].object;
-        if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
-            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that is not of this connection",
-                           i);
-        names[i] = sl_remote_name_of(sl_remote_object_of(object)->number);
-        values[i].data = &names[i];
-        values[i].object = NULL;
-    }
-    return SL_OK;
-}
-
-static sl_err encode_values(const sl_value *values, size_t count, uint8_t **out, size_t *bytes,
-                            sl_blob **apart) {
-    sl_value_size size;
-    sl_blob *blob = NULL;
-    SL_TRY(sl_values_measure(values, count, &size));
-    if (size.apart_bytes)
-        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
-    uint8_t *wire = malloc(size.bytes);
-    if (!wire) {
-        sl_blob_release(blob);
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    }
-    sl_values_encode(values, count, wire, blob ? blob->data : NULL);
-    *out = wire;
-    *bytes = size.bytes;
-    *apart = blob;
-    return SL_OK;
-}
-
-static bool all_plain(const sl_args *args) {
-    for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
-            return false;
-    return true;
-}
-
-/* Encodes the values of one call: what is apart into a blob; what is too large goes ahead. */
-static sl_err encode(sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
-                     sl_blob **apart, sl_remote_brought *all) {
-    bool large = sl_remote_too_large(args);
-    if (all_plain(args) && !large)
-        return encode_values(args->values, args->count, out, bytes, apart);
-    sl_value *values = malloc(args->count * sizeof *values);
-    sl_store_id *names = malloc(args->count * sizeof *names);
-    sl_err err = values && names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    if (err == SL_OK) {
-        memcpy(values, args->values, args->count * sizeof *values);
-        err = name_objects(remote, values, args->count, names);
-    }
-    if (err == SL_OK && large)
-        err = sl_remote_bring_large(remote, values, args->count, names, all);
-    if (err == SL_OK)
-        err = encode_values(values, args->count, out, bytes, apart);
-    free(values);
-    free(names);
-    return err;
-}
-
 /* ---- sealed ---- */
 
 typedef struct sealing {
+    const sl_value *object; /* with the module's file; NULL: of no module */
     uint8_t *wire;
     size_t bytes;
     sl_blob *apart;
@@ -320,10 +258,14 @@ typedef struct sealing {
 /* A large envelope goes behind the message. */
 static uint8_t *place_envelope(void *context, size_t size) {
     sealing *s = context;
-    if (size >= SL_VALUE_APART_BYTES)
-        return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
-    s->bytes = size;
-    return s->wire = malloc(size);
+    s->bytes = sl_seal_carrier_bytes(s->object, size);
+    s->wire = malloc(s->bytes + 1);
+    if (!s->wire)
+        return NULL;
+    uint8_t *at = sl_seal_carrier_write(s->object, size, s->wire);
+    if (at)
+        return at;
+    return sl_blob_create(size, &s->apart) == SL_OK ? s->apart->data : NULL;
 }
 
 /* What is sealed of a call by name takes its place. */
@@ -362,7 +304,8 @@ typedef struct one {
 static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
                          const sl_task_options *options, one *o) {
     if (!options->sealed)
-        return encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart, &o->brought);
+        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart,
+                                &o->brought);
     sl_seal_source source = sl_remote_source(remote);
     return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
                         &o->parts, &o->made);
@@ -472,19 +415,58 @@ static sl_err send_sealed(sl_remote *remote, sl_future *future, sl_part argument
     return send_one(remote, future, &o, err, options);
 }
 
-sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
-                                    const sl_task_options *options) {
+sl_future *sl_remote_submit_command(sl_remote *remote, const char *name, const sl_command *command,
+                                    const sl_task_options *options,
+                                    const sl_remote_teller *teller) {
     one o = {0};
     sl_seal_source source = sl_remote_source(remote);
-    sl_future *future = sl_remote_make_future(remote, "a sealed command", true);
+    sl_future *future = sl_remote_make_future(remote, name, true);
     if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
         return NULL;
     }
+    sl_remote_will_tell(future, teller);
     sl_err err = check(future->task->name, options);
     if (err == SL_OK)
         err = sl_seal_a_command(options->sealed, &source, command, options->retries, place_envelope,
                                 &o.parts, &o.made);
+    if (send_one(remote, future, &o, err, options) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+/* The object goes by the name that the gateway knows it by. */
+static sl_err seal_module(sl_remote *remote, const sl_task *task, const sl_args *args,
+                          const char *json, const sl_task_options *options, one *o) {
+    const sl_module_entry *entry = sl_module_entry_of(task);
+    const sl_object *object = entry->module->object;
+    sl_seal_source source = sl_remote_source(remote);
+    if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
+        return sl_fail(SL_ERR_INVALID, "task %.80s: its module is not of this connection",
+                       task->name);
+    const sl_store_id name = sl_remote_name_of(sl_remote_object_of(object)->number);
+    const sl_value file = {.type = SL_TYPE_OBJECT, .data = &name};
+    o->parts.object = &file;
+    sl_err err = sl_seal_module_call(options->sealed, &source, entry, args, json, options->retries,
+                                     place_envelope, &o->parts, &o->made);
+    o->parts.object = NULL;
+    return err;
+}
+
+sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const sl_args *args,
+                                   const char *json, const sl_task_options *options,
+                                   const sl_remote_teller *teller) {
+    one o = {0};
+    if (check(task->name, options) != SL_OK)
+        return NULL;
+    sl_future *future = sl_remote_make_future(remote, task->name, false);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    sl_remote_will_tell(future, teller);
+    sl_err err = seal_module(remote, task, args, json, options, &o);
     if (send_one(remote, future, &o, err, options) == SL_OK)
         return future;
     sl_future_drop(future);

@@ -117,7 +117,7 @@ static sl_err prepare(sl_run_state *run) {
     if (!run->nodes || !run->summary.ranks)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u nodes", ranks);
     SL_TRY(find_end(run));
-    SL_TRY(sl_run_seal_open(run));
+    SL_TRY(sl_run_seal_open(run, NULL));
     if (run->resumed) { /* the tasks are in it */
         SL_TRY(sl_run_open_dir(run));
         SL_TRY(sl_run_read(run));

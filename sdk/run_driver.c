@@ -15,7 +15,9 @@
 
 #define TICK_NS         (100 * SL_NS_PER_MS)
 #define WAIT_FOR_ALL_NS (3 * SL_NS_PER_S) /* then tasks go to the nodes that are known */
-#define DRAIN_NS        (6 * SL_NS_PER_S) /* more than a command's grace; functions cannot be ended */
+/* A function that does not ask whether it is cancelled cannot be ended: it is left behind. Longer
+ * than the grace of a command (2 s); whatever runs, the ledger is closed within 5 s of a signal. */
+#define DRAIN_NS        (4 * SL_NS_PER_S)
 
 enum { COOKIE_TICK, COOKIE_WAITED };
 

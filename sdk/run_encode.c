@@ -204,6 +204,20 @@ static sl_err fill_record(sl_run_state *run, sl_arena *arena, uint32_t index, sl
     return SL_OK;
 }
 
+/* What it is comes later, from another thread. */
+static sl_err fill_sealed(sl_run_state *run, const sl_task_spec *spec, scheduler_task *out) {
+    const sl_task *task;
+    out->kind = SL_TASK_FUNCTION;
+    out->group = sl_text_of(spec->kind != SL_FORM_FUNCTION ? SL_SEALED_COMMAND
+                            : spec->module                 ? SL_SEALED_MODULE
+                                                           : SL_SEALED_FUNCTION);
+    if (!spec->module)
+        return SL_OK;
+    SL_TRY(sl_run_module_task(run, spec, &task));
+    sl_run_module_needs(task, out);
+    return SL_OK;
+}
+
 sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena, scheduler_task *out) {
     const sl_task_spec *spec = sl_task_list_at(run->list, index);
     bool function = spec->kind == SL_FORM_FUNCTION;
@@ -221,11 +235,8 @@ sl_err sl_run_encode(sl_run_state *run, uint32_t index, sl_arena *arena, schedul
                             .name = sl_text_of(spec->name)};
     SL_TRY(fill_after(run, arena, spec, out));
     SL_TRY(fill_record(run, arena, index, &out->record));
-    if (run->seal) { /* what it is comes later, from another thread */
-        out->kind = SL_TASK_FUNCTION;
-        out->group = sl_text_of(function ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND);
-        return SL_OK;
-    }
+    if (run->seal)
+        return fill_sealed(run, spec, out);
     SL_TRY(group_of(arena, spec, &out->group));
     return function ? encode_function(run, arena, spec, out)
                     : encode_command(run, arena, spec, &out->payload);

@@ -85,15 +85,26 @@ sl_err sl_run_modules_check(sl_run_state *run) {
 
 /* ---- to where nodes find them ---- */
 
+/* Of a run that is sealed as a parcel. */
+static sl_err put_one(const sl_run_state *run, sl_run_module *one, sl_run_module_putter *put,
+                      void *context) {
+    uint8_t *bytes = one->bytes;
+    size_t size = (size_t)one->key.bytes;
+    one->bytes = NULL;
+    if (run->seal)
+        SL_TRY(sl_module_wrap(bytes, size, &bytes, &size, &one->module->data_key));
+    one->module->object = put(context, sl_bytes(bytes, size));
+    free(bytes);
+    return one->module->object ? SL_OK : SL_ERR_NO_MEMORY;
+}
+
 void sl_run_modules_put(sl_run_state *run, sl_run_module_putter *put, void *context) {
     for (sl_run_module *one = run->modules; one; one = one->next) {
-        one->module->object = put(context, sl_bytes(one->bytes, one->key.bytes));
-        if (!one->module->object) {
-            one->err = SL_ERR_NO_MEMORY;
+        if (one->err != SL_OK)
+            continue;
+        one->err = put_one(run, one, put, context);
+        if (one->err != SL_OK)
             one->cause = strdup(sl_err_detail());
-        }
-        free(one->bytes);
-        one->bytes = NULL;
     }
 }
 

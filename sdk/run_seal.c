@@ -14,6 +14,7 @@
 #include "runtime/log.h"
 #include "runtime/thread.h"
 #include "sdk/atomic_file.h"
+#include "sdk/module.h"
 #include "sdk/seal.h"
 #include "sdk/sealed_body.h"
 #include "sdk/sealed_command.h"
@@ -45,7 +46,11 @@ static sl_err fetch_nodes(void *context, sl_roster_node **list, uint32_t *count)
     return sl_roster_gather(run->network->nodes[0].roster, ROSTER_NS, list, count);
 }
 
-sl_err sl_run_seal_open(sl_run_state *run) {
+const sl_seal *sl_run_seal_how(const sl_run_state *run) {
+    return run->seal ? &run->seal->how : NULL;
+}
+
+sl_err sl_run_seal_open(sl_run_state *run, const sl_seal_source *source) {
     const sl_config *config = run->config;
     const char *revoked = sl_config_text(config, SL_OPT_REVOKED);
     if (!sl_config_is_set(config, SL_OPT_SEALED))
@@ -58,7 +63,7 @@ sl_err sl_run_seal_open(sl_run_state *run) {
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to seal tasks");
     seal->run = run;
     seal->last = &seal->first;
-    seal->source = (sl_seal_source){sl_seal_source_id(), fetch_nodes, run};
+    seal->source = source ? *source : (sl_seal_source){sl_seal_source_id(), fetch_nodes, run};
     pthread_mutex_init(&seal->lock, NULL);
     pthread_cond_init(&seal->given, NULL);
     SL_TRY((sl_err)sl_keys_open(sl_config_text(config, SL_OPT_SEALED),
@@ -70,9 +75,6 @@ sl_err sl_run_seal_open(sl_run_state *run) {
 sl_err sl_run_seal_check(const sl_run_state *run) {
     for (uint32_t i = 0; run->seal && i < run->total; i++) {
         const sl_task_spec *spec = sl_task_list_at(run->list, i);
-        if (spec->kind == SL_FORM_FUNCTION && spec->module)
-            return sl_fail(SL_ERR_UNAVAILABLE, "task %s: a task of a module cannot be sealed",
-                           spec->name);
         if (spec->gpus && spec->kind != SL_FORM_FUNCTION)
             return sl_fail(SL_ERR_UNAVAILABLE, "task %s: a sealed command cannot be given GPUs yet",
                            spec->name);
@@ -143,6 +145,7 @@ sl_err sl_run_unseal_line(sl_run_state *run, const char *text, size_t length, ch
 
 typedef struct placing {
     const char *function;
+    const sl_value *object; /* with the module's file; NULL: of no module */
     sl_arena *arena;
     sl_bytes payload;
     sl_blob *apart;
@@ -151,15 +154,16 @@ typedef struct placing {
 
 static uint8_t *place(void *context, size_t size) {
     placing *p = context;
-    bool apart = size >= SL_VALUE_APART_BYTES;
-    size_t inside = apart ? 0 : size, bytes = sl_client_payload_bytes(p->function, inside);
+    size_t inside = sl_seal_carrier_bytes(p->object, size);
+    size_t bytes = sl_client_payload_bytes(p->function, inside);
     uint8_t *payload = sl_arena_alloc(p->arena, bytes, 8);
     if (!payload)
         return NULL;
     p->bytes = size;
     p->payload = (sl_bytes){payload, (uint32_t)bytes};
     uint8_t *at = sl_client_payload_head(payload, p->function, inside);
-    if (!apart)
+    at = sl_seal_carrier_write(p->object, size, at);
+    if (at)
         return at;
     return sl_blob_create(size, &p->apart) == SL_OK ? p->apart->data : NULL;
 }
@@ -207,6 +211,33 @@ static sl_err seal_command(sl_run_seal *seal, const sl_task_spec *spec, placing 
     return err;
 }
 
+static sl_err seal_module(sl_run_seal *seal, const sl_task_spec *spec, uint32_t retries,
+                          placing *where, sl_seal_made *made) {
+    const sl_task *task;
+    sl_strbuf args;
+    SL_TRY(sl_run_module_task(seal->run, spec, &task));
+    const sl_module_entry *entry = sl_module_entry_of(task);
+    const sl_value object = sl_object_value(entry->module->object);
+    where->function = SL_SEALED_MODULE;
+    where->object = &object;
+    sl_err err = sl_run_module_args(spec, &args);
+    if (err == SL_OK)
+        err = sl_seal_module_call(&seal->how, &seal->source, entry, NULL, args.data, retries, place,
+                                  where, made);
+    where->object = NULL;
+    sl_strbuf_fini(&args);
+    return err;
+}
+
+static sl_err seal_function(sl_run_seal *seal, const sl_task_spec *spec, uint32_t retries,
+                            placing *where, sl_seal_made *made) {
+    const char *args = spec->args ? spec->args : "";
+    if (spec->module)
+        return seal_module(seal, spec, retries, where, made);
+    return seal_parts(seal, SL_BODY_CALL, (sl_part){spec->function, strlen(spec->function)},
+                      (sl_part){args, strlen(args)}, retries, where, made);
+}
+
 static sl_err take_sealed(sl_run_seal *seal, sl_arena *arena, scheduler_task *task,
                           const placing *where, const sl_seal_made *made) {
     uint8_t *among = sl_arena_alloc(arena, made->among_bytes, 1);
@@ -225,14 +256,11 @@ static sl_err seal_task(sl_run_seal *seal, sl_run_batch *batch, uint32_t index) 
     scheduler_task *task = &batch->tasks[index];
     const sl_task_spec *spec = sl_task_list_at(seal->run->list, (uint32_t)task->tag);
     bool function = spec->kind == SL_FORM_FUNCTION;
-    const char *args = function && spec->args ? spec->args : "";
     placing where = {.function = function ? SL_SEALED_FUNCTION : SL_SEALED_COMMAND,
                      .arena = &batch->arena};
     sl_seal_made made;
-    sl_err err =
-        function ? seal_parts(seal, SL_BODY_CALL, (sl_part){spec->function, strlen(spec->function)},
-                              (sl_part){args, strlen(args)}, spec->retries, &where, &made)
-                 : seal_command(seal, spec, &where, &made);
+    sl_err err = function ? seal_function(seal, spec, task->retries, &where, &made)
+                          : seal_command(seal, spec, &where, &made);
     batch->apart[index] = where.apart;
     return err == SL_OK ? take_sealed(seal, &batch->arena, task, &where, &made) : err;
 }

@@ -6,7 +6,9 @@
 #include "actors/executor/executor_msgs.h"
 #include "actors/secure/secret.h"
 #include "runtime/clock.h"
+#include "sdk/module.h"
 #include "sdk/seal_internal.h"
+#include "sdk/value.h"
 
 enum { LIFETIME_S = 86400 };
 
@@ -145,10 +147,11 @@ static size_t apart_parts(const sl_args *args, sl_part *parts) {
     return count;
 }
 
-sl_err sl_seal_call(const sl_seal *seal, const sl_seal_source *source, const char *function,
-                    const sl_args *args, uint32_t retries,
-                    uint8_t *(*place)(void *context, size_t size), void *context,
-                    sl_seal_made *made) {
+/* `what` has the form and the first section. */
+static sl_err seal_values(const sl_seal *seal, const sl_seal_source *source, sl_sealing *what,
+                          const sl_args *args, uint32_t retries,
+                          uint8_t *(*place)(void *context, size_t size), void *context,
+                          sl_seal_made *made) {
     sl_value_size size;
     SL_TRY(only_data(args));
     SL_TRY(sl_values_measure(args->values, args->count, &size));
@@ -159,15 +162,22 @@ sl_err sl_seal_call(const sl_seal *seal, const sl_seal_source *source, const cha
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments of %zu bytes", size.bytes);
     }
     sl_values_encode(args->values, args->count, wire, NULL);
-    const sl_part name = {function, strlen(function)}, arguments = {wire, size.bytes};
-    const sl_sealing what = {.form = SL_BODY_CALL,
-                             .sections = {{&name, 1, false},
-                                          {&arguments, 1, false},
-                                          {parts, apart_parts(args, parts), false}}};
-    sl_err err = sl_seal_make(seal, source, &what, retries, place, context, made);
+    const sl_part arguments = {wire, size.bytes};
+    what->sections[1] = (sl_section){&arguments, 1, false};
+    what->sections[2] = (sl_section){parts, apart_parts(args, parts), false};
+    sl_err err = sl_seal_make(seal, source, what, retries, place, context, made);
     sl_secret_wipe(wire, size.bytes);
     free(wire), free(parts);
     return err;
+}
+
+sl_err sl_seal_call(const sl_seal *seal, const sl_seal_source *source, const char *function,
+                    const sl_args *args, uint32_t retries,
+                    uint8_t *(*place)(void *context, size_t size), void *context,
+                    sl_seal_made *made) {
+    const sl_part name = {function, strlen(function)};
+    sl_sealing what = {.form = SL_BODY_CALL, .sections = {{&name, 1, false}}};
+    return seal_values(seal, source, &what, args, retries, place, context, made);
 }
 
 sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const char *function,
@@ -179,6 +189,71 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
                              .sections = {{&name, 1, false}, {&arguments, 1, false}}};
     SL_TRY(sl_seal_make(seal, source, &what, retries, place, context, made));
     made->end->raw = true;
+    return SL_OK;
+}
+
+/* ---- tasks of modules ---- */
+
+sl_err sl_seal_module_call(const sl_seal *seal, const sl_seal_source *source,
+                           const sl_module_entry *entry, const sl_args *args, const char *json,
+                           uint32_t retries, uint8_t *(*place)(void *context, size_t size),
+                           void *context, sl_seal_made *made) {
+    uint8_t about[sizeof entry->about];
+    sl_value text[SL_MODULE_VALUES + 1];
+    const sl_args spoken = {text + SL_MODULE_VALUES, 1}, *given = json ? &spoken : args;
+    sl_module_values(entry, text);
+    if (json) {
+        sl_module_text_values(entry, about, text);
+        text[SL_MODULE_VALUES] = sl_string(json);
+    }
+    const sl_part first[] = {{entry->module->data_key, SL_PARCEL_KEY_BYTES},
+                             {text[1].data, text[1].bytes}};
+    sl_sealing what = {.form = SL_BODY_MODULE, .sections = {{first, 2, false}}};
+    SL_TRY(seal_values(seal, source, &what, given, retries, place, context, made));
+    made->end->module = true;
+    made->end->raw = json != NULL;
+    return SL_OK;
+}
+
+/* ---- as it is carried ---- */
+
+static bool is_apart(size_t size) {
+    return size >= SL_VALUE_APART_BYTES;
+}
+
+static void carrier_values(const sl_value *object, size_t size, sl_value values[2]) {
+    values[0] = *object;
+    values[1] = sl_value_bytes(sl_value_unwritten, size);
+}
+
+size_t sl_seal_carrier_bytes(const sl_value *object, size_t size) {
+    sl_value values[2];
+    sl_value_size measured = {0};
+    if (!object)
+        return is_apart(size) ? 0 : size;
+    carrier_values(object, size, values);
+    return sl_values_measure(values, 2, &measured) == SL_OK ? measured.bytes : 0;
+}
+
+uint8_t *sl_seal_carrier_write(const sl_value *object, size_t size, uint8_t *out) {
+    sl_value values[2];
+    if (object) {
+        carrier_values(object, size, values);
+        sl_values_encode(values, 2, out, NULL);
+        out += sl_seal_carrier_bytes(object, size) - sl_value_padded(is_apart(size) ? 0 : size);
+    }
+    return is_apart(size) ? NULL : out;
+}
+
+sl_err sl_seal_carrier_read(const void *wire, size_t bytes, const sl_blob *apart,
+                            sl_value values[2]) {
+    size_t count;
+    SL_TRY(sl_values_count(wire, bytes, &count));
+    if (count != 2)
+        return sl_fail(SL_ERR_DECODE, "a sealed task of a module with %zu values", count);
+    SL_TRY(sl_values_decode(wire, bytes, apart, false, values));
+    if (values[0].type != SL_TYPE_OBJECT || values[1].type != SL_TYPE_BYTES || values[1].kept_)
+        return sl_fail(SL_ERR_DECODE, "a sealed task of a module without its file");
     return SL_OK;
 }
 
@@ -263,6 +338,6 @@ sl_future *sl_seal_command(sl_remote *remote, const sl_command *command,
                            const sl_task_options *options) {
     if (check_command(command, options) != SL_OK)
         return NULL;
-    return remote ? sl_remote_submit_command(remote, command, options)
+    return remote ? sl_remote_submit_command(remote, "a sealed command", command, options, NULL)
                   : sl_client_submit_command(command, options);
 }

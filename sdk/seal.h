@@ -11,7 +11,8 @@
 #include "actors/secure/wire.h"
 
 #define SL_SEALED_FUNCTION                                                                         \
-    "starlane.sealed" /* and SL_SEALED_COMMAND, for who knows messages alone */
+    "starlane.sealed" /* and SL_SEALED_COMMAND and SL_SEALED_MODULE, for who knows messages alone  \
+                       */
 
 /* Where nodes are learned: in the job, or over a connection. */
 typedef struct sl_seal_source {
@@ -52,6 +53,25 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
                      uint8_t *(*place)(void *context, size_t size), void *context,
                      sl_seal_made *made) SL_CHECKED;
 
+/* The same of a call of a task of a sealed module, with values, or, `json` not NULL, with text;
+ * then the result is text too. */
+struct sl_module_entry;
+sl_err sl_seal_module_call(const sl_seal *seal, const sl_seal_source *source,
+                           const struct sl_module_entry *entry, const sl_args *args,
+                           const char *json, uint32_t retries,
+                           uint8_t *(*place)(void *context, size_t size), void *context,
+                           sl_seal_made *made) SL_CHECKED;
+
+/* The arguments of the call that carries an envelope of `size` bytes: the envelope, if it is not
+ * large enough to lie beside them; of a task of a module two values, the object with the sealed
+ * file and the envelope. How many bytes they are; and, written to `out`, where in it the envelope
+ * goes (NULL: beside). `object` NULL: of no module. */
+size_t sl_seal_carrier_bytes(const sl_value *object, size_t size);
+uint8_t *sl_seal_carrier_write(const sl_value *object, size_t size, uint8_t *out);
+/* Of a task of a module, taken apart. SL_ERR_DECODE. */
+sl_err sl_seal_carrier_read(const void *wire, size_t bytes, const sl_blob *apart,
+                            sl_value values[2]) SL_CHECKED;
+
 /* The same of a command. */
 sl_err sl_seal_a_command(const sl_seal *seal, const sl_seal_source *source,
                          const sl_command *command, uint32_t retries,
@@ -73,11 +93,16 @@ sl_err sl_keys_open_own(sl_keys *keys, uint8_t *envelope, size_t bytes, char **d
  * No effect on others. Any thread. */
 void sl_future_settle(sl_future *future);
 
-/* remote_submit.c and client_submit.c: one command as a future, on its way. `options` has a seal.
- */
-sl_future *sl_remote_submit_command(sl_remote *remote, const sl_command *command,
-                                    const sl_task_options *options);
+/* remote_submit.c and client_submit.c: one command as a future, on its way. `options` has a seal;
+ * `name` is the future's alone. `teller` may be NULL. */
+struct sl_remote_teller;
+sl_future *sl_remote_submit_command(sl_remote *remote, const char *name, const sl_command *command,
+                                    const sl_task_options *options,
+                                    const struct sl_remote_teller *teller);
 sl_future *sl_client_submit_command(const sl_command *command, const sl_task_options *options);
+
+/* True when it is of a sealed command: sl_result_sealed() says how it ended. */
+bool sl_future_is_sealed_command(const sl_future *future);
 
 /* The function as which it travels. */
 const char *sl_future_seal_name(const struct sl_future_seal *end);

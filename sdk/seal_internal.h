@@ -41,6 +41,7 @@ struct sl_future_seal {
     uint8_t id[SL_ENVELOPE_ID_BYTES];
     bool raw;     /* the result is bytes */
     bool command; /* … or how a command ended */
+    bool module;  /* of a task of a module */
     pthread_mutex_t lock;
     _Atomic uint32_t settled;
     sl_opened opened;

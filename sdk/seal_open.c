@@ -126,8 +126,51 @@ static void settle(sl_future *future, struct sl_future_seal *end) {
     }
 }
 
+/* ---- maps ---- */
+
+static void settle_piece(sl_future *map, uint32_t index, sl_future *piece) {
+    char text[MESSAGE_MOST + 1];
+    sl_future_settle(piece);
+    if (!piece->error || piece->error == SL_ERR_CANCELLED)
+        return;
+    int length = snprintf(text, sizeof text, "piece %u: %.960s", index,
+                          piece->message ? piece->message : sl_err_text((sl_err)piece->error));
+    set_error(map, (sl_err)piece->error, text, (size_t)length);
+}
+
+/* Of one that failed, why is in the piece that did; of one that did not, whether it really has not
+ * is in all of them. */
+static void settle_pieces(sl_future *map) {
+    const sl_gather *gather = map->gather;
+    if (gather->failed)
+        settle_piece(map, gather->failed_index, gather->failed);
+    for (uint32_t i = 0; i < gather->count && !map->error; i++)
+        settle_piece(map, i, gather->pieces[i]);
+    if (map->error || sl_gather_check(gather->pieces, gather->count) == SL_OK)
+        return;
+    char cause[600];
+    snprintf(cause, sizeof cause, "%s", sl_err_detail());
+    set_error(map, SL_ERR_FAILED, cause, strlen(cause));
+}
+
+static void settle_map(sl_future *map) {
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    if (atomic_load(&map->gather->settled) || !sl_future_ended(map))
+        return;
+    pthread_mutex_lock(&lock);
+    if (!atomic_load(&map->gather->settled)) {
+        settle_pieces(map);
+        atomic_store(&map->gather->settled, 1);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- who asks ---- */
+
 void sl_future_settle(sl_future *future) {
     struct sl_future_seal *end = future->seal;
+    if (future->gather && future->gather->sealed)
+        settle_map(future);
     if (!end || atomic_load(&end->settled) || !sl_future_ended(future))
         return;
     pthread_mutex_lock(&end->lock);
@@ -141,7 +184,11 @@ void sl_future_settle(sl_future *future) {
 }
 
 const char *sl_future_seal_name(const struct sl_future_seal *end) {
-    return end->command ? SL_SEALED_COMMAND : SL_SEALED_FUNCTION;
+    return end->command ? SL_SEALED_COMMAND : end->module ? SL_SEALED_MODULE : SL_SEALED_FUNCTION;
+}
+
+bool sl_future_is_sealed_command(const sl_future *future) {
+    return future->seal && future->seal->command;
 }
 
 int sl_result_sealed(sl_future *future, sl_sealed_result *result) {

@@ -16,7 +16,9 @@
 #include "actors/secure/secret.h"
 #include "runtime/address.h"
 #include "runtime/clock.h"
+#include "sdk/module.h"
 #include "sdk/seal_tools.h"
+#include "sdk/task_call.h"
 
 enum { OUTPUT_MOST = 64 << 20, MESSAGE_MOST = 1023 };
 
@@ -30,6 +32,7 @@ typedef struct call {
     sl_sealed *sealed;
     const sl_functions *functions;
     uint64_t now_s;
+    const void *object; /* the name of the module's file */
     sl_opened opened;
 } call;
 
@@ -53,6 +56,13 @@ static sl_err open_envelope(call *c, const void *envelope, size_t size, sl_blob 
 
 /* ---- running ---- */
 
+static sl_err run_module(const call *c, sl_task_output *output) {
+    const sl_part *arguments = &c->opened.sections[1];
+    sl_module_sealed sealed = {.object = c->object};
+    SL_TRY(sl_module_sealed_read(c->opened.sections[0], &sealed));
+    return sl_call_sealed_module(&sealed, arguments->data, arguments->bytes, output);
+}
+
 static sl_err run_call(const call *c, sl_task_output *output) {
     char name[SL_FUNCTION_NAME_MAX_BYTES + 1];
     const sl_part *first = &c->opened.sections[0], *arguments = &c->opened.sections[1];
@@ -61,10 +71,10 @@ static sl_err run_call(const call *c, sl_task_output *output) {
         return sl_fail(SL_ERR_NOT_FOUND, "a function's name has at most %zu bytes",
                        sizeof name - 1);
     snprintf(name, sizeof name, "%.*s", (int)first->bytes, (const char *)first->data);
-    if (strcmp(name, SL_SEALED_FUNCTION) == 0 || strcmp(name, SL_SEALED_COMMAND) == 0)
+    if (strncmp(name, SL_SEALED_FUNCTION, sizeof SL_SEALED_FUNCTION - 1) == 0)
         return sl_fail(SL_ERR_INVALID, "a sealed task inside a sealed task");
     if (sl_functions_is_family(c->functions, name)) /* whether its client may was not asked */
-        return sl_fail(SL_ERR_REFUSED, "a task of a module cannot be sealed");
+        return sl_fail(SL_ERR_REFUSED, "a task of a module that travels as if it were none");
     SL_TRY(sl_functions_find(c->functions, name, &id));
     return sl_functions_call(c->functions, id, arguments->data, arguments->bytes, output);
 }
@@ -82,7 +92,7 @@ static sl_err run_inside(const call *c, const sl_task_facts *outer, sl_task_outp
     facts.holds_objects = false;
     facts.keep_bytes = UINT64_MAX;
     output->facts = &facts;
-    sl_err err = run_call(c, output);
+    sl_err err = c->opened.form == SL_BODY_MODULE ? run_module(c, output) : run_call(c, output);
     output->facts = NULL;
     sl_blob_release(apart);
     return err;
@@ -230,10 +240,12 @@ static sl_err run_form(const call *c, sl_body_form form, sl_task_output *output)
     return form == SL_BODY_COMMAND ? run_command_and_seal(c, output) : run_and_seal(c, output);
 }
 
-static sl_err call_sealed(const sl_sealed_place *place, sl_body_form form, const void *arguments,
-                          size_t bytes, sl_task_output *output) {
-    call c = {.functions = place->functions, .now_s = (uint64_t)sl_clock_wall_s()};
-    sl_blob *apart = output->facts ? (sl_blob *)(uintptr_t)output->facts->apart : NULL;
+/* `object`: of a module, else NULL. */
+static sl_err call_sealed(const sl_sealed_place *place, sl_body_form form, const void *object,
+                          const void *arguments, size_t bytes, sl_blob *apart,
+                          sl_task_output *output) {
+    call c = {
+        .functions = place->functions, .now_s = (uint64_t)sl_clock_wall_s(), .object = object};
     SL_TRY(find_node(place, &c.sealed));
     SL_TRY(open_envelope(&c, arguments, bytes, apart));
     sl_err err = run_form(&c, form, output);
@@ -241,14 +253,27 @@ static sl_err call_sealed(const sl_sealed_place *place, sl_body_form form, const
     return err;
 }
 
+static sl_blob *apart_of(const sl_task_output *output) {
+    return output->facts ? (sl_blob *)(uintptr_t)output->facts->apart : NULL;
+}
+
 static sl_err call_function(const void *arguments, size_t bytes, sl_task_output *output,
                             void *user) {
-    return call_sealed(user, SL_BODY_CALL, arguments, bytes, output);
+    return call_sealed(user, SL_BODY_CALL, NULL, arguments, bytes, apart_of(output), output);
 }
 
 static sl_err call_command(const void *arguments, size_t bytes, sl_task_output *output,
                            void *user) {
-    return call_sealed(user, SL_BODY_COMMAND, arguments, bytes, output);
+    return call_sealed(user, SL_BODY_COMMAND, NULL, arguments, bytes, apart_of(output), output);
+}
+
+static sl_err call_module(const void *arguments, size_t bytes, sl_task_output *output, void *user) {
+    sl_value values[2];
+    sl_blob *apart = apart_of(output);
+    SL_TRY(sl_seal_carrier_read(arguments, bytes, apart, values));
+    bool all = apart && values[1].data == apart->data && values[1].bytes == apart->bytes;
+    return call_sealed(user, SL_BODY_MODULE, values[0].data, values[1].data, values[1].bytes,
+                       all ? apart : NULL, output);
 }
 
 /* ---- a node's side ---- */
@@ -273,6 +298,7 @@ void sl_sealed_destroy(sl_sealed *sealed) {
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) {
     SL_TRY(sl_functions_register_slow(functions, SL_SEALED_FUNCTION, call_function, place));
     SL_TRY(sl_functions_register_slow(functions, SL_SEALED_COMMAND, call_command, place));
+    SL_TRY(sl_functions_register_slow(functions, SL_SEALED_MODULE, call_module, place));
     place->functions = functions;
     return SL_OK;
 }

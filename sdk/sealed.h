@@ -41,8 +41,8 @@ sl_err sl_sealed_create(const sl_sealed_options *options, sl_sealed **sealed) SL
 /* When none of its tasks runs. NULL is fine. */
 void sl_sealed_destroy(sl_sealed *sealed);
 
-/* Registers `starlane.sealed` and `starlane.sealed_command` in `functions`, which also has the
- * functions that sealed tasks call.
+/* Registers `starlane.sealed`, `starlane.sealed_command` and `starlane.sealed_module` in
+ * `functions`, which also has the functions that sealed tasks call.
  * `*place` is the node when it is called; while it is NULL it fails and says that there is no
  * identity. Both are borrowed. Before the freeze. */
 sl_err sl_sealed_register(sl_functions *functions, sl_sealed_place *place) SL_CHECKED;

@@ -203,7 +203,7 @@ static sl_err read_sections(sl_opened *opened, size_t bytes) {
     uint64_t at = HEAD_BYTES;
     uint32_t form = sl_read_u32(&head);
     opened->code = sl_read_u32(&head);
-    if (bytes < HEAD_BYTES || form < SL_BODY_CALL || form > SL_BODY_ENDED)
+    if (bytes < HEAD_BYTES || form < SL_BODY_CALL || form > SL_BODY_MODULE)
         return broken();
     opened->form = (sl_body_form)form;
     for (int i = 0; i < SL_BODY_SECTIONS; i++) {

@@ -9,6 +9,7 @@
  *     COMMAND   0       executor_command         stdin
  *     ANSWER    sl_err  why it failed            output       large data of the output
  *     ENDED     exit    how it ended, in words   stdout       stderr
+ *     MODULE    0       sl_module_sealed         arguments    large data of the arguments
  *
  * Both ways go chunk by chunk: sealing reads the parts where they lie, and opening writes each
  * chunk to its place, in the envelope's own memory if that is the opener's. So of a large payload
@@ -26,7 +27,8 @@ typedef enum sl_body_form {
     SL_BODY_CALL = 1,
     SL_BODY_COMMAND = 2,
     SL_BODY_ANSWER = 3,
-    SL_BODY_ENDED = 4
+    SL_BODY_ENDED = 4,
+    SL_BODY_MODULE = 5
 } sl_body_form;
 
 /* A section to be sealed: parts one behind the other. With `consume` they are writable, and are

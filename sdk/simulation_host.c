@@ -67,7 +67,7 @@ static sl_err open_ledger(sl_sim_host *host, bool *failed) {
 /* Shorter than some defaults, which would outlast the faults. */
 static const sl_link_timings timings = {
     .kinds[SL_LINK_SAME_HOST] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS},
-    .kinds[SL_LINK_SAME_REGION] = {300 * SL_NS_PER_MS, 500 * SL_NS_PER_MS},
+    .kinds[SL_LINK_SAME_REGION] = {300 * SL_NS_PER_MS, 450 * SL_NS_PER_MS},
     .kinds[SL_LINK_REGIONS] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS}};
 
 static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {

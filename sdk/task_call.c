@@ -50,11 +50,11 @@ void sl_task_define(sl_task *task) {
     defined = task;
 }
 
-bool sl_task_is_defined(const char *name) {
+const sl_task *sl_task_defined(const char *name) {
     const sl_task *task = defined;
     while (task && strcmp(task->name, name) != 0)
         task = task->next;
-    return task || strchr(name, '/'); /* all of the family are */
+    return task;
 }
 
 static sl_actor_kind *kinds; /* before main(): one thread */
@@ -224,8 +224,9 @@ static sl_err decode_and_call(sl_call *call, const void *args, size_t bytes, sl_
     return sl_call_hand_over(call, sl_call_run_body(call));
 }
 
-/* `task` NULL: of a module. */
-static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *args, size_t bytes,
+/* `task` NULL: of a module, and with `sealed` of one that is. */
+static sl_err run_call(const sl_task *task, sl_actor_turn *turn,
+                       const struct sl_module_sealed *sealed, const void *args, size_t bytes,
                        sl_task_output *output) {
     sl_call call;
     sl_value few[FEW], *values = few;
@@ -237,6 +238,7 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
     call.values = NULL;
     call.module = NULL;
     call.module_object = NULL;
+    call.sealed = sealed;
     call.own_module = NULL;
     call.text = NULL;
     call.result = NULL;
@@ -254,18 +256,23 @@ static sl_err run_call(const sl_task *task, sl_actor_turn *turn, const void *arg
 }
 
 static sl_err run(const void *args, size_t bytes, sl_task_output *output, void *user) {
-    return run_call(user, NULL, args, bytes, output);
+    return run_call(user, NULL, NULL, args, bytes, output);
 }
 
 static sl_err run_family(const void *args, size_t bytes, sl_task_output *output, void *user) {
     (void)user;
-    return run_call(NULL, NULL, args, bytes, output);
+    return run_call(NULL, NULL, NULL, args, bytes, output);
+}
+
+sl_err sl_call_sealed_module(const struct sl_module_sealed *sealed, const void *args, size_t bytes,
+                             sl_task_output *output) {
+    return run_call(NULL, NULL, sealed, args, bytes, output);
 }
 
 sl_err sl_actor_turn_run(sl_actor_turn *turn, const void *args, size_t bytes,
                          sl_task_output *output) {
     output->facts = &turn->facts;
-    return run_call(&turn->kind->task, turn, args, bytes, output);
+    return run_call(&turn->kind->task, turn, NULL, args, bytes, output);
 }
 
 /* Of a name that is too long nothing is made: its calls fail where they would wait. */

@@ -8,9 +8,18 @@
 /* Registers every task that SL_TASK() defined and that is not in the table yet, in no order. */
 sl_err sl_task_calls_register(sl_functions *functions) SL_CHECKED;
 
+/* A call of a task of a sealed module with arguments as they were in the envelope: as a call of the
+ * family. */
+struct sl_module_sealed;
+sl_err sl_call_sealed_module(const struct sl_module_sealed *sealed, const void *args, size_t bytes,
+                             sl_task_output *output) SL_CHECKED;
+
 /* The name by which it is called when it has to wait for its arguments: in `room`, or its own. */
 struct sl_task;
 const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t size);
+
+/* The task of that name that SL_TASK() defined here, or NULL. */
+const struct sl_task *sl_task_defined(const char *name);
 
 /* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
 bool sl_task_is_registered(const struct sl_task *task);
@@ -19,9 +28,6 @@ bool sl_task_is_registered(const struct sl_task *task);
  * of its own tasks, that one's task of the module, which is borrowed until the body has returned.
  * NULL, with an error. */
 const struct sl_task *sl_task_to_submit(const struct sl_task *task);
-
-/* True when SL_TASK() defined a task of this name, here or in a module. */
-bool sl_task_is_defined(const char *name);
 
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {

@@ -17,14 +17,15 @@ struct sl_call {
     sl_task_output *output;
     sl_value *values;
     size_t count;
-    sl_loaded_module *module; /* whose task it is; NULL: the program's */
-    const void *module_name;  /* of its file's object */
-    sl_object *module_object; /* that, borrowed, once it is opened; or NULL */
-    sl_module *own_module;    /* of it, once the body has submitted one of its tasks */
-    sl_text_args *text;       /* what its arguments were read from; NULL: they came as values */
-    sl_store_object *result;  /* of the last sl_return_…(): what is named in the output … */
-    bool kept;                /* … as where the data are, and to be sealed */
-    sl_err failed;            /* the first error of the library's in this call */
+    sl_loaded_module *module;              /* whose task it is; NULL: the program's */
+    const void *module_name;               /* of its file's object */
+    sl_object *module_object;              /* that, borrowed, once it is opened; or NULL */
+    const struct sl_module_sealed *sealed; /* what is called, of a sealed one; NULL: it is not */
+    sl_module *own_module;                 /* of it, once the body has submitted one of its tasks */
+    sl_text_args *text;      /* what its arguments were read from; NULL: they came as values */
+    sl_store_object *result; /* of the last sl_return_…(): what is named in the output … */
+    bool kept;               /* … as where the data are, and to be sealed */
+    sl_err failed;           /* the first error of the library's in this call */
     char message[MESSAGE_BYTES];
 };
 

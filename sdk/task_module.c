@@ -3,10 +3,15 @@
  * Design notes
  * In front of the arguments stand two values more (sdk/module.h): once they are dealt with it is a
  * call like any other. The module's code is used until the result, and what is said of a failure,
- * are copied; then another module may take its place. */
+ * are copied; then another module may take its place.
+ *
+ * The file of a sealed module is opened into memory of this process alone, for as long as it takes
+ * to load it; what is called, and the key, came in the envelope (sdk/sealed.c). */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "actors/secure/secret.h"
 #include "sdk/client.h"
 #include "sdk/module.h"
 #include "sdk/task_call_internal.h"
@@ -49,6 +54,55 @@ static void fetched(void *context) {
     sl_store_unpin(file_of(context));
 }
 
+/* ---- a sealed one ---- */
+
+typedef struct unsealing {
+    sl_call *call;
+    uint8_t *plain;
+    size_t bytes;
+} unsealing;
+
+static void drop_plain(void *context) {
+    unsealing *u = context;
+    sl_secret_wipe(u->plain, u->bytes);
+    free(u->plain);
+    u->plain = NULL;
+}
+
+static sl_err unseal(unsealing *u, const void *parcel, size_t size) {
+    const sl_module_sealed *sealed = u->call->sealed;
+    uint64_t bytes;
+    SL_TRY(sl_parcel_measure(parcel, size, &bytes));
+    if (bytes != sealed->what.key.bytes)
+        return sl_fail(SL_ERR_INVALID, "the module has %llu bytes, not %llu",
+                       (unsigned long long)bytes, (unsigned long long)sealed->what.key.bytes);
+    u->bytes = (size_t)bytes;
+    u->plain = malloc(u->bytes + 1);
+    if (!u->plain)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a module of %zu bytes", u->bytes);
+    sl_err err = sl_parcel_open(sealed->data_key, parcel, size, u->plain);
+    if (err != SL_OK)
+        drop_plain(u);
+    return err;
+}
+
+/* What lies in the store is not needed once it is opened. */
+static sl_err fetch_sealed(void *context, const void **bytes, size_t *size) {
+    unsealing *u = context;
+    const void *parcel;
+    size_t parcel_bytes;
+    char cause[512];
+    SL_TRY(fetch(u->call, &parcel, &parcel_bytes));
+    sl_err err = unseal(u, parcel, parcel_bytes);
+    snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
+    fetched(u->call);
+    if (err != SL_OK)
+        return sl_fail(err, "the sealed module cannot be opened: %s", cause);
+    *bytes = u->plain;
+    *size = u->bytes;
+    return SL_OK;
+}
+
 /* By the name of the function it is known on the way, to whoever counts, allows or writes down. */
 static sl_err check_name(const char *function, const sl_module_call *what) {
     char prefix[SL_MODULE_PREFIX_BYTES];
@@ -65,6 +119,11 @@ static sl_err check_name(const char *function, const sl_module_call *what) {
 }
 
 static sl_err read_front(sl_call *call, sl_module_call *what) {
+    if (call->sealed) {
+        *what = call->sealed->what;
+        call->module_name = call->sealed->object;
+        return SL_OK;
+    }
     if (call->count < SL_MODULE_VALUES || call->values[0].type != SL_TYPE_OBJECT)
         return sl_fail(SL_ERR_DECODE, "a call of a module without its file");
     SL_TRY(sl_module_about(&call->values[1], what));
@@ -84,7 +143,11 @@ static sl_err enter(sl_call *call) {
     if (sl_config_enum(node->network->config, SL_OPT_MODULES) == MODULES_OFF)
         return sl_fail(SL_ERR_REFUSED, "this network takes no modules (--modules off)");
     SL_TRY(read_front(call, &what));
+    unsealing u = {.call = call};
     sl_module_source source = {.get = fetch, .release = fetched, .context = call};
+    if (call->sealed)
+        source = (sl_module_source){
+            .get = fetch_sealed, .release = drop_plain, .context = &u, .is_sealed = true};
     SL_TRY(sl_module_use(&what.key, &source, &came, &call->module));
     if (came)
         sl_metric_count(node->metrics, SL_METRIC_modules_loaded);
@@ -140,12 +203,18 @@ static sl_err make_own_module(sl_call *call) {
     sl_module_file file;
     SL_TRY(open_file(call));
     SL_TRY(sl_module_file_copy(sl_loaded_module_file(call->module), &file));
+    uint8_t *data_key = NULL;
     sl_object *object = sl_object_retain(call->module_object);
-    sl_err err = object ? sl_module_make(sl_loaded_module_key(call->module), &file, object,
-                                         &call->own_module)
-                        : SL_ERR_DEAD;
+    sl_err err = object ? SL_OK : SL_ERR_DEAD;
+    if (err == SL_OK && call->sealed)
+        err = sl_parcel_key_copy(call->sealed->data_key, &data_key);
     if (err == SL_OK)
+        err = sl_module_make(sl_loaded_module_key(call->module), &file, object, &call->own_module);
+    if (err == SL_OK) {
+        call->own_module->data_key = data_key;
         return SL_OK;
+    }
+    sl_secret_destroy(data_key);
     sl_module_file_fini(&file);
     sl_object_release(object);
     return err;

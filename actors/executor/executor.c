@@ -14,7 +14,7 @@ enum { BACKLOG_MOST = 65536, SHORT_COMMAND_MS = 50 };
 static sl_err executor_start(sl_actor *self, void *state, const void *arguments) {
     sl_executor *executor = state;
     executor->self = self;
-    executor->arrivals = SL_EXECUTOR_STALE;
+    executor->arrivals = SL_EXECUTOR_ROWS;
     executor->options = *(const sl_executor_options *)arguments;
     if (!executor->options.commands && executor->options.minder) {
         executor->options.commands = &sl_minder_commands;
@@ -187,8 +187,9 @@ static void disown(sl_executor *executor, sl_run *runs, uint32_t node) {
         for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
             if (attempt->owner.node != node)
                 continue;
-            attempt->owner = SL_NO_ADDR;
-            __atomic_store_n(&attempt->cancelled, 1, __ATOMIC_RELAXED);
+            /* A thread that calls it may be looking at both. */
+            __atomic_store_n(&attempt->owner.node, SL_NO_NODE, __ATOMIC_RELAXED);
+            __atomic_store_n(&attempt->cancelled, SL_ATTEMPT_CANCELLED, __ATOMIC_RELAXED);
             sl_executor_cancel_run(executor, run);
         }
     }
@@ -230,6 +231,8 @@ static void on_timer(sl_executor *executor, const node_timer *timer) {
         executor->free_timer = 0;
     else if (timer->cookie == SL_EXECUTOR_STALE)
         sl_executor_on_stale(executor);
+    else if (timer->cookie == SL_EXECUTOR_ROWS)
+        sl_executor_on_rows(executor);
     else
         sl_executor_function_late(executor, timer->cookie);
 }
@@ -267,6 +270,7 @@ static sl_err executor_receive(sl_actor *self, void *state, const sl_message *me
     }
     sl_executor_go(executor);
     sl_executor_watch_backlog(executor);
+    sl_executor_watch_rows(executor);
     sl_executor_tell_waits(executor);
     sl_executor_send_ended(executor);
     sl_executor_send_refused(executor);

@@ -31,6 +31,7 @@ typedef struct sl_executor_options {
     sl_pool *pool;          /* for functions */
     uint64_t kill_grace_ns; /* from SIGTERM to SIGKILL */
     uint64_t keep_bytes;    /* a function's result of so many bytes may stay here */
+    uint64_t row_ns;        /* a row that lasts so long is split; 0: 50 ms */
     bool bind;              /* commands run on the cores they were granted */
     sl_trace_lane *trace;   /* NULL: no spans */
 } sl_executor_options;

@@ -12,7 +12,8 @@ enum {
     ROW_UNKNOWN = 4,       /* functions that never ran yet: few, their length is unknown */
     INLINE_ROW_NS = 30000, /* a row on the loop */
     INLINE_LONGEST_NS = 5000,
-    INLINE_RUNS = 64, /* measured so often before a function runs on the loop */
+    INLINE_STOP_NS = 10 * INLINE_ROW_NS, /* it turned out to be longer: the loop has other work */
+    INLINE_RUNS = 64,                    /* measured so often before a function runs on the loop */
     OUTPUT_MOST = 64 << 20
 };
 
@@ -74,7 +75,7 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
     const executor_function *call = attempt->record;
     sl_task_facts facts = {.node = sl_node_id(run->node),
                            .attempt = attempt->result.attempt,
-                           .owner = attempt->owner.node,
+                           .owner = __atomic_load_n(&attempt->owner.node, __ATOMIC_RELAXED),
                            .holds_objects = attempt->holds_objects,
                            .keep_bytes = attempt->keep_bytes,
                            .function = call->name.data,
@@ -110,35 +111,55 @@ static void call_one(const sl_run *run, sl_attempt *attempt) {
 
 /* Processor time is measured over a row and shared out by time: asking for each call would cost
  * more than a short call does. */
-static void share_out_cpu(sl_run *run, uint64_t cpu_ns, uint64_t row_ns) {
+static void share_out_cpu(sl_attempt *first, const sl_attempt *last, uint64_t cpu_ns,
+                          uint64_t row_ns) {
     double share = row_ns && cpu_ns < row_ns ? (double)cpu_ns / (double)row_ns : 1;
-    for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next)
+    for (sl_attempt *attempt = first;; attempt = attempt->next) {
         attempt->result.user_s = (double)attempt->run_ns / 1e9 * share;
+        if (attempt == last)
+            return;
+    }
 }
 
-/* On a pool thread, or the loop's: touches the run's attempts and the frozen function table only.
- */
+static void call_or_skip(const sl_run *run, sl_attempt *attempt) {
+    if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED) != SL_ATTEMPT_CANCELLED) {
+        call_one(run, attempt);
+        return;
+    }
+    attempt->result.status = SL_TASK_CANCELLED;
+    sl_attempt_drop_apart(attempt);
+}
+
+/* On the loop nobody else takes from the row, but it is left when it is too long. */
+static sl_row_turn step(sl_run *run, const sl_attempt *next, uint64_t spent_ns) {
+    if (!run->on_loop)
+        return sl_row_step(&run->row);
+    return next && spent_ns < INLINE_STOP_NS ? SL_ROW_NEXT : SL_ROW_OVER;
+}
+
+/* On a pool thread, or the loop's: touches those of the run's attempts that are its own by row.h,
+ * and the frozen function table only. */
 void sl_executor_call_all(sl_run *run) {
     double wall_s = sl_wall_s(run->self);
     uint64_t first_cpu_ns = run->on_loop ? 0 : sl_thread_ns(run->self);
     uint64_t first_ns = sl_now_ns(run->self), start_ns = first_ns;
-    for (sl_attempt *attempt = run->attempts.head; attempt; attempt = attempt->next) {
-        run->current = attempt;
+    sl_attempt *first = run->attempts.head, *attempt, *next = first;
+    sl_row_turn turn;
+    do {
+        run->current = attempt = next;
         __atomic_store_n(&attempt->began_ns, start_ns, __ATOMIC_RELAXED);
-        if (__atomic_load_n(&attempt->cancelled, __ATOMIC_RELAXED) == SL_ATTEMPT_CANCELLED) {
-            attempt->result.status = SL_TASK_CANCELLED;
-            sl_attempt_drop_apart(attempt);
-        } else {
-            call_one(run, attempt);
-        }
+        call_or_skip(run, attempt);
         uint64_t end_ns = sl_now_ns(run->self);
         attempt->result.start_s = wall_s + (double)(start_ns - first_ns) / 1e9;
         attempt->result.end_s = wall_s + (double)(end_ns - first_ns) / 1e9;
         attempt->run_ns = end_ns - start_ns;
         start_ns = end_ns;
-    }
+        next = __atomic_load_n(&attempt->next, __ATOMIC_RELAXED);
+        turn = step(run, next, end_ns - first_ns);
+    } while (turn == SL_ROW_NEXT);
     /* A row on the loop is over in microseconds and does not wait: all of its time counts. */
-    share_out_cpu(run, run->on_loop ? UINT64_MAX : sl_thread_ns(run->self) - first_cpu_ns,
+    share_out_cpu(turn == SL_ROW_ALONE ? attempt : first, attempt,
+                  run->on_loop ? UINT64_MAX : sl_thread_ns(run->self) - first_cpu_ns,
                   start_ns - first_ns);
 }
 
@@ -183,6 +204,13 @@ static void learn(sl_function_pace *pace, double ns) {
     pace->mean_ns += weight * (ns - pace->mean_ns);
     pace->longest_ns =
         ns > pace->longest_ns ? ns : pace->longest_ns + (ns - pace->longest_ns) / 256;
+}
+
+/* What is believed of others like it should not wait for its end. */
+void sl_executor_function_lasts(sl_executor *executor, const sl_attempt *attempt, uint64_t ns) {
+    sl_function_pace *pace = &executor->paces[attempt->function];
+    if ((double)ns > pace->longest_ns)
+        learn(pace, (double)ns);
 }
 
 void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt) {

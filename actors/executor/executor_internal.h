@@ -6,6 +6,7 @@
 
 #include "actors/executor/executor.h"
 #include "actors/executor/executor_msgs.h"
+#include "actors/executor/row.h"
 #include "actors/registry/registry_msgs.h"
 #include "actors/scheduler/scheduler_msgs.h"
 #include "runtime/log.h"
@@ -84,9 +85,12 @@ typedef struct sl_run {
     sl_process_result process;
     uint64_t trace_start;
 
+    sl_row row;          /* of functions: whose the attempts are while a thread calls them */
+    bool may_split;      /* there are several, and a pool thread has them */
+    sl_attempt *current; /* the one that is called; that thread's */
+
     /* of functions that wait for other tasks: executor_wait.c */
     sl_pool *pool;
-    sl_attempt *current; /* the one that is called */
     sl_event waits;
     sl_event goes_on;
     _Atomic uint32_t again;
@@ -131,6 +135,8 @@ struct sl_executor {
     uint64_t told_free_ns;
     uint64_t free_timer;
     bool free_changed;
+    uint32_t may_split;                    /* runs that may */
+    uint64_t rows_timer;                   /* looks at them; 0: not running */
     uint64_t starts;                       /* of runs, so far */
     uint64_t stale_timer;                  /* 0: not running */
     uint64_t stale_arrivals, stale_starts; /* when it was started */
@@ -140,6 +146,8 @@ struct sl_executor {
 void sl_attempts_push(sl_attempts *list, sl_attempt *attempt);
 /* To where it was among those that wait, by arrival. */
 void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt);
+/* The same for many, in order of arrival themselves; `from` is empty then. */
+void sl_attempts_merge(sl_attempts *list, sl_attempts *from);
 sl_attempt *sl_attempts_pop(sl_attempts *list);
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
                          sl_blob *apart, sl_attempt **attempt);
@@ -164,8 +172,24 @@ void sl_run_inherit(sl_executor *executor, sl_run *run);
  * busy. */
 bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *request);
 
+/* Cookies of timers; an arrival is above them. */
+enum { SL_EXECUTOR_FREE, SL_EXECUTOR_STALE, SL_EXECUTOR_ROWS };
+
+/* executor_row.c */
+/* The run's functions are about to be handed to a pool thread, or called here. */
+void sl_executor_open_row(sl_executor *executor, sl_run *run);
+/* Ends what of a row has ended, and takes back what has not begun: only the attempt that is called
+ * stays. */
+void sl_executor_split_row(sl_executor *executor, sl_run *run);
+/* A row that was called on the loop ended early: what is left of it goes back. */
+void sl_executor_take_back_rest(sl_executor *executor, sl_run *run);
+/* Its end has come, or nothing of it can be taken any more. */
+void sl_executor_row_is_over(sl_executor *executor, sl_run *run);
+/* Looks, after a while, for rows that last longer than was believed. */
+void sl_executor_watch_rows(sl_executor *executor);
+void sl_executor_on_rows(sl_executor *executor);
+
 /* executor_stale.c */
-enum { SL_EXECUTOR_FREE, SL_EXECUTOR_STALE }; /* cookies of timers; an arrival is above them */
 /* Looks, after a while, whether what waits has come any further. */
 void sl_executor_watch_backlog(sl_executor *executor);
 /* It may not have: then it is refused. */
@@ -191,6 +215,8 @@ void sl_executor_free_paces(sl_executor *executor);
 /* How many functions like this one may run in a row; and whether right here, on the loop. */
 uint32_t sl_executor_row(const sl_executor *executor, const sl_attempt *attempt, bool *inline_run);
 void sl_executor_call_all(sl_run *run);
+/* It has run for so long, and runs on. */
+void sl_executor_function_lasts(sl_executor *executor, const sl_attempt *attempt, uint64_t ns);
 /* The time of a function attempt, named by its arrival, may be over. */
 void sl_executor_function_late(sl_executor *executor, uint64_t arrival);
 void sl_executor_function_ended(sl_executor *executor, sl_attempt *attempt);

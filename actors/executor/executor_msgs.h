@@ -17,9 +17,11 @@ typedef enum sl_task_status {
     SL_TASK_STATUSES
 } sl_task_status;
 
-/* The function as which sealed commands travel, so that who may not let everybody run commands can
- * tell them from sealed calls; a node runs them by no other name. */
+/* The functions as which sealed commands, and sealed tasks of modules, travel, so that who may not
+ * let everybody run commands, or bring code, can tell them from sealed calls; a node runs them by
+ * no other name. */
 #define SL_SEALED_COMMAND "starlane.sealed_command"
+#define SL_SEALED_MODULE  "starlane.sealed_module"
 
 /* What who gets a function's result can hold. */
 typedef enum sl_task_keep {

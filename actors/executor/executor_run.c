@@ -19,15 +19,23 @@ void sl_attempts_push(sl_attempts *list, sl_attempt *attempt) {
     list->count++;
 }
 
-void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt) {
+void sl_attempts_merge(sl_attempts *list, sl_attempts *from) {
     sl_attempt **at = &list->head;
-    while (*at && (*at)->arrival < attempt->arrival)
-        at = &(*at)->next;
-    attempt->next = *at;
-    *at = attempt;
-    if (!attempt->next)
-        list->tail = attempt;
-    list->count++;
+    for (sl_attempt *attempt; (attempt = sl_attempts_pop(from)); at = &attempt->next) {
+        while (*at && (*at)->arrival < attempt->arrival)
+            at = &(*at)->next;
+        attempt->next = *at;
+        *at = attempt;
+        if (!attempt->next)
+            list->tail = attempt;
+        list->count++;
+    }
+}
+
+void sl_attempts_put_back(sl_attempts *list, sl_attempt *attempt) {
+    sl_attempts one = {NULL, NULL, 0};
+    sl_attempts_push(&one, attempt);
+    sl_attempts_merge(list, &one);
 }
 
 sl_attempt *sl_attempts_pop(sl_attempts *list) {
@@ -213,6 +221,7 @@ void sl_run_inherit(sl_executor *executor, sl_run *run) {
 
 void sl_run_destroy(sl_executor *executor, sl_run *run) {
     executor->owed -= run->owes;
+    sl_executor_row_is_over(executor, run);
     if (run->before) {
         leave_ahead(executor, run);
         run->before->after = run->after;
@@ -264,12 +273,14 @@ static void start_functions(sl_executor *executor, sl_run *run) {
         (void)sl_timer_start(executor->self, first->timeout_ns, first->arrival);
     fill_row(executor, run, first->timeout_ns ? 1 : most);
     executor->running_count += run->attempts.count;
+    sl_executor_open_row(executor, run);
     if (!run->on_loop && executor->options.pool) {
         run->job.run = call_row;
         sl_pool_post(executor->options.pool, &run->job);
         return;
     }
     sl_executor_call_all(run);
+    sl_executor_take_back_rest(executor, run);
     sl_executor_run_ended(executor, run);
 }
 

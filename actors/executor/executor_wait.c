@@ -1,9 +1,9 @@
 /* Functions that wait for other tasks: the thread's side, and the loop's.
  *
  * Design notes
- * Between the two events of a wait its run belongs to the loop, which cuts off the attempts that
- * have not begun and takes the cores; the thread looks at the run again only once it was granted
- * them, or once the executor is gone. Both events lie in the run: the second is sent before the
+ * Between the two events of a wait its run belongs to the loop, which splits the row and takes the
+ * cores; the thread looks at the run again only once it was granted them, or once the executor is
+ * gone. Both events lie in the run: the second is sent before the
  * run's end, and events of one thread arrive in order. */
 #include "actors/executor/waiting.h"
 
@@ -59,35 +59,15 @@ void sl_executor_release_run(sl_run *run) {
     sl_futex_wake(&run->again);
 }
 
-/* Only the one that waits stays: those before it have ended, and somebody may wait for them,
- * perhaps this very run; those after it have not begun. */
-static void cut_row(sl_executor *executor, sl_run *run) {
-    sl_attempt *rest = run->current->next;
-    for (sl_attempt *attempt; (attempt = run->attempts.head) != run->current;) {
-        sl_attempts_pop(&run->attempts);
-        executor->running_count--;
-        attempt->result.user_s = (double)attempt->run_ns / 1e9;
-        sl_executor_function_ended(executor, attempt);
-    }
-    run->current->next = NULL;
-    run->attempts = (sl_attempts){run->current, run->current, 1};
-    for (sl_attempt *attempt = rest, *next; attempt; attempt = next) {
-        next = attempt->next;
-        executor->running_count--;
-        if (attempt->owner.node == SL_NO_NODE) /* its owner was lost */
-            sl_attempt_destroy(executor, attempt);
-        else
-            sl_attempts_put_back(&executor->backlog, attempt);
-    }
-}
-
 static void owe(sl_executor *executor, sl_run *run) {
     executor->owed += !run->owes;
     run->owes = true;
 }
 
+/* Only the one that waits stays: those before it have ended, and somebody may wait for them,
+ * perhaps this very run; those after it have not begun. */
 void sl_executor_on_waits(sl_executor *executor, sl_run *run) {
-    cut_row(executor, run);
+    sl_executor_split_row(executor, run);
     run->lent = run->grant.amount;
     if (sl_grant_lend(executor->grants, &run->grant) != SL_OK)
         sl_error("executor", "the cores of a waiting task stay taken: %s", sl_err_detail());

@@ -47,7 +47,8 @@ gw_session *gw_session_of(const gateway *gw, uint64_t serial) {
 }
 
 void gw_pace(gateway *gw, gw_session *session) {
-    bool pause = gw->queue_count >= QUEUE_MOST || session->out.unsent_bytes > OUT_PAUSE_BYTES;
+    bool pause = gw->queue_count >= QUEUE_MOST || session->out.unsent_bytes > OUT_PAUSE_BYTES ||
+                 session->letters >= LETTERS_MOST || session->letter_bytes > LETTER_BYTES_MOST;
     if (!session->visitor || pause == session->paused)
         return;
     session->paused = pause;
@@ -107,10 +108,17 @@ static void drop_all(gateway *gw) {
     gw->sessions = NULL;
 }
 
-void gw_end_session(gateway *gw, gw_session *session) {
+/* What it had is given up. */
+static void release(gateway *gw, gw_session *session) {
+    gw_audit_letters(gw, session);
     gw_cancel_all(gw, session);
+    gw_release_actors(gw, session);
     gw_release_objects(gw, session);
     gw_release_entries(gw, session);
+}
+
+void gw_end_session(gateway *gw, gw_session *session) {
+    release(gw, session);
     session->stage = GW_CLOSING;
     if (!session->checking)
         gw_drop_session(gw, session);
@@ -275,6 +283,12 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_logs(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_FORGET)
         gw_take_forget(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_SPAWN)
+        gw_take_spawn(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_LETTER)
+        gw_take_letter(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_FIND)
+        gw_take_find(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ORDER)
         gw_take_order(gw, session, &parts);
     else
@@ -397,6 +411,10 @@ static void on_event(gateway *gw, const node_event *body) {
         gw_on_fetched(gw, event);
     else if (event->kind == GW_EVENT_OUTPUT)
         gw_on_output(gw, event);
+    else if (event->kind == GW_EVENT_ANSWERED)
+        gw_on_answered(gw, event);
+    else if (event->kind == GW_EVENT_ACTOR_ENDED)
+        gw_on_actor_ended(gw, event);
     else if (event->kind == GW_EVENT_LOOKED)
         gw_on_looked(gw, event);
     else
@@ -415,6 +433,8 @@ static void on_timer(gateway *gw, uint64_t cookie) {
     gw_look_after_lost(gw);
     gw_forget_old(gw);
     gw_check_again(gw);
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        gw_audit_letters(gw, session);
     (void)sl_timer_start(gw->self, AGAIN_NS, GW_TIMER_EACH_SECOND);
 }
 
@@ -426,6 +446,7 @@ static sl_err gateway_start(sl_actor *self, void *state, const void *arguments) 
     sl_strbuf_init(&gw->audit, 8 << 20);
     SL_TRY(gw_tasks_init(gw));
     SL_TRY(gw_commands_init(gw));
+    SL_TRY(gw_actors_init(gw));
     registry_watch watch = {};
     SL_TRY(registry_watch_send(self, sl_addr_well_known(sl_self(self).node, SL_SLOT_REGISTRY),
                                &watch));
@@ -485,12 +506,10 @@ static void gateway_stop(sl_actor *self, void *state) {
             session->visitor->session = NULL;
             session->visitor = NULL;
         }
-    for (gw_session *session = gw->sessions; session; session = session->next) {
-        gw_cancel_all(gw, session);
-        gw_release_objects(gw, session);
-        gw_release_entries(gw, session);
-    }
+    for (gw_session *session = gw->sessions; session; session = session->next)
+        release(gw, session);
     drop_all(gw);
+    gw_actors_fini(gw);
     gw_commands_fini(gw);
     gw_tasks_fini(gw);
     gw_check_fini(gw);

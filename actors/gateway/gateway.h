@@ -52,8 +52,9 @@ struct sl_visitor {
     void *session;
 };
 
-/* Names the gateway's own object of a client's number; NULL: it has none such. */
-typedef void *(*sl_gateway_naming)(void *context, uint64_t number);
+/* Names the gateway's own object of a client's number; NULL: it has none such. `data`: the argument
+ * is what is in it, which has to be fetched first. */
+typedef void *(*sl_gateway_naming)(void *context, uint64_t number, bool data);
 
 /* What the gateway asks of the network's store. On the loop's thread, and nothing waits, but
  * fetch(), which a pool's thread calls. An object here is a handle, which release() ends. */
@@ -75,9 +76,13 @@ typedef struct sl_gateway_objects {
      * reason: they name what is not its own. */
     sl_err (*arguments)(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
                         sl_gateway_naming naming, void *naming_context);
-    /* Takes the object that a task returned, or that its result was kept in, out of its output: the
-     * handle, or NULL when that is something else. Such an output has at most
-     * SL_GATEWAY_NAMING_BYTES. */
+    /* The name by which `function` is called when it has to wait for arguments: in `room`, or its
+     * own.
+     */
+    const char *(*waiting)(const char *function, char room[256]);
+    /* Takes the object that a task, or with no name of a function an actor, returned, or that a
+     * task's result was kept in, out of its output: the handle, or NULL when that is something
+     * else. Such an output has at most SL_GATEWAY_NAMING_BYTES. */
     void *(*result)(void *context, const char *function, sl_bytes output);
     /* Has such an output name the object by a client's number. */
     void (*name)(uint8_t *output, size_t bytes, uint64_t number);
@@ -85,8 +90,44 @@ typedef struct sl_gateway_objects {
 
 enum { SL_GATEWAY_NAMING_BYTES = 128 };
 
+/* An actor's name in the network. Nobody can guess it: life and number are drawn by the gateway. */
+typedef struct sl_gateway_ref {
+    uint32_t home, place;
+    uint64_t life, number;
+} sl_gateway_ref;
+
+/* What is waited for of the network's actors. Its event is told once: with an answer, or an error;
+ * of a letter that does not ask, when nobody has anything of it any more. */
+typedef struct sl_gateway_word {
+    sl_event event; /* first; whom to tell is the gateway's to say */
+    sl_err err;
+    char *message;   /* malloc'ed, as is the next; or NULL */
+    uint8_t *output; /* one value, or nothing */
+    size_t output_bytes;
+    sl_blob *data; /* beside it */
+} sl_gateway_word;
+
+/* What the gateway asks of the host of its node's actors. On the loop's thread, and nothing waits.
+ * On an error nothing was done. */
+typedef struct sl_gateway_actors {
+    void *context;
+    /* Starts an actor, of which life and number are given, and the rest is filled in; `end` is told
+     * when it has ended: its output is a string that says why, and its message the same. */
+    sl_err (*spawn)(void *context, const gateway_spawn *wish, sl_blob *data, sl_gateway_ref *ref,
+                    sl_gateway_word *end);
+    /* A call, a move, a stop, or nothing, which is answered when the actor has started. */
+    sl_err (*send)(void *context, const sl_gateway_ref *ref, const gateway_letter *letter,
+                   sl_blob *data, sl_gateway_word *word);
+    /* Ends it, whatever waits for it. */
+    void (*dismiss)(void *context, const sl_gateway_ref *ref);
+    /* An output that names the actor, or is a string; `out` has room for so many bytes. */
+    size_t (*name)(const sl_gateway_ref *ref, uint8_t out[64]);
+    size_t (*text)(const char *text, uint8_t out[64]);
+} sl_gateway_actors;
+
 typedef struct sl_gateway_options {
     const sl_gateway_door *door;
+    const sl_gateway_actors *actors;   /* borrowed, outlives the actor */
     const sl_gateway_objects *objects; /* borrowed, outlives the actor */
     sl_pool *fetchers;                 /* borrowed, outlives the actor: fetch() may take long */
     sl_key_store *keys;                /* borrowed, outlives the actor: nobody else uses it */

@@ -7,7 +7,7 @@
 
 static bool is_idle(const gateway *gw) {
     for (const gw_project *project = gw->projects; project; project = project->next)
-        if (project->running)
+        if (project->running > project->resting)
             return false;
     return true;
 }

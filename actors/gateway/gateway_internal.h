@@ -1,8 +1,9 @@
 /* The gateway from inside: gateway.c (visitors and what they say), gateway_tasks.c (the way to the
  * scheduler and back), gateway_objects.c (objects), gateway_commands.c, gateway_output.c and
- * gateway_bound.c (commands, what they write, and how much of it), gateway_out.c (the way to the
- * client), gateway_admin.c and gateway_drain.c (who runs the network, and its end), gateway_check.c
- * (what the pool does: keys, the audit log). All on the loop's thread but what a job runs. */
+ * gateway_bound.c (commands, what they write, and how much of it), gateway_actors.c and
+ * gateway_letters.c (user actors), gateway_out.c (the way to the client), gateway_admin.c and
+ * gateway_drain.c (who runs the network, and its end), gateway_check.c (what the pool does: keys,
+ * the audit log). All on the loop's thread but what a job runs. */
 #ifndef SL_GATEWAY_INTERNAL_H
 #define SL_GATEWAY_INTERNAL_H
 
@@ -16,6 +17,11 @@ enum {
     TASKS_MOST = 65536,   /* of one connection under way */
     OBJECTS_MOST = 65536, /* of one connection */
     OBJECT_BUCKETS = 256,
+    ACTORS_MOST = 16384,          /* of a project */
+    GONE_MOST = 256,              /* of a session, of which it is known why they have ended */
+    ACTOR_BUCKETS = 4096,         /* of all */
+    LETTERS_MOST = 16384,         /* of a session that are not handled, and … */
+    LETTER_BYTES_MOST = 16 << 20, /* … what they hold: then it waits */
     ENTRIES_MOST = 131072,        /* commands of a project that have not ended, or are kept */
     ENTRY_BUCKETS = 4096,         /* of all */
     BUCKETS = 1024,               /* of a session's tasks */
@@ -33,6 +39,8 @@ typedef struct gw_project {
     char name[SL_PROJECT_BYTES];
     sl_quota quota;
     uint64_t running, ended, failed, held_bytes;
+    uint32_t actors;
+    uint64_t resting;       /* of running: actors, and who waits for the end of one */
     uint64_t begun;         /* commands */
     uint64_t entries;       /* commands that are known */
     uint64_t output_bytes;  /* of detached ones that have ended */
@@ -76,6 +84,44 @@ typedef struct gw_object {
     bool whole;
 } gw_object;
 
+/* Those that a task, a letter or an actor has among its arguments. */
+typedef struct gw_named {
+    gw_object **objects;
+    uint32_t count;
+    bool fetches; /* the data of some have to be fetched where they are needed */
+} gw_named;
+
+/* An actor, from its spawn until the network says that it has ended, and some time longer: who asks
+ * it then is told why. */
+typedef struct gw_actor {
+    sl_gateway_word end;            /* first */
+    struct gw_actor *chain;         /* in its bucket, by number */
+    struct gw_actor *name_chain;    /* in its bucket, by name, if it has one */
+    struct gw_actor *next, *before; /* of its session's */
+    struct gw_session *session;     /* that spawned it; NULL once that is over: it is ending */
+    gw_project *project;
+    struct gw_task *watchers; /* who wait for its end */
+    sl_gateway_ref ref;
+    uint64_t held_bytes; /* arguments */
+    gw_named objects;
+    bool has_name, over;
+    char name[128];
+} gw_actor;
+
+/* A message to an actor, until it is handled, or answered. */
+typedef struct gw_letter {
+    sl_gateway_word word; /* first */
+    struct gw_letter *next, *before;
+    struct gw_session *session; /* NULL once that is over */
+    gw_project *project;
+    struct gw_task *task; /* that waits for the answer; NULL: none does */
+    bool begins;          /* its actor, and that is what is answered */
+    sl_gateway_ref ref;
+    uint64_t bytes;
+    gw_named objects;
+} gw_letter;
+
+/* Asking an actor is one too, which the scheduler does not see. */
 typedef struct gw_task {
     struct gw_task *next;       /* in the queue */
     struct gw_task *chain;      /* in its session's bucket */
@@ -87,8 +133,10 @@ typedef struct gw_task {
     uint32_t payload_bytes;
     uint64_t held_bytes;
     sl_blob *data;
-    gw_object **objects; /* among the arguments */
-    uint32_t object_count;
+    gw_named objects;
+    bool asks, watches; /* an actor: its letter is … */
+    gw_letter *letter;  /* … this, until the answer, … */
+    gw_actor *watched;  /* … or it waits for this one's end */
     gw_entry *entry;    /* of a command; NULL for a call */
     uint32_t pending;   /* commands that it comes after and that have not ended */
     uint8_t end_status; /* sl_task_status: it is about to end so, without having run */
@@ -126,7 +174,14 @@ typedef struct gw_session {
     gw_object **objects; /* OBJECT_BUCKETS of them */
     uint32_t object_count;
     uint64_t last_object, own_object; /* numbers */
-    uint8_t *results; /* records that wait for the end of the turn, behind room for their head */
+    gw_actor *actors;
+    gw_actor *gone, *gone_last; /* those that have ended, the newest first */
+    uint32_t gone_count;
+    uint32_t letters; /* not handled */
+    uint64_t letter_bytes;
+    uint64_t refusals; /* of letters */
+    uint32_t said;     /* letters that the audit log has not heard of */
+    uint8_t *results;  /* records that wait for the end of the turn, behind room for their head */
     size_t results_bytes, results_room;
     uint32_t results_count;
     sl_stream_out out;
@@ -150,6 +205,10 @@ typedef struct gateway {
     uint32_t unaccepted_first, unaccepted_count;
     struct scheduler_task *batch;
     struct gw_fetch *fetches; /* under way */
+
+    gw_actor **actors, **names; /* ACTOR_BUCKETS of them */
+    uint8_t name_key[16];       /* of the hash */
+    gw_letter *letters;
 
     gw_entry **entries; /* ENTRY_BUCKETS of them */
     gw_entry *oldest, *newest;
@@ -201,10 +260,14 @@ struct scheduler_done;
 void gw_on_accepted(gateway *gw, const void *accepted);
 void gw_on_done(gateway *gw, const void *done);
 
-/* NULL: it may have one more task, of so many bytes; `scope` is that it takes. */
+/* NULL: it may have one more task, of so many bytes; `scope` is that it takes. And the same for
+ * what is no task, and counts by its bytes alone. */
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes);
+const char *gw_over_bytes(const gw_session *session, uint32_t scope, uint64_t bytes);
 /* A task of the session's: counted, and found by its number. */
 void gw_enter_task(gw_session *session, gw_task *task);
+/* It never was one: nobody is told. */
+void gw_leave_task(gw_task *task);
 void gw_queue_task(gateway *gw, gw_task *task);
 void gw_free_task(gateway *gw, gw_task *task);
 void gw_cancel_task(gateway *gw, gw_task *task);
@@ -214,6 +277,8 @@ void gw_end_soon(gateway *gw, gw_task *task, uint8_t status);
 void gw_copy_text(char *to, size_t room, sl_text text);
 /* The end of a task whose result has been fetched. */
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result);
+/* It has ended, well or not: the client is told, if it is still there. */
+void gw_end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data);
 
 /* gateway_commands.c */
 sl_err gw_commands_init(gateway *gw) SL_CHECKED;
@@ -283,17 +348,54 @@ void gw_take_piece(gateway *gw, gw_session *session, const sl_gateway_parts *par
 void gw_take_read(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_release(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_release_objects(gateway *gw, gw_session *session); /* it has left */
-/* Gives the task the objects that its arguments name. */
-sl_err gw_name_arguments(gateway *gw, gw_session *session, gw_task *task, uint8_t *arguments,
-                         size_t bytes) SL_CHECKED;
+/* Names the session's objects among the arguments, and keeps them; dropping is due on an error too.
+ * SL_ERR_REFUSED: also when the data of some are to be fetched, and may not be. */
+sl_err gw_name_arguments(gateway *gw, gw_session *session, uint8_t *arguments, size_t bytes,
+                         const sl_blob *data, bool may_fetch, gw_named *named) SL_CHECKED;
 /* Has the content of an object of the session be the task's large data. */
 sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) SL_CHECKED;
-void gw_drop_task_objects(gateway *gw, gw_task *task);
+void gw_drop_named(gateway *gw, gw_named *named);
+/* An object that was returned to who does not want it any more. */
+void gw_let_go(gateway *gw, sl_bytes output);
 /* True when the outcome is an object, which is fetched first: gw_end_fetched() follows. */
 bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result);
 void gw_on_fetched(gateway *gw, sl_event *event);
 /* One of the tasks that wait for that; nothing comes of it any more. NULL: there is none. */
 gw_task *gw_forget_fetch(gateway *gw);
+
+/* gateway_actors.c */
+sl_err gw_actors_init(gateway *gw) SL_CHECKED;
+void gw_actors_fini(gateway *gw);
+void gw_take_spawn(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_take_find(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+void gw_release_actors(gateway *gw, gw_session *session); /* it is over */
+void gw_on_actor_ended(gateway *gw, sl_event *event);
+/* Ends it: nobody can reach it any more. And all of a project's, as its tasks are taken back: how
+ * many. */
+void gw_give_up_actor(gateway *gw, gw_actor *actor);
+uint64_t gw_end_actors(gateway *gw, const gw_project *project);
+/* One that the session may send to, which may have ended; NULL: there is none. */
+gw_actor *gw_find_actor(const gateway *gw, const gw_session *session, const gateway_letter *letter);
+/* An actor's first letter has been answered. */
+void gw_began(gateway *gw, const gw_letter *letter);
+void gw_free_word(sl_gateway_word *word);
+sl_event gw_event_of(const gateway *gw, uint32_t kind); /* of a word */
+
+/* gateway_letters.c */
+void gw_take_letter(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+sl_err gw_tell_actor(gateway *gw, gw_session *session, const gateway_letter *body,
+                     const gw_actor *actor, const sl_gateway_parts *parts) SL_CHECKED;
+void gw_cancel_ask(gateway *gw, gw_task *task);
+void gw_on_answered(gateway *gw, sl_event *event);
+/* How many letters the session has sent since the last time, for the audit log. */
+void gw_audit_letters(gateway *gw, gw_session *session);
+/* Who waits for an answer is a task, if not the scheduler's. NULL when out of memory. */
+gw_task *gw_enter_ask(gw_session *session, uint64_t number);
+/* Numbers ascend, as those of tasks do. False: the session is refused. */
+bool gw_take_number(gateway *gw, gw_session *session, uint64_t number);
+void gw_answer(gateway *gw, gw_session *session, uint64_t number, sl_err err, const char *message,
+               sl_bytes output);
+sl_err gw_copy_data(const sl_gateway_parts *parts, sl_blob **data) SL_CHECKED;
 
 /* gateway_nodes.c: who the nodes are. */
 void gw_take_who(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
@@ -319,7 +421,9 @@ enum {
     GW_EVENT_WRITTEN,
     GW_EVENT_FETCHED,
     GW_EVENT_OUTPUT,
-    GW_EVENT_LOOKED
+    GW_EVENT_LOOKED,
+    GW_EVENT_ANSWERED,
+    GW_EVENT_ACTOR_ENDED
 };
 enum { GW_TIMER_EACH_SECOND, GW_TIMER_LOOK, GW_TIMER_DRAIN };
 sl_err gw_check_hello(gateway *gw, gw_session *session, const gateway_hello *hello) SL_CHECKED;

@@ -57,8 +57,21 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_NODES,
     SL_GATEWAY_ORDER,
     SL_GATEWAY_ORDERED,
+    SL_GATEWAY_SPAWN,
+    SL_GATEWAY_LETTER,
+    SL_GATEWAY_FIND,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
+
+/* What is said to an actor. */
+typedef enum sl_gateway_letter_what {
+    SL_GATEWAY_CALL,
+    SL_GATEWAY_MOVE,
+    SL_GATEWAY_STOP,
+    SL_GATEWAY_WATCH, /* answered when it has ended, by why */
+    SL_GATEWAY_WHATS, /* … clients may say these */
+    SL_GATEWAY_NOTHING = SL_GATEWAY_WHATS
+} sl_gateway_letter_what;
 
 /* What who runs the network may do. */
 typedef enum sl_gateway_act {

@@ -241,53 +241,60 @@ void gw_take_read(gateway *gw, gw_session *session, const sl_gateway_parts *part
 
 typedef struct naming {
     gw_session *session;
-    gw_task *task;
+    gw_named *named;
     sl_err err;
 } naming;
 
-static void *name_one(void *context, uint64_t number) {
+static void *name_one(void *context, uint64_t number, bool data) {
     naming *of = context;
     gw_object *object = find(of->session, number);
     if (!object || !object->whole)
         return NULL;
     gw_object **all =
-        realloc(of->task->objects, (of->task->object_count + (size_t)1) * sizeof(gw_object *));
+        realloc(of->named->objects, (of->named->count + (size_t)1) * sizeof(gw_object *));
     if (!all) {
         of->err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
         return NULL;
     }
     object->references++;
-    of->task->objects = all;
-    all[of->task->object_count++] = object;
+    of->named->fetches |= data;
+    of->named->objects = all;
+    all[of->named->count++] = object;
     return object->object;
 }
 
-sl_err gw_name_arguments(gateway *gw, gw_session *session, gw_task *task, uint8_t *arguments,
-                         size_t bytes) {
+sl_err gw_name_arguments(gateway *gw, gw_session *session, uint8_t *arguments, size_t bytes,
+                         const sl_blob *data, bool may_fetch, gw_named *named) {
     const sl_gateway_objects *objects = gw->options.objects;
-    naming of = {.session = session, .task = task};
-    SL_TRY(objects->arguments(objects->context, arguments, bytes, task->data, name_one, &of));
+    naming of = {.session = session, .named = named};
+    SL_TRY(objects->arguments(objects->context, arguments, bytes, data, name_one, &of));
+    if (named->fetches && !may_fetch)
+        return sl_fail(SL_ERR_REFUSED, "an argument that is to be fetched: actors are given data");
     return of.err;
 }
 
 sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) {
-    naming of = {.session = session, .task = task};
-    void *object = name_one(&of, number);
+    naming of = {.session = session, .named = &task->objects};
+    void *object = name_one(&of, number, false);
     SL_TRY(of.err);
     if (!object)
         return sl_fail(SL_ERR_REFUSED, "its large data: there is no such object here");
-    const gw_object *found = task->objects[task->object_count - 1];
+    const gw_object *found = task->objects.objects[task->objects.count - 1];
     if (!found->bytes)
         return sl_fail(SL_ERR_REFUSED, "its large data: the object is empty");
     return gw->options.objects->part(object, 0, found->bytes, &task->data);
 }
 
-void gw_drop_task_objects(gateway *gw, gw_task *task) {
-    for (uint32_t i = 0; i < task->object_count; i++)
-        drop(gw, task->objects[i]);
-    free(task->objects);
-    task->objects = NULL;
-    task->object_count = 0;
+void gw_drop_named(gateway *gw, gw_named *named) {
+    for (uint32_t i = 0; i < named->count; i++)
+        drop(gw, named->objects[i]);
+    free(named->objects);
+    *named = (gw_named){NULL};
+}
+
+void gw_let_go(gateway *gw, sl_bytes output) {
+    const sl_gateway_objects *objects = gw->options.objects;
+    objects->release(objects->result(objects->context, NULL, output));
 }
 
 /* ---- as results ---- */
@@ -342,7 +349,8 @@ static void fail_result(gateway_result *result, const char *why) {
 
 bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result) {
     const sl_gateway_objects *objects = gw->options.objects;
-    void *object = objects->result(objects->context, task->function, result->output);
+    void *object =
+        objects->result(objects->context, task->asks ? NULL : task->function, result->output);
     if (!object)
         return false;
     struct gw_fetch *fetch = calloc(1, sizeof *fetch);

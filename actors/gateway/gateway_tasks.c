@@ -51,7 +51,7 @@ static void leave_session(gw_task *task) {
 /* ---- the end of a task ---- */
 
 void gw_free_task(gateway *gw, gw_task *task) {
-    gw_drop_task_objects(gw, task);
+    gw_drop_named(gw, &task->objects);
     sl_blob_release(task->data);
     free(task->payload);
     free(task->among);
@@ -72,8 +72,7 @@ static void bound_result(gateway_result *result, sl_blob **data, char why[200]) 
     *data = NULL;
 }
 
-/* It has ended, well or not: the client is told, if it is still there. */
-static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
+void gw_end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *data) {
     gw_project *project = task->project;
     gw_session *session = task->session;
     char why[200];
@@ -81,10 +80,11 @@ static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob
     result->number = task->number;
     task->ended = true;
     project->running--;
+    project->resting -= task->watches;
     project->ended++;
     project->failed += result->status != SL_TASK_DONE;
     project->held_bytes -= task->held_bytes;
-    gw_drop_task_objects(gw, task);
+    gw_drop_named(gw, &task->objects);
     leave_session(task);
     if (task->entry)
         gw_command_ended(gw, task->entry, result);
@@ -96,7 +96,7 @@ static void end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob
 
 static void fail_task(gateway *gw, gw_task *task, sl_task_status status, const char *why) {
     gateway_result result = {.status = (uint8_t)status, .message = sl_text_of(why)};
-    end_task(gw, task, &result, NULL);
+    gw_end_task(gw, task, &result, NULL);
 }
 
 static void refuse_number(gateway *gw, gw_session *session, uint64_t number, const char *why) {
@@ -112,15 +112,21 @@ static const char no_commands[] = "this API key may not run commands: it lacks t
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes) {
     const gw_project *project = session->project;
     const sl_quota *quota = &project->quota;
-    if (!(session->scopes & scope))
-        return scope == SL_SCOPE_COMMAND ? no_commands
-                                         : "this API key may not submit: it lacks the scope submit";
     if (project->draining)
         return "the network is about to end: it takes no more tasks";
     if (session->running >= TASKS_MOST)
         return "too many tasks are under way on this connection: wait for some";
     if (quota->tasks && project->running >= quota->tasks)
         return "the project has as many tasks under way as its quota allows: wait for some";
+    return gw_over_bytes(session, scope, bytes);
+}
+
+const char *gw_over_bytes(const gw_session *session, uint32_t scope, uint64_t bytes) {
+    const gw_project *project = session->project;
+    const sl_quota *quota = &project->quota;
+    if (!(session->scopes & scope))
+        return scope == SL_SCOPE_COMMAND ? no_commands
+                                         : "this API key may not submit: it lacks the scope submit";
     if (quota->payload_bytes && project->held_bytes + bytes > quota->payload_bytes)
         return "the project's tasks under way hold as many bytes as its quota allows";
     if (quota->ucu_s > 0 && project->ucu_s >= quota->ucu_s)
@@ -134,13 +140,14 @@ void gw_copy_text(char *to, size_t room, sl_text text) {
     to[bytes] = '\0';
 }
 
-/* Not every function is for everybody. One whose name has a `/` is a module's, which its client
- * brings along: loading one is as powerful as being a node. */
+/* Not every function is for everybody. One whose name has a `/`, or that carries a sealed one, is a
+ * module's, which its client brings along: loading one is as powerful as being a node. */
 static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
     if (!(session->scopes & SL_SCOPE_COMMAND) &&
         strcmp(wish->function.data, SL_SEALED_COMMAND) == 0)
         return no_commands;
-    if (!memchr(wish->function.data, '/', wish->function.bytes))
+    if (!memchr(wish->function.data, '/', wish->function.bytes) &&
+        strcmp(wish->function.data, SL_SEALED_MODULE) != 0)
         return NULL;
     bool may = session->scopes & SL_SCOPE_MODULE;
     if (strcmp(session->module_task, wish->function.data) != 0) { /* not for each of many */
@@ -171,6 +178,23 @@ static sl_err copy_among(gw_task *task, sl_bytes among) {
     return SL_OK;
 }
 
+/* Its arguments are to be fetched: a function that runs where messages are handled may not do that.
+ */
+static sl_err let_wait(const gateway *gw, const gateway_task *wish, gw_task *task) {
+    char room[256];
+    uint32_t bytes = wish->arguments.bytes;
+    gateway_task named = *wish;
+    named.function = sl_text_of(gw->options.objects->waiting(wish->function.data, room));
+    named.arguments = (sl_bytes){task->payload + task->payload_bytes - bytes, bytes};
+    uint8_t *payload = make_payload(&named, &bytes);
+    if (!payload)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+    free(task->payload);
+    task->payload = payload;
+    task->payload_bytes = bytes;
+    return SL_OK;
+}
+
 static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wish, uint64_t bytes,
                         const sl_gateway_parts *parts, gw_task **out) {
     gw_task *task = calloc(1, sizeof *task);
@@ -186,9 +210,11 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
     if (err == SL_OK)
         err = copy_among(task, wish->among);
     if (err == SL_OK) /* they end the payload */
-        err = gw_name_arguments(gw, session, task,
+        err = gw_name_arguments(gw, session,
                                 task->payload + task->payload_bytes - wish->arguments.bytes,
-                                wish->arguments.bytes);
+                                wish->arguments.bytes, task->data, true, &task->objects);
+    if (err == SL_OK && task->objects.fetches)
+        err = let_wait(gw, wish, task);
     if (err != SL_OK) {
         if (task)
             gw_free_task(gw, task);
@@ -211,6 +237,12 @@ void gw_enter_task(gw_session *session, gw_task *task) {
     session->running++;
     session->project->running++;
     session->project->held_bytes += task->held_bytes;
+}
+
+void gw_leave_task(gw_task *task) {
+    task->project->running--;
+    task->project->held_bytes -= task->held_bytes;
+    leave_session(task);
 }
 
 void gw_queue_task(gateway *gw, gw_task *task) {
@@ -448,14 +480,14 @@ static void take_outcome(gateway *gw, const scheduler_outcome *outcome, sl_blob 
         result.message = sl_text_of("cancelled");
         result.output = (sl_bytes){};
     }
-    end_task(gw, task, &result, task->cancelled ? NULL : data);
+    gw_end_task(gw, task, &result, task->cancelled ? NULL : data);
 }
 
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result) {
     if (task->cancelled)
         fail_task(gw, task, SL_TASK_CANCELLED, "cancelled");
     else
-        end_task(gw, task, result, NULL);
+        gw_end_task(gw, task, result, NULL);
 }
 
 void gw_on_done(gateway *gw, const void *body) {
@@ -491,7 +523,9 @@ void gw_cancel_task(gateway *gw, gw_task *task) {
     if (task->cancelled)
         return;
     task->cancelled = true;
-    if (task->sent && task->accepted)
+    if (task->asks)
+        gw_cancel_ask(gw, task);
+    else if (task->sent && task->accepted)
         tell_cancel(gw, task);
     else if (task->pending && !task->sent)
         gw_end_soon(gw, task, SL_TASK_CANCELLED);
@@ -534,7 +568,7 @@ uint64_t gw_cancel_project(gateway *gw, const gw_project *project) {
         for (const gw_entry *entry = gw->entries[i]; entry; entry = entry->next)
             if (entry->project == project && entry->task)
                 count += cancel_one(gw, entry->task);
-    return count;
+    return count + gw_end_actors(gw, project);
 }
 
 /* Nothing more comes of the scheduler. */

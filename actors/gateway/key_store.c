@@ -311,6 +311,18 @@ static void draw_key(const sl_key_store *store, sl_api_key *key, char *text) {
     sodium_memzero(drawn, sizeof drawn);
 }
 
+void sl_draw(void *to, size_t bytes) {
+    randombytes_buf(to, bytes);
+}
+
+uint32_t sl_name_hash(const char *name, const uint8_t key[16]) {
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint32_t at;
+    crypto_shorthash(hash, (const uint8_t *)name, strlen(name), key);
+    memcpy(&at, hash, sizeof at);
+    return at;
+}
+
 void sl_name_draw(char text[SL_DRAWN_BYTES]) {
     uint8_t drawn[(SL_DRAWN_BYTES - 1) / 2];
     randombytes_buf(drawn, sizeof drawn);

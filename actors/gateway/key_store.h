@@ -102,6 +102,10 @@ sl_err sl_key_store_check(const sl_key_store *store, const char *text, size_t by
 sl_err sl_scopes_parse(const char *text, uint32_t *scopes) SL_CHECKED;
 void sl_scopes_print(uint32_t scopes, char text[SL_SCOPES_BYTES]);
 
+/* Bytes that nobody guesses. */
+void sl_draw(void *to, size_t bytes);
+/* Where a name belongs in a table: who does not know the key cannot choose names that meet. */
+uint32_t sl_name_hash(const char *name, const uint8_t key[16]);
 /* A name that nobody guesses: 32 hexadecimal digits. */
 void sl_name_draw(char text[SL_DRAWN_BYTES]);
 /* Are two such names the same? The time taken does not tell where they differ. */

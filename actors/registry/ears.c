@@ -66,11 +66,12 @@ sl_ear *sl_registry_listen(sl_registry *r, uint32_t node) {
         return ear;
     if (r->ear_count == r->ear_capacity && !grow(r))
         return NULL;
+    uint64_t unused;
     ear = &r->ears[r->ear_count++];
     *ear = (sl_ear){.node = node,
                     .witnessed = is_witnessed(r, node),
                     .spoke_ns = r->awake_ns - sl_registry_silent_ns(r, node),
-                    .frames = sl_node_peer_frames(sl_actor_node(r->self), node)};
+                    .frames = sl_node_peer_frames(sl_actor_node(r->self), node, &unused)};
     sl_node_set_add(&r->heard, node);
     return ear;
 }
@@ -83,19 +84,33 @@ void sl_registry_drop_ear(sl_registry *r, uint32_t node) {
     sl_node_set_remove(&r->heard, node);
 }
 
+static void listen_up(sl_ear *ear, uint64_t spoke_ns) {
+    if (ear->owes && spoke_ns > ear->spoke_ns + ear->gap_ns)
+        ear->gap_ns = spoke_ns - ear->spoke_ns;
+    if (spoke_ns > ear->spoke_ns)
+        ear->spoke_ns = spoke_ns;
+    ear->mute = 0;
+}
+
 void sl_registry_spoke(sl_registry *r, uint32_t node, bool tells) {
     sl_ear *ear = sl_registry_ear(r, node);
     if (tells)
         sl_members_spoke(&r->members, node, r->awake_ns);
     else
         r->members.all[node].spoke_ms = sl_member_ms(r->awake_ns);
-    if (!ear)
+    if (ear)
+        listen_up(ear, r->awake_ns);
+}
+
+/* Frames are looked at now and then, and have come before: not longer ago than the last look. */
+void sl_registry_look_for_frames(sl_registry *r, sl_ear *ear) {
+    uint64_t ago_ns, since_ns = r->awake_ns - r->looked_ns;
+    uint64_t frames = sl_node_peer_frames(sl_actor_node(r->self), ear->node, &ago_ns);
+    if (frames == ear->frames)
         return;
-    uint64_t gap_ns = r->awake_ns - ear->spoke_ns;
-    if (ear->owes && gap_ns > ear->gap_ns)
-        ear->gap_ns = gap_ns;
-    ear->spoke_ns = r->awake_ns;
-    ear->mute = 0;
+    ear->frames = frames;
+    listen_up(ear, r->awake_ns - (ago_ns < since_ns ? ago_ns : since_ns));
+    r->members.all[ear->node].spoke_ms = sl_member_ms(ear->spoke_ns);
 }
 
 uint64_t sl_registry_silent_ns(const sl_registry *r, uint32_t node) {

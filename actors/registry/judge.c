@@ -277,18 +277,10 @@ static uint64_t due_ns(const sl_registry *r, const sl_ear *ear, sl_link_timing t
     return r->awake_ns - sl_registry_unheard_ns(r, ear->node) + lag_ns(timing);
 }
 
-static void look_for_frames(sl_registry *r, sl_ear *ear) {
-    uint64_t frames = sl_node_peer_frames(sl_actor_node(r->self), ear->node);
-    if (frames == ear->frames)
-        return;
-    ear->frames = frames;
-    sl_registry_spoke(r, ear->node, false);
-}
-
 /* Judging may make or drop ears, each only that of the node judged. */
 static void judge_ear(sl_registry *r, uint32_t node, uint64_t *next_ns) {
     sl_ear *ear = sl_registry_ear(r, node);
-    look_for_frames(r, ear);
+    sl_registry_look_for_frames(r, ear);
     sl_link_timing timing = timing_of(r, node);
     judge_member(r, node, timing);
     ear = sl_registry_ear(r, node);
@@ -309,6 +301,8 @@ void sl_registry_judge(sl_registry *r) {
     uint32_t node = 0;
     for (; !r->stood_still && (node = sl_node_set_next(&r->heard, node)) != UINT32_MAX; node++)
         judge_ear(r, node, &next_ns);
+    if (!r->stood_still)
+        r->looked_ns = r->awake_ns;
     if (!r->judge_timer && next_ns < r->awake_ns + r->options.gossip_period_ns)
         r->judge_timer = sl_registry_judge_in(r, next_ns - r->awake_ns);
 }

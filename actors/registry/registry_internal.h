@@ -32,8 +32,9 @@ typedef struct sl_registry {
     sl_members members;
     sl_gossip gossip;
     sl_watchers watchers;
-    uint64_t awake_ns; /* see sl_registry_advance() */
-    uint64_t last_ns;  /* when it was last advanced */
+    uint64_t awake_ns;  /* see sl_registry_advance() */
+    uint64_t last_ns;   /* when it was last advanced */
+    uint64_t looked_ns; /* until when frames were looked for */
     uint64_t last_gossip_ns;
     uint64_t ticks;
     uint32_t next_judged;
@@ -117,6 +118,9 @@ void sl_registry_find_witnesses(sl_registry *r);
 
 /* Something came from the node itself; `tells`: with its entry. */
 void sl_registry_spoke(sl_registry *r, uint32_t node, bool tells);
+
+/* Any frame of the node is a sign of its life. */
+void sl_registry_look_for_frames(sl_registry *r, sl_ear *ear);
 
 /* So long nothing has come from it itself; so long no sign of its life, by others neither. */
 uint64_t sl_registry_silent_ns(const sl_registry *r, uint32_t node);

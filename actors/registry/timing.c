@@ -11,7 +11,7 @@ static const char *const kind_names[SL_LINK_KINDS] = {"same-host", "same-region"
 
 static const sl_link_timing defaults[SL_LINK_KINDS] = {
     {2 * SL_NS_PER_S, 10 * SL_NS_PER_S},
-    {300 * SL_NS_PER_MS, 500 * SL_NS_PER_MS},
+    {300 * SL_NS_PER_MS, 450 * SL_NS_PER_MS},
     {900 * SL_NS_PER_MS, 3 * SL_NS_PER_S},
 };
 

@@ -4,13 +4,15 @@
  * The defaults, and what they stand up to:
  *   same-host    suspected after 2 s, dead after 10 s. The kernel tells at once of a rank that has
  *                ended; one that is merely silent waits for a core, or is frozen.
- *   same-region  0.3 s and 0.5 s for a node that is alone on its host: between hosts silence is all
- *                there is. Of ten beats a second two may be lost, or late by what the kernel lets a
- *                waking thread wait, before anybody is suspected, and four before it counts. Where
- *                other nodes share its host, these tell at once when its process ends; so silence
- *                means a host that stands still or is starved, and that counts after 1.5 s only.
- *                A node that stood still itself does not count that time, one whose peers stutter
- *                waits longer (see SL_TIMING_GAPS), and no node is dead while another one hears it.
+ *   same-region  0.3 s and 0.45 s for a node that is alone on its host: between hosts silence is
+ *                all there is. Of ten beats a second two may be lost, or late by what the kernel
+ *                lets a waking thread wait, before anybody is suspected; all who listen ask it
+ *                then, and it has the time of another beat and a half to answer one of them.
+ *                Where other nodes share its host, these tell at once when its process ends; so
+ *                silence means a host that stands still or is starved, and that counts after 1.5
+ *                s only. A node that stood still itself does not count that time, one whose peers
+ *                stutter waits longer (see SL_TIMING_GAPS), and no node is dead while another one
+ *                hears it.
  *   regions      0.9 s and 3 s, and three times the measured way there and back beyond the
  *                suspicion: a lost packet may cost two or three of these. */
 #ifndef SL_REGISTRY_TIMING_H

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import sqlite3
@@ -29,9 +30,11 @@ IN_FLIGHT = 8 * RANKS  # tasks that run, and short ones that have ended but are 
 HANGS_S = 90  # a round takes seconds; longer is a hang
 SILENT = ("--suspect-ms", "300", "--dead-ms", "1000")
 PATIENT = ("--suspect-ms", "5s", "--dead-ms", "10s")
+KILLED, FROZEN = "ranks killed", "ranks frozen"  # what is counted over all rounds
 
 figures = collections.defaultdict(list)  # in seconds
 rates = collections.defaultdict(list)  # of 1
+counts = collections.Counter()  # what was done, and what came of it
 
 
 class Wrong(Exception):
@@ -172,12 +175,14 @@ class Network:
         """Sends a signal to some ranks, after noting what was reported done before."""
         pids = self.ranks()
         require(all(rank in pids for rank in ranks), f"ranks {sorted(pids)}, not all of {ranks}")
-        self.note()
+        self.note(KILLED if number == signal.SIGKILL else FROZEN, len(ranks))
         self.victims += ranks
         for rank in ranks:
             os.kill(pids[rank], number)
 
-    def note(self):
+    def note(self, what, times=1):
+        """What is about to be done to it."""
+        counts[what] += times
         self.reported |= {r["name"] for r in self.results()}
         self.starts_then = self.started()
         self.injuries += 1
@@ -283,7 +288,7 @@ def kill_at_end(net):
 def drain(net):
     net.run()
     net.await_moment()
-    net.note()
+    net.note("runs drained")
     net.process.send_signal(net.rng.choice([signal.SIGTERM, signal.SIGUSR2]))
     net.wait(75)
     require(ledger(net, "select count(*) from session where end_s is null") == [(0,)], "the ledger is open")
@@ -294,7 +299,7 @@ def drain(net):
 def kill_all(net):
     net.run()
     net.await_moment()
-    net.note()
+    net.note(KILLED, len(net.ranks()))
     for pid in net.pids():
         try:
             os.kill(pid, signal.SIGKILL)
@@ -313,7 +318,7 @@ def step_clocks(net):
         net.await_moment(latest)
         for rank in net.rng.sample(range(RANKS), net.rng.randrange(1, RANKS + 1)):
             net.tamper(rank, clock_off_s=net.rng.choice([-86400, -3600, -5, 5, 3600, 86400]))
-    net.note()
+    net.note("runs with clocks stepped")
     net.wait(0)
     net.check_tampered()
     for name, wall_s in ledger(net, "select name, wall_s from tasks"):
@@ -326,7 +331,7 @@ def slow_disk(net):
     """Of the owner, and of another rank. What waits for the disk is only what must."""
     net.run()
     net.await_moment()
-    net.note()
+    net.note("slow disks")
     for rank in (0, net.rng.randrange(1, RANKS)):
         net.tamper(rank, sync_delay_s=net.rng.uniform(0.5, 2))
     time.sleep(2)
@@ -398,16 +403,23 @@ def check(net):
 # --- figures ---------------------------------------------------------------------------------------
 
 
-def measure_elsewhere(net):
+def measure_elsewhere(net, what="killed rank's tasks run elsewhere"):
     """From the kill to the next start of each task that ran on the rank."""
     rows = ledger(net, "select b.start_s from attempt a join attempt b on b.task = a.task and "
                        "b.attempt = a.attempt + 1 where a.rank = ? and b.start_s > ?",
                   net.victims[0], net.injured_at)
-    figures["killed rank's tasks run elsewhere"] += [row[0] - net.injured_at for row in rows]
+    figures[what] += [row[0] - net.injured_at for row in rows]
 
 
 def measure_exit(net):
     figures["last result to exit"].append(net.ended_at - max(r["end_s"] for r in net.results()))
+
+
+def measure_given_up(net):
+    """How many that lived were taken for dead by others: on a machine with time to spare none should be."""
+    log = (net.folder / "log").read_text(errors="replace")
+    given_up = {int(node) for node in re.findall(r"node (\d+) \(.*\) is dead", log)}
+    counts["living ranks taken for dead"] += len(given_up - set(net.victims))
 
 
 def measure_recovery(net):
@@ -431,6 +443,8 @@ def measure_throughput(net):
 
 
 def say_figures():
+    for what, count in counts.items():
+        print(f"{what}: {count}")
     for what, values in rates.items():
         print(f"{what}: n {len(values)}, median {statistics.median(values):.1%}, least {min(values):.1%}")
     for what, values in figures.items():

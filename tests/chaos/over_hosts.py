@@ -13,8 +13,8 @@ import chaos
 from chaos import require
 from hosts import Hosts, Impossible
 
-HOSTS, SLOTS = 3, 2
 DISK_BYTES = 8 << 20
+LOST, CUT = "hosts lost", "cables cut, or deaf one way"
 SHORT_S, LONG_S = (0.2, 0.8), (1.5, 4.0)  # less, and more, than a rank may be silent
 
 
@@ -22,16 +22,17 @@ class Network(chaos.Network):
     """Rank 0, the owner of the run, is on the first host; launch and mpirun are on none of them."""
 
     parent = "/var/tmp"
-    ranks_started = HOSTS * SLOTS
+    host_count, slots = 3, 2
     disk_bytes = None
 
     def __init__(self, starlane, folder, rng, tasks):
         super().__init__(starlane, folder, rng, tasks)
-        self.hosts = Hosts(folder, HOSTS, self.own_environment(), [os.path.dirname(os.path.dirname(starlane))],
+        self.ranks_started = self.host_count * self.slots
+        self.hosts = Hosts(folder, self.host_count, self.own_environment(), [os.path.dirname(os.path.dirname(starlane))],
                            self.disk_bytes)
 
     def launch_words(self):
-        return ["--launcher-args", self.hosts.mpirun_words(SLOTS)]
+        return ["--launcher-args", self.hosts.mpirun_words(self.slots)]
 
     def spawn(self, words, **more):
         return self.hosts.spawn(words, **more)
@@ -48,6 +49,13 @@ class Network(chaos.Network):
 
     def gone_for(self):
         return self.rng.uniform(*self.rng.choice([SHORT_S, LONG_S]))
+
+
+class LoneNetwork(Network):
+    """Each rank alone on its host, where nobody but its silence tells of its end; for as long as it is by default."""
+
+    host_count, slots = 4, 1
+    patience = ()
 
 
 class FullDiskNetwork(Network):
@@ -77,6 +85,19 @@ def kill_rank(net):
     chaos.measure_exit(net)
 
 
+def kill_lone(net):
+    net.run()
+    net.await_moment()
+    net.injure([net.some_rank()], signal.SIGKILL)
+    net.wait(0)
+    chaos.measure_elsewhere(net, "tasks of a killed rank that was alone on its host run elsewhere")
+    chaos.measure_exit(net)
+    chaos.measure_given_up(net)
+
+
+kill_lone.network = LoneNetwork
+
+
 def freeze_rank(net):
     net.run(2)
     net.await_moment(20)
@@ -100,7 +121,7 @@ def kill_owner(net):
 def lose_host(net):
     net.run()
     net.await_moment()
-    net.note()
+    net.note(LOST)
     net.some_host().lose(dark=net.rng.random() < 0.5)
     net.wait(0)
     chaos.measure_exit(net)
@@ -110,7 +131,7 @@ def lose_owner_host(net):
     """Launch cannot start ranks on a host that is gone: it says how to go on, and when the host is back one can."""
     net.run()
     net.await_moment()
-    net.note()
+    net.note(LOST)
     first = net.hosts["h1"]
     first.lose(dark=net.rng.random() < 0.5)
     net.wait(1)
@@ -134,7 +155,7 @@ def cut_host(net):
     """Its cable is pulled out, and put in again. What it worked at is done again elsewhere if that took long."""
     net.run(2)
     net.await_moment(20)
-    net.note()
+    net.note(CUT)
     host = net.some_host()
     host.link(False)
     time.sleep(net.gone_for())
@@ -148,7 +169,7 @@ def cut_one_way(net):
     """From one host to another nothing arrives, the other way all does."""
     net.run(2)
     net.await_moment(20)
-    net.note()
+    net.note(CUT)
     sender, receiver = net.rng.sample(net.hosts.names(), 2)
     net.hosts.cut(sender, receiver)
     time.sleep(net.gone_for())
@@ -159,7 +180,7 @@ def cut_one_way(net):
 def freeze_host(net):
     net.run(2)
     net.await_moment(20)
-    net.note()
+    net.note("hosts frozen")
     host = net.some_host()
     host.freeze()
     time.sleep(net.gone_for())
@@ -174,7 +195,7 @@ def full_disk(net):
     failed, as far as anybody can tell, and is run again when that is asked for."""
     net.run()
     net.await_moment()
-    net.note()
+    net.note("disks full")
     filler = net.hosts.path(net.folder) / "disk" / "filler"
     with open(filler, "wb", buffering=0) as out:
         try:
@@ -193,7 +214,7 @@ def full_disk(net):
 
 full_disk.network = FullDiskNetwork
 
-KINDS = [kill_rank, lose_host, cut_host, freeze_rank, cut_one_way, freeze_host, kill_owner, full_disk, lose_owner_host]
+KINDS = [kill_rank, kill_lone, lose_host, cut_host, freeze_rank, cut_one_way, freeze_host, kill_owner, full_disk, lose_owner_host]
 
 
 if __name__ == "__main__":

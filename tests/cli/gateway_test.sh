@@ -65,11 +65,12 @@ STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" starlane.crc32 he
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" starlane.fail "the reason" && says "the reason"
 holds "no function in the audit log" "$(grep -c crc32 sealed-gateway/audit.jsonl)" = 0
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" -- echo word && says "lacks the scope command"
-sealed_key=$(starlane key create --gateway sealed-gateway --project physics --scope submit,command 2>/dev/null)
+sealed_key=$(starlane key create --gateway sealed-gateway --project physics --scope submit,read,command 2>/dev/null)
 STARLANE_API_KEY=$sealed_key code 3 starlane submit "${at[@]}" -- sh -c 'echo a-sealed-word; exit 3' && shows a-sealed-word && says "exit code 3"
 STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" --shell -- 'echo $((6 * 7))' && shows 42
 STARLANE_API_KEY=$sealed_key code 1 starlane submit "${at[@]}" --detach -- true && says "is not detached"
-STARLANE_API_KEY=$sealed_key code 2 starlane run "${at[@]}" -- true && says "not sealed over a connection"
+STARLANE_API_KEY=$sealed_key code 0 starlane run "${at[@]}" --output run.sealed -- echo a-sealed-word
+holds "what it wrote" "$(cat run.sealed/stdout/t0)" = a-sealed-word
 holds "no word of it in the gateway" "$(grep -rl a-sealed-word sealed-gateway | wc -l)" = 0
 code 1 starlane submit --connect "$url" --project physics --sealed client --authority "$pin" starlane.echo x && says "no node of the network has"
 code 2 starlane submit --connect "$url" --project physics --sealed client starlane.echo x && says "goes with --authority"

@@ -92,6 +92,33 @@ code 0 starlane run "${keys[@]}" --sealed client --output inputs inputs.jsonl
 holds "a large input" "$(cat inputs/stdout/large)" = 104857600
 holds "many inputs" "$(cat inputs/stdout/m* | sort -u)" = 20971520
 
+# --- modules: their bytes, names and answers ---
+modules=$(dirname "$command_path")/../tests/modules
+cat "$modules/keen.so" - <<<'secret of a module' >keen.so
+cat >modules.jsonl <<'END'
+{"name":"word","module":"keen.so","function":"keen_word","args":"secret of a call"}
+{"name":"half","module":"keen.so","function":"keen_halve","args":[[3.0,5.0]],"after":["word"]}
+{"name":"refuses","module":"keen.so","function":"keen_refusal","args":"secret of a refusal"}
+{"name":"object","module":"keen.so","function":"keen_object"}
+END
+module_leaks() {
+    find "$1" spilled -type f -not -path '*/stdout/*' -exec grep -la 'secret of\|keen_' {} +
+}
+check_modules() {
+    says "secret of a refusal"
+    says "an object is not sealed"
+    holds "an answer in $1" "$(cat "$1/stdout/word")" = "secret of a call"
+    holds "an array in $1" "$(cat "$1/stdout/half")" = "[1.5, 2.5]"
+    holds "no leak of a module in $1" -z "$(module_leaks "$1")"
+}
+mkdir spilled
+code 1 starlane run "${keys[@]}" --sealed client --nodes 3 --store-spill spilled --output modules modules.jsonl && check_modules modules
+code 1 ranks 3 run "${keys[@]}" --sealed client --store-spill "$PWD/spilled" --output ranked.modules modules.jsonl && check_modules ranked.modules
+code 1 starlane rerun "${keys[@]}" --sealed client --failed modules && says "secret of a refusal"
+code 1 starlane run "${keys[@]}" --output clear.modules modules.jsonl
+holds "what that search finds" "$(module_leaks clear.modules | wc -l)" -ge 2
+code 2 starlane run "${keys[@]}" --sealed client --modules off --output no modules.jsonl && says "takes no modules"
+
 # --- refused ---
 code 2 starlane run --sealed client --output no tasks.jsonl && says "goes with --authority"
 code 2 starlane run "${keys[@]}" --sealed nowhere --output no tasks.jsonl && says "no identity"

@@ -61,6 +61,25 @@ kill -TERM "$process"
 wait "$process"
 holds "a function ends or is left" "$?" -lt 76
 
+# --- functions that run for long and do not look whether they are cancelled are left, and those behind them ---
+for which in nodes ranks; do
+    for i in {1..8}; do
+        echo "{\"name\": \"$i\", \"function\": \"starlane.sleep\", \"args\": \"600\"}"
+    done >left.jsonl
+    echo "{\"name\": \"stays\", \"shell\": \"trap '' TERM INT; touch $which.on; while :; do sleep 0.1; done\", \"priority\": 9}" >>left.jsonl
+    starts=("$command_path" run --nodes 2)
+    [ "$which" = ranks ] && starts=("${launcher[@]}" -n 2 "$command_path" run)
+    launch "${starts[@]}" --output "left-$which" left.jsonl
+    await test -e "$which.on"
+    mapfile -t pids < <(pgrep -f "^$command_path run .*--output left-$which ")
+    kill -TERM "${pids[@]}"
+    ended_with 75
+    says "to go on: starlane run --resume"
+    contains "left-$which/summary.json" '"unfinished": 9'
+    holds "the ledger is closed" ! -e "left-$which/ledger.db-wal"
+    await test -z "$(pgrep -f "output left-$which ")"
+done
+
 # --- a rank that does not lead is signalled; then all of them, as srun does ---
 for which in one all; do
     tasks "$which" >"$which.jsonl"

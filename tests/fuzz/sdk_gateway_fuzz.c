@@ -14,6 +14,7 @@
 #include "actors/executor/executor_msgs.h"
 #include "runtime/record.h"
 #include "tests/lib/gateway_stage.h"
+#include "tests/lib/heap_actors.h"
 #include "tests/lib/heap_objects.h"
 #include "tests/lib/made_keys.h"
 #include "tests/lib/maker.h"
@@ -48,7 +49,30 @@ static bool known_of_object(client *c, const sl_record *record, const sl_field *
     return true;
 }
 
+/* Letters mostly to actors that there are, and taken. */
+static bool known_of_letter(client *c, const sl_field *field, void *at, uint8_t first) {
+    sl_gateway_ref ref = heap_actors_some(first % 4);
+    if (strcmp(field->name, "life") == 0)
+        *(uint64_t *)at = ref.life;
+    else if (strcmp(field->name, "actor") == 0)
+        *(uint64_t *)at = ref.number;
+    else if (strcmp(field->name, "home") == 0 || strcmp(field->name, "node") == 0)
+        *(uint32_t *)at = ref.home;
+    else if (strcmp(field->name, "refusals") == 0)
+        *(uint64_t *)at = c->refusals;
+    else if (strcmp(field->name, "what") == 0)
+        *(uint8_t *)at = first % 32 ? first % SL_GATEWAY_WHATS : SL_GATEWAY_CALL;
+    else
+        return false;
+    return true;
+}
+
 static bool known_text(const sl_field *field, sl_text *at, uint8_t first) {
+    static const char *const names[] = {"", "one", "two", "three"};
+    if (strcmp(field->name, "name") == 0 || strcmp(field->name, "kind") == 0) {
+        *at = sl_text_of(names[first % 4]);
+        return true;
+    }
     if (strcmp(field->name, "key") == 0)
         *at = sl_text_of(made_key(first));
     else if (strcmp(field->name, "project") == 0)
@@ -83,9 +107,13 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
         return known_bytes(m, field, at, first);
     if (record == &gateway_hello_record && strcmp(field->name, "version") == 0)
         *(uint32_t *)at = SL_GATEWAY_VERSION;
-    else if ((record == &gateway_task_record || record == &gateway_command_record) &&
+    else if ((record == &gateway_task_record || record == &gateway_command_record ||
+              record == &gateway_spawn_record || record == &gateway_letter_record ||
+              record == &gateway_find_record) &&
              strcmp(field->name, "number") == 0)
         *(uint64_t *)at = c->last += 1 + first % 2;
+    else if (record == &gateway_letter_record)
+        return known_of_letter(c, field, at, first);
     else
         return known_of_object(c, record, field, at, first);
     return true;

@@ -1,10 +1,11 @@
 /* A module of any bytes: its head, segments, dynamic section and notes. What passes holds together;
- * what is said of a call of it, and arguments in text, are decoded too. */
+ * what is said of a call of it, sealed or not, and arguments in text, are decoded too. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "sdk/module.h"
+#include "sdk/seal.h"
 #include "sdk/task_text.h"
 #include "sdk/value.h"
 
@@ -41,6 +42,27 @@ static void check_about(const uint8_t *data, size_t size) {
         require(memchr(call.name, '\0', sizeof call.name) && call.form <= SL_MODULE_OF_TEXT);
 }
 
+/* Of a sealed call: the first section of what was in its envelope, and what carries that. */
+static void check_sealed(const uint8_t *data, size_t size) {
+    sl_module_sealed sealed = {.object = data};
+    sl_value values[2];
+    const sl_part section = {data, size};
+    if (sl_module_sealed_read(section, &sealed) == SL_OK) {
+        require(sealed.data_key == data && size > SL_PARCEL_KEY_BYTES);
+        require(memchr(sealed.what.name, '\0', sizeof sealed.what.name) != NULL);
+    }
+    uint8_t *aligned = malloc(size + 1);
+    require(aligned != NULL);
+    if (size)
+        memcpy(aligned, data, size);
+    if (sl_seal_carrier_read(aligned, size, NULL, values) == SL_OK) {
+        const uint8_t *end = aligned + size, *name = values[0].data, *envelope = values[1].data;
+        require(name >= aligned && name + SL_VALUE_NAME_BYTES <= end);
+        require(!values[1].bytes || (envelope >= aligned && envelope + values[1].bytes <= end));
+    }
+    free(aligned);
+}
+
 /* Arguments of a call in text. */
 static void check_text(const uint8_t *data, size_t size) {
     sl_value text = {.type = SL_TYPE_STRING, .data = data, .bytes = size};
@@ -57,6 +79,7 @@ static void check_text(const uint8_t *data, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check_file(data, size);
     check_about(data, size);
+    check_sealed(data, size);
     check_text(data, size);
     return 0;
 }

@@ -85,6 +85,21 @@ done
 [ "$(cat "$work/primes")" = 1229 ] || { cat "$work/primes"; echo "the module said this"; kill "$up"; exit 1; }
 kill "$up" && wait "$up"
 grep -q 'hello 3610a686' "$work/log" || { cat "$work/log"; echo "remote said this"; exit 1; }
+# A network of its own, with actors for clients; it ends with its input.
+# shellcheck disable=SC2046 # a list of flags
+"$cc" -std=gnu11 -Wall -Wextra -Werror "$examples/api/remote_actor.c" -o "$work/remote_actor" $(pkg-config --cflags --libs starlane)
+mkfifo "$work/input"
+"$work/remote_actor" serve --starlane-gateway="$work/gateway" --starlane-listen=127.0.0.1:0 <"$work/input" >"$work/up" 2>&1 &
+up=$!
+exec 9>"$work/input"
+for _ in $(seq 200); do
+    url=$(grep '^starlane://' "$work/up") && break
+    sleep 0.1
+done
+"$work/remote_actor" "$url" demo >"$work/log" 2>&1 || { cat "$work/up" "$work/log"; echo "remote_actor failed"; kill "$up"; exit 1; }
+exec 9>&-
+wait "$up" || { cat "$work/up"; echo "the network of remote_actor failed"; exit 1; }
+grep -q 'the balance is 500500' "$work/log" || { cat "$work/log"; echo "remote_actor said this"; exit 1; }
 unset STARLANE_API_KEY
 # A sealed task, with keys of this test's own.
 # shellcheck disable=SC2046 # a list of flags

@@ -12,10 +12,12 @@
 
 enum { CLIENTS = 4, NUMBERS_MOST = 512, TAGS_MOST = 4096, UNANSWERED_MOST = 256 };
 
-/* A task of a client: how often it was submitted, and answered. */
+/* A task of a client, or what is answered as one: how often it was submitted, and answered; and how
+ * often it may be besides. */
 typedef struct number {
     uint64_t number;
-    uint32_t submitted, answered;
+    uint32_t submitted, answered, may;
+    bool letter;
 } number;
 
 typedef struct client {
@@ -27,6 +29,7 @@ typedef struct client {
     bool lossy;    /* its tasks cannot all be told apart, or are of an earlier connection too */
     uint64_t last; /* number of a task, or a command */
     uint64_t put, put_bytes, put_got; /* the last object it brought */
+    uint64_t refusals;                /* of letters to actors that it has heard of */
     uint32_t number_count;
     number numbers[NUMBERS_MOST];
 } client;
@@ -72,7 +75,8 @@ void stage_hear(client *c, const uint8_t *data, size_t bytes);
 void stage_deafen(client *c, bool deaf); /* takes nothing more, or goes on */
 void stage_leave(client *c);
 
-/* The scheduler answers the oldest submit, or ends the oldest task, as `the_stage` says. */
+/* The scheduler answers the oldest submit, or ends the oldest task, as `the_stage` says; and with
+ * it the oldest letter to an actor is answered. */
 void stage_order(order_kind kind);
 
 #endif

@@ -1,10 +1,12 @@
 /* Sealed tasks over the ranks of an MPI job: each rank has an identity of its own, and records all
  * that it sends to others, by MPI or through shared memory. The first rank seals tasks, some for
- * all ranks, some for one, and no rank finds in its record what was sealed. */
+ * all ranks, some for one, and of a module that it brings sealed, and no rank finds in its record
+ * what was sealed. Objects are copied between ranks, so that modules are in the records too. */
 #include <mpi.h>
 #include <unistd.h>
 
 #include "mpi/internal.h"
+#include "tests/lib/module_files.h"
 #include "tests/lib/recorder.h"
 #include "tests/lib/sealing_keys.h"
 
@@ -13,6 +15,8 @@ enum { TIMES = 64, LARGE = 1 << 20 };
 static const char secret[] = "what nobody between the two ends may read, whoever they are";
 static const char clear[] = "what everybody may read, for nobody has thought of sealing it";
 static const char reason[] = "a reason that would give away what was computed, if told";
+static const char code[] = "what stands in the module's file and is nobody's to read on its way";
+static const char shown[] = "what stands in another module's file, which is brought in the clear";
 
 SL_TASK(add_node) {
     char text[200];
@@ -137,6 +141,59 @@ static void check_large(const sl_seal *seal) {
     free(text);
 }
 
+/* The module with `words` behind its file. */
+static sl_module *load(const char *words, bool is_sealed) {
+    char path[400];
+    size_t size;
+    sl_module *module = NULL;
+    uint8_t *bytes = module_bytes("keen", &size);
+    bytes = realloc(bytes, size + strlen(words));
+    memcpy(bytes + size, words, strlen(words));
+    snprintf(path, sizeof path, "%s/keen-%d.so", sl_test_dir(), is_sealed);
+    write_module(path, bytes, size + strlen(words));
+    free(bytes);
+    sl_test_keys_need(
+        is_sealed ? sl_module_load_sealed(path, &module) : sl_module_load(path, &module), path);
+    return module;
+}
+
+/* On which ranks its tasks ran. */
+static uint64_t use(const sl_module *module, const char *words, const sl_seal *seal) {
+    sl_future *futures[TIMES];
+    uint64_t seen = 0;
+    const sl_task *word = sl_module_task(module, "keen_word"),
+                  *node = sl_module_task(module, "keen_node");
+    const sl_task_options how = {.cpus = 1, .sealed = seal};
+    for (int i = 0; i < TIMES; i++)
+        futures[i] = sl_submit_with(i % 2 ? word : node, SL_ARGS(sl_string(words)), &how);
+    for (int i = 0; i < TIMES; i++) {
+        if (sl_wait(futures[i], 60) != 0)
+            sl_test_fail(__FILE__, __LINE__, "%s", sl_error_text());
+        else if (i % 2)
+            CHECK_STR(sl_result_string(futures[i]), words);
+        else
+            seen |= UINT64_C(1) << sl_result_i64(futures[i]);
+        sl_release(futures[i]);
+    }
+    return seen;
+}
+
+/* Sealed once, before it is known who will run its tasks: one rank, groups of two, all. */
+static void check_modules(const sl_seal *all, const sl_seal *few, int ranks) {
+    char name[32];
+    const char *names[] = {name};
+    const sl_seal last = {.keys = all->keys, .nodes = names, .node_count = 1};
+    sl_module *closed = load(code, true), *open_one = load(shown, false);
+    snprintf(name, sizeof name, "rank-%d", ranks - 1);
+    CHECK_INT(use(closed, secret, &last), UINT64_C(1) << (ranks - 1));
+    use(closed, secret, few);
+    uint64_t seen = use(closed, secret, all);
+    if (ranks > 1)
+        CHECK((seen & (seen - 1)) != 0);
+    use(open_one, clear, NULL);
+    sl_module_release(closed), sl_module_release(open_one);
+}
+
 static void drive(int ranks) {
     sl_keys *client;
     sl_test_keys_need(sl_keys_open(keys.client, keys.fingerprint, NULL, &client), "keys");
@@ -152,6 +209,7 @@ static void drive(int ranks) {
     check_named(client, (uint32_t)ranks - 1);
     check_errors(&all);
     check_large(&all);
+    check_modules(&all, &few, ranks);
     spread(clear, NULL);
     sl_keys_close(client);
 }
@@ -168,6 +226,7 @@ TEST(no_rank_tells_another_what_was_sealed) {
     CHECK_INT(sl_options_set(options, "authority", keys.fingerprint), 0);
     CHECK_INT(sl_options_set(options, "policy", "random"), 0);
     CHECK_INT(sl_options_set(options, "cpus", "1"), 0);
+    CHECK_INT(sl_options_set(options, "store-share", "false"), 0);
     sl_test_keys_need(sl_init(NULL, NULL, &(sl_init_options){.options = options, .all_drive = 1}),
                       "init");
     if (rank == 0)
@@ -177,9 +236,13 @@ TEST(no_rank_tells_another_what_was_sealed) {
     CHECK(ranks == 1 || recording.frames > 0);
     CHECK(!heard(secret));
     CHECK(!heard(reason));
+    CHECK(!heard(code));
     CHECK(!sl_recording_has(&recording, "say_why", 7));
-    if (rank == 0 && ranks > 1)
-        CHECK(heard(clear));     /* the search finds what is there */
+    if (rank == 0 && ranks > 1) { /* the search finds what is there */
+        CHECK(heard(clear));
+        CHECK(heard(shown));
+        CHECK(sl_recording_has(&recording, "/keen_word", 10));
+    }
     MPI_Barrier(MPI_COMM_WORLD); /* nobody's folder goes before all are done */
     MPI_Finalize();
 }

@@ -4,11 +4,9 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "runtime/transport_thread.h"
-#include "tests/lib/recorder.h"
-#include "tests/lib/sealing_keys.h"
+#include "tests/lib/sealed_network.h"
 
-enum { NODES = 3, LARGE = 3 << 20 };
+enum { LARGE = 3 << 20 };
 
 static const char secret[] = "what nobody between the two ends may read, whoever they are";
 static const char answer[] = "and what comes back to the client alone, sealed the same way";
@@ -63,64 +61,6 @@ SL_TASK(give_object) {
 
 SL_ACTOR(listener) {
     return 0;
-}
-
-/* ---- who listens between the nodes ---- */
-
-static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports) {
-    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
-    for (uint32_t i = 0; err == SL_OK && i < count; i++)
-        transports[i] = sl_recorder_create(transports[i], &recording);
-    return err;
-}
-
-/* Any 16 bytes of it: it might have been cut on its way. */
-static bool heard(const char *what) {
-    size_t size = strlen(what);
-    for (size_t at = 0; at + 16 <= size; at += 4)
-        if (sl_recording_has(&recording, what + at, 16))
-            return true;
-    return false;
-}
-
-/* ---- the network ---- */
-
-static sl_options *options;
-static sl_keys *keys;
-static sl_seal seal;
-
-static void join(const char *identity) {
-    const sl_test_keys *k = sl_test_keys_make();
-    sl_test_keys_need(sl_options_create(&options), "options");
-    sl_test_keys_need(sl_options_set(options, "policy", "random"), "policy");
-    if (identity) {
-        sl_test_keys_need(sl_options_set(options, "keys", identity), "keys");
-        sl_test_keys_need(sl_options_set(options, "authority", k->fingerprint), "authority");
-    }
-    const sl_init_options init = {.options = options, .nodes = NODES};
-    sl_test_keys_need(sl_init(NULL, NULL, &init), "init");
-    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
-    seal = (sl_seal){.keys = keys};
-    sl_recording_clear(&recording);
-}
-
-static void leave(void) {
-    sl_keys_close(keys);
-    CHECK_INT(sl_shutdown(), 0);
-    sl_options_destroy(options);
-}
-
-static sl_task_options sealed(const sl_task *task) {
-    sl_task_options sealing = task->options;
-    sealing.sealed = &seal;
-    return sealing;
 }
 
 /* A hundred times, so that some surely leave the client's node. */
@@ -262,8 +202,15 @@ TEST(what_cannot_be_sealed_is_not_submitted) {
     CHECK(sl_actor_spawn(&listener, SL_ARGS(sl_wait_for(future)), NULL, &actor) != 0);
     CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
     const sl_map_options map = {.options = &how};
-    CHECK(!sl_map(&nothing, sl_vector(SL_F64, numbers, 3), &map));
-    CHECK_CONTAINS(sl_error_text(), "a map cannot be sealed");
+    sl_future *mapped = sl_map(&nothing, sl_vector(SL_F64, numbers, 3), &map);
+    CHECK(!sl_submit(&nothing, SL_ARGS(sl_wait_for(mapped))));
+    CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
+    CHECK(sl_actor_spawn(&listener, SL_ARGS(sl_wait_for(mapped)), NULL, &actor) != 0);
+    CHECK_CONTAINS(sl_error_text(), "whose result is sealed");
+    const sl_map_options with_object = {.options = &how, .args = SL_ARGS(sl_object_value(object))};
+    CHECK(!sl_map(&nothing, sl_vector(SL_F64, numbers, 3), &with_object));
+    CHECK_CONTAINS(sl_error_text(), "an object is not sealed");
+    sl_release(mapped);
     sl_future *gives = sl_submit_with(&give_object, SL_NO_ARGS, &how);
     CHECK_INT(sl_wait(gives, 30), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "an object is not sealed");

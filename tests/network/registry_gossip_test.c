@@ -119,6 +119,38 @@ TEST(gossip_is_fresh_enough_for_its_own_suspicion) {
     }
 }
 
+/* After how long the others have given up node 2, which says something of no interest with each
+ * step until it freezes. */
+static uint64_t dead_after_ns(uint64_t begins_ns) {
+    static const sl_link_timings timings = {.all = {300 * WORLD_MS, 500 * WORLD_MS}};
+    world_options options = {
+        .count = 4, .frame_bytes = FRAME_BYTES, .registry = {.timings = &timings}};
+    world *w = world_create(&options);
+    for (uint64_t at_ns = 0; at_ns < SL_NS_PER_S + begins_ns; at_ns += STEP_NS) {
+        registry_pong idle = {.stamp = UINT64_MAX};
+        for (uint32_t to = 0; to < w->count; to++) {
+            if (to != 2)
+                world_send(w, 2, to, &registry_pong_type, &idle);
+        }
+        world_run(w, STEP_NS, STEP_NS);
+    }
+    w->frozen[2] = true;
+    uint64_t frozen_ns = w->now_ns;
+    while (!world_agrees(w, 2, SL_MEMBER_DEAD) && w->now_ns < frozen_ns + SL_NS_PER_S)
+        world_run(w, STEP_NS, STEP_NS);
+    uint64_t after_ns = w->now_ns - frozen_ns;
+    world_destroy(w);
+    return after_ns;
+}
+
+/* That they are looked at once a period only makes nobody live longer. */
+TEST(frames_count_from_when_they_came) {
+    for (uint64_t begins_ns = 0; begins_ns < 100 * WORLD_MS; begins_ns += STEP_NS) {
+        uint64_t after_ns = dead_after_ns(begins_ns);
+        CHECK(after_ns >= 500 * WORLD_MS - 2 * STEP_NS && after_ns <= 500 * WORLD_MS + 3 * STEP_NS);
+    }
+}
+
 static double bytes_per_node_and_period(uint32_t count) {
     world *w = create(count);
     world_run(w, SL_NS_PER_S, STEP_NS);

@@ -290,7 +290,8 @@ TEST(what_is_held_for_a_peer_is_dropped_with_its_link) {
     settle(&s);
     CHECK_INT(fake_posted(s.fake, PEER), 0);
     CHECK_INT(sl_node_loads(s.node).queued_bytes, 0);
-    CHECK_INT(sl_node_peer_frames(s.node, PEER), 0);
+    uint64_t ago_ns;
+    CHECK_INT(sl_node_peer_frames(s.node, PEER, &ago_ns), 0);
     reopen(&s, 2);
     CHECK(last_is_hello(&s));
     send(&s); /* the next life is not held */
@@ -311,7 +312,8 @@ TEST(who_is_asked_answers_at_once_with_a_frame) {
     settle(&s);
     CHECK_INT(fake_posted(s.fake, PEER), 1);
     CHECK_INT(fake_last(s.fake, PEER)->flags, 0);
-    CHECK_INT(sl_node_peer_frames(s.node, PEER), 2);
+    uint64_t ago_ns;
+    CHECK_INT(sl_node_peer_frames(s.node, PEER, &ago_ns), 2);
     sl_node_destroy(s.node);
 }
 

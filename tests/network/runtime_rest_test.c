@@ -19,6 +19,8 @@ static sl_err sink_start(sl_actor *self, void *state, const void *arguments) {
     return SL_OK;
 }
 
+#define LATER_NS (30 * SL_NS_PER_MS)
+
 static sl_err sink_receive(sl_actor *self, void *state, const sl_message *message) {
     (void)self, (void)state;
     heard += message->type == &test_urgent_type || message->type == &test_number_type;
@@ -37,6 +39,23 @@ typedef struct stage {
     uint64_t consumed[NODES]; /* of what the node sent in the control lane */
 } stage;
 
+static uint64_t now_ns = SL_NS_PER_S;
+
+static uint64_t stage_now_ns(const sl_clock *clock) {
+    (void)clock;
+    return now_ns;
+}
+
+static double stage_wall_s(const sl_clock *clock) {
+    return (double)stage_now_ns(clock) / 1e9;
+}
+
+static void stage_sleep_ns(const sl_clock *clock, uint64_t pause_ns) {
+    (void)clock, (void)pause_ns;
+}
+
+static const sl_clock clock_of_stage = {stage_now_ns, stage_wall_s, stage_sleep_ns, NULL};
+
 static void settle(stage *s) {
     while (sl_node_turn(s->node)) {
     }
@@ -49,7 +68,8 @@ static void stage_open(stage *s) {
     sl_log_configure(&(sl_log_options){.stream = nowhere, .level = SL_LOG_WARN});
     *s = (stage){.fake = fake_transport_create(NODES)};
     heard = losses = 0;
-    sl_node_options options = {.transport = fake_transport_base(s->fake), .incarnation = 1};
+    sl_node_options options = {
+        .transport = fake_transport_base(s->fake), .clock = &clock_of_stage, .incarnation = 1};
     CHECK_INT(sl_node_create(&options, &s->node), SL_OK);
     CHECK_INT(sl_node_spawn(s->node, SL_SLOT_FIRST_FREE, &sink_class, NULL, 0, &s->sink), SL_OK);
     settle(s);
@@ -84,10 +104,13 @@ TEST(who_is_silent_rests_and_is_known_again) {
         CHECK_INT(heard, round * (NODES - 1));
     }
     uint32_t resting = 0;
+    uint64_t ago_ns;
+    now_ns += LATER_NS;
     for (uint32_t peer = 1; peer < NODES; peer++) {
         resting += rests(&s, peer);
         CHECK(sl_node_peer_alive(s.node, peer));
-        CHECK_INT(sl_channel_frames(s.node, peer), 3);
+        CHECK_INT(sl_channel_frames(s.node, peer, &ago_ns), 3);
+        CHECK_INT(ago_ns, LATER_NS);
     }
     CHECK(resting >= NODES - AWAKE - SLACK && s.node->channels.open_count <= AWAKE + SLACK);
     CHECK_INT(losses, 0);
@@ -186,7 +209,8 @@ TEST(who_rests_may_be_lost_and_is_heard_no_more) {
     sl_node_peer_lost(s.node, 2);
     settle(&s);
     CHECK(losses == 2 && !sl_node_peer_alive(s.node, 1) && !sl_node_peer_alive(s.node, 2));
-    CHECK_INT(sl_channel_frames(s.node, 1), 0);
+    uint64_t ago_ns;
+    CHECK_INT(sl_channel_frames(s.node, 1, &ago_ns), 0);
     uint32_t before = heard;
     say(&s, 1, SL_LANE_CONTROL);
     say(&s, 2, SL_LANE_CONTROL);

@@ -12,6 +12,10 @@
 
 static _Atomic int waiting;
 
+SL_ACTOR(stays) {
+    return 0;
+}
+
 SL_TASK(wait_long) {
     atomic_fetch_add(&waiting, 1);
     while (!sl_call_cancelled(call))
@@ -329,8 +333,13 @@ TEST(the_end_waits_for_tasks) {
     sl_future *task = shell(remote, text, 0);
     while (outside_field(remote, "begun") != 1)
         usleep(1000);
+    sl_actor_ref actor; /* which would never end is not waited for */
+    CHECK_INT(sl_remote_actor_spawn(remote, "stays", SL_NO_ARGS, NULL, &actor), 0);
+    sl_future *end = sl_remote_actor_monitor(remote, &actor);
+    while (outside_field(remote, "running") != 3)
+        usleep(1000);
     pthread_create(&thread, NULL, submit_meanwhile, remote);
-    CHECK_INT(sl_remote_down(admin, 100), 0);
+    CHECK_INT(sl_remote_down(admin, 1e6), 0);
     pthread_join(thread, NULL);
     CHECK_INT(sl_wait(task, SL_FOREVER), 0); /* it is there, though the network is not */
     CHECK(memcmp(sl_result_bytes(task, &bytes), "came\n", 5) == 0);
@@ -338,7 +347,8 @@ TEST(the_end_waits_for_tasks) {
     sl_future *none = sl_remote_call(remote, "starlane.echo", "x", 1, NULL);
     CHECK(!none || sl_wait(none, SL_FOREVER) == SL_ERROR_CLOSED);
     CHECK_CONTAINS(sl_error_text(), "the network was ended by who runs it");
-    sl_release(none), sl_release(task);
+    CHECK_INT(sl_wait(end, SL_FOREVER), SL_ERROR_CLOSED);
+    sl_release(none), sl_release(task), sl_release(end);
     sl_disconnect(admin), sl_disconnect(remote);
 }
 

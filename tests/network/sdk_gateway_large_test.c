@@ -37,6 +37,12 @@ SL_TASK(count_up) {
     return all ? 0 : 1;
 }
 
+/* So short that it runs where messages are handled, and nothing may be waited for. */
+SL_TASK(last_of, .brief = 1) {
+    const sl_value *value = sl_arg(call, 0);
+    return sl_return_i64(call, value ? ((const uint8_t *)value->data)[value->bytes - 1] : -1);
+}
+
 SL_TASK(long_string) {
     size_t bytes = (size_t)sl_arg_i64(call, 0);
     char *text = malloc(bytes + 1);
@@ -91,6 +97,30 @@ static void as_arguments(sl_remote *remote) {
         sl_release(futures[i]);
     nothing_is_held(remote);
     free(all), free(text);
+}
+
+static void for_one_that_is_brief(sl_remote *remote) {
+    enum { MANY = 500 };
+    uint8_t *all = calloc(1, BYTES), few[3] = {1, 2, 3};
+    static sl_args args[MANY];
+    static sl_future *futures[MANY];
+    const sl_value small = sl_value_bytes(few, 3);
+    all[BYTES - 1] = 77;
+    for (int i = 0; i < MANY; i++)
+        args[i] = (sl_args){&small, 1};
+    REQUIRE(sl_remote_submit_batch(remote, "last_of", args, MANY, NULL, futures) == 0);
+    CHECK_INT(sl_wait_all(futures, MANY, SL_FOREVER), 0);
+    for (int i = 0; i < MANY; i++)
+        sl_release(futures[i]);
+    for (int i = 0; i < 3; i++) {
+        sl_future *future =
+            sl_remote_submit(remote, "last_of", SL_ARGS(sl_value_bytes(all, BYTES)), NULL);
+        CHECK_INT(sl_wait(future, SL_FOREVER), 0);
+        CHECK_INT(sl_result_i64(future), 77);
+        sl_release(future);
+    }
+    free(all);
+    nothing_is_held(remote);
 }
 
 static void *read_it(void *future) {
@@ -240,6 +270,7 @@ TEST(large_data_from_outside) {
     REQUIRE(outside_begin_with(options) == 0);
     sl_remote *remote = outside_join("physics", "submit,read");
     as_arguments(remote);
+    for_one_that_is_brief(remote);
     as_results(remote);
     not_read(remote);
     within_quotas();

@@ -35,10 +35,10 @@ static void check_link(const sl_link_timings *timings, const char *host, const c
 TEST(each_kind_of_link_has_its_defaults) {
     sl_link_timings none = {.rule_count = 0};
     check_link(&none, "a", "us-west", true, 2000, 10000);
-    check_link(&none, "b", "us-west", false, 300, 500);
+    check_link(&none, "b", "us-west", false, 300, 450);
     check_link(&none, "b", "us-west", true, 300, 1500);
     check_link(&none, "b", "eu", false, 900, 3000);
-    check_link(&none, "", "us-west", false, 300, 500);
+    check_link(&none, "", "us-west", false, 300, 450);
     CHECK_INT(sl_link_timings_check(&none, 100 * MS), SL_OK);
 }
 

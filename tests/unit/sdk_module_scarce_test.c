@@ -81,7 +81,7 @@ static void given_back(void *context) {
 
 /* Once it is there it stays, with its file open. */
 static sl_err use(void) {
-    static const sl_module_source source = {give, given_back, NULL};
+    static const sl_module_source source = {give, given_back, NULL, false};
     sl_module_key key;
     sl_loaded_module *module;
     uint32_t before = sl_modules_loaded();
@@ -110,6 +110,29 @@ TEST(loading) {
     place = SL_MODULE_IN_MEMORY;
     fail_everywhere(load_and_unload);
     place = SL_MODULE_IN_FILE;
+    fail_everywhere(load_and_unload);
+    free(bytes_of_two);
+}
+
+/* Where the system seals no memory file a module is loaded from the disk, but not this one. */
+TEST(one_that_may_lie_in_no_file) {
+    sl_module_key key;
+    sl_loaded_module *module;
+    bytes_of_two = module_bytes("two", &size_of_two);
+    place = SL_MODULE_NOT_IN_FILE;
+    REQUIRE(sl_module_key_of(bytes_of_two, size_of_two, &key) == SL_OK);
+    for (unsigned n = 1; n < 20; n++) { /* one of them is what seals the memory file */
+        scarce_begin(SCARCE_SYSTEM, n, false);
+        sl_err err = sl_module_load_bytes(&key, bytes_of_two, size_of_two, place, &module);
+        bool failed = scarce_end();
+        if (err == SL_OK)
+            sl_module_unload(module);
+        else
+            CHECK_CONTAINS(sl_err_detail(), "a memory file cannot be sealed");
+        CHECK(err != SL_OK || !failed);
+        if (!failed)
+            break;
+    }
     fail_everywhere(load_and_unload);
     free(bytes_of_two);
 }

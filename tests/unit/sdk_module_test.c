@@ -406,8 +406,9 @@ TEST(once_whoever_brings_it) {
     sl_module_key key;
     uint8_t *bytes = module_bytes("one", &size), *wrong = malloc(size);
     given good = {.bytes = bytes, .size = size}, bad = {.bytes = wrong, .size = size};
-    sl_module_source source = {give, given_back, &good}, other = {give, given_back, &bad},
-                     none = {no_bytes, given_back, &good};
+    sl_module_source source = {give, given_back, &good, false},
+                     other = {give, given_back, &bad, false},
+                     none = {no_bytes, given_back, &good, false};
     sl_loaded_module *first, *again;
     bool came;
     memcpy(wrong, bytes, size);
@@ -435,7 +436,7 @@ static sl_loaded_module *use_variant(uint8_t *bytes, size_t size, uint32_t numbe
     sl_module_key key;
     sl_loaded_module *module = NULL;
     given variant = {.bytes = bytes, .size = size + sizeof number};
-    sl_module_source source = {give, given_back, &variant};
+    sl_module_source source = {give, given_back, &variant, false};
     memcpy(bytes + size, &number, sizeof number);
     if (sl_module_key_of(bytes, size + sizeof number, &key) != SL_OK ||
         sl_module_use(&key, &source, came, &module) != SL_OK)

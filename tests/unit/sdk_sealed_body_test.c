@@ -177,7 +177,7 @@ TEST(bodies_that_are_none) {
     body[0] = SL_BODY_CALL;
     refuse(&p, body, 63);
     refuse(&p, body, 65); /* something is left over */
-    body[0] = SL_BODY_ENDED + 1;
+    body[0] = SL_BODY_MODULE + 1;
     refuse(&p, body, 64);
     body[0] = SL_BODY_CALL;
     body[8] = 1;

@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 
 #include "actors/secure/identity_file.h"
+#include "actors/secure/parcel.h"
+#include "actors/secure/secret.h"
 #include "tests/lib/files.h"
 #include "tests/lib/sealed.h"
 
@@ -86,6 +88,18 @@ static sl_err seal_and_open(things *t, const sl_peer to[2]) {
     return SL_OK;
 }
 
+static sl_err wrap_and_unwrap(void) {
+    uint8_t *key, *copy = NULL, parcel[SL_PARCEL_HEAD_BYTES + 4 + SL_CHUNK_TAG_BYTES], opened[4];
+    SL_TRY(sl_parcel_key_create(&key));
+    sl_err err = sl_parcel_key_copy(key, &copy);
+    if (err == SL_OK)
+        err = sl_parcel_seal(key, "text", 4, parcel);
+    if (err == SL_OK)
+        err = sl_parcel_open(copy, parcel, sizeof parcel, opened);
+    sl_secret_destroy(key), sl_secret_destroy(copy);
+    return err;
+}
+
 /* Everything that allocates. */
 static sl_err everything(things *t, const sl_identity *authority, const char *directory) {
     sl_peer to[2];
@@ -102,6 +116,7 @@ static sl_err everything(things *t, const sl_identity *authority, const char *di
     SL_TRY(sl_replay_create(10, &t->replay));
     SL_TRY(sl_sealer_create(&t->sealer));
     SL_TRY(sl_opener_create(&t->opener));
+    SL_TRY(wrap_and_unwrap());
     return seal_and_open(t, to);
 }
 

@@ -1,4 +1,5 @@
-/* Arguments and results that are too large for a message: they travel as objects do, in pieces.
+/* Values over a connection: arguments as they travel, and what is too large for a message, which
+ * travels as objects do, in pieces.
  *
  * Design notes
  * Of arguments that together are too large those of a mebibyte and more are put as objects, and the
@@ -78,6 +79,79 @@ void sl_remote_let_go(sl_remote_brought *all) {
         sl_object_release(all->objects[i]);
     free(all->objects);
     *all = (sl_remote_brought){0};
+}
+
+/* ---- as they travel ---- */
+
+/* Objects go by the names that the gateway knows them by. */
+static sl_err name_objects(const sl_remote *remote, sl_value *values, size_t count,
+                           sl_store_id *names) {
+    for (size_t i = 0; i < count; i++) {
+        if (values[i].type == SL_TYPE_FUTURE)
+            return sl_fail(SL_ERR_INVALID,
+                           "argument %zu: a future; over a connection give what is in it instead",
+                           i);
+        if (values[i].type != SL_TYPE_OBJECT)
+            continue;
+        const sl_object *object = values[i].object;
+        if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
+            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that is not of this connection",
+                           i);
+        names[i] = sl_remote_name_of(sl_remote_object_of(object)->number);
+        values[i].data = &names[i];
+        values[i].object = NULL;
+    }
+    return SL_OK;
+}
+
+static sl_err encode_values(const sl_value *values, size_t count, uint8_t **out, size_t *bytes,
+                            sl_blob **apart) {
+    sl_value_size size;
+    sl_blob *blob = NULL;
+    SL_TRY(sl_values_measure(values, count, &size));
+    if (size.apart_bytes)
+        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
+    uint8_t *wire = malloc(size.bytes);
+    if (!wire) {
+        sl_blob_release(blob);
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
+    }
+    sl_values_encode(values, count, wire, blob ? blob->data : NULL);
+    *out = wire;
+    *bytes = size.bytes;
+    *apart = blob;
+    return SL_OK;
+}
+
+static bool all_plain(const sl_args *args) {
+    for (size_t i = 0; i < args->count; i++)
+        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
+            return false;
+    return true;
+}
+
+/* Encodes the values of one call: what is apart into a blob; what is too large goes ahead, if it
+ * may.
+ */
+sl_err sl_remote_encode(sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
+                        sl_blob **apart, sl_remote_brought *all) {
+    bool large = all && sl_remote_too_large(args);
+    if (all_plain(args) && !large)
+        return encode_values(args->values, args->count, out, bytes, apart);
+    sl_value *values = malloc(args->count * sizeof *values);
+    sl_store_id *names = malloc(args->count * sizeof *names);
+    sl_err err = values && names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
+    if (err == SL_OK) {
+        memcpy(values, args->values, args->count * sizeof *values);
+        err = name_objects(remote, values, args->count, names);
+    }
+    if (err == SL_OK && large)
+        err = sl_remote_bring_large(remote, values, args->count, names, all);
+    if (err == SL_OK)
+        err = encode_values(values, args->count, out, bytes, apart);
+    free(values);
+    free(names);
+    return err;
 }
 
 /* ---- results ---- */
