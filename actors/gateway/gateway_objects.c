@@ -289,7 +289,7 @@ void gw_drop_named(gateway *gw, gw_named *named) {
     for (uint32_t i = 0; i < named->count; i++)
         drop(gw, named->objects[i]);
     free(named->objects);
-    *named = (gw_named){NULL};
+    *named = (gw_named){};
 }
 
 void gw_let_go(gateway *gw, sl_bytes output) {
