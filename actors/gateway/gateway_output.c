@@ -177,6 +177,16 @@ void gw_on_output(gateway *gw, sl_event *event) {
     drop_job(event);
 }
 
+/* How much of such a part there is to be read: of what is cut no more than stays, also as long as
+ * it is not cut yet. */
+static uint32_t left_of(const gw_entry *entry, const gateway_logs *logs) {
+    if (!entry->full)
+        return logs->bytes;
+    uint64_t all = entry->written[logs->stream];
+    uint64_t rest = logs->offset < all ? all - logs->offset : 0;
+    return rest < logs->bytes ? (uint32_t)rest : logs->bytes;
+}
+
 /* Whether it has ended is asked before its file is read: what it wrote before is in it. */
 static sl_err begin_part(gateway *gw, gw_session *session, const gateway_logs *logs) {
     const gw_entry *entry = gw_find_entry(gw, logs->id);
@@ -199,7 +209,7 @@ static sl_err begin_part(gateway *gw, gw_session *session, const gateway_logs *l
     of->session = session->serial;
     of->request = logs->request;
     of->offset = logs->offset;
-    of->bytes = logs->bytes;
+    of->bytes = left_of(entry, logs);
     of->stream = logs->stream;
     of->ended = entry->over;
     session->logs++;
