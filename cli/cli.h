@@ -73,8 +73,8 @@ uint64_t cli_id(const char *text);
 
 typedef int (*cli_ask)(const cli_command *command, const sl_options *options, sl_remote *remote);
 
-/* Runs `action` on the commands whose ids are the arguments, or, with --all-of and none, `otherwise`
- * (NULL: that is no option of it); its code, or another. */
+/* Runs `action` on the commands whose ids are the arguments, or, with --all-of and none,
+ * `otherwise` (NULL: that is no option of it); its code, or another. */
 typedef int (*cli_action)(const cli_command *command, const sl_options *options, sl_remote *remote,
                           const uint64_t *ids, size_t count);
 int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action,
