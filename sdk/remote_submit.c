@@ -500,7 +500,8 @@ static sl_err seal_module(sl_remote *remote, const sl_task *task, const sl_args 
     const sl_store_id name = sl_remote_name_of(sl_remote_object_of(object)->number);
     const sl_value file = {.type = SL_TYPE_OBJECT, .data = &name};
     o->parts.object = &file;
-    sl_err err = sl_seal_module_call(options->sealed, &source, entry, args, json, options->retries,
+    const sl_seal_module_asked asked = {.entry = entry, .args = args, .json = json};
+    sl_err err = sl_seal_module_call(options->sealed, &source, &asked, options->retries,
                                      place_envelope, &o->parts, &o->made);
     o->parts.object = NULL;
     return err;
