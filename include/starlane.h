@@ -821,8 +821,9 @@ SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
 
 /* The same as the two above, detached: the call goes on without this client, and its result is kept
  * for the project, as what detached commands write is. The future ends when it is accepted;
- * sl_result_command() has its id then, by which sl_remote_commands() tells how it stands, and
- * sl_remote_cancel_command() takes it back. It returns a value, no object; it is not sealed. */
+ * sl_result_command() has its id then, by which sl_remote_commands() tells how it stands (it
+ * waits, until it has ended), and sl_remote_cancel_command() takes it back. It returns a value, no
+ * object; it is not sealed. */
 SL_API sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
                                             const sl_task_options *options);
 SL_API sl_future *sl_remote_call_detached(sl_remote *remote, const char *function,

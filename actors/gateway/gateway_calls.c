@@ -103,7 +103,6 @@ static void tell_collectors(gateway *gw, gw_entry *entry) {
 void gw_call_ended(gateway *gw, const gw_task *task, const gateway_result *result, sl_blob *data) {
     gw_entry *entry = task->entry;
     entry->task = NULL;
-    entry->project->begun -= entry->begun;
     entry->ended.start_s = result->start_s;
     entry->ended.end_s = result->end_s;
     entry->ended.attempts = result->attempts;

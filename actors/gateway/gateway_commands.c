@@ -392,8 +392,7 @@ void gw_on_began(gateway *gw, const void *body) {
         return;
     task->entry->begun = true;
     task->project->begun++;
-    if (!task->entry->ended.call)
-        gw_watch(gw, task->entry);
+    gw_watch(gw, task->entry);
 }
 
 void gw_note_outcome(gw_entry *entry, const void *body) {

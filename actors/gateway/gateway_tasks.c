@@ -302,11 +302,11 @@ static bool slots_grow(gateway *gw) {
 
 static scheduler_task described(const gw_task *task) {
     const gateway_task *wish = &task->wish;
+    bool is_command = task->entry && !task->entry->ended.call;
     return (scheduler_task){.tag = task->slot,
-                            .kind = task->entry && !task->entry->ended.call ? SL_TASK_COMMAND
-                                                                            : SL_TASK_FUNCTION,
+                            .kind = is_command ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
                             .forget = true,
-                            .tell = task->entry != NULL,
+                            .tell = is_command,
                             .keep = SL_KEEP_OBJECTS,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
