@@ -170,6 +170,9 @@ sl_future *sl_remote_make_future(sl_remote *remote, const char *name, bool raw);
 /* With the lock: gives it the next number and a place, once there is one. */
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) SL_CHECKED;
 void sl_remote_take_back(sl_remote *remote, sl_future *future);
+/* Sends the record, in which `number` is the future's; NULL with an error, and the future gone. */
+sl_future *sl_remote_send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
+                                 const void *record, uint64_t *number, sl_blob *apart);
 sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number);
 void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state);
 void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message);

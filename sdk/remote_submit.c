@@ -115,6 +115,7 @@ static void take_result(sl_remote *remote, const gateway_result *result,
         sl_remote_note_refusal(remote, result, future != NULL);
     if (!future)
         return;
+    future->raw |= result->raw;
     if (future->told)
         keep_numbers(future, result);
     if (result->status == SL_TASK_CANCELLED) {
@@ -230,6 +231,22 @@ sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
 
 void sl_remote_take_back(sl_remote *remote, sl_future *future) {
     take_back(remote, &future, 1);
+}
+
+sl_future *sl_remote_send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
+                                 const void *record, uint64_t *number, sl_blob *apart) {
+    pthread_mutex_lock(&remote->lock);
+    sl_err err = sl_remote_enter(remote, future, number);
+    if (err == SL_OK) {
+        err = sl_remote_send(remote, kind, record, apart);
+        if (err != SL_OK)
+            sl_remote_take_back(remote, future);
+    }
+    pthread_mutex_unlock(&remote->lock);
+    if (err == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
 }
 
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
@@ -473,6 +490,72 @@ sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const
     sl_future_drop(future);
     return NULL;
 }
+
+/* ---- detached ---- */
+
+static sl_future *send_detached(sl_remote *remote, const char *function, sl_part arguments,
+                                sl_blob *apart, bool raw, const sl_task_options *options) {
+    gateway_task wish = wish_of(function, options, arguments.data, arguments.bytes);
+    sl_future *future = sl_remote_make_future(remote, function, true);
+    wish.detached = true;
+    wish.raw = raw;
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    if (send_tasks(remote, &wish, &future, 1, apart) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+static sl_err check_detached(const char *function, const sl_task_options *options) {
+    SL_TRY(check(function, options));
+    return options->sealed ? sl_fail(SL_ERR_INVALID,
+                                     "a sealed call cannot be detached: only who has submitted it "
+                                     "can open its result")
+                           : SL_OK;
+}
+
+sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
+                                     const sl_task_options *options) {
+    sl_part wire = {NULL, 0};
+    uint8_t *bytes = NULL;
+    sl_blob *apart = NULL;
+    options = options ? options : &default_options;
+    if (check_detached(task, options) != SL_OK ||
+        sl_remote_encode(remote, &args, &bytes, &wire.bytes, &apart) != SL_OK)
+        return NULL;
+    wire.data = bytes;
+    sl_future *future = send_detached(remote, task, wire, apart, false, options);
+    free(bytes);
+    sl_blob_release(apart);
+    return future;
+}
+
+sl_future *sl_remote_call_detached(sl_remote *remote, const char *function, const void *arguments,
+                                   size_t bytes, const sl_task_options *options) {
+    options = options ? options : &default_options;
+    if (check_detached(function, options) != SL_OK)
+        return NULL;
+    if (bytes > SL_GATEWAY_MESSAGE_BYTES) {
+        (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
+        return NULL;
+    }
+    return send_detached(remote, function, (sl_part){arguments, bytes}, NULL, true, options);
+}
+
+sl_future *sl_remote_collect(sl_remote *remote, uint64_t id) {
+    gateway_collect body = {.id = id};
+    sl_future *future = sl_remote_make_future(remote, "a detached call", false);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    return sl_remote_send_asking(remote, future, SL_GATEWAY_COLLECT, &body, &body.number, NULL);
+}
+
+/* ---- calls by name ---- */
 
 static sl_err send_call(sl_remote *remote, sl_future *future, const void *arguments, size_t bytes,
                         const sl_task_options *options) {
