@@ -50,16 +50,18 @@ sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number) {
     return future;
 }
 
+/* One that was returned, or that a large result is kept in until somebody reads it. */
 static sl_err take_object(sl_future *future) {
     sl_store_id id;
-    memcpy(&id, future->value.data, sizeof id);
+    sl_value *value = &future->value;
+    memcpy(&id, value->kept_ ? value->kept_ : value->data, sizeof id);
     uint64_t number = sl_remote_number_of(id);
     if (!number)
         return sl_fail(SL_ERR_DECODE, "an object without a number");
     sl_remote_object *object = sl_remote_object_make(future->remote, number);
     if (!object)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
-    future->value.object = sl_remote_object_as(object);
+    *(value->kept_ ? &future->kept : &value->object) = sl_remote_object_as(object);
     return SL_OK;
 }
 
@@ -84,9 +86,8 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     SL_TRY(
         sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
-    if (future->value.kept_)
-        return sl_fail(SL_ERR_DECODE, "a result whose data have stayed in the network");
-    return future->value.type == SL_TYPE_OBJECT ? take_object(future) : SL_OK;
+    bool named = future->value.type == SL_TYPE_OBJECT || future->value.kept_;
+    return named ? take_object(future) : SL_OK;
 }
 
 /* For who is told of its end, and asks how it went. */
@@ -221,7 +222,7 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
 }
 
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
-    gateway_task wish;
+    gateway_task wish = {};
     SL_TRY(enter(remote, &wish, &future, 1));
     *number = wish.number;
     return SL_OK;
@@ -242,74 +243,6 @@ static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **fu
             take_back(remote, futures, count);
     }
     pthread_mutex_unlock(&remote->lock);
-    return err;
-}
-
-/* ---- the API ---- */
-
-/* Objects go by the names that the gateway knows them by. */
-static sl_err name_objects(const sl_remote *remote, sl_value *values, size_t count,
-                           sl_store_id *names) {
-    for (size_t i = 0; i < count; i++) {
-        if (values[i].type == SL_TYPE_FUTURE)
-            return sl_fail(SL_ERR_INVALID,
-                           "argument %zu: a future; over a connection give what is in it instead",
-                           i);
-        if (values[i].type != SL_TYPE_OBJECT)
-            continue;
-        const sl_object *object = values[i].object;
-        if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
-            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that is not of this connection",
-                           i);
-        names[i] = sl_remote_name_of(sl_remote_object_of(object)->number);
-        values[i].data = &names[i];
-        values[i].object = NULL;
-    }
-    return SL_OK;
-}
-
-static sl_err encode_values(const sl_value *values, size_t count, uint8_t **out, size_t *bytes,
-                            sl_blob **apart) {
-    sl_value_size size;
-    sl_blob *blob = NULL;
-    SL_TRY(sl_values_measure(values, count, &size));
-    if (size.apart_bytes)
-        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
-    uint8_t *wire = malloc(size.bytes);
-    if (!wire) {
-        sl_blob_release(blob);
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    }
-    sl_values_encode(values, count, wire, blob ? blob->data : NULL);
-    *out = wire;
-    *bytes = size.bytes;
-    *apart = blob;
-    return SL_OK;
-}
-
-static bool all_plain(const sl_args *args) {
-    for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
-            return false;
-    return true;
-}
-
-/* Encodes the values of one call: what is apart into a blob. */
-sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
-                        sl_blob **apart) {
-    if (all_plain(args))
-        return encode_values(args->values, args->count, out, bytes, apart);
-    sl_value *values = malloc(args->count * sizeof *values);
-    sl_store_id *names = malloc(args->count * sizeof *names);
-    sl_err err = values && names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    if (err == SL_OK) {
-        memcpy(values, args->values, args->count * sizeof *values);
-        err = name_objects(remote, values, args->count, names);
-    }
-    if (err == SL_OK)
-        err = encode_values(values, args->count, out, bytes, apart);
-    free(values);
-    free(names);
     return err;
 }
 
@@ -365,12 +298,14 @@ static sl_err flush(sl_remote *remote, batch *b, sl_future **futures) {
 typedef struct one {
     sealing parts;
     sl_seal_made made;
+    sl_remote_brought brought;
 } one;
 
 static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
                          const sl_task_options *options, one *o) {
     if (!options->sealed)
-        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
+        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart,
+                                &o->brought);
     sl_seal_source source = sl_remote_source(remote);
     return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
                         &o->parts, &o->made);
@@ -381,12 +316,16 @@ static void drop_one(one *o) {
     sl_blob_release(o->parts.apart);
     free(o->made.among);
     sl_future_seal_drop(o->made.end);
+    sl_remote_let_go(&o->brought);
 }
 
 static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *args,
                   const sl_task_options *options, sl_future **futures, size_t at) {
     one o = {0};
+    uint64_t data_object = 0;
     sl_err err = encode_one(remote, task, args, options, &o);
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
     if (err == SL_OK &&
         (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || o.parts.apart || b->apart))
         err = flush(remote, b, futures + at - b->count);
@@ -400,12 +339,17 @@ static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *
     }
     gateway_task *wish = &b->wishes[b->count];
     *wish = wish_of(task, options, o.parts.wire, o.parts.bytes);
+    wish->data_object = data_object;
     if (o.made.end)
         take_seal(futures[at], &o.made, wish);
     b->wires[b->count++] = o.parts.wire;
     b->apart = o.parts.apart;
     b->bytes += o.parts.bytes;
-    return SL_OK;
+    if (o.brought.objects) { /* they are let go of once the task that keeps them has left */
+        err = flush(remote, b, futures + at + 1 - b->count);
+        sl_remote_let_go(&o.brought);
+    }
+    return err;
 }
 
 static const sl_task_options default_options;
@@ -448,8 +392,12 @@ sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
 static sl_err send_one(sl_remote *remote, sl_future *future, one *sealed, sl_err err,
                        const sl_task_options *options) {
     one o = *sealed;
+    uint64_t data_object = 0;
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
     if (err == SL_OK) {
         gateway_task wish = wish_of(future->task->name, options, o.parts.wire, o.parts.bytes);
+        wish.data_object = data_object;
         take_seal(future, &o.made, &wish);
         o.made = (sl_seal_made){0};
         err = send_tasks(remote, &wish, &future, 1, o.parts.apart);

@@ -88,6 +88,7 @@ typedef struct gw_object {
 typedef struct gw_named {
     gw_object **objects;
     uint32_t count;
+    bool fetches; /* the data of some have to be fetched where they are needed */
 } gw_named;
 
 /* An actor, from its spawn until the network says that it has ended, and some time longer: who asks
@@ -348,9 +349,11 @@ void gw_take_read(gateway *gw, gw_session *session, const sl_gateway_parts *part
 void gw_take_release(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_release_objects(gateway *gw, gw_session *session); /* it has left */
 /* Names the session's objects among the arguments, and keeps them; dropping is due on an error too.
- */
+ * SL_ERR_REFUSED: also when the data of some are to be fetched, and may not be. */
 sl_err gw_name_arguments(gateway *gw, gw_session *session, uint8_t *arguments, size_t bytes,
-                         const sl_blob *data, gw_named *named) SL_CHECKED;
+                         const sl_blob *data, bool may_fetch, gw_named *named) SL_CHECKED;
+/* Has the content of an object of the session be the task's large data. */
+sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) SL_CHECKED;
 void gw_drop_named(gateway *gw, gw_named *named);
 /* An object that was returned to who does not want it any more. */
 void gw_let_go(gateway *gw, sl_bytes output);
