@@ -797,7 +797,8 @@ SL_API int sl_connect(const char *url, const char *api_key, const char *project,
 
 /* Submits one call of the task that the network's programs define as `task`. The future is as that
  * of sl_submit(); futures cannot be among the arguments, objects of the connection can. May wait
- * when very much is under way. NULL: refused. Any thread. */
+ * when very much is under way; with arguments of more than 63 MiB until the network has them, which
+ * it holds among the project's bytes. NULL: refused. Any thread. */
 SL_API sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
                                    const sl_task_options *options);
 

@@ -167,7 +167,8 @@ static sl_err make_sealed_module(const sl_task *task, const sl_args *args,
                        "task %.80s: its module is an object of a connection, for tasks of that one "
                        "alone",
                        task->name);
-    sl_err err = sl_seal_module_call(options->sealed, &source, entry, args, NULL, options->retries,
+    const sl_seal_module_asked asked = {.entry = entry, .args = args};
+    sl_err err = sl_seal_module_call(options->sealed, &source, &asked, options->retries,
                                      place_envelope, &s, &made);
     return take_sealed(&s, err, &made, out);
 }

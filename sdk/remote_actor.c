@@ -18,9 +18,9 @@ typedef struct wire {
     sl_blob *apart;
 } wire;
 
-static sl_err encode(const sl_remote *remote, const sl_args *args, wire *out) {
+static sl_err encode(sl_remote *remote, const sl_args *args, wire *out) {
     *out = (wire){NULL, 0, NULL};
-    SL_TRY(sl_remote_encode(remote, args, &out->bytes, &out->size, &out->apart));
+    SL_TRY(sl_remote_encode(remote, args, &out->bytes, &out->size, &out->apart, NULL));
     return SL_OK;
 }
 
@@ -150,7 +150,7 @@ static sl_err address(const sl_actor_ref *actor, sl_gateway_letter_what what,
     return SL_OK;
 }
 
-static sl_err make_call(const sl_remote *remote, const sl_actor_ref *actor, const char *method,
+static sl_err make_call(sl_remote *remote, const sl_actor_ref *actor, const char *method,
                         const sl_args *args, gateway_letter *letter, wire *arguments) {
     SL_TRY(address(actor, SL_GATEWAY_CALL, letter));
     SL_TRY(check_name(method, "a method"));

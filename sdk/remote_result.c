@@ -40,16 +40,18 @@ sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number) {
     return future;
 }
 
+/* One that was returned, or that a large result is kept in until somebody reads it. */
 static sl_err take_object(sl_future *future) {
     sl_store_id id;
-    memcpy(&id, future->value.data, sizeof id);
+    sl_value *value = &future->value;
+    memcpy(&id, value->kept_ ? value->kept_ : value->data, sizeof id);
     uint64_t number = sl_remote_number_of(id);
     if (!number)
         return sl_fail(SL_ERR_DECODE, "an object without a number");
     sl_remote_object *object = sl_remote_object_make(future->remote, number);
     if (!object)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
-    future->value.object = sl_remote_object_as(object);
+    *(value->kept_ ? &future->kept : &value->object) = sl_remote_object_as(object);
     return SL_OK;
 }
 
@@ -74,9 +76,8 @@ static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_p
         return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
     SL_TRY(
         sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
-    if (future->value.kept_)
-        return sl_fail(SL_ERR_DECODE, "a result whose data have stayed in the network");
-    return future->value.type == SL_TYPE_OBJECT ? take_object(future) : SL_OK;
+    bool named = future->value.type == SL_TYPE_OBJECT || future->value.kept_;
+    return named ? take_object(future) : SL_OK;
 }
 
 /* For who is told of its end, and asks how it went. */

@@ -178,6 +178,8 @@ static void keep_answer(outside *of, uint32_t task, sl_future *future) {
     size_t bytes;
     const void *data = sl_result_bytes(future, &bytes);
     const char *name = sl_task_list_at(of->run.list, task)->name;
+    if (data)
+        sl_run_writer_await_room(of->run.writer);
     if (data && sl_run_writer_output(of->run.writer, name, data, bytes) != SL_OK)
         sl_run_say(&of->run, "starlane: the output of task %s is lost: %s\n", name,
                    sl_err_detail());

@@ -77,7 +77,7 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
 }
 
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
-    gateway_task wish;
+    gateway_task wish = {};
     SL_TRY(enter(remote, &wish, &future, 1));
     *number = wish.number;
     return SL_OK;
@@ -114,74 +114,6 @@ static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **fu
             take_back(remote, futures, count);
     }
     pthread_mutex_unlock(&remote->lock);
-    return err;
-}
-
-/* ---- the API ---- */
-
-/* Objects go by the names that the gateway knows them by. */
-static sl_err name_objects(const sl_remote *remote, sl_value *values, size_t count,
-                           sl_store_id *names) {
-    for (size_t i = 0; i < count; i++) {
-        if (values[i].type == SL_TYPE_FUTURE)
-            return sl_fail(SL_ERR_INVALID,
-                           "argument %zu: a future; over a connection give what is in it instead",
-                           i);
-        if (values[i].type != SL_TYPE_OBJECT)
-            continue;
-        const sl_object *object = values[i].object;
-        if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
-            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that is not of this connection",
-                           i);
-        names[i] = sl_remote_name_of(sl_remote_object_of(object)->number);
-        values[i].data = &names[i];
-        values[i].object = NULL;
-    }
-    return SL_OK;
-}
-
-static sl_err encode_values(const sl_value *values, size_t count, uint8_t **out, size_t *bytes,
-                            sl_blob **apart) {
-    sl_value_size size;
-    sl_blob *blob = NULL;
-    SL_TRY(sl_values_measure(values, count, &size));
-    if (size.apart_bytes)
-        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
-    uint8_t *wire = malloc(size.bytes);
-    if (!wire) {
-        sl_blob_release(blob);
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    }
-    sl_values_encode(values, count, wire, blob ? blob->data : NULL);
-    *out = wire;
-    *bytes = size.bytes;
-    *apart = blob;
-    return SL_OK;
-}
-
-static bool all_plain(const sl_args *args) {
-    for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
-            return false;
-    return true;
-}
-
-/* Encodes the values of one call: what is apart into a blob. */
-sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
-                        sl_blob **apart) {
-    if (all_plain(args))
-        return encode_values(args->values, args->count, out, bytes, apart);
-    sl_value *values = malloc(args->count * sizeof *values);
-    sl_store_id *names = malloc(args->count * sizeof *names);
-    sl_err err = values && names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    if (err == SL_OK) {
-        memcpy(values, args->values, args->count * sizeof *values);
-        err = name_objects(remote, values, args->count, names);
-    }
-    if (err == SL_OK)
-        err = encode_values(values, args->count, out, bytes, apart);
-    free(values);
-    free(names);
     return err;
 }
 
@@ -237,12 +169,14 @@ static sl_err flush(sl_remote *remote, batch *b, sl_future **futures) {
 typedef struct one {
     sealing parts;
     sl_seal_made made;
+    sl_remote_brought brought;
 } one;
 
 static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
                          const sl_task_options *options, one *o) {
     if (!options->sealed)
-        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
+        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart,
+                                &o->brought);
     sl_seal_source source = sl_remote_source(remote);
     return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
                         &o->parts, &o->made);
@@ -253,12 +187,16 @@ static void drop_one(one *o) {
     sl_blob_release(o->parts.apart);
     free(o->made.among);
     sl_future_seal_drop(o->made.end);
+    sl_remote_let_go(&o->brought);
 }
 
 static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *args,
                   const sl_task_options *options, sl_future **futures, size_t at) {
     one o = {0};
+    uint64_t data_object = 0;
     sl_err err = encode_one(remote, task, args, options, &o);
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
     if (err == SL_OK &&
         (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || o.parts.apart || b->apart))
         err = flush(remote, b, futures + at - b->count);
@@ -272,12 +210,17 @@ static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *
     }
     gateway_task *wish = &b->wishes[b->count];
     *wish = wish_of(task, options, o.parts.wire, o.parts.bytes);
+    wish->data_object = data_object;
     if (o.made.end)
         take_seal(futures[at], &o.made, wish);
     b->wires[b->count++] = o.parts.wire;
     b->apart = o.parts.apart;
     b->bytes += o.parts.bytes;
-    return SL_OK;
+    if (o.brought.objects) { /* they are let go of once the task that keeps them has left */
+        err = flush(remote, b, futures + at + 1 - b->count);
+        sl_remote_let_go(&o.brought);
+    }
+    return err;
 }
 
 static const sl_task_options default_options;
@@ -320,8 +263,12 @@ sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
 static sl_err send_one(sl_remote *remote, sl_future *future, one *sealed, sl_err err,
                        const sl_task_options *options) {
     one o = *sealed;
+    uint64_t data_object = 0;
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
     if (err == SL_OK) {
         gateway_task wish = wish_of(future->task->name, options, o.parts.wire, o.parts.bytes);
+        wish.data_object = data_object;
         take_seal(future, &o.made, &wish);
         o.made = (sl_seal_made){0};
         err = send_tasks(remote, &wish, &future, 1, o.parts.apart);
@@ -372,7 +319,8 @@ static sl_err seal_module(sl_remote *remote, const sl_task *task, const sl_args 
     const sl_store_id name = sl_remote_name_of(sl_remote_object_of(object)->number);
     const sl_value file = {.type = SL_TYPE_OBJECT, .data = &name};
     o->parts.object = &file;
-    sl_err err = sl_seal_module_call(options->sealed, &source, entry, args, json, options->retries,
+    const sl_seal_module_asked asked = {.entry = entry, .args = args, .json = json};
+    sl_err err = sl_seal_module_call(options->sealed, &source, &asked, options->retries,
                                      place_envelope, &o->parts, &o->made);
     o->parts.object = NULL;
     return err;
@@ -399,17 +347,15 @@ sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const
 
 /* ---- detached ---- */
 
-static sl_future *send_detached(sl_remote *remote, const char *function, sl_part arguments,
-                                sl_blob *apart, bool raw, const sl_task_options *options) {
-    gateway_task wish = wish_of(function, options, arguments.data, arguments.bytes);
+static sl_future *send_detached(sl_remote *remote, const char *function, gateway_task *wish,
+                                sl_blob *apart) {
     sl_future *future = sl_remote_make_future(remote, function, true);
-    wish.detached = true;
-    wish.raw = raw;
+    wish->detached = true;
     if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
         return NULL;
     }
-    if (send_tasks(remote, &wish, &future, 1, apart) == SL_OK)
+    if (send_tasks(remote, wish, &future, 1, apart) == SL_OK)
         return future;
     sl_future_drop(future);
     return NULL;
@@ -425,17 +371,22 @@ static sl_err check_detached(const char *function, const sl_task_options *option
 
 sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
                                      const sl_task_options *options) {
-    sl_part wire = {NULL, 0};
-    uint8_t *bytes = NULL;
-    sl_blob *apart = NULL;
+    one o = {0};
+    sl_future *future = NULL;
+    uint64_t data_object = 0;
     options = options ? options : &default_options;
-    if (check_detached(task, options) != SL_OK ||
-        sl_remote_encode(remote, &args, &bytes, &wire.bytes, &apart) != SL_OK)
-        return NULL;
-    wire.data = bytes;
-    sl_future *future = send_detached(remote, task, wire, apart, false, options);
-    free(bytes);
-    sl_blob_release(apart);
+    sl_err err = check_detached(task, options);
+    if (err == SL_OK)
+        err = sl_remote_encode(remote, &args, &o.parts.wire, &o.parts.bytes, &o.parts.apart,
+                               &o.brought);
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
+    if (err == SL_OK) {
+        gateway_task wish = wish_of(task, options, o.parts.wire, o.parts.bytes);
+        wish.data_object = data_object;
+        future = send_detached(remote, task, &wish, o.parts.apart);
+    }
+    drop_one(&o);
     return future;
 }
 
@@ -448,7 +399,9 @@ sl_future *sl_remote_call_detached(sl_remote *remote, const char *function, cons
         (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
         return NULL;
     }
-    return send_detached(remote, function, (sl_part){arguments, bytes}, NULL, true, options);
+    gateway_task wish = wish_of(function, options, arguments, bytes);
+    wish.raw = true;
+    return send_detached(remote, function, &wish, NULL);
 }
 
 sl_future *sl_remote_collect(sl_remote *remote, uint64_t id) {

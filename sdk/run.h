@@ -105,6 +105,8 @@ typedef struct sl_run_state {
     uint64_t drain_deadline_ns;
     pthread_t closer;
     sl_event closed;
+    sl_event room; /* of the writer */
+    bool paused;   /* for want of that */
     const char *reason;
     int code; /* SL_RUN_…: how it ends */
     char failure[516];
@@ -194,6 +196,8 @@ void sl_run_batch_free(sl_run_batch *batch); /* NULL is fine */
 void sl_run_on_accepted(sl_run_state *run, const scheduler_accepted *accepted);
 
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done);
+/* Much of what waited for the disk is written. */
+void sl_run_on_room(sl_run_state *run);
 struct sl_run_opened;
 void sl_run_on_opened(sl_run_state *run, struct sl_run_opened *opened);
 /* Writes a finished task down: results.jsonl, joblog, counts. */

@@ -173,6 +173,8 @@ static void stop_all(sl_run_state *run) {
 static void on_event(sl_run_state *run, sl_event *event) {
     if (event == &run->closed) {
         stop_all(run);
+    } else if (event == &run->room) {
+        sl_run_on_room(run);
     } else if (event->kind == SL_RUN_SEALED) {
         sl_run_on_sealed(run, (sl_run_batch *)(void *)event);
     } else if (event->kind == SL_RUN_OPENED) {

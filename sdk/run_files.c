@@ -89,9 +89,17 @@ static sl_err open_logs(sl_run_state *run) {
     return sl_line_log_publish(&run->results);
 }
 
+/* On the writer's thread. */
+static void tell_room(void *context) {
+    sl_run_state *run = context;
+    sl_notify(sl_actor_node(run->self), &run->room);
+}
+
+/* Over a connection there is no driver: the thread that has something to be written waits. */
 static sl_err start_writer(sl_run_state *run) {
     sl_line_log *logs[] = {&run->results, &run->joblog};
-    return sl_run_writer_start(&run->dir, logs, run->has_joblog ? 2 : 1, &run->writer);
+    return sl_run_writer_start(&run->dir, logs, run->has_joblog ? 2 : 1,
+                               run->network ? tell_room : NULL, run, &run->writer);
 }
 
 sl_err sl_run_open_files(sl_run_state *run) {

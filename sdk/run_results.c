@@ -150,6 +150,26 @@ static bool is_opened(sl_run_state *run, const scheduler_outcome *outcome, sl_bl
     return true;
 }
 
+/* What is being written is as much as may wait: nothing new is started until there is room. */
+static void mind_disk(sl_run_state *run) {
+    scheduler_pause pause = {.paused = true};
+    if (run->paused || run->ending || !sl_run_writer_is_full(run->writer))
+        return;
+    sl_warn("run", "outputs wait for the disk: no task is started meanwhile");
+    run->room.to = sl_self(run->self);
+    run->paused =
+        scheduler_pause_send(run->self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &pause) == SL_OK;
+}
+
+void sl_run_on_room(sl_run_state *run) {
+    scheduler_pause pause = {.paused = false};
+    if (run->ending || !run->paused)
+        return;
+    run->paused = false;
+    if (scheduler_pause_send(run->self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &pause) != SL_OK)
+        sl_run_fail(run, "the scheduler cannot be told to go on");
+}
+
 void sl_run_on_opened(sl_run_state *run, sl_run_opened *opened) {
     sl_task_result result = result_of(run, &opened->outcome);
     result.message = opened->message[0] ? opened->message : NULL;
@@ -160,6 +180,7 @@ void sl_run_on_opened(sl_run_state *run, sl_run_opened *opened) {
         sl_run_say_failure(run, &result);
     }
     sl_run_opened_free(opened);
+    mind_disk(run);
 }
 
 void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
@@ -182,6 +203,7 @@ void sl_run_on_done(sl_run_state *run, const scheduler_done *done) {
         sl_run_record(run, (uint32_t)outcome->tag, &result, false);
         sl_run_say_failure(run, &result);
     }
+    mind_disk(run);
     if (run->seal)
         sl_run_submit(run); /* there may be room again */
 }

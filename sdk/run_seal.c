@@ -221,9 +221,9 @@ static sl_err seal_module(sl_run_seal *seal, const sl_task_spec *spec, uint32_t 
     where->function = SL_SEALED_MODULE;
     where->object = &object;
     sl_err err = sl_run_module_args(spec, &args);
+    const sl_seal_module_asked asked = {.entry = entry, .json = args.data};
     if (err == SL_OK)
-        err = sl_seal_module_call(&seal->how, &seal->source, entry, NULL, args.data, retries, place,
-                                  where, made);
+        err = sl_seal_module_call(&seal->how, &seal->source, &asked, retries, place, where, made);
     where->object = NULL;
     sl_strbuf_fini(&args);
     return err;

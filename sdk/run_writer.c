@@ -33,6 +33,9 @@ struct sl_run_writer {
     entry *head, *tail;
     size_t waiting_bytes; /* in the queue, or being written */
     bool ending;
+    bool owes; /* a call of tell() */
+    void (*tell)(void *context);
+    void *context;
     uint64_t troubles; /* rows that could not be written */
 };
 
@@ -86,6 +89,16 @@ static void wait_for_more(sl_run_writer *w) {
             return;
 }
 
+/* With the lock. */
+static void has_written(sl_run_writer *w, size_t bytes) {
+    w->waiting_bytes -= bytes;
+    pthread_cond_signal(&w->written);
+    if (!w->owes || w->ending || w->waiting_bytes > SL_RUN_WRITER_MOST_BYTES / 2)
+        return;
+    w->owes = false;
+    w->tell(w->context);
+}
+
 static void *run(void *argument) {
     sl_run_writer *w = argument;
     pthread_mutex_lock(&w->lock);
@@ -97,8 +110,7 @@ static void *run(void *argument) {
         size_t bytes = write_all(w, list);
         tick(w);
         pthread_mutex_lock(&w->lock);
-        w->waiting_bytes -= bytes;
-        pthread_cond_signal(&w->written);
+        has_written(w, bytes);
     } while (w->head || !w->ending);
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -115,8 +127,6 @@ static sl_err give(sl_run_writer *w, sl_line_log *log, const char *name, const v
     if (bytes)
         memcpy(e->data, data, bytes);
     pthread_mutex_lock(&w->lock);
-    while (w->waiting_bytes && w->waiting_bytes + bytes > SL_RUN_WRITER_MOST_BYTES)
-        pthread_cond_wait(&w->written, &w->lock);
     *(w->tail ? &w->tail->next : &w->head) = e;
     w->tail = e;
     w->waiting_bytes += bytes;
@@ -134,14 +144,31 @@ sl_err sl_run_writer_output(sl_run_writer *writer, const char *name, const void 
     return give(writer, NULL, name, data, bytes);
 }
 
+bool sl_run_writer_is_full(sl_run_writer *writer) {
+    pthread_mutex_lock(&writer->lock);
+    bool full = writer->waiting_bytes > SL_RUN_WRITER_MOST_BYTES;
+    writer->owes |= full && writer->tell;
+    pthread_mutex_unlock(&writer->lock);
+    return full;
+}
+
+void sl_run_writer_await_room(sl_run_writer *writer) {
+    pthread_mutex_lock(&writer->lock);
+    while (writer->waiting_bytes > SL_RUN_WRITER_MOST_BYTES)
+        pthread_cond_wait(&writer->written, &writer->lock);
+    pthread_mutex_unlock(&writer->lock);
+}
+
 /* ---- start and stop ---- */
 
 sl_err sl_run_writer_start(const sl_output_dir *dir, sl_line_log *const *logs, size_t count,
-                           sl_run_writer **out) {
+                           void (*tell)(void *context), void *context, sl_run_writer **out) {
     sl_run_writer *w = calloc(1, sizeof *w);
     if (!w)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a writer");
     w->dir = dir;
+    w->tell = tell;
+    w->context = context;
     for (; w->log_count < count && w->log_count < LOGS; w->log_count++)
         w->logs[w->log_count] = logs[w->log_count];
     pthread_mutex_init(&w->lock, NULL);

@@ -195,23 +195,25 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
 /* ---- tasks of modules ---- */
 
 sl_err sl_seal_module_call(const sl_seal *seal, const sl_seal_source *source,
-                           const sl_module_entry *entry, const sl_args *args, const char *json,
-                           uint32_t retries, uint8_t *(*place)(void *context, size_t size),
-                           void *context, sl_seal_made *made) {
+                           const sl_seal_module_asked *asked, uint32_t retries,
+                           uint8_t *(*place)(void *context, size_t size), void *context,
+                           sl_seal_made *made) {
+    const sl_module_entry *entry = asked->entry;
     uint8_t about[sizeof entry->about];
     sl_value text[SL_MODULE_VALUES + 1];
-    const sl_args spoken = {text + SL_MODULE_VALUES, 1}, *given = json ? &spoken : args;
+    const sl_args spoken = {text + SL_MODULE_VALUES, 1};
     sl_module_values(entry, text);
-    if (json) {
+    if (asked->json) {
         sl_module_text_values(entry, about, text);
-        text[SL_MODULE_VALUES] = sl_string(json);
+        text[SL_MODULE_VALUES] = sl_string(asked->json);
     }
     const sl_part first[] = {{entry->module->data_key, SL_PARCEL_KEY_BYTES},
                              {text[1].data, text[1].bytes}};
     sl_sealing what = {.form = SL_BODY_MODULE, .sections = {{first, 2, false}}};
-    SL_TRY(seal_values(seal, source, &what, given, retries, place, context, made));
+    SL_TRY(seal_values(seal, source, &what, asked->json ? &spoken : asked->args, retries, place,
+                       context, made));
     made->end->module = true;
-    made->end->raw = json != NULL;
+    made->end->raw = asked->json != NULL;
     return SL_OK;
 }
 

@@ -55,10 +55,13 @@ sl_err sl_seal_bytes(const sl_seal *seal, const sl_seal_source *source, const ch
 
 /* The same of a call of a task of a sealed module, with values, or, `json` not NULL, with text;
  * then the result is text too. */
-struct sl_module_entry;
+typedef struct sl_seal_module_asked {
+    const struct sl_module_entry *entry;
+    const sl_args *args;
+    const char *json;
+} sl_seal_module_asked;
 sl_err sl_seal_module_call(const sl_seal *seal, const sl_seal_source *source,
-                           const struct sl_module_entry *entry, const sl_args *args,
-                           const char *json, uint32_t retries,
+                           const sl_seal_module_asked *asked, uint32_t retries,
                            uint8_t *(*place)(void *context, size_t size), void *context,
                            sl_seal_made *made) SL_CHECKED;
 

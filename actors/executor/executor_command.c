@@ -81,6 +81,7 @@ sl_err sl_executor_start_command(sl_executor *executor, sl_run *run) {
         .stdin_bytes = command->stdin_data.bytes,
         .stdout_path = path_or_null(command->stdout_path),
         .stderr_path = path_or_null(command->stderr_path),
+        .outputs_anew = attempt->result.attempt > 1,
         .timeout_ns = attempt->timeout_ns,
         .kill_grace_ns = executor->options.kill_grace_ns,
         .cpus = cpus,

@@ -132,8 +132,17 @@ static sl_err open_input(start *s, int stdin_fd) {
     return SL_OK;
 }
 
+/* What an earlier attempt, on a node that was given up, goes on writing is then seen by nobody. */
+static void take_away(const char *path) {
+    struct stat info;
+    if (lstat(path, &info) == 0 && S_ISREG(info.st_mode))
+        (void)unlink(path); /* where that is not allowed it is emptied */
+}
+
 static sl_err open_output(start *s, int which, const char *path) {
     s->opened[which] = path != NULL;
+    if (path && s->spec->outputs_anew)
+        take_away(path);
     s->fds[which] = path ? open_file(path, O_WRONLY | O_CREAT | O_TRUNC) : s->home->null_fd;
     if (s->fds[which] < 0)
         return cannot(s, SL_PROCESS_EXIT_CANNOT_RUN, "cannot write standard %s to %s: %s",

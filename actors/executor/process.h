@@ -39,6 +39,7 @@ typedef struct sl_process_spec {
 
     const char *stdout_path; /* created or truncated, written by the command itself; directories */
     const char *stderr_path; /* must be there. NULL: /dev/null. The same path twice: one file */
+    bool outputs_anew; /* a file that is there is replaced: another one may still write to it */
 
     uint64_t timeout_ns;    /* 0: none */
     uint64_t kill_grace_ns; /* from SIGTERM to SIGKILL; 0: SIGKILL at once */

@@ -10,7 +10,8 @@ enum {
     HAS_STDOUT_PATH = 4,
     HAS_STDERR_PATH = 8,
     HAS_CUDA = 16,
-    HAS_ALL = 31
+    OUTPUTS_ANEW = 32,
+    HAS_ALL = 63
 };
 
 typedef struct head {
@@ -28,7 +29,7 @@ static uint32_t count_of(const char *const *strings) {
 static uint32_t present_of(const sl_process_spec *spec) {
     return (spec->cwd ? HAS_CWD : 0) | (spec->stdin_path ? HAS_STDIN_PATH : 0) |
            (spec->stdout_path ? HAS_STDOUT_PATH : 0) | (spec->stderr_path ? HAS_STDERR_PATH : 0) |
-           (spec->cuda_visible_devices ? HAS_CUDA : 0);
+           (spec->cuda_visible_devices ? HAS_CUDA : 0) | (spec->outputs_anew ? OUTPUTS_ANEW : 0);
 }
 
 /* Counts with `out` NULL, else also writes. */
@@ -133,6 +134,7 @@ static bool get_rest(reader *r, const head *h, sl_process_spec *spec, const char
                               .env = strings + h->argument_count + 1,
                               .timeout_ns = h->timeout_ns,
                               .kill_grace_ns = h->kill_grace_ns,
+                              .outputs_anew = (h->present & OUTPUTS_ANEW) != 0,
                               .cpus = cpus,
                               .cpu_count = h->cpu_count};
     return get_strings(r, strings, h->argument_count) &&

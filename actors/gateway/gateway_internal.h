@@ -93,6 +93,7 @@ typedef struct gw_object {
 typedef struct gw_named {
     gw_object **objects;
     uint32_t count;
+    bool fetches; /* the data of some have to be fetched where they are needed */
 } gw_named;
 
 /* An actor, from its spawn until the network says that it has ended, and some time longer: who asks
@@ -248,6 +249,7 @@ void gw_end_session(gateway *gw, gw_session *session);
 void gw_look_after_lost(gateway *gw);
 /* The session of that serial number, or NULL. */
 gw_session *gw_session_of(const gateway *gw, uint64_t serial);
+void gw_copy_text(char *to, size_t room, sl_text text);
 /* Pauses it or goes on, as all that concerns it says. */
 void gw_pace(gateway *gw, gw_session *session);
 
@@ -279,7 +281,6 @@ void gw_cancel_task(gateway *gw, gw_task *task);
 /* Ends those that will not run. */
 void gw_settle(gateway *gw);
 void gw_end_soon(gateway *gw, gw_task *task, uint8_t status);
-void gw_copy_text(char *to, size_t room, sl_text text);
 /* The end of a task whose result has been fetched. */
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result);
 /* It has ended, well or not: the client is told, if it is still there. */
@@ -366,9 +367,11 @@ void gw_take_read(gateway *gw, gw_session *session, const sl_gateway_parts *part
 void gw_take_release(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_release_objects(gateway *gw, gw_session *session); /* it has left */
 /* Names the session's objects among the arguments, and keeps them; dropping is due on an error too.
- */
+ * SL_ERR_REFUSED: also when the data of some are to be fetched, and may not be. */
 sl_err gw_name_arguments(gateway *gw, gw_session *session, uint8_t *arguments, size_t bytes,
-                         const sl_blob *data, gw_named *named) SL_CHECKED;
+                         const sl_blob *data, bool may_fetch, gw_named *named) SL_CHECKED;
+/* Has the content of an object of the session be the task's large data. */
+sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) SL_CHECKED;
 void gw_drop_named(gateway *gw, gw_named *named);
 /* An object that was returned to who does not want it any more. */
 void gw_let_go(gateway *gw, sl_bytes output);

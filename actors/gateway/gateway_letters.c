@@ -60,8 +60,8 @@ static sl_err send_letter(gateway *gw, gw_session *session, const gateway_letter
     sl_blob *data = NULL;
     uint8_t *arguments = (uint8_t *)(uintptr_t)body->arguments.data; /* the decoded copy */
     SL_TRY(gw_copy_data(parts, &data));
-    sl_err err =
-        gw_name_arguments(gw, session, arguments, body->arguments.bytes, data, &letter->objects);
+    sl_err err = gw_name_arguments(gw, session, arguments, body->arguments.bytes, data, false,
+                                   &letter->objects);
     if (err == SL_OK)
         err = actors->send(actors->context, &actor->ref, body, data, &letter->word);
     sl_blob_release(data);

@@ -160,6 +160,13 @@ static bool has_others(const sl_registry *r, uint32_t node) {
     return false;
 }
 
+/* One that is frozen or cut off, and not dead, finds that it was given up right behind the last
+ * that was sent to it: so nothing of that is begun. */
+static void give_up(sl_registry *r, uint32_t node, const char *why) {
+    sl_registry_bury(r, node, why);
+    sl_node_call_peer(sl_actor_node(r->self), node);
+}
+
 /* Since when this node waits for a suspect's answer. */
 static uint64_t waits_since_ns(const sl_ear *ear) {
     return later(ear->suspected_ns, ear->spoke_ns);
@@ -180,11 +187,11 @@ static void judge_suspect(sl_registry *r, uint32_t node, sl_link_timing timing) 
     if (waited_ns < wait_ns)
         return;
     if (r->members.all[node].condemned || seconded)
-        sl_registry_bury(r, node, "it is silent, and others say so");
+        give_up(r, node, "it is silent, and others say so");
     else if (!has_others(r, node))
-        sl_registry_bury(r, node, "it was silent for too long");
+        give_up(r, node, "it was silent for too long");
     else if (waited_ns >= ALONE * wait_ns)
-        sl_registry_bury(r, node, "it was silent for too long, though nobody else says so");
+        give_up(r, node, "it was silent for too long, though nobody else says so");
 }
 
 /* ---- everybody ---- */
@@ -233,7 +240,7 @@ static void judge_member(sl_registry *r, uint32_t node, sl_link_timing timing) {
     if (ear)
         ear->mute = ear->owes && sl_registry_silent_ns(r, node) >= timing.suspect_ns;
     if (has_no_link(r, node, ear && ear->owes) && has_others(r, node))
-        sl_registry_bury(r, node, "nothing comes from it, whatever others hear");
+        give_up(r, node, "nothing comes from it, whatever others hear");
     else if (member->state == SL_MEMBER_SUSPECTED)
         judge_suspect(r, node, timing);
     else

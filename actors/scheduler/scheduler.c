@@ -153,7 +153,7 @@ static void on_timer(sl_scheduler *scheduler, const node_timer *timer) {
 }
 
 void sl_scheduler_after(sl_scheduler *scheduler) {
-    if (!scheduler->draining)
+    if (!scheduler->draining && !scheduler->paused)
         sl_scheduler_place(scheduler);
     sl_scheduler_send_cancels(scheduler);
     sl_scheduler_send_notices(scheduler);
@@ -192,6 +192,9 @@ static sl_err scheduler_receive(sl_actor *self, void *state, const sl_message *m
         break;
     case scheduler_drain_id:
         sl_scheduler_on_drain(scheduler);
+        break;
+    case scheduler_pause_id:
+        scheduler->paused = ((const scheduler_pause *)message->body)->paused;
         break;
     case node_event_id:
         sl_scheduler_on_ledger(scheduler, (sl_ledger_wait *)node_event_of(message));

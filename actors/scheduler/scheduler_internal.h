@@ -92,6 +92,7 @@ struct sl_scheduler {
     uint64_t record_timer; /* results wait for company until it fires */
     uint64_t recorded_ns;  /* when results were posted last */
     bool draining;
+    bool paused; /* who submits cannot take more results for now */
     bool drained_told;
     bool out_of_memory;      /* what was promised cannot be kept: see sl_scheduler_fail() */
     bool impossible_checked; /* since the network's view last changed */

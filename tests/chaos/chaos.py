@@ -418,7 +418,7 @@ def measure_exit(net):
 def measure_given_up(net):
     """How many that lived were taken for dead by others: on a machine with time to spare none should be."""
     log = (net.folder / "log").read_text(errors="replace")
-    given_up = {int(node) for node in re.findall(r"node (\d+) \(.*\) is dead", log)}
+    given_up = {int(node) for node in re.findall(r"node (\d+) \(.*\) is dead: (?!it has given this node up)", log)}
     counts["living ranks taken for dead"] += len(given_up - set(net.victims))
 
 

@@ -95,7 +95,21 @@ def kill_lone(net):
     chaos.measure_given_up(net)
 
 
-kill_lone.network = LoneNetwork
+def freeze_lone(net):
+    """For about as long as it may be silent, so that it is given up and back at the same time, or was suspected only."""
+    net.run(4)
+    net.await_moment(20)
+    for _ in range(2):
+        rank = net.some_rank()
+        pid = net.ranks()[rank]
+        net.injure([rank], signal.SIGSTOP)
+        time.sleep(net.rng.uniform(0.3, 0.6))
+        os.kill(pid, signal.SIGCONT)
+    net.wait(0)
+    chaos.measure_given_up(net)
+
+
+kill_lone.network = freeze_lone.network = LoneNetwork
 
 
 def freeze_rank(net):
@@ -214,7 +228,7 @@ def full_disk(net):
 
 full_disk.network = FullDiskNetwork
 
-KINDS = [kill_rank, kill_lone, lose_host, cut_host, freeze_rank, cut_one_way, freeze_host, kill_owner, full_disk, lose_owner_host]
+KINDS = [kill_rank, kill_lone, lose_host, cut_host, freeze_rank, freeze_lone, cut_one_way, freeze_host, kill_owner, full_disk, lose_owner_host]
 
 
 if __name__ == "__main__":

@@ -438,6 +438,27 @@ TEST(a_frozen_node_comes_back_as_a_new_member) {
     world_destroy(w);
 }
 
+/* It is the first that it takes, together with what was sent before it was missed. */
+TEST(a_frozen_node_that_was_given_up_hears_nothing_of_its_life_before) {
+    static const sl_link_timings timings = {.all = {300 * WORLD_MS, 500 * WORLD_MS}};
+    for (uint64_t begins_ns = 0; begins_ns < 800 * WORLD_MS; begins_ns += 100 * WORLD_MS) {
+        world_options options = {
+            .count = 4, .frame_bytes = FRAME_BYTES, .registry = {.timings = &timings}};
+        world *w = world_create(&options);
+        world_run(w, SL_NS_PER_S + begins_ns, STEP_NS);
+        w->frozen[2] = true;
+        registry_stand refused = {.by = true};
+        world_send(w, 0, 2, &registry_stand_type, &refused);
+        while (!world_agrees(w, 2, SL_MEMBER_DEAD))
+            world_run(w, STEP_NS, STEP_NS);
+        w->frozen[2] = false;
+        world_run(w, 2 * SL_NS_PER_S, STEP_NS);
+        CHECK(world_all_alive(w));
+        CHECK_INT(world_metric(w, SL_METRIC_gossip_refused), 0);
+        world_destroy(w);
+    }
+}
+
 TEST(who_is_gone_does_not_come_back) {
     world *w = create(3);
     world_run(w, SL_NS_PER_S, STEP_NS);

@@ -264,8 +264,9 @@ TEST(who_may_not_bring_modules_may_not_bring_sealed_ones) {
     const sl_seal_source source = known();
     const sl_value given = sl_string("x");
     const sl_args args = {&given, 1};
-    REQUIRE(sl_seal_module_call(&seal, &source, sl_module_entry_of(word), &args, NULL, 9, place, &s,
-                                &made) == SL_OK);
+    REQUIRE(sl_seal_module_call(&seal, &source,
+                                &(sl_seal_module_asked){sl_module_entry_of(word), &args, NULL}, 9,
+                                place, &s, &made) == SL_OK);
     fails(sl_remote_call(mere, SL_SEALED_FUNCTION, s.bytes, s.size, NULL),
           "not what it travels as");
     fails(sl_remote_call(mere, SL_SEALED_COMMAND, s.bytes, s.size, NULL), "not what it travels as");
@@ -300,9 +301,11 @@ TEST(what_is_not_theirs_and_what_is_no_envelope) {
     fails(sl_remote_call(remote, SL_SEALED_MODULE, "", 0, NULL), "do not decode");
     /* With another object, before anybody has this module: it does not open. */
     sl_module *fresh = bring(true), *other = bring(true);
-    REQUIRE(sl_seal_module_call(&seal, &source,
-                                sl_module_entry_of(sl_module_task(fresh, "keen_word")), &args, NULL,
-                                9, place, &s, &made) == SL_OK);
+    REQUIRE(sl_seal_module_call(
+                &seal, &source,
+                &(sl_seal_module_asked){sl_module_entry_of(sl_module_task(fresh, "keen_word")),
+                                        &args, NULL},
+                9, place, &s, &made) == SL_OK);
     uint64_t number = sl_remote_object_of(other->object)->number;
     fails(forge(remote, SL_SEALED_MODULE, number, s.bytes, s.size), "a sealed task failed");
     drop(&made);

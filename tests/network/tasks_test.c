@@ -75,6 +75,7 @@ typedef struct plan {
     uint32_t accept_error;
     char accept_detail[256];
     int cancel_after; /* cancel all when so many have ended; -1: never */
+    bool paused;      /* from before they are submitted, for a while */
     bool drained;
 } plan;
 
@@ -117,9 +118,16 @@ static sl_err submit_all(sl_actor *self, plan *p) {
     return err;
 }
 
+static sl_err pause_or_go_on(sl_actor *self, bool paused) {
+    scheduler_pause body = {.paused = paused};
+    return scheduler_pause_send(self, sl_addr_well_known(0, SL_SLOT_SCHEDULER), &body);
+}
+
 static sl_err driver_start(sl_actor *self, void *state, const void *arguments) {
     driver_state *driver = state;
     driver->p = *(plan *const *)arguments;
+    if (driver->p->paused)
+        CHECK_INT(pause_or_go_on(self, true), SL_OK);
     return submit_all(self, driver->p);
 }
 
@@ -151,6 +159,11 @@ static sl_err driver_receive(sl_actor *self, void *state, const sl_message *mess
         snprintf(p->accept_detail, sizeof p->accept_detail, "%s", accepted->detail.data);
         if (accepted->error)
             stop_network(self);
+        else if (p->paused)
+            (void)sl_timer_start(self, 200 * SL_NS_PER_MS, 0);
+    } else if (message->type == &node_timer_type) {
+        CHECK_INT(p->ended, 0);
+        CHECK_INT(pause_or_go_on(self, false), SL_OK);
     } else if (message->type == &scheduler_done_type) {
         on_done(self, p, message->body);
     }
@@ -287,6 +300,15 @@ TEST(every_function_task_answers_on_each_policy) {
         CHECK(used[0] && used[1] && used[2] && used[3]);
         free(p);
     }
+}
+
+TEST(nothing_starts_while_the_scheduler_is_paused) {
+    plan *p = plan_create(100, "add_one");
+    network_options options = {.nodes = 2, .cores = 2, .without = UINT32_MAX};
+    p->paused = true;
+    run_network(&options, p);
+    CHECK_INT(count_status(p, SL_TASK_DONE), 100);
+    free(p);
 }
 
 TEST(a_node_without_cores_gets_nothing) {

@@ -162,6 +162,26 @@ TEST(output_files) {
     CHECK_STR(sl_test_content(out), "one\ntwo\nthree\n");
 }
 
+/* What still writes to the file of an earlier attempt writes to none that anybody reads. */
+TEST(output_files_anew) {
+    char *out = sl_test_path("o"), *link = sl_test_path("l");
+    write_file(out, "earlier", 0600);
+    FILE *earlier = fopen(out, "r+");
+    run((sl_process_spec){.argv = SHELL("echo one"), .stdout_path = out, .outputs_anew = true});
+    CHECK(earlier && fputs("and goes on", earlier) >= 0 && fclose(earlier) == 0);
+    CHECK_STR(sl_test_content(out), "one\n");
+    run((sl_process_spec){.argv = SHELL("echo two; echo three >&2"),
+                          .stdout_path = out,
+                          .stderr_path = out,
+                          .outputs_anew = true});
+    CHECK_STR(sl_test_content(out), "two\nthree\n");
+    CHECK_INT(symlink(out, link), 0); /* what is no file stays what it is */
+    run((sl_process_spec){.argv = SHELL("echo four"), .stdout_path = link, .outputs_anew = true});
+    CHECK_STR(sl_test_content(out), "four\n");
+    run((sl_process_spec){
+        .argv = SHELL("echo five"), .stdout_path = "/dev/null", .outputs_anew = true});
+}
+
 TEST(working_directory) {
     char before[4096], after[4096];
     CHECK(getcwd(before, sizeof before) != NULL);

@@ -18,6 +18,7 @@ static sl_process_spec full_spec(void) {
                              .stdin_path = "in",
                              .stdout_path = "out",
                              .stderr_path = "err",
+                             .outputs_anew = true,
                              .timeout_ns = 1234567890123,
                              .kill_grace_ns = 5,
                              .cpus = cpus,
@@ -42,6 +43,7 @@ TEST(spec_round_trip) {
     CHECK_STR(back.stdin_path, "in");
     CHECK_STR(back.stdout_path, "out");
     CHECK_STR(back.stderr_path, "err");
+    CHECK(back.outputs_anew);
     CHECK_STR(back.cuda_visible_devices, "");
     CHECK(back.timeout_ns == spec.timeout_ns && back.kill_grace_ns == spec.kill_grace_ns);
     CHECK(back.cpu_count == 3 && memcmp(back.cpus, cpus, sizeof cpus) == 0);
@@ -57,6 +59,7 @@ TEST(the_least_spec) {
     REQUIRE(sl_process_spec_encode(&spec, &bytes, &size) == SL_OK);
     REQUIRE(sl_process_spec_decode(bytes, size, &back, &arrays) == SL_OK);
     CHECK(!back.cwd && !back.stdin_path && !back.stdout_path && !back.cuda_visible_devices);
+    CHECK(!back.outputs_anew);
     CHECK(!back.env[0] && !back.argv[1] && back.cpu_count == 0);
     free(arrays);
     free(bytes);
