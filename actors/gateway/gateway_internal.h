@@ -249,6 +249,7 @@ void gw_end_session(gateway *gw, gw_session *session);
 void gw_look_after_lost(gateway *gw);
 /* The session of that serial number, or NULL. */
 gw_session *gw_session_of(const gateway *gw, uint64_t serial);
+void gw_copy_text(char *to, size_t room, sl_text text);
 /* Pauses it or goes on, as all that concerns it says. */
 void gw_pace(gateway *gw, gw_session *session);
 
@@ -278,7 +279,6 @@ void gw_cancel_task(gateway *gw, gw_task *task);
 /* Ends those that will not run. */
 void gw_settle(gateway *gw);
 void gw_end_soon(gateway *gw, gw_task *task, uint8_t status);
-void gw_copy_text(char *to, size_t room, sl_text text);
 /* The end of a task whose result has been fetched. */
 void gw_end_fetched(gateway *gw, gw_task *task, gateway_result *result);
 /* It has ended, well or not: the client is told, if it is still there. */

@@ -136,12 +136,6 @@ const char *gw_over_bytes(const gw_session *session, uint32_t scope, uint64_t by
     return NULL;
 }
 
-void gw_copy_text(char *to, size_t room, sl_text text) {
-    size_t bytes = text.bytes < room ? text.bytes : room - 1;
-    memcpy(to, text.data, bytes);
-    to[bytes] = '\0';
-}
-
 /* Not every function is for everybody. One whose name has a `/`, or that carries a sealed one, is a
  * module's, which its client brings along: loading one is as powerful as being a node. */
 static const char *may_call(gateway *gw, gw_session *session, const gateway_task *wish) {
