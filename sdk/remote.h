@@ -170,9 +170,9 @@ sl_future *sl_remote_make_future(sl_remote *remote, const char *name, bool raw);
 /* With the lock: gives it the next number and a place, once there is one. */
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) SL_CHECKED;
 void sl_remote_take_back(sl_remote *remote, sl_future *future);
-sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number);
-void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state);
-void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message);
+/* Sends the record, in which `number` is the future's; NULL with an error, and the future gone. */
+sl_future *sl_remote_send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
+                                 const void *record, uint64_t *number, sl_blob *apart);
 /* sl_remote_call(), with a word at its end. */
 sl_future *sl_remote_call_telling(sl_remote *remote, const char *function, const void *arguments,
                                   size_t bytes, const sl_task_options *options,
@@ -187,11 +187,16 @@ sl_err sl_remote_encode(sl_remote *remote, const sl_args *args, uint8_t **wire, 
  * answer. */
 void sl_remote_note_refusal(sl_remote *remote, const gateway_result *result, bool told);
 
-/* remote_submit.c: the net's thread. */
-sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+/* remote_result.c: any thread; without the lock. */
+sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number);
+void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state);
+void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message);
 /* Ends all that has not ended. */
 void sl_remote_end_all(sl_remote *remote);
-/* Takes one back; any thread. */
+/* The net's thread. */
+sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+
+/* remote_submit.c: takes one back; any thread. */
 void sl_remote_cancel(sl_future *future);
 void sl_remote_cancel_all(sl_remote *remote);
 

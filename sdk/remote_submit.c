@@ -6,157 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/futex.h"
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_amounts.h"
 
 enum { BATCH_MOST = 256, BATCH_BYTES = 32768 };
-
-/* ---- the end of a future ---- */
-
-void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state) {
-    void (*told)(sl_future *, void *) = future->told;
-    uint32_t before = atomic_exchange(&future->state, (uint32_t)state);
-    if (before & SL_FUTURE_AWAITED)
-        sl_futex_wake(&future->state);
-    atomic_fetch_add(&remote->any_epoch, 1);
-    if (atomic_load(&remote->any_waiters))
-        sl_futex_wake(&remote->any_epoch);
-    if (told)
-        told(future, future->told_context);
-    sl_future_drop(future);
-}
-
-void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message) {
-    future->error = (int32_t)err;
-    if (message && *message)
-        future->message = strdup(message);
-    sl_remote_end(remote, future, err == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
-}
-
-sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number) {
-    sl_future *future = NULL;
-    pthread_mutex_lock(&remote->lock);
-    sl_future **at = remote->futures ? &remote->futures[number % remote->tasks_most] : NULL;
-    if (at && *at && (*at)->number == number) {
-        future = *at;
-        *at = NULL;
-        remote->count--;
-        pthread_cond_broadcast(&remote->changed);
-    }
-    pthread_mutex_unlock(&remote->lock);
-    return future;
-}
-
-/* One that was returned, or that a large result is kept in until somebody reads it. */
-static sl_err take_object(sl_future *future) {
-    sl_store_id id;
-    sl_value *value = &future->value;
-    memcpy(&id, value->kept_ ? value->kept_ : value->data, sizeof id);
-    uint64_t number = sl_remote_number_of(id);
-    if (!number)
-        return sl_fail(SL_ERR_DECODE, "an object without a number");
-    sl_remote_object *object = sl_remote_object_make(future->remote, number);
-    if (!object)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
-    *(value->kept_ ? &future->kept : &value->object) = sl_remote_object_as(object);
-    return SL_OK;
-}
-
-static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_parts *parts) {
-    size_t count = 0;
-    if (!output.bytes && !future->raw && !future->seal)
-        return SL_OK;
-    future->wire = malloc(output.bytes + 1);
-    if (!future->wire)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %u bytes", output.bytes);
-    if (output.bytes)
-        memcpy(future->wire, output.data, output.bytes);
-    if (parts->data_bytes)
-        SL_TRY(sl_blob_copy(parts->data, parts->data_bytes, &future->result_apart));
-    if (future->raw || future->seal) { /* sealed: who asks for it opens it */
-        future->value =
-            (sl_value){.type = SL_TYPE_BYTES, .data = future->wire, .bytes = output.bytes};
-        return SL_OK;
-    }
-    SL_TRY(sl_values_count(future->wire, output.bytes, &count));
-    if (count != 1)
-        return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
-    SL_TRY(
-        sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
-    bool named = future->value.type == SL_TYPE_OBJECT || future->value.kept_;
-    return named ? take_object(future) : SL_OK;
-}
-
-/* For who is told of its end, and asks how it went. */
-static void keep_numbers(sl_future *future, const gateway_result *result) {
-    future->ended = calloc(1, sizeof *future->ended);
-    if (!future->ended)
-        return;
-    *future->ended = (gateway_ended){.start_s = result->start_s,
-                                     .end_s = result->end_s,
-                                     .attempts = result->attempts,
-                                     .node = result->node,
-                                     .state = SL_GATEWAY_OVER,
-                                     .status = result->status};
-}
-
-static sl_err error_of(const gateway_result *result) {
-    return result->error && result->error < SL_ERR_COUNT ? (sl_err)result->error : SL_ERR_FAILED;
-}
-
-static void take_result(sl_remote *remote, const gateway_result *result,
-                        const sl_gateway_parts *parts) {
-    sl_future *future = sl_remote_take_out(remote, result->number);
-    char cause[512];
-    if ((!future || future->to_actor) && result->error == SL_ERR_REFUSED)
-        sl_remote_note_refusal(remote, result, future != NULL);
-    if (!future)
-        return;
-    if (future->told)
-        keep_numbers(future, result);
-    if (result->status == SL_TASK_CANCELLED) {
-        sl_remote_fail(remote, future, SL_ERR_CANCELLED, result->message.data);
-    } else if (result->status != SL_TASK_DONE) {
-        if (future->seal) /* why it failed */
-            (void)keep_result(future, result->output, parts);
-        sl_remote_fail(remote, future, error_of(result), result->message.data);
-    } else if (keep_result(future, result->output, parts) == SL_OK) {
-        sl_remote_end(remote, future, SL_FUTURE_DONE);
-    } else {
-        snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
-        future->value = (sl_value){.type = SL_TYPE_NONE};
-        sl_remote_fail(remote, future, SL_ERR_FAILED, cause);
-    }
-}
-
-sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) {
-    gateway_results *results = sl_gateway_decode(parts, SL_GATEWAY_RESULTS);
-    if (!results)
-        return SL_ERR_DECODE;
-    for (uint32_t i = 0; i < results->results.count; i++)
-        take_result(remote, &results->results.items[i], parts);
-    free(results);
-    return SL_OK;
-}
-
-void sl_remote_end_all(sl_remote *remote) {
-    char why[800];
-    pthread_mutex_lock(&remote->lock);
-    sl_future **futures = remote->futures;
-    uint32_t count = remote->tasks_most;
-    remote->futures = NULL;
-    remote->tasks_most = remote->count = 0;
-    snprintf(why, sizeof why, "%s", remote->why);
-    pthread_cond_broadcast(&remote->changed);
-    pthread_mutex_unlock(&remote->lock);
-    for (uint32_t i = 0; i < count; i++)
-        if (futures[i])
-            sl_remote_fail(remote, futures[i], SL_ERR_CLOSED, why);
-    free(futures);
-}
 
 /* ---- making ---- */
 
@@ -230,6 +85,22 @@ sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
 
 void sl_remote_take_back(sl_remote *remote, sl_future *future) {
     take_back(remote, &future, 1);
+}
+
+sl_future *sl_remote_send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
+                                 const void *record, uint64_t *number, sl_blob *apart) {
+    pthread_mutex_lock(&remote->lock);
+    sl_err err = sl_remote_enter(remote, future, number);
+    if (err == SL_OK) {
+        err = sl_remote_send(remote, kind, record, apart);
+        if (err != SL_OK)
+            sl_remote_take_back(remote, future);
+    }
+    pthread_mutex_unlock(&remote->lock);
+    if (err == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
 }
 
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
@@ -473,6 +344,72 @@ sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const
     sl_future_drop(future);
     return NULL;
 }
+
+/* ---- detached ---- */
+
+static sl_future *send_detached(sl_remote *remote, const char *function, sl_part arguments,
+                                sl_blob *apart, bool raw, const sl_task_options *options) {
+    gateway_task wish = wish_of(function, options, arguments.data, arguments.bytes);
+    sl_future *future = sl_remote_make_future(remote, function, true);
+    wish.detached = true;
+    wish.raw = raw;
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    if (send_tasks(remote, &wish, &future, 1, apart) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+static sl_err check_detached(const char *function, const sl_task_options *options) {
+    SL_TRY(check(function, options));
+    return options->sealed ? sl_fail(SL_ERR_INVALID,
+                                     "a sealed call cannot be detached: only who has submitted it "
+                                     "can open its result")
+                           : SL_OK;
+}
+
+sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
+                                     const sl_task_options *options) {
+    sl_part wire = {NULL, 0};
+    uint8_t *bytes = NULL;
+    sl_blob *apart = NULL;
+    options = options ? options : &default_options;
+    if (check_detached(task, options) != SL_OK ||
+        sl_remote_encode(remote, &args, &bytes, &wire.bytes, &apart, NULL) != SL_OK)
+        return NULL;
+    wire.data = bytes;
+    sl_future *future = send_detached(remote, task, wire, apart, false, options);
+    free(bytes);
+    sl_blob_release(apart);
+    return future;
+}
+
+sl_future *sl_remote_call_detached(sl_remote *remote, const char *function, const void *arguments,
+                                   size_t bytes, const sl_task_options *options) {
+    options = options ? options : &default_options;
+    if (check_detached(function, options) != SL_OK)
+        return NULL;
+    if (bytes > SL_GATEWAY_MESSAGE_BYTES) {
+        (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
+        return NULL;
+    }
+    return send_detached(remote, function, (sl_part){arguments, bytes}, NULL, true, options);
+}
+
+sl_future *sl_remote_collect(sl_remote *remote, uint64_t id) {
+    gateway_collect body = {.id = id};
+    sl_future *future = sl_remote_make_future(remote, "a detached call", false);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    return sl_remote_send_asking(remote, future, SL_GATEWAY_COLLECT, &body, &body.number, NULL);
+}
+
+/* ---- calls by name ---- */
 
 static sl_err send_call(sl_remote *remote, sl_future *future, const void *arguments, size_t bytes,
                         const sl_task_options *options) {

@@ -310,21 +310,30 @@ bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *re
            fits(request->ucu_milli, kept.ucu_milli, now.ucu_milli);
 }
 
+bool sl_executor_may_be_given_up(const sl_executor *executor, const sl_attempt *attempt) {
+    return attempt->kind == SL_TASK_COMMAND &&
+           sl_node_peer_held(sl_actor_node(executor->self), attempt->owner.node);
+}
+
 /* The first of the backlog goes back to its owner, who tries again later. */
-static void refuse_first(sl_executor *executor) {
+static void refuse_first(sl_executor *executor, sl_err why) {
     sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
-    attempt->refusal = SL_ERR_NO_MEMORY;
+    attempt->refusal = (uint32_t)why;
     sl_attempts_push(&executor->refused, attempt);
 }
 
 /* False when the first of the backlog must wait. */
 static bool start_first(sl_executor *executor) {
     const sl_grant_request *request = &executor->backlog.head->request;
+    if (sl_executor_may_be_given_up(executor, executor->backlog.head)) {
+        refuse_first(executor, SL_ERR_REFUSED);
+        return true;
+    }
     if (!sl_executor_is_free(executor, request))
         return false;
     sl_run *run = sl_run_create(executor, NULL);
     if (!run) {
-        refuse_first(executor);
+        refuse_first(executor, SL_ERR_NO_MEMORY);
         return true;
     }
     if (sl_grant_take(executor->grants, request, &run->grant) != SL_OK) {

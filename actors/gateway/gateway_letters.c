@@ -210,17 +210,24 @@ void gw_on_answered(gateway *gw, sl_event *event) {
     gw_free_word(word);
 }
 
+static void take_out(gw_task **at, gw_task *task) {
+    while (*at != task)
+        at = &(*at)->next;
+    *at = task->next;
+    task->next = NULL;
+}
+
 /* It has ended for its client. An answer that is being fetched ends it when it has come. */
 void gw_cancel_ask(gateway *gw, gw_task *task) {
     if (task->letter) {
         task->letter->task = NULL;
         task->letter = NULL;
     } else if (task->watched) {
-        gw_task **at = &task->watched->watchers;
-        while (*at != task)
-            at = &(*at)->next;
-        *at = task->next;
+        take_out(&task->watched->watchers, task);
         task->watched = NULL;
+    } else if (task->collects) {
+        take_out(&task->collects->collectors, task);
+        task->collects = NULL;
     } else {
         return;
     }

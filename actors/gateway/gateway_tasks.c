@@ -86,7 +86,9 @@ void gw_end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *da
     project->held_bytes -= task->held_bytes;
     gw_drop_named(gw, &task->objects);
     leave_session(task);
-    if (task->entry)
+    if (task->entry && task->entry->ended.call)
+        gw_call_ended(gw, task, result, data);
+    else if (task->entry)
         gw_command_ended(gw, task->entry, result);
     else if (session)
         gw_add_result(gw, session, result, data);
@@ -267,6 +269,12 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
         return;
     }
     gw_enter_task(session, task);
+    if (wish->detached && gw_detach(gw, session, task, wish->raw) != SL_OK) {
+        gw_leave_task(task);
+        gw_free_task(gw, task);
+        refuse_number(gw, session, wish->number, sl_err_detail());
+        return;
+    }
     gw_queue_task(gw, task);
 }
 
@@ -316,11 +324,12 @@ static bool slots_grow(gateway *gw) {
 
 static scheduler_task described(const gw_task *task) {
     const gateway_task *wish = &task->wish;
+    bool is_command = task->entry && !task->entry->ended.call;
     return (scheduler_task){.tag = task->slot,
-                            .kind = task->entry ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
+                            .kind = is_command ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
                             .forget = true,
-                            .tell = task->entry != NULL,
-                            .keep = SL_KEEP_LARGEST,
+                            .tell = is_command,
+                            .keep = task->entry ? SL_KEEP_OBJECTS : SL_KEEP_LARGEST,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
                             .memory_bytes = wish->memory_bytes,
