@@ -203,8 +203,9 @@ bool sl_channel_ended(const sl_node *node, uint32_t peer);
 /* channel_rest.c, for link.c: true when the peer has no channel; then it is lost for good. */
 bool sl_channel_bar_unopened(sl_node *node, uint32_t peer);
 
-/* channel_hold.c: as sl_node_peer_hold() and sl_node_peer_ask(). */
+/* channel_hold.c: as sl_node_peer_hold(), _held() and _ask(). */
 void sl_channel_hold(sl_node *node, uint32_t peer, bool hold);
+bool sl_channel_held(const sl_node *node, uint32_t peer);
 void sl_channel_ask(sl_node *node, uint32_t peer);
 
 /* As sl_node_peer_frames(). */

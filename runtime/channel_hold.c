@@ -20,6 +20,11 @@ void sl_channel_hold(sl_node *node, uint32_t peer, bool hold) {
         sl_channel_mark(node, peer);
 }
 
+bool sl_channel_held(const sl_node *node, uint32_t peer) {
+    return is_open(node, peer) && !node->channels.peers[peer]->barred &&
+           sl_channel_of(node, peer)->held;
+}
+
 void sl_channel_ask(sl_node *node, uint32_t peer) {
     if (node->channels.peers[peer]->state == SL_PEER_LOST)
         return;

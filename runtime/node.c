@@ -169,6 +169,10 @@ void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold) {
         sl_channel_hold(node, peer, hold);
 }
 
+bool sl_node_peer_held(const sl_node *node, uint32_t peer) {
+    return peer < node->transport->count && sl_channel_held(node, peer);
+}
+
 void sl_node_peer_ask(sl_node *node, uint32_t peer) {
     if (peer < node->transport->count && peer != node->id)
         sl_channel_ask(node, peer);

@@ -76,9 +76,10 @@ void sl_node_call_peer(sl_node *node, uint32_t peer);
 uint32_t sl_node_incarnation(const sl_node *node);
 
 /* While `peer` is held, what is sent to it waits here, within the windows (then SL_ERR_AGAIN), and
- * leaves when it is held no more. With its link all that is dropped. Loop thread, as the two below.
+ * leaves when it is held no more. With its link all that is dropped. Loop thread, as those below.
  */
 void sl_node_peer_hold(sl_node *node, uint32_t peer, bool hold);
+bool sl_node_peer_held(const sl_node *node, uint32_t peer);
 
 /* Asks `peer` for a sign of life, also while it is held: a frame without messages, which its loop
  * answers at once with another. */

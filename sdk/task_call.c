@@ -57,11 +57,11 @@ void sl_task_define(sl_task *task) {
     defined = task;
 }
 
-bool sl_task_is_defined(const char *name) {
+const sl_task *sl_task_defined(const char *name) {
     const sl_task *task = defined;
     while (task && strcmp(task->name, name) != 0)
         task = task->next;
-    return task || strchr(name, '/'); /* all of the family are */
+    return task;
 }
 
 struct sl_pool *sl_call_pool(void) {

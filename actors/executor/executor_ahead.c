@@ -57,9 +57,9 @@ static sl_run *find_before(const sl_executor *executor, const sl_grant_request *
 
 static bool give_first(sl_executor *executor, uint32_t most) {
     const sl_attempt *first = executor->backlog.head;
-    sl_run *before = first && first->kind == SL_TASK_COMMAND
-                         ? find_before(executor, &first->request, most)
-                         : NULL;
+    bool may =
+        first && first->kind == SL_TASK_COMMAND && !sl_executor_may_be_given_up(executor, first);
+    sl_run *before = may ? find_before(executor, &first->request, most) : NULL;
     sl_run *run = before ? sl_run_create(executor, before) : NULL;
     if (!run)
         return false;

@@ -172,6 +172,10 @@ void sl_run_inherit(sl_executor *executor, sl_run *run);
  * busy. */
 bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *request);
 
+/* Its owner is silent, and may have given this node up: then the command runs elsewhere, or has,
+ * and beginning it here would empty what that has written. */
+bool sl_executor_may_be_given_up(const sl_executor *executor, const sl_attempt *attempt);
+
 /* Cookies of timers; an arrival is above them. */
 enum { SL_EXECUTOR_FREE, SL_EXECUTOR_STALE, SL_EXECUTOR_ROWS };
 

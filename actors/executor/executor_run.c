@@ -62,6 +62,13 @@ static sl_err decode_payload(sl_executor *executor, sl_attempt *attempt, sl_byte
     return sl_record_decode(record, payload.data, payload.bytes, memory, NULL);
 }
 
+/* From how many bytes on a result stays here. */
+static uint64_t kept_from(const sl_executor *executor, uint8_t keep) {
+    return keep >= SL_KEEP_RESULTS   ? executor->options.keep_bytes
+           : keep >= SL_KEEP_LARGEST ? SL_KEEP_LARGEST_BYTES
+                                     : UINT64_MAX;
+}
+
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
                          sl_blob *apart, sl_attempt **out) {
     if (task->kind >= SL_TASK_KINDS)
@@ -69,16 +76,16 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
     sl_attempt *attempt = sl_slab_take(&executor->slab, sizeof *attempt);
     if (!attempt)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for an attempt");
-    *attempt = (sl_attempt){
-        .owner = owner,
-        .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
-        .timeout_ns = task->timeout_ns,
-        .arrival = ++executor->arrivals,
-        .kind = task->kind,
-        .apart = sl_blob_retain(apart),
-        .holds_objects = task->keep >= SL_KEEP_OBJECTS,
-        .keep_bytes = task->keep >= SL_KEEP_RESULTS ? executor->options.keep_bytes : UINT64_MAX,
-        .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
+    *attempt =
+        (sl_attempt){.owner = owner,
+                     .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
+                     .timeout_ns = task->timeout_ns,
+                     .arrival = ++executor->arrivals,
+                     .kind = task->kind,
+                     .apart = sl_blob_retain(apart),
+                     .holds_objects = task->keep >= SL_KEEP_OBJECTS,
+                     .keep_bytes = kept_from(executor, task->keep),
+                     .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
     if (err != SL_OK) {
         sl_attempt_destroy(executor, attempt);
@@ -303,21 +310,30 @@ bool sl_executor_is_free(const sl_executor *executor, const sl_grant_request *re
            fits(request->ucu_milli, kept.ucu_milli, now.ucu_milli);
 }
 
+bool sl_executor_may_be_given_up(const sl_executor *executor, const sl_attempt *attempt) {
+    return attempt->kind == SL_TASK_COMMAND &&
+           sl_node_peer_held(sl_actor_node(executor->self), attempt->owner.node);
+}
+
 /* The first of the backlog goes back to its owner, who tries again later. */
-static void refuse_first(sl_executor *executor) {
+static void refuse_first(sl_executor *executor, sl_err why) {
     sl_attempt *attempt = sl_attempts_pop(&executor->backlog);
-    attempt->refusal = SL_ERR_NO_MEMORY;
+    attempt->refusal = (uint32_t)why;
     sl_attempts_push(&executor->refused, attempt);
 }
 
 /* False when the first of the backlog must wait. */
 static bool start_first(sl_executor *executor) {
     const sl_grant_request *request = &executor->backlog.head->request;
+    if (sl_executor_may_be_given_up(executor, executor->backlog.head)) {
+        refuse_first(executor, SL_ERR_REFUSED);
+        return true;
+    }
     if (!sl_executor_is_free(executor, request))
         return false;
     sl_run *run = sl_run_create(executor, NULL);
     if (!run) {
-        refuse_first(executor);
+        refuse_first(executor, SL_ERR_NO_MEMORY);
         return true;
     }
     if (sl_grant_take(executor->grants, request, &run->grant) != SL_OK) {

@@ -287,6 +287,8 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_spawn(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_LETTER)
         gw_take_letter(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_COLLECT)
+        gw_take_collect(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_FIND)
         gw_take_find(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ORDER)
@@ -326,6 +328,12 @@ static void forget_members(gateway *gw) {
     free(gw->members);
     gw->members = NULL;
     gw->member_count = 0;
+}
+
+void gw_copy_text(char *to, size_t room, sl_text text) {
+    size_t bytes = text.bytes < room ? text.bytes : room - 1;
+    memcpy(to, text.data, bytes);
+    to[bytes] = '\0';
 }
 
 static void keep_text(sl_text *to, sl_text from) {
