@@ -153,8 +153,8 @@ void sl_host_asks_peer(sl_host *host, uint32_t node) {
 
 /* Its answer may come from there. */
 static void note_place(sl_host *host, const sl_letter *letter, uint32_t place) {
-    sl_ask *ask = &host->asks[(uint32_t)letter->tag];
-    if (!letter->tag || ask->turn != letter->tag >> 32 || ask->at == place)
+    sl_ask *ask = letter->tag ? &host->asks[(uint32_t)letter->tag] : NULL;
+    if (!ask || ask->turn != letter->tag >> 32 || ask->at == place)
         return;
     ask->many |= ask->before != SL_NO_NODE && ask->before != place;
     ask->before = ask->at;
