@@ -221,6 +221,7 @@ typedef struct gateway {
     gw_entry *watched;
     bool looking, will_look; /* at what they wrote; a timer of that runs */
     bool disk_is_full;       /* nearly */
+    uint32_t looks;          /* at the output of commands that have ended, under way */
     bool draining, hanging_up;
     uint64_t drain_ns, hang_up_ns; /* until when */
     uint64_t last_id, last_serial;
