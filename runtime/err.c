@@ -14,7 +14,7 @@ static const struct {
 #undef SL_ERR
 };
 
-static _Thread_local char detail[1024];
+static _Thread_local char detail[SL_ERR_DETAIL_BYTES];
 
 static bool in_range(sl_err err) {
     return (unsigned)err < SL_ERR_COUNT;
@@ -45,6 +45,15 @@ sl_err(sl_fail)(sl_err err, const char *format, ...) {
 
 void sl_err_clear(void) {
     detail[0] = '\0';
+}
+
+void sl_err_swap(char other[SL_ERR_DETAIL_BYTES]) {
+    char text[sizeof detail];
+    if (!detail[0] && !other[0])
+        return;
+    memcpy(text, detail, strlen(detail) + 1);
+    memcpy(detail, other, strlen(other) + 1);
+    memcpy(other, text, strlen(text) + 1);
 }
 
 const char *sl_err_detail(void) {

@@ -45,6 +45,10 @@ void sl_err_clear(void);
 /* The cause recorded last on this thread, or "" — valid until the thread's next sl_fail(). */
 const char *sl_err_detail(void);
 
+/* Exchanges it with `other`: for what takes turns on one thread. */
+enum { SL_ERR_DETAIL_BYTES = 1024 };
+void sl_err_swap(char other[SL_ERR_DETAIL_BYTES]);
+
 /* Returns from the calling function when `expression` yields an error. */
 #define SL_TRY(expression)                                                                         \
     do {                                                                                           \

@@ -70,9 +70,13 @@ static sl_err node_init(sl_node *node, const sl_node_options *options) {
 
 static bool take_events(sl_node *node);
 
-static void node_fini(sl_node *node) {
+void sl_node_abandon(sl_node *node) {
     node->phase = SL_NODE_CLOSED;
     sl_actors_destroy(node);
+}
+
+static void node_fini(sl_node *node) {
+    sl_node_abandon(node);
     (void)take_events(node); /* told to nobody: dropped */
     sl_channels_fini(node);
     for (uint32_t i = 0; i < node->chunk_count; i++)

@@ -102,6 +102,10 @@ typedef struct sl_node_load {
 } sl_node_load;
 sl_node_load sl_node_loads(const sl_node *node);
 
+/* Ends its actors as they are, and says nothing to others; what its threads still use stays until
+ * it is destroyed. The loop must not be running, nor run again. */
+void sl_node_abandon(sl_node *node);
+
 /* Frees everything; the loop must not be running. */
 void sl_node_destroy(sl_node *node);
 

@@ -212,6 +212,18 @@ static void on_job_end(void *context, uint64_t number) {
     free(end);
 }
 
+/* It has run; what it spent is over later. */
+void sl_sim_job_ended(sl_simulator *simulator, sl_job *job, uint32_t number, uint32_t life) {
+    uint64_t end_ns = simulator->now_ns + simulator->nodes[number].spent_ns;
+    job_end *end = malloc(sizeof *end);
+    if (end)
+        *end = (job_end){simulator, job, number, life};
+    if (!end || sl_simulator_at(simulator, end_ns, on_job_end, end, 0) != SL_OK) {
+        free(end);
+        sl_notify(simulator->nodes[number].node, &job->event);
+    }
+}
+
 /* What the job spends is not the loop's time. */
 void sl_simulator_run_job(void *context, sl_job *job) {
     const sl_sim_clock *clock = context;
@@ -219,15 +231,8 @@ void sl_simulator_run_job(void *context, sl_job *job) {
     sl_sim_node *node = &simulator->nodes[clock->node];
     uint64_t loop_ns = node->spent_ns;
     job->run(job);
-    uint64_t end_ns = simulator->now_ns + node->spent_ns;
+    sl_sim_job_ended(simulator, job, clock->node, node->life);
     node->spent_ns = loop_ns;
-    job_end *end = malloc(sizeof *end);
-    if (end)
-        *end = (job_end){simulator, job, clock->node, node->life};
-    if (!end || sl_simulator_at(simulator, end_ns, on_job_end, end, 0) != SL_OK) {
-        free(end);
-        sl_notify(node->node, &job->event);
-    }
 }
 
 /* ---- lives ---- */
@@ -291,6 +296,8 @@ void sl_simulator_kill(sl_simulator *simulator, uint32_t number) {
     sl_node *dying = node->node;
     node->turning = true; /* its actors' stops wake nobody */
     sl_sim_transport_lose(node->transport);
+    sl_node_abandon(dying);
+    sl_sim_threads_leave(simulator, number);
     sl_node_destroy(dying);
     node->node = NULL;
     node->turning = false;
@@ -361,6 +368,7 @@ void sl_simulator_destroy(sl_simulator *simulator) {
     for (uint32_t i = 0; simulator->nodes && i < simulator->options.nodes; i++)
         sl_simulator_kill(simulator, i);
     drop_events(simulator);
+    sl_sim_threads_destroy(simulator);
     sl_sim_ways_destroy(simulator);
     if (simulator->noted)
         fputs("\n]\n", simulator->options.trace);

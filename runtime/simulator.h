@@ -26,6 +26,8 @@ typedef struct sl_simulator_link {
     uint64_t bytes_per_s; /* of one pair of nodes; 0: without bound */
 } sl_simulator_link;
 
+enum { SL_SIM_PLACES = 2 };
+
 typedef struct sl_simulator_options {
     uint32_t nodes;
     uint64_t seed;
@@ -40,6 +42,9 @@ typedef struct sl_simulator_options {
     void (*frame)(void *context, uint32_t from, uint32_t to, const void *frame, size_t bytes);
     /* Called after every turn of a node. NULL: nobody is. */
     void (*turned)(void *context, uint32_t node);
+    /* Exchanges what is a thread's own (_Thread_local) with `places`, which are NULL at first: a
+     * thread of sl_simulator_thread() is about to go on, or has stopped. NULL: nothing does. */
+    void (*switches)(void *context, void *places[SL_SIM_PLACES]);
     void *context;
 } sl_simulator_options;
 
@@ -91,7 +96,7 @@ bool sl_simulator_ended(const sl_simulator *simulator, uint32_t node, sl_err *er
  * of its actors: see sl_simulator_at(). */
 void sl_simulator_kill(sl_simulator *simulator, uint32_t node);
 
-/* The node whose loop is being turned, or SL_NO_NODE. */
+/* The node whose loop is being turned, or whose thread runs, or SL_NO_NODE. */
 uint32_t sl_simulator_turning(const sl_simulator *simulator);
 
 /* The clock that a node of this number has; for who runs in its place (jobs, commands, ledger). */
@@ -105,6 +110,25 @@ void sl_simulator_spend(sl_simulator *simulator, uint32_t node, uint64_t spent_n
  * over. For sl_pool_options; `context` is what sl_simulator_pool() gave. */
 void sl_simulator_run_job(void *context, sl_job *job);
 void *sl_simulator_pool(sl_simulator *simulator, uint32_t node);
+
+/* ---- threads ---- */
+
+/* Runs `body(context)` on a thread of the node's process, at once, until it sleeps or returns; this
+ * call returns then. Where the thread would sleep (sl_futex_wait()) others go on until it is woken,
+ * or its time is over. When the node dies its threads are woken until they have returned. On each
+ * real thread one simulator at a time has threads. UNAVAILABLE. */
+typedef void sl_simulator_body(void *context);
+sl_err sl_simulator_thread(sl_simulator *simulator, uint32_t node, sl_simulator_body *body,
+                           void *context) SL_CHECKED;
+
+/* On such a thread: sleeps so long, or until its node dies. */
+void sl_simulator_sleep(uint64_t ns);
+
+/* Those of the node that have not returned: after its death, those that never will. */
+uint32_t sl_simulator_threads(const sl_simulator *simulator, uint32_t node);
+
+/* As sl_simulator_run_job(), on a thread, so that the job may wait for others. */
+void sl_simulator_run_job_apart(void *context, sl_job *job);
 
 /* ---- faults ---- */
 

@@ -123,6 +123,8 @@ typedef struct sl_sim_node {
     uint32_t code;
 } sl_sim_node;
 
+typedef struct sl_sim_thread sl_sim_thread;
+
 struct sl_simulator {
     sl_simulator_options options;
     sl_sim_events events;
@@ -140,13 +142,22 @@ struct sl_simulator {
     uint64_t on_the_way;
     sl_simulator_traffic traffic;
     uint32_t turning;
+    sl_sim_thread *threads;
+    sl_sim_thread *running; /* NULL: the simulator itself, or a loop */
     bool ghosts;
     bool noted;
+    bool slept; /* a loop: it was told */
 };
 
 /* simulator.c */
 void sl_sim_fold(sl_simulator *simulator, uint64_t fact);
 void sl_sim_wake(sl_simulator *simulator, uint32_t node);
+void sl_sim_job_ended(sl_simulator *simulator, sl_job *job, uint32_t node, uint32_t life);
+
+/* simulator_threads.c */
+/* The node has died: its threads return. Those that do not, whatever wakes them, are left. */
+void sl_sim_threads_leave(sl_simulator *simulator, uint32_t node);
+void sl_sim_threads_destroy(sl_simulator *simulator);
 
 /* simulator_transport.c */
 sl_err sl_sim_transport_create(sl_simulator *simulator, uint32_t node,

@@ -409,7 +409,7 @@ static void leave(sl_client *client) {
  */
 static void on_lost(sl_client *client, const node_peer_lost *lost) {
     uint64_t dead_ns = sl_link_timings_longest_ns(&client->network->timings);
-    client->network->clean = false;
+    sl_network_lose(client->network, lost->node);
     if (client->all_drive)
         on_left(client, lost->node, LOST);
     else if (lost->node == 0 &&
@@ -420,6 +420,7 @@ static void on_lost(sl_client *client, const node_peer_lost *lost) {
 /* It knows nothing of what it was told before. */
 static void on_back(sl_client *client, uint32_t node) {
     client_left body = {};
+    sl_network_regain(client->network, node);
     if (!client->all_drive || node >= client->ranks || client->left[node] != LOST)
         return;
     client->left[node] = STAYS;

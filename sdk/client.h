@@ -249,6 +249,12 @@ void sl_client_on_done(sl_client *client, const scheduler_done *done);
 sl_client *sl_client_enter(void);
 void sl_client_leave(sl_client *client);
 
+/* session.c: what this thread calls is for another client than the process's, of a network whose
+ * first node is its own: the one that `find` names at each call, or none (NULL). So many simulated
+ * processes are one. `find` NULL: the process's again. */
+typedef sl_client *sl_client_finder(void *context);
+void sl_session_stand_in(sl_client_finder *find, void *context);
+
 /* session.c: starts a network that is not sl_init()'s so that bodies of its tasks may submit; no
  * more, after its loop; and, once it is finished, frees what was made for it. */
 sl_err sl_session_start(sl_network *network) SL_CHECKED;
@@ -280,6 +286,9 @@ struct sl_seal_source sl_session_source(void);
 void sl_future_drop(sl_future *future);
 /* A future with `tail_bytes` behind it, one reference, pending; NULL when out of memory. */
 sl_future *sl_future_create(size_t tail_bytes);
+/* How many this thread has made more than it has freed since it asked last: what is alive, where it
+ * is the only one. */
+int64_t sl_futures_made(void);
 /* What a wait returns: the future has ended. */
 int sl_future_verdict(sl_future *future);
 

@@ -8,6 +8,7 @@
 
 #include "runtime/futex.h"
 #include "runtime/log.h"
+#include "runtime/plant.h"
 #include "sdk/client.h"
 #include "sdk/task_call.h"
 
@@ -149,7 +150,7 @@ static bool is_to_be_made(const sl_client *client, sl_future *need, bool all) {
     if (!object || sl_state_of(need) != SL_FUTURE_DONE || sl_store_is_here(object))
         return false;
     bool may = all && need->again_left && sl_object_node(need->kept) != sl_node_id(client->node);
-    return may || sl_kept_is_lost(need);
+    return may || sl_kept_is_lost(need) || SL_PLANT(anew_needless);
 }
 
 /* Has those of its needs made anew whose results are lost, and waits for them. */
@@ -173,7 +174,7 @@ static void go_on(sl_client *client, sl_future *future, bool all) {
     bool kept = has_kept(future);
     if (kept)
         err = find_lost(client, future, all);
-    if (err == SL_OK && future->pending)
+    if (err == SL_OK && future->pending && !SL_PLANT(need_missed))
         return;
     if (err == SL_OK && future->need_count)
         err = fill_in(future);
@@ -320,7 +321,7 @@ static void tell_dependents(sl_client *client, sl_future *future, sl_future **do
             next->stage = SL_STAGE_ENDED;
             next->item.next = (sl_item *)*doomed;
             *doomed = next;
-        } else if (next->stage == SL_STAGE_BLOCKED && !next->pending) {
+        } else if (next->stage == SL_STAGE_BLOCKED && (!next->pending || SL_PLANT(need_missed))) {
             sl_client_go_on(client, next);
         }
         sl_future_drop(next);

@@ -15,10 +15,19 @@
 
 /* ---- life ---- */
 
+static _Thread_local int64_t made;
+
+int64_t sl_futures_made(void) {
+    int64_t count = made;
+    made = 0;
+    return count;
+}
+
 sl_future *sl_future_create(size_t tail_bytes) {
     sl_future *future = malloc(sizeof *future + tail_bytes);
     if (!future)
         return NULL;
+    made++;
     memset(future, 0, sizeof *future);
     atomic_init(&future->references, 1);
     return future;
@@ -54,6 +63,7 @@ static void destroy(sl_future *future) {
     if (future->again)
         sl_future_drop(future->again);
     free(future);
+    made--;
 }
 
 void sl_future_drop(sl_future *future) {

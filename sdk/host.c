@@ -206,6 +206,8 @@ static void on_peer(sl_host *host, uint32_t node, bool back) {
         drop_waiting(host, node);
         sl_host_residents_peer(host, node);
         sl_host_asks_peer(host, node);
+    } else {
+        sl_host_asks_back(host, node);
     }
     sl_host_records_peer(host, node, back);
     sl_host_targets_peer(host, node, back);
@@ -217,7 +219,6 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     const sl_host_setup *setup = arguments;
     uint32_t count = setup->of->network->count;
     sl_host *host = calloc(1, sizeof *host + count * sizeof host->serves[0]);
-    sl_rng rng;
     if (!host)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a host of actors");
     *(sl_host **)state = host;
@@ -226,11 +227,13 @@ static sl_err host_start(sl_actor *self, void *state, const void *arguments) {
     host->client = setup->client;
     host->rank = setup->of->rank;
     host->count = count;
-    SL_TRY(sl_rng_seed_from_system(&rng));
-    host->life = sl_rng_u64(&rng) | 1;
+    uint64_t incarnation = (uint64_t)setup->of->incarnation
+                           << 32; /* its generator's seed may be given */
+    host->life = (sl_rng_u64(sl_node_rng(sl_actor_node(self))) ^ incarnation) | 1;
     host->event.to = sl_self(self);
     host->ready_end = &host->ready;
     host->ask_free = UINT32_MAX;
+    host->next_sequence = 1;
     host->blocked = calloc(host->count, sizeof *host->blocked);
     host->waiting = calloc(host->count, sizeof(sl_waiting_body *));
     if (!host->blocked || !host->waiting)
@@ -263,11 +266,11 @@ static void on_view(sl_host *host, const registry_view *view) {
     }
 }
 
-static void on_moved(sl_host *host, const actor_moved *moved) {
+static void on_moved(sl_host *host, uint32_t from, const actor_moved *moved) {
     if (moved->place >= host->count)
         return;
     sl_host_target_moved(host, moved);
-    sl_host_resident_moved(host, moved);
+    sl_host_resident_moved(host, from, moved);
 }
 
 static void on_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
@@ -289,7 +292,7 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
         sl_host_on_handled(host, body);
         return true;
     case actor_moved_id:
-        on_moved(host, body);
+        on_moved(host, from, body);
         return true;
     case actor_where_id:
         sl_host_on_where(host, from, body);
@@ -301,7 +304,7 @@ static bool dispatch(sl_host *host, uint32_t from, const sl_message *message) {
         sl_host_on_come(host, from, body);
         return true;
     case actor_here_id:
-        sl_host_on_here(host, body);
+        sl_host_on_here(host, from, body);
         return true;
     case actor_failed_id:
         sl_host_on_failed(host, from, body);

@@ -72,6 +72,7 @@ typedef struct sl_letter {
     uint32_t place; /* of an item of the inbox: the node named by the reference */
     uint32_t to;
     uint8_t what;
+    bool risked; /* was on its way to a node that is lost */
     const char *method;
     uint8_t *arguments;
     size_t argument_bytes;
@@ -158,7 +159,10 @@ typedef struct sl_resident {
     uint32_t place; /* once it is gone */
     uint8_t stage;
     bool running, queued, started, ends, supervised, fails;
-    bool given_up;        /* by its home, while it runs: then `ends` is for the pool thread alone */
+    uint64_t given_up_at; /* epoch with which it ended here, as its home was lost; 0: none */
+    bool unsure;          /* it has left for `place`, and has not said that it is there */
+    bool given_up;        /* by its home, or with it; perhaps while it runs */
+    bool dismissed;       /* … by its home's word */
     uint32_t rank;        /* of its host, for who runs it */
     struct sl_pool *pool; /* that runs it; NULL: the loop does */
     const sl_actor_kind *kind;
@@ -188,7 +192,9 @@ typedef struct sl_resident {
 typedef struct sl_record_of {
     sl_id_node node; /* first */
     uint64_t epoch;
+    uint64_t arrived; /* the last epoch with which it has come where it is */
     uint32_t place;
+    uint32_t from;      /* where it has come from, or is coming from */
     sl_order *claiming; /* the spawn, until its name is its own */
     /* of one that may be started again */
     sl_letter *start;
@@ -197,11 +203,14 @@ typedef struct sl_record_of {
     uint32_t restarts_most, restarts; /* of them within the time */
     uint64_t restarts_ns, since_ns;
     uint32_t save_every;
-    sl_blob *saved;      /* state to begin with, rather than `start`; NULL: none was saved */
+    sl_blob *saved;       /* state to begin with, rather than `start`; NULL: none was saved */
+    actor_passed *passed; /* how far each sender's messages are in it */
+    uint32_t passed_count;
     sl_object **objects; /* among its arguments */
     uint32_t object_count;
     struct sl_watcher *watchers;
     char name[128];
+    uint32_t keeper; /* of the name: who was told; SL_NO_NODE: nobody */
 } sl_record_of;
 
 /* Who wants to hear of its end. */
@@ -231,7 +240,10 @@ typedef struct sl_ask {
     sl_future *future;    /* or … */
     sl_host_asker *asker; /* … this one; both NULL: the slot is free */
     sl_actor_id id;
-    uint32_t turn; /* tells uses of a slot apart */
+    uint32_t turn;       /* tells uses of a slot apart */
+    uint32_t at, before; /* nodes that it was sent to, the last and the one before; SL_NO_NODE */
+    uint32_t to;         /* of a move: who answers; SL_NO_NODE */
+    bool many;           /* it was sent to more */
 } sl_ask;
 
 /* Of a process, not handled: then who sends waits. */
@@ -262,6 +274,7 @@ typedef struct sl_host {
     bool going;
     bool ticking;
     sl_id_table targets, residents, records;
+    uint64_t next_sequence; /* above those to all targets that have ended: none is used twice */
     sl_target *stalled;
     bool *blocked;             /* by node: no room for data */
     sl_waiting_body **waiting; /* by node, in order */
@@ -332,6 +345,7 @@ void sl_host_targets_peer(sl_host *host, uint32_t node, bool back);
 /* Ends an ask by its tag; `bytes` of one value. */
 /* Whoever has asked this node for a word that it will not give any more: it is lost. */
 void sl_host_asks_peer(sl_host *host, uint32_t node);
+void sl_host_asks_back(sl_host *host, uint32_t node);
 void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *message,
                      const uint8_t *output, size_t bytes, sl_blob *apart);
 uint64_t sl_host_ask(sl_host *host, const sl_order *order, sl_actor_id id);
@@ -346,15 +360,27 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come);
 void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept);
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit);
 void sl_host_on_dismiss(sl_host *host, uint32_t from, const actor_dismiss *dismiss);
-void sl_host_resident_moved(sl_host *host, const actor_moved *moved);
-void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
-void sl_host_residents_tick(sl_host *host);
 void sl_host_residents_peer(sl_host *host, uint32_t node);
 void sl_host_run_ready(sl_host *host);
 void sl_host_ran(sl_resident *resident);
 void sl_host_live_stop(sl_host *host);
 
-/* host_live.c, for host_move.c */
+/* host_held.c: actors that are not here, or no more. */
+void sl_host_ask_where(sl_host *host, sl_actor_id id);
+void sl_host_resident_moved(sl_host *host, uint32_t from, const actor_moved *moved);
+void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost);
+void sl_host_residents_tick(sl_host *host);
+void sl_resident_refuse_held(sl_host *host, const sl_resident *resident, sl_err err, bool final,
+                             const char *message);
+/* The entry goes, unless it is to be remembered that the actor was given up here. */
+void sl_resident_end_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
+                          const char *message);
+void sl_resident_bury(sl_host *host, sl_resident *resident, uint64_t epoch);
+void sl_resident_stray(sl_host *host, sl_resident *resident, uint64_t epoch);
+void sl_resident_unsure_no_more(sl_host *host, sl_resident *resident, const char *why);
+
+/* host_live.c, for host_move.c and host_held.c */
+void sl_resident_destroy(sl_host *host, sl_resident *resident);
 void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t place,
                           uint64_t epoch);
 /* What it had is released; where it went is remembered. */
@@ -362,7 +388,7 @@ void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t plac
 
 /* host_move.c: goes to where it is to move, once its state was saved; or stays, and says so. */
 void sl_resident_depart(sl_host *host, sl_resident *resident);
-/* How far each sender's messages are handled; the list is to be freed. */
+/* How far each sender's messages are handled, those just run included; the list is to be freed. */
 sl_err sl_resident_passed(const sl_resident *resident, actor_passed **list) SL_CHECKED;
 
 /* host_turn.c: runs what a resident has to run, on any thread. */
@@ -377,7 +403,7 @@ void sl_host_dismiss(sl_host *host, sl_order *order);
 void sl_host_on_watch(sl_host *host, uint32_t from, const actor_watch *watch);
 void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved);
 void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where);
-void sl_host_on_here(sl_host *host, const actor_here *here);
+void sl_host_on_here(sl_host *host, uint32_t from, const actor_here *here);
 void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed);
 void sl_host_on_ended(sl_host *host, const actor_ended *ended);
 void sl_host_on_name(sl_host *host, uint32_t from, const actor_name *name);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/log.h"
+#include "runtime/plant.h"
 #include "sdk/host.h"
 
 /* ---- names: who keeps them ---- */
@@ -27,7 +28,8 @@ static uint32_t keeper_of(const sl_host *host, const char *name) {
     return host->rank;
 }
 
-static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag, bool free) {
+static void tell_one(sl_host *host, uint32_t keeper, const sl_record_of *record, uint64_t tag,
+                     bool free) {
     sl_actor_id id = record->node.id;
     actor_name body = {.tag = tag,
                        .life = id.life,
@@ -35,10 +37,17 @@ static void tell_keeper(sl_host *host, const sl_record_of *record, uint64_t tag,
                        .place = record->place,
                        .free = free,
                        .name = sl_text_of(record->name)};
-    (void)actor_name_send(host->self, sl_host_at(keeper_of(host, record->name)), &body);
+    (void)actor_name_send(host->self, sl_host_at(keeper), &body);
 }
 
-/* ---- the keeper ---- */
+/* That it is this one's, who keeps it from now on; and who did so before does no more. */
+static void claim(sl_host *host, sl_record_of *record) {
+    uint32_t before = record->keeper;
+    record->keeper = keeper_of(host, record->name);
+    tell_one(host, record->keeper, record, record->node.id.number, false);
+    if (before != record->keeper && before != SL_NO_NODE && !SL_PLANT(name_kept))
+        tell_one(host, before, record, 0, true);
+}
 
 static sl_name_entry **name_at(sl_host *host, const char *name) {
     sl_name_entry **at = &host->names[hash_of(name) / 7 % SL_NAME_BUCKETS];
@@ -96,8 +105,6 @@ static void forget_names_of(sl_host *host, uint32_t node) {
         }
 }
 
-/* ---- spawning ---- */
-
 /* ---- those who want to hear of an actor's end ---- */
 
 static void say_end(sl_host *host, uint32_t to, uint64_t tag, const char *why) {
@@ -151,6 +158,7 @@ void sl_host_watch(sl_host *host, sl_order *order) {
 static void record_free(sl_record_of *record) {
     sl_letter_destroy(record->start);
     sl_blob_release(record->saved);
+    free(record->passed);
     for (uint32_t i = 0; i < record->object_count; i++)
         sl_object_release(record->objects[i]);
     free(record->objects);
@@ -158,8 +166,8 @@ static void record_free(sl_record_of *record) {
 }
 
 static void forget(sl_host *host, sl_record_of *record, const char *why) {
-    if (record->name[0] && !record->claiming)
-        tell_keeper(host, record, 0, true);
+    if (record->name[0]) /* behind its claim, if that is on its way */
+        tell_one(host, record->keeper, record, 0, true);
     if (record->claiming)
         sl_order_end(host, record->claiming, SL_ERR_DEAD, NULL);
     tell_watchers(host, record, why);
@@ -201,13 +209,78 @@ static void keep_start(sl_record_of *record, const sl_order *order) {
     record->save_every = order->save_every;
 }
 
+/* ---- starting again ---- */
+
+/* One restart more: false when there were too many within the time. */
+static bool may_restart(sl_host *host, sl_record_of *record) {
+    uint64_t now_ns = sl_now_ns(host->self);
+    if (!record->restarts || now_ns - record->since_ns > record->restarts_ns) {
+        record->since_ns = now_ns;
+        record->restarts = 0;
+    }
+    return record->start && record->restarts++ < record->restarts_most;
+}
+
+static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
+                      uint32_t passed_count) {
+    sl_actor_id id = record->node.id;
+    record->place = record->from = place;
+    record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
+    actor_come body = {
+        .home = id.home,
+        .life = id.life,
+        .number = id.number,
+        .epoch = record->epoch,
+        .answer_node = host->rank,
+        .kind = sl_text_of(record->actor_kind->name),
+        .supervised = record->restart_on_error,
+        .saves = true,
+        .save_every = record->save_every,
+        .moves = record->saved && !SL_PLANT(state_forgotten),
+        .state = SL_PLANT(state_forgotten) ? NULL : record->saved,
+        .passed = {passed, passed_count},
+        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
+        .apart = record->start->apart};
+    return sl_host_post(host, place, &actor_come_type, &body);
+}
+
+/* The next node after `place` that actors may live on. */
+static uint32_t place_after(const sl_host *host, uint32_t place) {
+    do
+        place = (place + 1) % host->count;
+    while (place != host->rank && !(sl_host_is_alive(host, place) && sl_host_serves(host, place)));
+    return place;
+}
+
+/* Its node is lost. True: it is started again elsewhere, or, as its name is not its own yet, will
+ * be. */
+static bool lose(sl_host *host, sl_record_of *record) {
+    if (record->claiming && record->claiming->restart_on_loss) {
+        record->place = record->from = place_after(host, record->place);
+        record->epoch++; /* of the other place some may have heard */
+        return true;
+    }
+    bool again = record->restart_on_loss && may_restart(host, record);
+    for (uint32_t i = 1; again && i <= host->count; i++) {
+        uint32_t place = (record->place + i) % host->count;
+        if (!sl_host_is_alive(host, place) || !sl_host_serves(host, place))
+            continue;
+        if (restart(host, record, place, record->passed, record->passed_count) == SL_OK)
+            return true;
+    }
+    forget(host, record, "its node was lost");
+    return false;
+}
+
+/* ---- spawning ---- */
+
 static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
     sl_actor_id id = record->node.id;
     actor_come body = {
         .home = id.home,
         .life = id.life,
         .number = id.number,
-        .epoch = 1,
+        .epoch = record->epoch,
         .answer_node = host->rank,
         .kind = sl_text_of(order->actor_kind->name),
         .supervised = order->restart_on_error,
@@ -219,6 +292,10 @@ static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
     keep_start(record, order);
     sl_order_end(host, order, SL_OK, NULL);
     record->claiming = NULL;
+    if (err == SL_ERR_DEAD && !sl_host_is_alive(host, record->place)) {
+        (void)lose(host, record); /* before it was there */
+        return;
+    }
     if (err == SL_OK)
         return;
     sl_warn("host", "an actor cannot start on node %u: %s", record->place, sl_err_text(err));
@@ -229,8 +306,9 @@ void sl_host_spawn(sl_host *host, sl_order *order) {
     sl_record_of *record = calloc(1, sizeof *record);
     if (record) {
         record->node.id = order->letter->id;
-        record->place = order->letter->place;
+        record->place = record->from = order->letter->place;
         record->epoch = 1;
+        record->keeper = SL_NO_NODE;
         memcpy(record->name, order->name, sizeof record->name);
     }
     if (!record || sl_id_add(&host->records, &record->node) != SL_OK) {
@@ -244,7 +322,7 @@ void sl_host_spawn(sl_host *host, sl_order *order) {
         return;
     }
     record->claiming = order;
-    tell_keeper(host, record, record->node.id.number, false);
+    claim(host, record);
 }
 
 /* Claims are tagged by the actor's number, look-ups by the tag of an ask, whose upper half is never
@@ -308,54 +386,7 @@ void sl_host_on_named(sl_host *host, const actor_named *named) {
     sl_host_end_ask(host, named->tag, SL_OK, NULL, wire, size.bytes, NULL);
 }
 
-/* ---- starting again ---- */
-
-/* One restart more: false when there were too many within the time. */
-static bool may_restart(sl_host *host, sl_record_of *record) {
-    uint64_t now_ns = sl_now_ns(host->self);
-    if (!record->restarts || now_ns - record->since_ns > record->restarts_ns) {
-        record->since_ns = now_ns;
-        record->restarts = 0;
-    }
-    return record->start && record->restarts++ < record->restarts_most;
-}
-
-static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
-                      uint32_t passed_count) {
-    sl_actor_id id = record->node.id;
-    record->place = place;
-    record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
-    actor_come body = {
-        .home = id.home,
-        .life = id.life,
-        .number = id.number,
-        .epoch = record->epoch,
-        .answer_node = host->rank,
-        .kind = sl_text_of(record->actor_kind->name),
-        .supervised = record->restart_on_error,
-        .saves = true,
-        .save_every = record->save_every,
-        .moves = record->saved != NULL,
-        .state = record->saved,
-        .passed = {passed, passed_count},
-        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
-        .apart = record->start->apart};
-    return sl_host_post(host, place, &actor_come_type, &body);
-}
-
-/* Its node is lost. True: it is started again elsewhere. */
-static bool lose(sl_host *host, sl_record_of *record) {
-    bool again = record->restart_on_loss && may_restart(host, record);
-    for (uint32_t i = 1; again && i <= host->count; i++) {
-        uint32_t place = (record->place + i) % host->count;
-        if (!sl_host_is_alive(host, place) || !sl_host_serves(host, place))
-            continue;
-        if (restart(host, record, place, NULL, 0) == SL_OK)
-            return true;
-    }
-    forget(host, record, "its node was lost");
-    return false;
-}
+/* ---- what becomes of it ---- */
 
 void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed) {
     sl_actor_id id = {host->rank, failed->life, failed->number};
@@ -366,6 +397,21 @@ void sl_host_on_failed(sl_host *host, uint32_t from, const actor_failed *failed)
         restart(host, record, from, failed->passed.items, failed->passed.count) == SL_OK)
         return;
     forget(host, record, "its body failed too often");
+}
+
+static bool keep_saved(sl_record_of *record, const actor_saved *saved) {
+    uint32_t count = saved->passed.count;
+    actor_passed *passed = malloc((count + 1) * sizeof *passed);
+    if (!passed)
+        return false;
+    if (count)
+        memcpy(passed, saved->passed.items, count * sizeof *passed);
+    free(record->passed);
+    sl_blob_release(record->saved);
+    record->passed = passed;
+    record->passed_count = count;
+    record->saved = sl_blob_retain(saved->state);
+    return true;
 }
 
 /* The newest is what counts; of an older life nothing does any more. */
@@ -381,8 +427,12 @@ void sl_host_on_saved(sl_host *host, uint32_t from, const actor_saved *saved) {
         return;
     }
     actor_kept kept = {saved->life, saved->number, saved->epoch};
-    sl_blob_release(record->saved);
-    record->saved = sl_blob_retain(saved->state);
+    if (!keep_saved(record, saved)) {
+        actor_quit quit = {saved->life, saved->number, UINT64_MAX};
+        (void)actor_quit_send(host->self, sl_host_at(from), &quit);
+        forget(host, record, "its home has no memory for its state");
+        return;
+    }
     (void)actor_kept_send(host->self, sl_host_at(from), &kept);
 }
 
@@ -400,7 +450,8 @@ void sl_host_on_where(sl_host *host, uint32_t from, const actor_where *where) {
     (void)actor_moved_send(host->self, sl_host_at(from), &body);
 }
 
-void sl_host_on_here(sl_host *host, const actor_here *here) {
+/* From where it leaves, and from where it comes to, in any order. */
+void sl_host_on_here(sl_host *host, uint32_t from, const actor_here *here) {
     sl_actor_id id = {host->rank, here->life, here->number};
     sl_record_of *record = sl_id_find(&host->records, id);
     actor_quit quit = {.life = here->life, .number = here->number};
@@ -411,10 +462,13 @@ void sl_host_on_here(sl_host *host, const actor_here *here) {
         (void)actor_quit_send(host->self, sl_host_at(here->place), &quit);
         return;
     }
+    if (from == here->place && here->epoch > record->arrived)
+        record->arrived = here->epoch;
     if (here->epoch <= record->epoch)
         return;
     record->epoch = here->epoch;
     record->place = here->place;
+    record->from = from;
     if (!sl_host_is_alive(host, here->place))
         (void)lose(host, record);
 }
@@ -422,8 +476,12 @@ void sl_host_on_here(sl_host *host, const actor_here *here) {
 void sl_host_on_ended(sl_host *host, const actor_ended *ended) {
     sl_record_of *record =
         sl_id_find(&host->records, (sl_actor_id){host->rank, ended->life, ended->number});
-    if (record && ended->epoch >> SL_EPOCH_LIFE == record->epoch >> SL_EPOCH_LIFE)
+    if (!record || ended->epoch >> SL_EPOCH_LIFE != record->epoch >> SL_EPOCH_LIFE)
+        return;
+    if (!ended->strayed)
         forget(host, record, ended->message.data);
+    else if (record->arrived < ended->epoch && record->epoch <= ended->epoch)
+        (void)lose(host, record);
 }
 
 /* An actor ends with its node; names are claimed from who keeps them now. */
@@ -434,10 +492,12 @@ void sl_host_records_peer(sl_host *host, uint32_t node, bool back) {
         for (sl_id_node *at = host->records.buckets[i], *next; at; at = next) {
             sl_record_of *record = (sl_record_of *)(void *)at;
             next = at->next;
-            if (!back && record->place == node && !lose(host, record))
+            bool lost =
+                record->place == node || (record->from == node && record->arrived < record->epoch);
+            if (!back && lost && !lose(host, record))
                 continue;
             if (record->name[0])
-                tell_keeper(host, record, at->id.number, false);
+                claim(host, record);
         }
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/log.h"
+#include "runtime/plant.h"
 #include "runtime/pool.h"
 #include "sdk/host.h"
 
@@ -28,12 +29,6 @@ void sl_resident_say_here(sl_host *host, const sl_resident *resident, uint32_t p
     sl_actor_id id = resident->node.id;
     actor_here body = {id.life, id.number, epoch, place};
     (void)actor_here_send(host->self, sl_host_at(id.home), &body);
-}
-
-static void ask_where(sl_host *host, sl_actor_id id) {
-    actor_where body = {id.life, id.number};
-    (void)actor_where_send(host->self, sl_host_at(id.home), &body);
-    sl_host_tick(host);
 }
 
 /* ---- life of an entry ---- */
@@ -59,7 +54,8 @@ static void resident_clear(sl_resident *resident) {
     free(resident->state);
     resident->state = NULL;
     resident->started = resident->moves = resident->ends = resident->fails = false;
-    resident->given_up = resident->saves = resident->save_due = resident->awaits = false;
+    resident->given_up = resident->dismissed = resident->saves = resident->save_due =
+        resident->awaits = false;
     resident->save_every = resident->since_save = 0;
     sl_letters_free(&resident->mailbox);
     sl_letters_free(&resident->batch);
@@ -87,7 +83,7 @@ static void unqueue(sl_host *host, sl_resident *resident) {
     resident->queued = false;
 }
 
-static void resident_destroy(sl_host *host, sl_resident *resident) {
+void sl_resident_destroy(sl_host *host, sl_resident *resident) {
     if (resident->queued)
         unqueue(host, resident);
     sl_id_remove(&host->residents, &resident->node);
@@ -103,7 +99,7 @@ static void remember_gone(sl_host *host, sl_actor_id id) {
     sl_actor_id *at = &host->gone[host->gone_count++ % GONE_MOST];
     sl_resident *old = host->gone_count > GONE_MOST ? sl_id_find(&host->residents, *at) : NULL;
     if (old && old->stage == SL_GONE && !sl_id_equal(*at, id))
-        resident_destroy(host, old);
+        sl_resident_destroy(host, old);
     *at = id;
 }
 
@@ -115,14 +111,19 @@ void sl_resident_become_gone(sl_host *host, sl_resident *resident, uint32_t plac
     remember_gone(host, resident->node.id);
 }
 
+static void tell_all(sl_host *host, const sl_resident *resident, sl_err err, const char *message) {
+    for (uint32_t i = 0; i < resident->sender_count; i++)
+        sl_host_say_lost(host, resident->senders[i].node, resident->node.id, resident->epoch, err,
+                         true, message);
+}
+
 /* The actor ends: its home, and all that have sent to it, are told. */
 static void end_resident(sl_host *host, sl_resident *resident, sl_err err, const char *message) {
     sl_actor_id id = resident->node.id;
-    actor_ended body = {id.life, id.number, resident->epoch, sl_text_of(message)};
+    actor_ended body = {id.life, id.number, resident->epoch, false, sl_text_of(message)};
     (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
-    for (uint32_t i = 0; i < resident->sender_count; i++)
-        sl_host_say_lost(host, resident->senders[i].node, id, resident->epoch, err, true, message);
-    resident_destroy(host, resident);
+    tell_all(host, resident, err, message);
+    sl_resident_destroy(host, resident);
 }
 
 /* ---- taking messages ---- */
@@ -158,16 +159,21 @@ static void make_ready(sl_host *host, sl_resident *resident) {
     host->ready_end = &resident->next_ready;
 }
 
-/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. */
+/* Only the next of its sender's: what is beyond comes again, once its sender knows where to. What
+ * is before the sender's oldest will not come: it has given that up, or an earlier life handled it.
+ */
 static void take(sl_host *host, sl_resident *resident, sl_letter *letter) {
     sl_sender *sender = sender_of(resident, letter->from, letter->from_life, letter->oldest);
-    if (!sender || letter->sequence != sender->expected) {
+    if (sender && letter->oldest > sender->expected)
+        sender->expected = letter->oldest;
+    bool twice = SL_PLANT(letter_twice) && sender && letter->sequence + 1 == sender->expected;
+    if (!sender || (letter->sequence != sender->expected && !twice)) {
         if (sender && letter->sequence < sender->done)
             say_handled(host, resident, sender);
         sl_letter_destroy(letter);
         return;
     }
-    sender->expected++;
+    sender->expected = letter->sequence + 1;
     sl_letters_push(&resident->mailbox, letter);
     make_ready(host, resident);
 }
@@ -197,7 +203,7 @@ static void hold(sl_host *host, sl_resident *resident, uint32_t from, const acto
         sl_letters_push(&resident->mailbox, letter);
     if (resident->stage == SL_GONE || resident->mailbox.count <= 1) {
         resident->stage = SL_COMING;
-        ask_where(host, resident->node.id);
+        sl_host_ask_where(host, resident->node.id);
     }
 }
 
@@ -215,7 +221,8 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
             take(host, resident, letter);
         return;
     }
-    if (resident && resident->stage == SL_GONE && resident->epoch > tell->epoch) {
+    if (resident && resident->stage == SL_GONE && resident->epoch > tell->epoch &&
+        resident->place != host->rank) {
         sl_host_say_moved(host, from, id, resident->epoch, resident->place);
         return;
     }
@@ -223,54 +230,6 @@ void sl_host_on_tell(sl_host *host, uint32_t from, const actor_tell *tell) {
         resident = resident_create(host, id);
     if (resident)
         hold(host, resident, from, tell);
-}
-
-void sl_host_resident_moved(sl_host *host, const actor_moved *moved) {
-    sl_actor_id id = {moved->home, moved->life, moved->number};
-    sl_resident *resident = sl_id_find(&host->residents, id);
-    if (!resident || resident->stage != SL_COMING || moved->place == host->rank)
-        return;
-    sl_letters held = resident->mailbox;
-    resident->mailbox = (sl_letters){NULL, NULL, 0};
-    for (sl_letter *letter; (letter = sl_letters_pop(&held));) {
-        if (letter->epoch >= moved->epoch) { /* the home has not heard of it yet */
-            sl_letters_push(&resident->mailbox, letter);
-            continue;
-        }
-        sl_host_say_moved(host, letter->from, id, moved->epoch, moved->place);
-        sl_letter_destroy(letter);
-    }
-    if (!resident->mailbox.head)
-        sl_resident_become_gone(host, resident, moved->place, moved->epoch);
-}
-
-static void refuse_held(sl_host *host, sl_resident *resident, sl_err err, bool final,
-                        const char *message) {
-    for (sl_letter *letter = resident->mailbox.head; letter; letter = letter->next)
-        sl_host_say_lost(host, letter->from, resident->node.id, 0, err, final, message);
-    resident_destroy(host, resident);
-}
-
-void sl_host_resident_lost(sl_host *host, uint32_t from, const actor_lost *lost) {
-    sl_resident *resident =
-        sl_id_find(&host->residents, (sl_actor_id){lost->home, lost->life, lost->number});
-    if (resident && resident->stage == SL_COMING && from == lost->home)
-        refuse_held(host, resident, lost->error < SL_ERR_COUNT ? (sl_err)lost->error : SL_ERR_DEAD,
-                    true, lost->message.data);
-}
-
-void sl_host_residents_tick(sl_host *host) {
-    for (uint32_t i = 0; i < host->residents.capacity; i++)
-        for (sl_id_node *at = host->residents.buckets[i], *next; at; at = next) {
-            sl_resident *resident = (sl_resident *)(void *)at;
-            next = at->next;
-            if (resident->stage != SL_COMING)
-                continue;
-            if (sl_host_is_alive(host, at->id.home))
-                ask_where(host, at->id);
-            else
-                refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
-        }
 }
 
 /* ---- coming ---- */
@@ -313,28 +272,42 @@ static sl_err settle(sl_host *host, sl_resident *resident, const actor_come *com
     return SL_OK;
 }
 
+static void answer_come(sl_host *host, const actor_come *come, sl_err err, const char *message) {
+    actor_answer body = {.tag = come->answer_tag, .error = err, .message = sl_text_of(message)};
+    if (come->answer_tag)
+        sl_host_answer(host, come->answer_node, &body);
+}
+
 void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     sl_actor_id id = {come->home, come->life, come->number};
     sl_resident *resident = sl_id_find(&host->residents, id);
-    if (come->home >= host->count || come->answer_node >= host->count ||
-        (resident && (resident->stage == SL_HERE || come->epoch <= resident->epoch))) {
+    if (come->home >= host->count || come->answer_node >= host->count) {
         sl_warn("host", "node %u sends an actor that cannot come", from);
         return;
     }
-    if (!sl_host_is_alive(host, come->home)) /* it has ended with its home */
+    if (resident && (resident->stage == SL_HERE || come->epoch <= resident->epoch)) {
+        answer_come(host, come, SL_ERR_DEAD, "another life of the actor has begun");
         return;
+    }
     if (!resident && !(resident = resident_create(host, id)))
         return;
+    if (!sl_host_is_alive(host, come->home)) {
+        answer_come(host, come, SL_ERR_DEAD, "the actor's home was lost");
+        sl_resident_refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+        sl_resident_bury(host, resident, come->epoch);
+        return;
+    }
     sl_letters held = resident->mailbox;
     resident->mailbox = (sl_letters){NULL, NULL, 0};
     resident_clear(resident);
+    if (come->epoch >> SL_EPOCH_LIFE > resident->epoch >> SL_EPOCH_LIFE)
+        sl_resident_unsure_no_more(host, resident, "another life of the actor has begun");
+    resident->unsure = false;
     resident->stage = SL_HERE;
     sl_err err = settle(host, resident, come);
     char cause[512];
     snprintf(cause, sizeof cause, "%s", err == SL_OK ? "" : sl_err_detail());
-    actor_answer body = {.tag = come->answer_tag, .error = err, .message = sl_text_of(cause)};
-    if (come->answer_tag)
-        sl_host_answer(host, come->answer_node, &body);
+    answer_come(host, come, err, cause);
     for (sl_letter *letter; (letter = sl_letters_pop(&held));)
         take(host, resident, letter);
     if (err != SL_OK) {
@@ -343,6 +316,8 @@ void sl_host_on_come(sl_host *host, uint32_t from, const actor_come *come) {
     }
     if (come->moves)
         sl_resident_say_here(host, resident, host->rank, resident->epoch);
+    if (from != come->home) /* who may wonder whether it has */
+        sl_host_say_moved(host, from, id, resident->epoch, host->rank);
     make_ready(host, resident);
 }
 
@@ -418,12 +393,18 @@ static void fail(sl_host *host, sl_resident *resident) {
 /* True: it waits for its home to have the state, and nobody hears of what led to it before. */
 static bool send_saved(sl_host *host, sl_resident *resident) {
     sl_actor_id id = resident->node.id;
-    actor_saved body = {id.life, id.number, resident->epoch, resident->saved};
+    actor_saved body = {
+        .life = id.life, .number = id.number, .epoch = resident->epoch, .state = resident->saved};
+    actor_passed *passed = NULL;
     sl_err err = SL_ERR_NO_MEMORY;
     resident->save_due = false;
     resident->since_save = 0;
-    if (resident->saved)
+    if (resident->saved && sl_resident_passed(resident, &passed) == SL_OK) {
+        body.passed.items = passed;
+        body.passed.count = resident->sender_count;
         err = sl_host_post(host, id.home, &actor_saved_type, &body);
+    }
+    free(passed);
     if (err != SL_OK)
         sl_warn("host", "the state of an actor could not be saved: %s", sl_err_text(err));
     resident->awaits = err == SL_OK;
@@ -434,7 +415,22 @@ static bool send_saved(sl_host *host, sl_resident *resident) {
     return resident->awaits;
 }
 
+/* Its home has begun its next life, or wants it to end; or is lost: what that makes of it is its
+ * own to say, should it only seem so. */
+static void lay_down(sl_host *host, sl_resident *resident) {
+    sl_actor_id id = resident->node.id;
+    actor_ended body = {id.life, id.number, resident->epoch, !resident->dismissed,
+                        sl_text_of("the actor was given up")};
+    (void)actor_ended_send(host->self, sl_host_at(id.home), &body);
+    tell_all(host, resident, SL_ERR_DEAD, "the actor was given up");
+    sl_resident_bury(host, resident, resident->epoch);
+}
+
 static void finish(sl_host *host, sl_resident *resident) {
+    if (resident->given_up) {
+        lay_down(host, resident);
+        return;
+    }
     put_back(resident);
     if (resident->save_due && !resident->ends && resident->failed == SL_OK &&
         send_saved(host, resident))
@@ -487,7 +483,6 @@ static void run(sl_host *host, sl_resident *resident) {
 
 void sl_host_ran(sl_resident *resident) {
     resident->running = false;
-    resident->ends |= resident->given_up;
     finish(resident->host, resident);
 }
 
@@ -514,18 +509,21 @@ void sl_host_on_kept(sl_host *host, uint32_t from, const actor_kept *kept) {
     finish(host, resident);
 }
 
-static void give_up(sl_host *host, sl_resident *resident) {
+static void give_up(sl_host *host, sl_resident *resident, bool dismissed) {
+    resident->given_up = true;
+    resident->dismissed = dismissed;
     if (resident->running)
-        resident->given_up = true;
-    else
-        end_resident(host, resident, SL_ERR_DEAD, "the actor was given up");
+        return;
+    if (resident->queued)
+        unqueue(host, resident);
+    lay_down(host, resident);
 }
 
 void sl_host_on_quit(sl_host *host, uint32_t from, const actor_quit *quit) {
     sl_resident *resident =
         sl_id_find(&host->residents, (sl_actor_id){from, quit->life, quit->number});
     if (resident && resident->stage == SL_HERE && resident->epoch < quit->epoch)
-        give_up(host, resident);
+        give_up(host, resident, true);
 }
 
 void sl_host_on_dismiss(sl_host *host, uint32_t from, const actor_dismiss *dismiss) {
@@ -538,12 +536,15 @@ void sl_host_residents_peer(sl_host *host, uint32_t node) {
         for (sl_id_node *at = host->residents.buckets[i], *next; at; at = next) {
             sl_resident *resident = (sl_resident *)(void *)at;
             next = at->next;
+            if (resident->unsure && resident->place == node)
+                sl_resident_stray(host, resident, resident->epoch);
             if (at->id.home != node)
                 continue;
             if (resident->stage == SL_HERE)
-                give_up(host, resident);
+                give_up(host, resident, false);
             else
-                refuse_held(host, resident, SL_ERR_DEAD, false, "the actor's home was lost");
+                sl_resident_end_held(host, resident, SL_ERR_DEAD, false,
+                                     "the actor's home was lost");
         }
 }
 

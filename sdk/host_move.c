@@ -16,14 +16,25 @@ static void stay(sl_host *host, sl_resident *resident, sl_err err, const char *m
     resident->saved = NULL;
 }
 
+static actor_passed *passed_of(actor_passed *list, uint32_t count, const sl_letter *letter) {
+    for (uint32_t i = 0; i < count; i++)
+        if (list[i].node == letter->from && list[i].life == letter->from_life)
+            return &list[i];
+    return NULL;
+}
+
 sl_err sl_resident_passed(const sl_resident *resident, actor_passed **list) {
-    actor_passed *passed = calloc(resident->sender_count + 1, sizeof *passed);
+    uint32_t count = resident->sender_count;
+    actor_passed *passed = calloc(count + 1, sizeof *passed), *of;
     if (!passed)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory to move an actor");
-    for (uint32_t i = 0; i < resident->sender_count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const sl_sender *sender = &resident->senders[i];
         passed[i] = (actor_passed){sender->node, sender->life, sender->done};
     }
+    for (const sl_letter *letter = resident->ran.head; letter; letter = letter->next)
+        if ((of = passed_of(passed, count, letter)))
+            of->next = letter->sequence + 1;
     *list = passed;
     return SL_OK;
 }
@@ -71,4 +82,5 @@ void sl_resident_depart(sl_host *host, sl_resident *resident) {
             sl_host_say_moved(host, resident->senders[i].node, resident->node.id,
                               resident->epoch + 1, to);
     sl_resident_become_gone(host, resident, to, resident->epoch + 1);
+    resident->unsure = true;
 }

@@ -9,6 +9,7 @@
 
 #include "runtime/futex.h"
 #include "runtime/log.h"
+#include "runtime/plant.h"
 #include "sdk/host.h"
 
 enum { WINDOW = 256, WINDOW_MOVED = 4, ORDERS_A_TURN = 1024 };
@@ -35,10 +36,13 @@ uint64_t sl_host_ask(sl_host *host, const sl_order *order, sl_actor_id id) {
     uint32_t slot = host->ask_free;
     sl_ask *ask = &host->asks[slot];
     host->ask_free = (uint32_t)ask->id.number;
-    ask->future = order->future;
-    ask->asker = order->asker;
-    ask->id = id;
-    ask->turn++;
+    *ask = (sl_ask){.future = order->future,
+                    .asker = order->asker,
+                    .id = id,
+                    .turn = ask->turn + 1,
+                    .at = SL_NO_NODE,
+                    .before = SL_NO_NODE,
+                    .to = SL_NO_NODE};
     return (uint64_t)ask->turn << 32 | slot;
 }
 
@@ -70,7 +74,8 @@ static void end_future(sl_host *host, sl_future *future, sl_err err, const char 
     } else if (err == SL_OK) {
         let_go_of(host, output, bytes);
     }
-    sl_future_drop(future);
+    if (!SL_PLANT(future_kept))
+        sl_future_drop(future);
 }
 
 void sl_host_end_ask(sl_host *host, uint64_t tag, sl_err err, const char *message,
@@ -107,23 +112,55 @@ static void end_asks_of(sl_host *host, sl_actor_id id, sl_err err, const char *m
                             0, NULL);
 }
 
-/* Those of no actor are of a node's word: on a name that it keeps, or an actor's end, which has
- * come with its home. */
-void sl_host_asks_peer(sl_host *host, uint32_t node) {
+/* Of those of no actor: of a node's word on a name that it keeps, or an actor's end, which has come
+ * with its home. */
+static void end_word(sl_host *host, uint64_t tag, bool of_end) {
     static const char why[] = "the node that it was spawned from was lost";
     uint8_t wire[128];
+    if (of_end)
+        sl_host_end_ask(host, tag, SL_OK, NULL, wire, sl_host_encode_text(why, wire, sizeof wire),
+                        NULL);
+    else
+        sl_host_end_ask(host, tag, SL_ERR_DEAD, "the keeper of the name was lost", NULL, 0, NULL);
+}
+
+/* May that node have been about to answer? Where the actor is now says nothing of it. */
+static bool may_come_from(const sl_ask *ask, uint32_t node) {
+    return ask->many || ask->at == node || ask->before == node || ask->to == node;
+}
+
+/* Where a move goes to may have said that it is there while nothing could be heard of it. */
+void sl_host_asks_back(sl_host *host, uint32_t node) {
+    for (uint32_t slot = 0; slot < host->ask_count; slot++)
+        if (is_open(&host->asks[slot]) && host->asks[slot].to == node)
+            sl_host_end_ask(host, (uint64_t)host->asks[slot].turn << 32 | slot, SL_ERR_DEAD,
+                            "the node that it was to move to was lost", NULL, 0, NULL);
+}
+
+void sl_host_asks_peer(sl_host *host, uint32_t node) {
     for (uint32_t slot = 0; slot < host->ask_count; slot++) {
         const sl_ask *ask = &host->asks[slot];
         uint64_t tag = (uint64_t)ask->turn << 32 | slot;
-        if (!is_open(ask) || ask->id.home != node || ask->id.life)
+        if (!is_open(ask))
             continue;
-        if (ask->id.number == SL_ASK_END)
-            sl_host_end_ask(host, tag, SL_OK, NULL, wire,
-                            sl_host_encode_text(why, wire, sizeof wire), NULL);
-        else
-            sl_host_end_ask(host, tag, SL_ERR_DEAD, "the keeper of the name was lost", NULL, 0,
+        if (!ask->id.life && ask->id.home == node)
+            end_word(host, tag, ask->id.number == SL_ASK_END);
+        else if (ask->id.life && may_come_from(ask, node))
+            sl_host_end_ask(host, tag, SL_ERR_DEAD, "a node that was to answer was lost", NULL, 0,
                             NULL);
     }
+}
+
+/* Its answer may come from there. */
+static void note_place(sl_host *host, const sl_letter *letter, uint32_t place) {
+    sl_ask *ask = letter->tag ? &host->asks[(uint32_t)letter->tag] : NULL;
+    if (!ask || ask->turn != letter->tag >> 32 || ask->at == place)
+        return;
+    ask->many |= ask->before != SL_NO_NODE && ask->before != place;
+    ask->before = ask->at;
+    ask->at = place;
+    if (letter->what == SL_LETTER_MOVE)
+        ask->to = letter->to;
 }
 
 /* ---- orders ---- */
@@ -181,6 +218,8 @@ static void end_target(sl_host *host, sl_target *target, sl_err err, const char 
         letter_done(host, letter);
     if (target->stalled)
         unstall(host, target);
+    if (host->next_sequence < target->next_sequence)
+        host->next_sequence = target->next_sequence;
     sl_id_remove(&host->targets, &target->node);
     free(target);
     end_asks_of(host, id, err, message);
@@ -236,6 +275,8 @@ static void pump(sl_host *host, sl_target *target) {
             return;
         }
         target->in_flight++;
+        note_place(host, target->unsent, target->place);
+        target->unsent->risked = false;
         target->unsent = target->unsent->next;
     }
 }
@@ -266,7 +307,7 @@ static sl_target *target_of(sl_host *host, const sl_letter *letter) {
         return NULL;
     target->node.id = letter->id;
     target->place = letter->place;
-    target->next_sequence = 1;
+    target->next_sequence = host->next_sequence;
     target->window = WINDOW;
     if (sl_id_add(&host->targets, &target->node) == SL_OK)
         return target;
@@ -345,13 +386,10 @@ void sl_host_on_handled(sl_host *host, const actor_handled *handled) {
     pump(host, target);
 }
 
-/* Those from `first` to before `end` are not to be run (again); their numbers stay. */
-static void void_letters(sl_letter *first, const sl_letter *end, bool only_asks) {
-    for (sl_letter *letter = first; letter != end; letter = letter->next)
-        if (!only_asks || letter->tag) {
-            letter->what = SL_LETTER_NOTHING;
-            letter->tag = 0;
-        }
+/* Not to be run (again); its number stays. */
+static void void_letter(sl_letter *letter) {
+    letter->what = SL_LETTER_NOTHING;
+    letter->tag = 0;
 }
 
 void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
@@ -359,8 +397,10 @@ void sl_host_target_moved(sl_host *host, const actor_moved *moved) {
         sl_id_find(&host->targets, (sl_actor_id){moved->home, moved->life, moved->number});
     if (!target || moved->epoch <= target->epoch)
         return;
-    if (target->lost && moved->epoch >> SL_EPOCH_LIFE > target->epoch >> SL_EPOCH_LIFE)
-        void_letters(target->letters.head, target->unsent, false); /* lost with its node */
+    bool anew = moved->epoch >> SL_EPOCH_LIFE > target->epoch >> SL_EPOCH_LIFE;
+    for (sl_letter *letter = target->letters.head; anew && letter; letter = letter->next)
+        if (letter->risked) /* one that kills a node kills one */
+            void_letter(letter);
     target->epoch = moved->epoch;
     target->place = moved->place;
     target->window = WINDOW_MOVED;
@@ -417,8 +457,12 @@ static void peer_lost(sl_host *host, sl_target *target, uint32_t node) {
     }
     if (target->place != node)
         return;
+    for (sl_letter *letter = target->letters.head; letter != target->unsent; letter = letter->next)
+        letter->risked = true;
     end_asks_of(host, target->node.id, SL_ERR_DEAD, "the actor's node was lost");
-    void_letters(target->letters.head, NULL, true);
+    for (sl_letter *letter = target->letters.head; letter; letter = letter->next)
+        if (letter->tag)
+            void_letter(letter);
     target->lost = true;
     ask_home(host, target);
 }

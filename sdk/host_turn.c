@@ -4,8 +4,31 @@
 #include <string.h>
 
 #include "sdk/host.h"
+#include "sdk/module_load.h"
 
 #define OUTPUT_MOST ((size_t)64 << 20)
+
+/* ---- kinds of actors ---- */
+
+static sl_actor_kind *kinds; /* before main(): one thread */
+
+void sl_actor_define(sl_actor_kind *kind) {
+    if (sl_module_takes(NULL, kind->name))
+        return;
+    kind->task = (sl_task){.name = kind->name, .options = {.brief = kind->options.brief}};
+    kind->options.last_ = 1;
+    kind->next = kinds;
+    kinds = kind;
+}
+
+const sl_actor_kind *sl_actor_kind_of(const char *name) {
+    const sl_actor_kind *kind = kinds;
+    while (kind && strcmp(kind->name, name) != 0)
+        kind = kind->next;
+    return kind;
+}
+
+/* ---- one turn ---- */
 
 static void keep_failure(sl_resident *resident, sl_err err) {
     resident->failed = err;

@@ -15,6 +15,7 @@
 #include "actors/scheduler/ledger_simdisk.h"
 #include "actors/store/store.h"
 #include "runtime/simulator.h"
+#include "sdk/client.h"
 #include "sdk/simulation_msgs.h"
 
 enum {
@@ -25,9 +26,13 @@ enum {
     SL_SIM_TEXT = 256
 };
 
-#define SL_SIM_PERIOD_NS (100 * SL_NS_PER_MS)  /* of the registries' gossip */
-#define SL_SIM_DEAD_NS   (900 * SL_NS_PER_MS)  /* the longest of their dead times */
-#define SL_SIM_KNOWN_NS  (1300 * SL_NS_PER_MS) /* within it all know of a death */
+/* Where each node's own actor of the simulation is: none stands by. */
+#define SL_SIM_SLOT SL_SLOT_SPARE
+
+#define SL_SIM_KEEP_BYTES 512 /* results of so many bytes stay where they are made */
+#define SL_SIM_PERIOD_NS  (100 * SL_NS_PER_MS)  /* of the registries' gossip */
+#define SL_SIM_DEAD_NS    (900 * SL_NS_PER_MS)  /* the longest of their dead times */
+#define SL_SIM_KNOWN_NS   (1300 * SL_NS_PER_MS) /* within it all know of a death */
 
 typedef struct sl_simulation sl_simulation;
 
@@ -153,6 +158,80 @@ typedef struct sl_sim_row {
 /* A handle of an object that a node's actor has; simulation_objects.c. */
 typedef struct sl_sim_object sl_sim_object;
 
+/* ---- programs of the API ---- */
+
+enum {
+    SL_SIM_WRITERS_MOST = 16,
+    SL_SIM_COUNTERS_MOST = 48,
+    SL_SIM_PENDING_MOST = 24,
+    SL_SIM_CALLS_MOST = 1024,
+    SL_SIM_HELD_MOST = 16
+};
+
+/* A user actor as those know it who look from outside. */
+typedef struct sl_sim_counter {
+    sl_actor_ref ref;
+    char name[8];
+    sl_spawn_options options;           /* but for the name */
+    bool contested;                     /* others were spawned by its name */
+    bool stopped;                       /* somebody has asked for its end, or … */
+    bool gone;                          /* … its home has died */
+    uint32_t starts;                    /* from its arguments */
+    uint32_t failures;                  /* of its body */
+    uint64_t sent[SL_SIM_WRITERS_MOST]; /* the last number of each program … */
+    uint64_t told[SL_SIM_WRITERS_MOST]; /* … and a bit for each that was answered, up to 64 */
+} sl_sim_counter;
+
+/* A call of a task, as who submitted it knows it. */
+typedef struct sl_sim_call {
+    uint8_t task; /* which of simulation_calls.c */
+    bool doomed;  /* it is to fail, or needs one that is */
+    bool loose;   /* it was taken back, or needs one that was */
+    bool free;    /* it needs no other */
+    uint32_t retries;
+    uint32_t runs;   /* of its body */
+    uint32_t deaths; /* before it was submitted */
+    uint64_t count;  /* of an array that it returns */
+    int64_t value;   /* that it returns, or of the array's first element */
+} sl_sim_call;
+
+typedef enum sl_sim_wish { SL_SIM_ADD, SL_SIM_MOVE, SL_SIM_FIND, SL_SIM_WATCH } sl_sim_wish;
+
+/* What a program waits for. */
+typedef struct sl_sim_pending {
+    sl_future *future;
+    sl_sim_wish wish;
+    uint32_t index; /* of a counter */
+    uint64_t number;
+    bool fails;
+} sl_sim_pending;
+
+typedef enum sl_sim_stage { SL_SIM_WORKS, SL_SIM_FLUSHED, SL_SIM_LEFT } sl_sim_stage;
+
+typedef struct sl_sim_program {
+    struct sl_sim_host *host;
+    uint32_t writer; /* its number in what it sends */
+    uint32_t steps;
+    sl_sim_stage stage;
+    sl_sim_pending pending[SL_SIM_PENDING_MOST];
+    uint32_t pending_count;
+    sl_sim_pending awaited;            /* now */
+    sl_future *held[SL_SIM_HELD_MOST]; /* of calls, the oldest first */
+    uint32_t held_calls[SL_SIM_HELD_MOST];
+    uint32_t held_count;
+} sl_sim_program;
+
+/* What a process that calls the API has beside its node's actors. */
+typedef struct sl_sim_process {
+    sl_network network;
+    sl_network_node node;
+    sl_client client;
+    sl_sim_program program;
+    bool *lost; /* the network's */
+    bool open;
+    bool over; /* its node has died */
+} sl_sim_process;
+
 typedef struct sl_sim_host {
     sl_simulation *simulation;
     uint32_t number;
@@ -170,6 +249,7 @@ typedef struct sl_sim_host {
     sl_store *store; /* NULL: there are no objects in this seed */
     sl_sim_object *objects;
     uint32_t object_count;
+    sl_sim_process *process; /* NULL: none calls the API in this seed */
     sl_sim_command *commands;
     sl_minder_handle next_handle;
 
@@ -195,6 +275,12 @@ struct sl_simulation {
     sl_sim_plan plan;
     sl_rng rng; /* of the work and the commands; the simulator has its own */
     sl_rng object_rng;
+    sl_rng program_rng;
+    sl_sim_counter *counters; /* SL_SIM_COUNTERS_MOST; NULL: no programs */
+    uint32_t counter_count, writers;
+    sl_sim_call *calls; /* SL_SIM_CALLS_MOST */
+    uint32_t call_count;
+    uint32_t deaths; /* of nodes */
     sl_sim_host *hosts;
     sl_sim_user users[SL_SIM_OWNERS_MOST];
     uint32_t owners;
@@ -239,7 +325,8 @@ sl_err sl_simulation_run(const sl_simulation_options *options,
 void sl_sim_violate(sl_simulation *simulation, const char *format, ...) SL_PRINTF(2, 3);
 
 /* simulation_plan.c: what a seed brings. */
-void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, sl_rng *rng);
+void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, bool programs,
+                      sl_rng *rng);
 void sl_sim_fault_describe(const sl_sim_fault *fault, char *text, size_t size);
 sl_err sl_sim_work_draw(sl_simulation *simulation) SL_CHECKED;
 void sl_sim_work_free(sl_simulation *simulation);
@@ -252,6 +339,7 @@ void sl_sim_faults_begin(sl_simulation *simulation);
 void sl_sim_pass(sl_simulation *simulation, sl_sim_point point, uint32_t node);
 
 /* simulation_host.c */
+extern const sl_link_timings sl_sim_timings;
 sl_err sl_sim_host_create(sl_simulation *simulation, uint32_t number) SL_CHECKED;
 void sl_sim_host_destroy(sl_sim_host *host);
 sl_err sl_sim_host_start(sl_sim_host *host) SL_CHECKED;
@@ -282,6 +370,40 @@ void sl_sim_check_objects(sl_sim_host *host);
  */
 void sl_sim_fill(uint8_t *data, uint64_t bytes, uint8_t value);
 bool sl_sim_is_filled(const uint8_t *data, uint64_t bytes, uint8_t value);
+
+/* simulation_process.c */
+bool sl_sim_has_programs(const sl_simulation *simulation);
+sl_err sl_sim_processes_create(sl_simulation *simulation) SL_CHECKED;
+void sl_sim_processes_destroy(sl_simulation *simulation);
+sl_err sl_sim_process_start(sl_sim_host *host, sl_node *node) SL_CHECKED;
+void sl_sim_process_dies(sl_sim_host *host); /* about to */
+void sl_sim_process_end(sl_sim_host *host);
+bool sl_sim_programs_ended(sl_simulation *simulation);
+void sl_sim_check_process(sl_sim_host *host);
+void sl_sim_check_futures(sl_simulation *simulation);
+void sl_sim_switches(void *simulation, void *places[SL_SIM_PLACES]);
+/* Of the thread that asks. */
+sl_simulation *sl_sim_here(void);
+
+/* simulation_program.c: an sl_sim_program as argument. */
+void sl_sim_program_main(void *program);
+uint64_t sl_sim_draw(sl_sim_program *program, uint64_t below);
+bool sl_sim_program_is_over(const sl_sim_program *program);
+/* Waits for all that the program waits for, and looks at it. */
+void sl_sim_settle_pending(sl_sim_program *program);
+bool sl_sim_await(sl_sim_program *program, sl_sim_pending pending);
+
+/* simulation_counters.c: user actors */
+void sl_sim_counters_define(void);
+void sl_sim_counters_step(sl_sim_program *program);
+void sl_sim_counter_answered(sl_sim_program *program, const sl_sim_pending *pending);
+void sl_sim_counters_flush(sl_sim_program *program);
+void sl_sim_counters_end(sl_sim_program *program);
+
+/* simulation_calls.c: tasks of the API */
+sl_err sl_sim_calls_register(sl_functions *functions) SL_CHECKED;
+void sl_sim_calls_step(sl_sim_program *program);
+void sl_sim_calls_end(sl_sim_program *program);
 
 /* simulation_check.c */
 void sl_sim_check_step(sl_sim_host *host);

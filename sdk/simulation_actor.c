@@ -51,8 +51,7 @@ static bool say(actor *a, uint32_t peer, uint64_t most) {
             return false;
         sl_sim_fill(body.blob->data, bytes, (uint8_t)row->said);
     }
-    bool sent =
-        simulation_say_send(a->self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) == SL_OK;
+    bool sent = simulation_say_send(a->self, sl_addr_well_known(peer, SL_SIM_SLOT), &body) == SL_OK;
     row->said += sent;
     sl_blob_release(body.blob);
     return sent;
@@ -61,7 +60,7 @@ static bool say(actor *a, uint32_t peer, uint64_t most) {
 static void shout(actor *a, uint32_t peer) {
     sl_sim_row *row = row_of(a->host, SL_LANE_CONTROL, peer);
     simulation_shout body = {.number = row->said};
-    if (simulation_shout_send(a->self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) == SL_OK)
+    if (simulation_shout_send(a->self, sl_addr_well_known(peer, SL_SIM_SLOT), &body) == SL_OK)
         row->said++;
 }
 

@@ -198,6 +198,7 @@ void sl_sim_check_rest(sl_simulation *simulation) {
         if (!lives(simulation, i))
             continue;
         sl_sim_check_objects(host);
+        sl_sim_check_process(host);
         if (own->cores != own->cores_free || own->memory_bytes != own->memory_free_bytes ||
             own->ucu_milli != own->ucu_free_milli || own->running || own->backlog)
             sl_sim_violate(simulation,

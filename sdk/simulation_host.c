@@ -65,7 +65,7 @@ static sl_err open_ledger(sl_sim_host *host, bool *failed) {
 }
 
 /* Shorter than some defaults, which would outlast the faults. */
-static const sl_link_timings timings = {
+const sl_link_timings sl_sim_timings = {
     .kinds[SL_LINK_SAME_HOST] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS},
     .kinds[SL_LINK_SAME_REGION] = {300 * SL_NS_PER_MS, 450 * SL_NS_PER_MS},
     .kinds[SL_LINK_REGIONS] = {500 * SL_NS_PER_MS, SL_SIM_DEAD_NS}};
@@ -77,7 +77,7 @@ static sl_err spawn_registry(sl_sim_host *host, sl_node *node) {
                                    .ucu_milli = host->ucu_milli,
                                    .incarnation = host->incarnation,
                                    .gossip_period_ns = SL_SIM_PERIOD_NS,
-                                   .timings = &timings,
+                                   .timings = &sl_sim_timings,
                                    .join_ns = SL_NS_PER_S,
                                    .leave_ns = SL_NS_PER_S};
     snprintf(options.location.region, sizeof options.location.region, "region-%u",
@@ -97,6 +97,7 @@ static sl_err spawn_executor(sl_sim_host *host, sl_node *node) {
                                    .commands = &sl_sim_commands,
                                    .commands_context = host,
                                    .pool = host->pool,
+                                   .keep_bytes = SL_SIM_KEEP_BYTES,
                                    .bind = true};
     return sl_node_spawn(node, SL_SLOT_EXECUTOR, &sl_executor_class, &options, sizeof options,
                          NULL);
@@ -146,7 +147,8 @@ sl_err sl_sim_host_start(sl_sim_host *host) {
     SL_TRY(sl_sim_objects_start(host, node));
     SL_TRY(spawn_executor(host, node));
     SL_TRY(spawn_scheduler(host, node));
-    return sl_node_spawn(node, SL_SLOT_DRIVER, &sl_sim_actor_class, &host, sizeof host, NULL);
+    SL_TRY(sl_node_spawn(node, SL_SIM_SLOT, &sl_sim_actor_class, &host, sizeof host, NULL));
+    return sl_sim_process_start(host, node);
 }
 
 /* ---- death ---- */
@@ -159,11 +161,14 @@ void sl_sim_host_kill(sl_sim_host *host, bool power) {
         return;
     if (power && host->disk)
         sl_ledger_simdisk_power_off(host->disk);
+    host->simulation->deaths++;
+    sl_sim_process_dies(host);
     sl_sim_commands_kill(host);
     /* Without power the ledger's last words go nowhere; who they were for is gone either way. */
     (void)!sl_ledger_close(host->ledger, NULL);
     host->ledger = NULL;
     sl_simulator_kill(simulator, host->number);
+    sl_sim_process_end(host);
     sl_sim_objects_end(host);
     if (host->pool)
         sl_pool_destroy(host->pool);

@@ -32,6 +32,11 @@ struct sl_sim_object {
     bool orphan; /* the link to its maker was lost meanwhile */
 };
 
+/* Some seeds have objects; what the others bring is as it was without any. */
+static bool has_objects(const sl_simulation *simulation) {
+    return simulation->options.seed % 3 == 2;
+}
+
 /* ---- contents ---- */
 
 void sl_sim_fill(uint8_t *data, uint64_t bytes, uint8_t value) {
@@ -97,7 +102,7 @@ static void offer(sl_actor *self, const sl_sim_object *object, uint32_t peer) {
                              .sequence = id.sequence,
                              .bytes = object->bytes,
                              .fill = object->fill};
-    if (simulation_offer_send(self, sl_addr_well_known(peer, SL_SLOT_DRIVER), &body) != SL_OK)
+    if (simulation_offer_send(self, sl_addr_well_known(peer, SL_SIM_SLOT), &body) != SL_OK)
         sl_store_unhold(object->handle, peer);
 }
 
@@ -175,24 +180,19 @@ void sl_sim_objects_tick(sl_actor *self, sl_sim_host *host) {
         else
             at = &object->next;
     }
-    if (simulation->chatting && simulation->options.nodes > 1 &&
+    if (simulation->chatting && simulation->options.nodes > 1 && has_objects(simulation) &&
         host->object_count < OBJECTS_MOST && draw(host, MADE_EACH) == 0)
         make(self, host);
 }
 
 /* ---- lives ---- */
 
-/* Some seeds have objects; what the others bring is as it was without any. */
-static bool has_objects(const sl_simulation *simulation) {
-    return simulation->options.seed % 3 == 2;
-}
-
 sl_err sl_sim_objects_start(sl_sim_host *host, sl_node *node) {
     sl_store_options options = {.node = host->number,
                                 .nodes = host->simulation->options.nodes,
                                 .incarnation = host->incarnation,
                                 .limit_bytes = STORE_BYTES};
-    if (!has_objects(host->simulation))
+    if (!has_objects(host->simulation) && !sl_sim_has_programs(host->simulation))
         return SL_OK;
     SL_TRY(sl_store_create(&options, &host->store));
     return sl_node_spawn(node, SL_SLOT_STORE, &sl_store_class, &host->store, sizeof host->store,

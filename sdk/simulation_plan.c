@@ -73,7 +73,8 @@ static sl_sim_fault draw(sl_sim_kind kind, uint32_t nodes, uint32_t owners, sl_r
     return fault;
 }
 
-void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, sl_rng *rng) {
+void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, bool programs,
+                      sl_rng *rng) {
     sl_sim_kind kinds[SL_SIM_KINDS];
     uint32_t kind_count = 0;
     memset(plan, 0, sizeof *plan);
@@ -81,6 +82,10 @@ void sl_sim_plan_draw(sl_sim_plan *plan, uint32_t nodes, uint32_t owners, sl_rng
         bool possible = kind != SL_SIM_CRASH || nodes > owners;
         if (one_in(rng, 3) && possible)
             kinds[kind_count++] = (sl_sim_kind)kind;
+    }
+    if (programs && nodes > owners && one_in(rng, 2)) { /* what lives there goes on elsewhere */
+        kinds[0] = SL_SIM_CRASH;
+        kind_count += !kind_count;
     }
     plan->ghosts = one_in(rng, 4);
     if (!kind_count || one_in(rng, 10))

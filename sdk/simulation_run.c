@@ -1,4 +1,5 @@
 /* One seed from its beginning to its end. */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,10 +7,11 @@
 #include "runtime/blob.h"
 #include "sdk/simulation.h"
 
-#define FAULTS_NS  (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
-#define END_NS     (120 * SL_NS_PER_S) /* everything has ended long before */
-#define STILL_NS   (500 * SL_NS_PER_MS)
-#define GOODBYE_NS (15 * SL_NS_PER_S)
+#define FAULTS_NS   (3 * SL_NS_PER_S)   /* after that no fault begins at a time */
+#define END_NS      (120 * SL_NS_PER_S) /* everything has ended long before */
+#define STILL_NS    (500 * SL_NS_PER_MS)
+#define PROGRAMS_NS (30 * SL_NS_PER_S) /* for their last questions */
+#define GOODBYE_NS  (15 * SL_NS_PER_S)
 
 enum {
     SESSIONS_MOST = 40,
@@ -165,12 +167,32 @@ static uint64_t agreement_ns(const sl_simulation *simulation) {
     return 1700 * SL_NS_PER_MS + sl_sim_parted_ns(simulation);
 }
 
+static void end_programs(sl_simulation *simulation) {
+    uint64_t until_ns = sl_simulator_now_ns(simulation->simulator) + PROGRAMS_NS;
+    while (!simulation->failed && !sl_sim_programs_ended(simulation) &&
+           sl_simulator_step(simulation->simulator, until_ns)) {
+    }
+    const sl_sim_program *last = NULL;
+    for (uint32_t i = 0; i < simulation->options.nodes; i++) {
+        const sl_sim_process *process = simulation->hosts[i].process;
+        if (process && process->open && (!last || process->program.stage < last->stage))
+            last = &process->program;
+    }
+    if (last && last->stage != SL_SIM_LEFT)
+        sl_sim_violate(simulation,
+                       "the program of node %u does not end: it waits for message %" PRIu64
+                       " to actor %u (wish %u)",
+                       last->host->number, last->awaited.number, last->awaited.index,
+                       last->awaited.wish);
+}
+
 static void settle(sl_simulation *simulation) {
     uint64_t agreed_ns = simulation->faults_over_ns + agreement_ns(simulation);
     uint64_t now_ns = sl_simulator_now_ns(simulation->simulator);
     if (now_ns < agreed_ns && simulation->faults_over_ns)
         run_for(simulation, agreed_ns - now_ns);
     simulation->chatting = false;
+    end_programs(simulation);
     run_for(simulation, STILL_NS);
 }
 
@@ -221,7 +243,8 @@ static sl_err create(sl_simulation *simulation) {
     simulation->machines = options->nodes;
     if (sl_rng_below(&simulation->rng, 2))
         simulation->machines = 1 + (uint32_t)sl_rng_below(&simulation->rng, options->nodes);
-    sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners, &plan);
+    sl_sim_plan_draw(&simulation->plan, options->nodes, simulation->owners,
+                     sl_sim_has_programs(simulation), &plan);
     sl_simulator_options simulator = {.nodes = options->nodes,
                                       .seed = options->seed,
                                       .regions =
@@ -231,16 +254,19 @@ static sl_err create(sl_simulation *simulation) {
                                       .trace = options->trace,
                                       .turned = turned,
                                       .context = simulation};
+    if (sl_sim_has_programs(simulation))
+        simulator.switches = sl_sim_switches;
     simulator.machines = simulation->machines;
     SL_TRY(sl_simulator_create(&simulator, &simulation->simulator));
     SL_TRY(sl_functions_create(&simulation->functions));
     SL_TRY(sl_functions_register(simulation->functions, "sim.work", sl_sim_function, simulation));
-    sl_functions_freeze(simulation->functions);
     simulation->hosts = calloc(options->nodes, sizeof *simulation->hosts);
     if (!simulation->hosts)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for %u hosts", options->nodes);
     for (uint32_t i = 0; i < options->nodes; i++)
         SL_TRY(sl_sim_host_create(simulation, i));
+    SL_TRY(sl_sim_processes_create(simulation));
+    sl_functions_freeze(simulation->functions);
     return sl_sim_work_draw(simulation);
 }
 
@@ -251,6 +277,7 @@ static void destroy(sl_simulation *simulation) {
         sl_simulator_destroy(simulation->simulator);
     for (uint32_t i = 0; simulation->hosts && i < simulation->options.nodes; i++)
         sl_sim_host_destroy(&simulation->hosts[i]);
+    sl_sim_processes_destroy(simulation);
     sl_functions_destroy(simulation->functions);
     sl_sim_work_free(simulation);
     free(simulation->hosts);
@@ -284,6 +311,7 @@ sl_err sl_simulation_run(const sl_simulation_options *options, sl_simulation_res
         if (err == SL_OK && !simulation.failed)
             end(&simulation);
         kill_all(&simulation);
+        sl_sim_check_futures(&simulation);
         if (sl_blob_alive_bytes() != blobs_before_bytes)
             sl_sim_violate(&simulation, "%llu bytes of blobs were left over",
                            (unsigned long long)(sl_blob_alive_bytes() - blobs_before_bytes));

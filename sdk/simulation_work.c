@@ -273,7 +273,12 @@ sl_err sl_sim_function(const void *args, size_t args_bytes, sl_task_output *outp
 void sl_sim_run_job(void *context, sl_job *job) {
     sl_sim_host *host = context;
     sl_simulation *simulation = host->simulation;
+    void *pool = sl_simulator_pool(simulation->simulator, host->number);
+    if (host->process) { /* what runs there may wait for others */
+        sl_simulator_run_job_apart(pool, job);
+        return;
+    }
     simulation->function_host = host->number;
-    sl_simulator_run_job(sl_simulator_pool(simulation->simulator, host->number), job);
+    sl_simulator_run_job(pool, job);
     simulation->function_host = SL_NO_NODE;
 }

@@ -8,6 +8,7 @@
  * store without room makes it travel instead. Arguments that were kept elsewhere are fetched before
  * the body is called; a task that is brief may run on the loop, which cannot wait, and is called by
  * another name when it has such arguments. */
+#include "runtime/plant.h"
 #include "sdk/task_call.h"
 
 #include <stdarg.h>
@@ -26,6 +27,12 @@ static _Thread_local sl_call *here;
 
 sl_call *sl_call_here(void) {
     return here;
+}
+
+sl_call *sl_call_swap(sl_call *call) {
+    sl_call *old = here;
+    here = call;
+    return old;
 }
 
 bool sl_call_is_brief(void) {
@@ -55,24 +62,6 @@ const sl_task *sl_task_defined(const char *name) {
     while (task && strcmp(task->name, name) != 0)
         task = task->next;
     return task;
-}
-
-static sl_actor_kind *kinds; /* before main(): one thread */
-
-void sl_actor_define(sl_actor_kind *kind) {
-    if (sl_module_takes(NULL, kind->name))
-        return;
-    kind->task = (sl_task){.name = kind->name, .options = {.brief = kind->options.brief}};
-    kind->options.last_ = 1;
-    kind->next = kinds;
-    kinds = kind;
-}
-
-const sl_actor_kind *sl_actor_kind_of(const char *name) {
-    const sl_actor_kind *kind = kinds;
-    while (kind && strcmp(kind->name, name) != 0)
-        kind = kind->next;
-    return kind;
 }
 
 struct sl_pool *sl_call_pool(void) {
@@ -133,7 +122,7 @@ static sl_err hold_for(sl_call *call, uint32_t owner) {
     handing *one = malloc(sizeof *one);
     if (!one)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result");
-    sl_err err = sl_store_hold(call->result, owner, UINT64_MAX);
+    sl_err err = SL_PLANT(result_unheld) ? SL_OK : sl_store_hold(call->result, owner, UINT64_MAX);
     if (err != SL_OK) {
         free(one);
         return err;
@@ -288,14 +277,17 @@ static sl_err register_brief(sl_functions *functions, sl_task *task) {
     return name == task->name ? SL_OK : sl_functions_register_slow(functions, name, run, task);
 }
 
+sl_err sl_task_call_register(sl_functions *functions, sl_task *task) {
+    SL_TRY(task->options.brief ? register_brief(functions, task)
+                               : sl_functions_register_slow(functions, task->name, run, task));
+    task->options.last_ = SL_TASK_REGISTERED;
+    return SL_OK;
+}
+
 sl_err sl_task_calls_register(sl_functions *functions) {
-    for (sl_task *task = defined; task; task = task->next) {
-        if (sl_task_is_registered(task))
-            continue;
-        SL_TRY(task->options.brief ? register_brief(functions, task)
-                                   : sl_functions_register_slow(functions, task->name, run, task));
-        task->options.last_ = SL_TASK_REGISTERED;
-    }
+    for (sl_task *task = defined; task; task = task->next)
+        if (!sl_task_is_registered(task))
+            SL_TRY(sl_task_call_register(functions, task));
     if (!sl_functions_is_family(functions, "/"))
         SL_TRY(sl_functions_register_family(functions, run_family, NULL));
     return SL_OK;

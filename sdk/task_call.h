@@ -14,8 +14,11 @@ struct sl_module_sealed;
 sl_err sl_call_sealed_module(const struct sl_module_sealed *sealed, const void *args, size_t bytes,
                              sl_task_output *output) SL_CHECKED;
 
-/* The name by which it is called when it has to wait for its arguments: in `room`, or its own. */
+/* One that nobody defined, into any table: the simulation's. */
 struct sl_task;
+sl_err sl_task_call_register(sl_functions *functions, struct sl_task *task) SL_CHECKED;
+
+/* The name by which it is called when it has to wait for its arguments: in `room`, or its own. */
 const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t size);
 
 /* The task of that name that SL_TASK() defined here, or NULL. */
@@ -50,6 +53,9 @@ const sl_actor_kind *sl_actor_kind_of(const char *name);
 
 /* On a pool thread that runs an actor's body: its pool, else NULL. */
 struct sl_pool *sl_call_pool(void);
+
+/* The call of this thread, for that of another one: of those that take turns on one. */
+sl_call *sl_call_swap(sl_call *call);
 
 /* True on a thread that runs an actor's body. */
 bool sl_call_is_actor(void);

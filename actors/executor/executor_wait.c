@@ -16,6 +16,12 @@ void sl_executor_run_here(sl_run *run) {
     here = run;
 }
 
+void *sl_executor_wait_swap(void *run) {
+    void *old = here;
+    here = run;
+    return old;
+}
+
 /* ---- the thread ---- */
 
 static void nobody(sl_event *event) {

@@ -17,4 +17,7 @@ sl_err sl_executor_wait_begin(void) SL_CHECKED;
 /* The wait is over; returns when the cores are back. Follows each success of the above. */
 void sl_executor_wait_end(void);
 
+/* What this thread runs, for what another one had: of those that take turns on one. */
+void *sl_executor_wait_swap(void *run);
+
 #endif

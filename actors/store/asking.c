@@ -40,7 +40,7 @@ void sl_asking_end(sl_asking *asking, sl_err err, const char *detail) {
 static bool await(sl_asking *asking, uint64_t timeout_ns) {
     if (!timeout_ns)
         return atomic_load(&asking->done);
-    for (int i = 0; i < LOOKS; i++) {
+    for (int i = 0; i < LOOKS && !sl_futex_stands_in(); i++) {
         if (atomic_load_explicit(&asking->done, memory_order_acquire))
             return true;
         sched_yield(); /* the loop may be bound to this core too */

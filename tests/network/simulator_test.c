@@ -57,6 +57,22 @@ TEST(networks_of_all_small_sizes) {
     }
 }
 
+/* Of the API, with user actors and tasks: every seventh seed. */
+TEST(programs) {
+    for (uint64_t seed = 7; seed <= 7 * 60; seed += 7)
+        check_seed(5, seed);
+    for (uint64_t seed = 7 * 100; seed <= 7 * 140; seed += 7)
+        check_seed(3, seed);
+}
+
+TEST(a_seed_of_programs_is_the_same_run_every_time) {
+    for (uint64_t seed = 7; seed <= 7 * 6; seed += 7) {
+        sl_simulation_result first = run(5, seed, NULL), second = run(5, seed, NULL);
+        CHECK(first.hash == second.hash);
+        CHECK(first.events == second.events);
+    }
+}
+
 TEST(fixed_seeds) {
     for (uint64_t seed = 1; seed <= FIXED_SEEDS; seed++)
         check_seed(5, seed);
@@ -68,6 +84,7 @@ TEST(seeds_that_found_something) {
     static const uint64_t seeds[] = {346, 469, 553, 1277, 1549, 103420};
     for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++)
         check_seed(5, seeds[i]);
+    check_seed(5, 1652);         /* a move whose answer nobody gave */
     check_seed(3, 3006794);      /* last words of a job that reached the next one */
     check_seed(3, 342356117079); /* an owner's death at the end of the last task */
 }
