@@ -71,10 +71,13 @@ int cli_words_behind_dashes(int argc, char **argv);
 /* An id of a command, as starlane submit --detach prints it; 0: it is none. */
 uint64_t cli_id(const char *text);
 
+/* The result of a future that is done, as text; or why there is none. 0: it was printed. */
+int cli_print_result(const cli_command *command, sl_future *future);
+
 typedef int (*cli_ask)(const cli_command *command, const sl_options *options, sl_remote *remote);
 
-/* Runs `action` on the commands whose ids are the arguments, or, with --all-of and none, `otherwise`
- * (NULL: that is no option of it); its code, or another. */
+/* Runs `action` on the commands whose ids are the arguments, or, with --all-of and none,
+ * `otherwise` (NULL: that is no option of it); its code, or another. */
 typedef int (*cli_action)(const cli_command *command, const sl_options *options, sl_remote *remote,
                           const uint64_t *ids, size_t count);
 int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action action,

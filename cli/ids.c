@@ -78,6 +78,23 @@ int cli_with_ids(const cli_command *command, int argc, char **argv, cli_action a
     return code;
 }
 
+int cli_print_result(const cli_command *command, sl_future *future) {
+    char *text = NULL;
+    size_t bytes = 0;
+    sl_view view = {.object_ = NULL};
+    const sl_value *value = sl_result(future);
+    if (value && value->type == SL_TYPE_OBJECT)
+        value = sl_get(sl_result_object(future), SL_FOREVER, &view) == 0 ? &view.value : NULL;
+    int failed = !value || sl_value_text(value, &text, &bytes) != 0;
+    if (failed)
+        cli_fail(command, 0, "%s", sl_error_text());
+    else if ((bytes && fwrite(text, 1, bytes, stdout) != bytes) || fflush(stdout) != 0)
+        failed = cli_fail(command, 1, "the result cannot be written");
+    sl_free(text);
+    sl_view_release(&view);
+    return failed;
+}
+
 int cli_print_output(const cli_command *command, sl_remote *remote, uint64_t id, int errors,
                      int follow) {
     static char part[PART_BYTES];

@@ -86,8 +86,8 @@ const cli_command cli_commands[] = {
      "run a function or a command in a network, from outside",
      "Prints what the function answers, or the command writes, and ends with the command's exit "
      "code.\n"
-     "With --detach it prints the command's id, and leaves. The API key is in STARLANE_API_KEY. "
-     "With\n"
+     "With --detach it prints an id, and leaves: starlane wait and logs take that. The API key\n"
+     "is in STARLANE_API_KEY. With\n"
      "--module the function is a task of a shared object of your own: an ARGUMENT that is a number "
      "is\n"
      "given as one (i64, or f64 with a point or an exponent), i64:, f64:, f32: and string: before "
@@ -97,7 +97,7 @@ const cli_command cli_commands[] = {
      "scope\n"
      "module; for a command the scope command.\n",
      "remote submit", cli_submit},
-    {"wait", "--connect URL --project NAME ID...", "wait for detached commands to end",
+    {"wait", "--connect URL --project NAME ID...", "wait for what was detached to end",
      "Prints a line for each: id, how it ended, exit code. Exit code: 0 all are done, 1 some are "
      "not.\n",
      "remote", cli_wait},
@@ -107,7 +107,7 @@ const cli_command cli_commands[] = {
      "one.\n",
      "remote cancel", cli_cancel},
     {"logs", "--connect URL --project NAME [--follow] [--errors] ID...",
-     "show what commands have written so far", NULL, "remote logs", cli_logs},
+     "show what commands have written so far, and calls answered", NULL, "remote logs", cli_logs},
     {"top", "--connect URL --project NAME", "show a project and the network's nodes, live",
      "Again each second on a terminal, else once.\n", "remote top", cli_top},
     {"status", "--connect URL --project NAME [--all]", "show how a project is doing in a network",

@@ -37,6 +37,15 @@ static int open_keys(const cli_command *command, const sl_options *options, sl_k
     return 0;
 }
 
+/* Of a detached command, or call. */
+static int print_id(const cli_command *command, sl_future *future) {
+    sl_command_state state;
+    if (sl_wait(future, SL_FOREVER) != 0 || sl_result_command(future, &state) != 0)
+        return cli_fail(command, 1, "%s", sl_error_text());
+    printf("%llx\n", (unsigned long long)state.id);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
 /* ---- a function ---- */
 
 static int call(const cli_command *command, sl_remote *remote, sl_keys *keys, const char *function,
@@ -53,6 +62,14 @@ static int call(const cli_command *command, sl_remote *remote, sl_keys *keys, co
     } else {
         code = cli_fail(command, 1, "%s", sl_error_text());
     }
+    sl_release(future);
+    return code;
+}
+
+static int detach(const cli_command *command, sl_remote *remote, const char *function,
+                  const char *text) {
+    sl_future *future = sl_remote_call_detached(remote, function, text, strlen(text), NULL);
+    int code = print_id(command, future);
     sl_release(future);
     return code;
 }
@@ -122,14 +139,6 @@ static int tell_end(const cli_command *command, sl_remote *remote, sl_future *fu
     return interrupted ? 130 : err && code <= 0 ? 1 : code;
 }
 
-static int print_id(const cli_command *command, sl_future *future) {
-    sl_command_state state;
-    if (sl_wait(future, SL_FOREVER) != 0 || sl_result_command(future, &state) != 0)
-        return cli_fail(command, 1, "%s", sl_error_text());
-    printf("%llx\n", (unsigned long long)state.id);
-    return fflush(stdout) == 0 ? 0 : 1;
-}
-
 /* A sealed one: what it wrote came with its end. */
 static int tell_sealed(const cli_command *command, sl_future *future) {
     sl_sealed_result result;
@@ -152,13 +161,13 @@ static int run(const cli_command *command, const sl_options *options, sl_remote 
     const sl_seal seal = {.keys = keys};
     sl_task_options task = needs(options);
     task.sealed = keys ? &seal : NULL;
-    int shell = sl_options_is_on(options, "shell"), detach = sl_options_is_on(options, "detach");
+    int shell = sl_options_is_on(options, "shell"), leaves = sl_options_is_on(options, "detach");
     sl_command what = {.argv = shell ? NULL : (const char *const *)words,
                        .shell = shell ? words[0] : NULL,
                        .name = sl_options_is_set(options, "name") ? sl_options_get(options, "name")
                                                                   : NULL,
                        .after = ids,
-                       .detached = detach};
+                       .detached = leaves};
     if (sl_options_is_set(options, "cwd"))
         what.cwd = sl_options_get(options, "cwd");
     if (shell && count != 1)
@@ -168,13 +177,39 @@ static int run(const cli_command *command, const sl_options *options, sl_remote 
     sl_future *future = sl_remote_command(remote, &what, &task);
     if (!future)
         return cli_fail(command, 1, "%s", sl_error_text());
-    if (!detach)
+    if (!leaves)
         await_end(future);
-    int code = detach ? print_id(command, future)
+    int code = leaves ? print_id(command, future)
                : keys ? tell_sealed(command, future)
                       : tell_end(command, remote, future);
     sl_release(future);
     return code;
+}
+
+/* What is wrong with the words; NULL: nothing. `behind` of them are behind a `--` (-1: there is
+ * none). */
+static const char *misuse(const sl_options *options, int words, int behind) {
+    int before = words - (behind > 0 ? behind : 0), module = sl_options_is_set(options, "module");
+    int leaves = sl_options_is_on(options, "detach");
+    if (behind > 0 ? before != 0 || module : !module && (before < 1 || before > 2))
+        return "it takes FUNCTION [TEXT], --module FILE, or a command behind --";
+    if (module && leaves)
+        return "--detach is for functions and commands, not for tasks of modules";
+    if (behind <= 0 && leaves && *sl_options_get(options, "sealed"))
+        return "a sealed call cannot be detached: only who has submitted it can open its result";
+    return NULL;
+}
+
+static int submit(const cli_command *command, const sl_options *options, sl_remote *remote,
+                  sl_keys *keys, char **words, int count, int behind) {
+    const char *text = count > 1 ? words[1] : "";
+    if (behind > 0)
+        return run(command, options, remote, keys, words, behind);
+    if (sl_options_is_set(options, "module"))
+        return cli_submit_module(command, remote, options, keys, count, words);
+    if (sl_options_is_on(options, "detach"))
+        return detach(command, remote, words[0], text);
+    return call(command, remote, keys, words[0], text);
 }
 
 int cli_submit(const cli_command *command, int argc, char **argv) {
@@ -184,22 +219,16 @@ int cli_submit(const cli_command *command, int argc, char **argv) {
     if (code != CLI_GO_ON)
         return code;
     code = CLI_BAD_USAGE;
-    int before = argc - 1 - (behind > 0 ? behind : 0);
-    int module = sl_options_is_set(options, "module");
-    if (behind > 0 ? before != 0 || module : !module && (before < 1 || before > 2)) {
-        cli_fail(command, 0, "it takes FUNCTION [TEXT], --module FILE, or a command behind --");
-    } else if (behind <= 0 && sl_options_is_on(options, "detach")) {
-        cli_fail(command, 0, "--detach is for commands, behind --");
+    const char *wrong = misuse(options, argc - 1, behind);
+    if (wrong) {
+        cli_fail(command, 0, "%s", wrong);
     } else {
         sl_keys *keys;
         sl_remote *remote = NULL;
         if (open_keys(command, options, &keys) == 0)
             remote = cli_connect(command, options);
-        if (remote && behind > 0)
-            code = run(command, options, remote, keys, argv + 1, behind);
-        else if (remote)
-            code = module ? cli_submit_module(command, remote, options, keys, argc - 1, argv + 1)
-                          : call(command, remote, keys, argv[1], argc > 2 ? argv[2] : "");
+        if (remote)
+            code = submit(command, options, remote, keys, argv + 1, argc - 1, behind);
         sl_disconnect(remote);
         sl_keys_close(keys);
     }

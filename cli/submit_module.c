@@ -120,23 +120,6 @@ static const sl_task *choose(const cli_command *command, const sl_module *module
     return NULL;
 }
 
-static int print(const cli_command *command, sl_future *future) {
-    char *text = NULL;
-    size_t bytes = 0;
-    sl_view view = {.object_ = NULL};
-    const sl_value *value = sl_result(future);
-    if (value && value->type == SL_TYPE_OBJECT)
-        value = sl_get(sl_result_object(future), SL_FOREVER, &view) == 0 ? &view.value : NULL;
-    int failed = !value || sl_value_text(value, &text, &bytes) != 0;
-    if (failed)
-        cli_fail(command, 0, "%s", sl_error_text());
-    else if ((bytes && fwrite(text, 1, bytes, stdout) != bytes) || fflush(stdout) != 0)
-        failed = cli_fail(command, 1, "the result cannot be written");
-    sl_free(text);
-    sl_view_release(&view);
-    return failed;
-}
-
 static int run(const cli_command *command, sl_remote *remote, sl_keys *keys, const sl_task *task,
                const words_given *given) {
     const sl_seal seal = {.keys = keys};
@@ -146,7 +129,7 @@ static int run(const cli_command *command, sl_remote *remote, sl_keys *keys, con
         sl_remote_submit_task(remote, task, (sl_args){given->values, given->count}, &how);
     int code = 1;
     if (sl_wait(future, SL_FOREVER) == 0)
-        code = print(command, future);
+        code = cli_print_result(command, future);
     else
         cli_fail(command, 0, "%s", sl_error_text());
     sl_release(future);

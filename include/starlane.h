@@ -797,7 +797,8 @@ SL_API int sl_connect(const char *url, const char *api_key, const char *project,
 
 /* Submits one call of the task that the network's programs define as `task`. The future is as that
  * of sl_submit(); futures cannot be among the arguments, objects of the connection can. May wait
- * when very much is under way. NULL: refused. Any thread. */
+ * when very much is under way; with arguments of more than 63 MiB until the network has them, which
+ * it holds among the project's bytes. NULL: refused. Any thread. */
 SL_API sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
                                    const sl_task_options *options);
 
@@ -818,6 +819,22 @@ SL_API sl_future *sl_remote_call(sl_remote *remote, const char *function, const 
  * connection does. NULL: refused, and sl_error_text() says why (the quota, the network's memory).
  * Waits until it is whole there. Any thread. */
 SL_API sl_object *sl_remote_put(sl_remote *remote, sl_value value);
+
+/* The same as the two above, detached: the call goes on without this client, and its result is kept
+ * for the project, as what detached commands write is. The future ends when it is accepted;
+ * sl_result_command() has its id then, by which sl_remote_commands() tells how it stands (it
+ * waits, until it has ended), and sl_remote_cancel_command() takes it back. It returns a value, no
+ * object; it is not sealed. */
+SL_API sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
+                                            const sl_task_options *options);
+SL_API sl_future *sl_remote_call_detached(sl_remote *remote, const char *function,
+                                          const void *arguments, size_t bytes,
+                                          const sl_task_options *options);
+
+/* A future of a detached call, of whatever client of the project, by its id: it ends when the call
+ * has, with its result. Any number of times; NOT_FOUND once the result is not kept any more. Of a
+ * call of another client needs the scope `read`. */
+SL_API sl_future *sl_remote_collect(sl_remote *remote, uint64_t id);
 
 /* Actors from outside: each does what the sl_actor_…() of that name does in the job, for an actor
  * of a kind that the network's program defines by SL_ACTOR(). The API key needs the scope `submit`.
@@ -865,6 +882,7 @@ typedef enum sl_command_stands {
 typedef struct sl_command_state {
     uint64_t id; /* its name in the project */
     sl_command_stands stands;
+    int call;                /* 1: it is a detached call; stdout_bytes is what its result has */
     int exit_code, signal;   /* signal 0: none ended it */
     uint32_t node, attempts; /* the last that it ran on */
     double start_s, end_s;   /* seconds since 1970; 0: it did not run */
@@ -882,7 +900,7 @@ SL_API sl_future *sl_remote_command(sl_remote *remote, const sl_command *command
 /* How a command's future ended, whether well or not; of a detached one its id. */
 SL_API int sl_result_command(sl_future *future, sl_command_state *state);
 
-/* How commands of the project stand, `count` of them. Needs the scope `read`. */
+/* How commands and detached calls of the project stand, `count` of them. Needs the scope `read`. */
 SL_API int sl_remote_commands(sl_remote *remote, const uint64_t *ids, size_t count,
                               sl_command_state *states);
 

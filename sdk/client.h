@@ -198,6 +198,8 @@ sl_future *sl_client_make_again(sl_future *future);
 /* future_kept.c: any thread. Fetches the result of a future that is done, where it is kept
  * elsewhere; waits. */
 sl_err sl_kept_fetch(sl_future *future) SL_CHECKED;
+/* The same over a connection: remote_values.c. */
+sl_err sl_remote_kept_fetch(sl_future *future) SL_CHECKED;
 /* The value of a future that is done for somebody's arguments: by its name, in `id`, where it is
  * kept, unless that is lost and it is here. */
 sl_value sl_kept_value(sl_future *future, sl_store_id *id);

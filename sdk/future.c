@@ -283,6 +283,12 @@ int sl_wait_any(sl_future *const *futures, size_t count, double timeout_s, size_
 
 /* ---- results ---- */
 
+static sl_err fetch_kept(sl_future *future) {
+    if (!future->kept)
+        return SL_OK;
+    return future->remote ? sl_remote_kept_fetch(future) : sl_kept_fetch(future);
+}
+
 const sl_value *sl_result(sl_future *future) {
     if (!future) {
         (void)no_future();
@@ -293,7 +299,7 @@ const sl_value *sl_result(sl_future *future) {
         return NULL;
     }
     if (sl_future_verdict(future) != SL_OK || sl_gather_result(future) != SL_OK ||
-        (future->kept && sl_kept_fetch(future) != SL_OK))
+        fetch_kept(future) != SL_OK)
         return NULL;
     return &future->value;
 }

@@ -136,13 +136,22 @@ static sl_err part(void *of, uint64_t offset, uint64_t bytes, sl_blob **blob) {
 
 /* ---- names ---- */
 
-static sl_err name_argument(uint8_t *at, size_t index, sl_gateway_naming naming, void *context) {
+/* Data that were brought as an object are what the call says they are. */
+static bool is_as_said(const sl_value *value, const sl_store_content *content) {
+    return content->type.kind == (uint8_t)value->type &&
+           content->bytes == value->bytes + (value->type == SL_TYPE_STRING);
+}
+
+static sl_err name_argument(uint8_t *at, const sl_value *value, size_t index,
+                            sl_gateway_naming naming, void *context) {
     sl_store_id id;
     memcpy(&id, at, sizeof id);
     uint64_t number = sl_remote_number_of(id);
-    gateway_handle *handle = number ? naming(context, number) : NULL;
+    gateway_handle *handle = number ? naming(context, number, value->kept_ != NULL) : NULL;
     if (!handle)
         return sl_fail(SL_ERR_REFUSED, "argument %zu: there is no such object here", index);
+    if (value->kept_ && !is_as_said(value, &handle->content))
+        return sl_fail(SL_ERR_REFUSED, "argument %zu: data that are something else", index);
     id = sl_store_id_of(handle->object);
     memcpy(at, &id, sizeof id);
     return SL_OK;
@@ -153,11 +162,9 @@ static sl_err name_all(uint8_t *arguments, const uint8_t *wire, const sl_value *
     for (size_t i = 0; i < count; i++) {
         if (values[i].type == SL_TYPE_FUTURE)
             return sl_fail(SL_ERR_REFUSED, "argument %zu: futures do not come from outside", i);
-        if (values[i].kept_) /* a name of the network's, which nobody outside was given */
-            return sl_fail(SL_ERR_REFUSED, "argument %zu: data that are not there", i);
-        if (values[i].type == SL_TYPE_OBJECT)
-            SL_TRY(name_argument(arguments + ((const uint8_t *)values[i].data - wire), i, naming,
-                                 context));
+        const uint8_t *name = values[i].type == SL_TYPE_OBJECT ? values[i].data : values[i].kept_;
+        if (name)
+            SL_TRY(name_argument(arguments + (name - wire), &values[i], i, naming, context));
     }
     return SL_OK;
 }
@@ -191,12 +198,22 @@ static sl_err arguments_of(void *context, uint8_t *arguments, size_t bytes, cons
     return err;
 }
 
+static const char *waiting(const char *function, char room[256]) {
+    const sl_task *task = sl_task_defined(function);
+    return task ? sl_task_waiting_name(task, room, 256) : function;
+}
+
 /* ---- results ---- */
 
-/* Only the output of a task's body, or an actor's, says which object it made: what a function
- * answers may be what its client told it to. */
+/* Did SL_TASK() define it, here or in a module? */
+static bool is_task(const char *function) {
+    return sl_task_defined(function) || strchr(function, '/');
+}
+
+/* Only the output of a task's body, or an actor's, says which object it made, or was kept: what a
+ * function answers may be what its client told it to. */
 static void *result(void *context, const char *function, sl_bytes output) {
-    _Alignas(8) uint8_t wire[128];
+    _Alignas(8) uint8_t wire[SL_GATEWAY_NAMING_BYTES];
     sl_value value;
     sl_store_id id;
     sl_store_object *object = NULL;
@@ -206,22 +223,19 @@ static void *result(void *context, const char *function, sl_bytes output) {
     memcpy(wire, output.data, output.bytes);
     if (sl_values_count(wire, output.bytes, &count) != SL_OK || count != 1 ||
         sl_values_decode(wire, output.bytes, NULL, false, &value) != SL_OK ||
-        value.type != SL_TYPE_OBJECT || (function && !sl_task_is_defined(function)))
+        (value.type != SL_TYPE_OBJECT && !value.kept_) ||
+        (function && !is_task(function)))
         return NULL;
-    memcpy(&id, value.data, sizeof id);
+    memcpy(&id, value.kept_ ? value.kept_ : value.data, sizeof id);
     if (sl_store_open(context, id, true, &object) != SL_OK)
         return NULL;
     return wrap(object);
 }
 
-static size_t name(uint64_t number, uint8_t out[64]) {
+/* The name ends it. */
+static void name(uint8_t *output, size_t bytes, uint64_t number) {
     sl_store_id id = sl_remote_name_of(number);
-    sl_value value = {.type = SL_TYPE_OBJECT, .data = &id};
-    sl_value_size size;
-    if (sl_values_measure(&value, 1, &size) != SL_OK || size.bytes > 64)
-        return 0;
-    sl_values_encode(&value, 1, out, NULL);
-    return size.bytes;
+    memcpy(output + bytes - sizeof id, &id, sizeof id);
 }
 
 sl_gateway_objects sl_gateway_store(sl_store *store) {
@@ -234,6 +248,7 @@ sl_gateway_objects sl_gateway_store(sl_store *store) {
                                 .describe = describe,
                                 .part = part,
                                 .arguments = arguments_of,
+                                .waiting = waiting,
                                 .result = result,
                                 .name = name};
 }

@@ -179,6 +179,9 @@ static bool is_as_said(const sl_value *value, const sl_store_content *content) {
 
 sl_err sl_object_fetch(sl_object *object, sl_value *value) {
     sl_store_content content;
+    if (sl_node_runs_here() && !sl_store_is_here(handle(object)))
+        return sl_fail(SL_ERR_INVALID,
+                       "it has to be waited for, which nothing does that is .brief");
     SL_TRY(await(handle(object), UINT64_MAX, &content));
     if (!is_as_said(value, &content)) {
         sl_store_unpin(handle(object));

@@ -101,11 +101,29 @@ sl_err sl_remote_closed(const sl_remote *remote);
  * deadline). False: the time is over. */
 bool sl_remote_await(sl_remote *remote, const bool *what, const struct timespec *end);
 
-/* remote_object.c: the net's thread. */
+/* remote_object.c: the net's thread, unless said otherwise. */
 sl_err sl_remote_take_object(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
 sl_err sl_remote_take_piece(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+/* Any thread but the net's: puts an object, and waits until it is whole there. */
+sl_err sl_remote_bring(sl_remote *remote, const sl_value *value, sl_object **object) SL_CHECKED;
 /* The object that a result names; one reference. NULL when out of memory. */
 sl_remote_object *sl_remote_object_make(sl_remote *remote, uint64_t number);
+
+/* remote_values.c: arguments that were put as objects. */
+typedef struct sl_remote_brought {
+    sl_object **objects;
+    size_t count;
+} sl_remote_brought;
+bool sl_remote_too_large(const sl_args *args);
+/* Brings all that are large, and has the values name them, by `names`. What is brought is the
+ * caller's, to be let go of once the call has left, also on an error. */
+sl_err sl_remote_bring_large(sl_remote *remote, sl_value *values, size_t count, sl_store_id *names,
+                             sl_remote_brought *all) SL_CHECKED;
+/* The same of what belongs behind a call, which is released then: `*number` is what the call says
+ * of it. 0: it is not too large. */
+sl_err sl_remote_bring_apart(sl_remote *remote, sl_blob **apart, sl_remote_brought *all,
+                             uint64_t *number) SL_CHECKED;
+void sl_remote_let_go(sl_remote_brought *all);
 
 /* remote_nodes.c: the net's thread; and where tasks learn whom they may be sealed for. */
 sl_err sl_remote_take_nodes(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
@@ -152,27 +170,33 @@ sl_future *sl_remote_make_future(sl_remote *remote, const char *name, bool raw);
 /* With the lock: gives it the next number and a place, once there is one. */
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) SL_CHECKED;
 void sl_remote_take_back(sl_remote *remote, sl_future *future);
-sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number);
-void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state);
-void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message);
+/* Sends the record, in which `number` is the future's; NULL with an error, and the future gone. */
+sl_future *sl_remote_send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
+                                 const void *record, uint64_t *number, sl_blob *apart);
 /* sl_remote_call(), with a word at its end. */
 sl_future *sl_remote_call_telling(sl_remote *remote, const char *function, const void *arguments,
                                   size_t bytes, const sl_task_options *options,
                                   const sl_remote_teller *teller);
 
-/* The values of one call as they travel: the caller's, as is what is apart. */
-sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **wire, size_t *bytes,
-                        sl_blob **apart) SL_CHECKED;
+/* The values of one call as they travel: the caller's, as is what is apart. What is too large for a
+ * message is brought, to be let go of also on an error; `brought` NULL: it is sent as it is. */
+sl_err sl_remote_encode(sl_remote *remote, const sl_args *args, uint8_t **wire, size_t *bytes,
+                        sl_blob **apart, sl_remote_brought *brought) SL_CHECKED;
 
 /* remote_actor.c: the net's thread; a message to an actor was refused, and nobody waits for its
  * answer. */
 void sl_remote_note_refusal(sl_remote *remote, const gateway_result *result, bool told);
 
-/* remote_submit.c: the net's thread. */
-sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+/* remote_result.c: any thread; without the lock. */
+sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number);
+void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state);
+void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message);
 /* Ends all that has not ended. */
 void sl_remote_end_all(sl_remote *remote);
-/* Takes one back; any thread. */
+/* The net's thread. */
+sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) SL_CHECKED;
+
+/* remote_submit.c: takes one back; any thread. */
 void sl_remote_cancel(sl_future *future);
 void sl_remote_cancel_all(sl_remote *remote);
 

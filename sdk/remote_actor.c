@@ -18,9 +18,9 @@ typedef struct wire {
     sl_blob *apart;
 } wire;
 
-static sl_err encode(const sl_remote *remote, const sl_args *args, wire *out) {
+static sl_err encode(sl_remote *remote, const sl_args *args, wire *out) {
     *out = (wire){NULL, 0, NULL};
-    SL_TRY(sl_remote_encode(remote, args, &out->bytes, &out->size, &out->apart));
+    SL_TRY(sl_remote_encode(remote, args, &out->bytes, &out->size, &out->apart, NULL));
     return SL_OK;
 }
 
@@ -42,23 +42,6 @@ static sl_future *make_future(sl_remote *remote, const char *name) {
     if (!future)
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
     return future;
-}
-
-/* Sends the record, in which `number` is the future's; NULL with an error, and the future gone. */
-static sl_future *send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
-                              const void *record, uint64_t *number, sl_blob *apart) {
-    pthread_mutex_lock(&remote->lock);
-    sl_err err = sl_remote_enter(remote, future, number);
-    if (err == SL_OK) {
-        err = sl_remote_send(remote, kind, record, apart);
-        if (err != SL_OK)
-            sl_remote_take_back(remote, future);
-    }
-    pthread_mutex_unlock(&remote->lock);
-    if (err == SL_OK)
-        return future;
-    sl_future_drop(future);
-    return NULL;
 }
 
 /* ---- spawning, finding ---- */
@@ -90,8 +73,8 @@ int sl_remote_actor_spawn(sl_remote *remote, const char *kind, sl_args args,
     wish.arguments = (sl_bytes){arguments.bytes, (uint32_t)arguments.size};
     sl_future *future = make_future(remote, kind);
     if (future)
-        future =
-            send_asking(remote, future, SL_GATEWAY_SPAWN, &wish, &wish.number, arguments.apart);
+        future = sl_remote_send_asking(remote, future, SL_GATEWAY_SPAWN, &wish, &wish.number,
+                                       arguments.apart);
     wire_free(&arguments);
     int err = sl_wait(future, SL_FOREVER);
     if (err == 0)
@@ -105,7 +88,9 @@ sl_future *sl_remote_actor_look_up(sl_remote *remote, const char *name) {
         return NULL;
     gateway_find wish = {.name = sl_text_of(name)};
     sl_future *future = make_future(remote, "an actor by its name");
-    return future ? send_asking(remote, future, SL_GATEWAY_FIND, &wish, &wish.number, NULL) : NULL;
+    return future
+               ? sl_remote_send_asking(remote, future, SL_GATEWAY_FIND, &wish, &wish.number, NULL)
+               : NULL;
 }
 
 /* ---- letters ---- */
@@ -153,7 +138,7 @@ static sl_future *ask(sl_remote *remote, gateway_letter *letter, const char *nam
         return NULL;
     future->to_actor = true;
     letter->asks = true;
-    return send_asking(remote, future, SL_GATEWAY_LETTER, letter, &letter->number, apart);
+    return sl_remote_send_asking(remote, future, SL_GATEWAY_LETTER, letter, &letter->number, apart);
 }
 
 static sl_err address(const sl_actor_ref *actor, sl_gateway_letter_what what,
@@ -165,7 +150,7 @@ static sl_err address(const sl_actor_ref *actor, sl_gateway_letter_what what,
     return SL_OK;
 }
 
-static sl_err make_call(const sl_remote *remote, const sl_actor_ref *actor, const char *method,
+static sl_err make_call(sl_remote *remote, const sl_actor_ref *actor, const char *method,
                         const sl_args *args, gateway_letter *letter, wire *arguments) {
     SL_TRY(address(actor, SL_GATEWAY_CALL, letter));
     SL_TRY(check_name(method, "a method"));

@@ -131,6 +131,7 @@ static sl_command_stands stands(const gateway_ended *ended) {
 sl_command_state sl_remote_state_of(const gateway_ended *ended) {
     return (sl_command_state){.id = ended->id,
                               .stands = stands(ended),
+                              .call = ended->call,
                               .exit_code = ended->exit_code,
                               .signal = ended->signal,
                               .node = ended->node,

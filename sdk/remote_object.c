@@ -224,24 +224,28 @@ static sl_err put(sl_remote_object *object, const sl_value *value, const uint8_t
     return err;
 }
 
-sl_object *sl_remote_put(sl_remote *remote, sl_value value) {
+sl_err sl_remote_bring(sl_remote *remote, const sl_value *value, sl_object **out) {
     const uint8_t *data;
     uint64_t bytes;
-    if (may_wait() != SL_OK || content_of(&value, &data, &bytes) != SL_OK)
-        return NULL;
+    SL_TRY(may_wait());
+    SL_TRY(content_of(value, &data, &bytes));
     sl_remote_object *object = sl_remote_object_make(remote, 0);
-    if (!object) {
-        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
-        return NULL;
+    if (!object)
+        return sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
+    sl_err err = put(object, value, data, bytes);
+    if (err == SL_OK) {
+        *out = sl_remote_object_as(object);
+        return SL_OK;
     }
-    sl_err err = put(object, &value, data, bytes);
-    if (err == SL_OK)
-        return sl_remote_object_as(object);
     char why[900];
     snprintf(why, sizeof why, "%s", sl_err_detail());
     sl_remote_object_release(object);
-    (void)sl_fail(err, "%s", why);
-    return NULL;
+    return sl_fail(err, "%s", why);
+}
+
+sl_object *sl_remote_put(sl_remote *remote, sl_value value) {
+    sl_object *object = NULL;
+    return sl_remote_bring(remote, &value, &object) == SL_OK ? object : NULL;
 }
 
 /* ---- reading ---- */

@@ -6,156 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/futex.h"
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/task_amounts.h"
 
 enum { BATCH_MOST = 256, BATCH_BYTES = 32768 };
-
-/* ---- the end of a future ---- */
-
-void sl_remote_end(sl_remote *remote, sl_future *future, sl_future_state state) {
-    void (*told)(sl_future *, void *) = future->told;
-    uint32_t before = atomic_exchange(&future->state, (uint32_t)state);
-    if (before & SL_FUTURE_AWAITED)
-        sl_futex_wake(&future->state);
-    atomic_fetch_add(&remote->any_epoch, 1);
-    if (atomic_load(&remote->any_waiters))
-        sl_futex_wake(&remote->any_epoch);
-    if (told)
-        told(future, future->told_context);
-    sl_future_drop(future);
-}
-
-void sl_remote_fail(sl_remote *remote, sl_future *future, sl_err err, const char *message) {
-    future->error = (int32_t)err;
-    if (message && *message)
-        future->message = strdup(message);
-    sl_remote_end(remote, future, err == SL_ERR_CANCELLED ? SL_FUTURE_CANCELLED : SL_FUTURE_FAILED);
-}
-
-sl_future *sl_remote_take_out(sl_remote *remote, uint64_t number) {
-    sl_future *future = NULL;
-    pthread_mutex_lock(&remote->lock);
-    sl_future **at = remote->futures ? &remote->futures[number % remote->tasks_most] : NULL;
-    if (at && *at && (*at)->number == number) {
-        future = *at;
-        *at = NULL;
-        remote->count--;
-        pthread_cond_broadcast(&remote->changed);
-    }
-    pthread_mutex_unlock(&remote->lock);
-    return future;
-}
-
-static sl_err take_object(sl_future *future) {
-    sl_store_id id;
-    memcpy(&id, future->value.data, sizeof id);
-    uint64_t number = sl_remote_number_of(id);
-    if (!number)
-        return sl_fail(SL_ERR_DECODE, "an object without a number");
-    sl_remote_object *object = sl_remote_object_make(future->remote, number);
-    if (!object)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for an object");
-    future->value.object = sl_remote_object_as(object);
-    return SL_OK;
-}
-
-static sl_err keep_result(sl_future *future, sl_bytes output, const sl_gateway_parts *parts) {
-    size_t count = 0;
-    if (!output.bytes && !future->raw && !future->seal)
-        return SL_OK;
-    future->wire = malloc(output.bytes + 1);
-    if (!future->wire)
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for a result of %u bytes", output.bytes);
-    if (output.bytes)
-        memcpy(future->wire, output.data, output.bytes);
-    if (parts->data_bytes)
-        SL_TRY(sl_blob_copy(parts->data, parts->data_bytes, &future->result_apart));
-    if (future->raw || future->seal) { /* sealed: who asks for it opens it */
-        future->value =
-            (sl_value){.type = SL_TYPE_BYTES, .data = future->wire, .bytes = output.bytes};
-        return SL_OK;
-    }
-    SL_TRY(sl_values_count(future->wire, output.bytes, &count));
-    if (count != 1)
-        return sl_fail(SL_ERR_DECODE, "a result of %zu values", count);
-    SL_TRY(
-        sl_values_decode(future->wire, output.bytes, future->result_apart, false, &future->value));
-    if (future->value.kept_)
-        return sl_fail(SL_ERR_DECODE, "a result whose data have stayed in the network");
-    return future->value.type == SL_TYPE_OBJECT ? take_object(future) : SL_OK;
-}
-
-/* For who is told of its end, and asks how it went. */
-static void keep_numbers(sl_future *future, const gateway_result *result) {
-    future->ended = calloc(1, sizeof *future->ended);
-    if (!future->ended)
-        return;
-    *future->ended = (gateway_ended){.start_s = result->start_s,
-                                     .end_s = result->end_s,
-                                     .attempts = result->attempts,
-                                     .node = result->node,
-                                     .state = SL_GATEWAY_OVER,
-                                     .status = result->status};
-}
-
-static sl_err error_of(const gateway_result *result) {
-    return result->error && result->error < SL_ERR_COUNT ? (sl_err)result->error : SL_ERR_FAILED;
-}
-
-static void take_result(sl_remote *remote, const gateway_result *result,
-                        const sl_gateway_parts *parts) {
-    sl_future *future = sl_remote_take_out(remote, result->number);
-    char cause[512];
-    if ((!future || future->to_actor) && result->error == SL_ERR_REFUSED)
-        sl_remote_note_refusal(remote, result, future != NULL);
-    if (!future)
-        return;
-    if (future->told)
-        keep_numbers(future, result);
-    if (result->status == SL_TASK_CANCELLED) {
-        sl_remote_fail(remote, future, SL_ERR_CANCELLED, result->message.data);
-    } else if (result->status != SL_TASK_DONE) {
-        if (future->seal) /* why it failed */
-            (void)keep_result(future, result->output, parts);
-        sl_remote_fail(remote, future, error_of(result), result->message.data);
-    } else if (keep_result(future, result->output, parts) == SL_OK) {
-        sl_remote_end(remote, future, SL_FUTURE_DONE);
-    } else {
-        snprintf(cause, sizeof cause, "its result cannot be read: %.400s", sl_err_detail());
-        future->value = (sl_value){.type = SL_TYPE_NONE};
-        sl_remote_fail(remote, future, SL_ERR_FAILED, cause);
-    }
-}
-
-sl_err sl_remote_take_results(sl_remote *remote, const sl_gateway_parts *parts) {
-    gateway_results *results = sl_gateway_decode(parts, SL_GATEWAY_RESULTS);
-    if (!results)
-        return SL_ERR_DECODE;
-    for (uint32_t i = 0; i < results->results.count; i++)
-        take_result(remote, &results->results.items[i], parts);
-    free(results);
-    return SL_OK;
-}
-
-void sl_remote_end_all(sl_remote *remote) {
-    char why[800];
-    pthread_mutex_lock(&remote->lock);
-    sl_future **futures = remote->futures;
-    uint32_t count = remote->tasks_most;
-    remote->futures = NULL;
-    remote->tasks_most = remote->count = 0;
-    snprintf(why, sizeof why, "%s", remote->why);
-    pthread_cond_broadcast(&remote->changed);
-    pthread_mutex_unlock(&remote->lock);
-    for (uint32_t i = 0; i < count; i++)
-        if (futures[i])
-            sl_remote_fail(remote, futures[i], SL_ERR_CLOSED, why);
-    free(futures);
-}
 
 /* ---- making ---- */
 
@@ -221,7 +77,7 @@ static void take_back(sl_remote *remote, sl_future **futures, size_t count) {
 }
 
 sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
-    gateway_task wish;
+    gateway_task wish = {};
     SL_TRY(enter(remote, &wish, &future, 1));
     *number = wish.number;
     return SL_OK;
@@ -229,6 +85,22 @@ sl_err sl_remote_enter(sl_remote *remote, sl_future *future, uint64_t *number) {
 
 void sl_remote_take_back(sl_remote *remote, sl_future *future) {
     take_back(remote, &future, 1);
+}
+
+sl_future *sl_remote_send_asking(sl_remote *remote, sl_future *future, sl_gateway_kind kind,
+                                 const void *record, uint64_t *number, sl_blob *apart) {
+    pthread_mutex_lock(&remote->lock);
+    sl_err err = sl_remote_enter(remote, future, number);
+    if (err == SL_OK) {
+        err = sl_remote_send(remote, kind, record, apart);
+        if (err != SL_OK)
+            sl_remote_take_back(remote, future);
+    }
+    pthread_mutex_unlock(&remote->lock);
+    if (err == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
 }
 
 static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **futures, size_t count,
@@ -242,74 +114,6 @@ static sl_err send_tasks(sl_remote *remote, gateway_task *wishes, sl_future **fu
             take_back(remote, futures, count);
     }
     pthread_mutex_unlock(&remote->lock);
-    return err;
-}
-
-/* ---- the API ---- */
-
-/* Objects go by the names that the gateway knows them by. */
-static sl_err name_objects(const sl_remote *remote, sl_value *values, size_t count,
-                           sl_store_id *names) {
-    for (size_t i = 0; i < count; i++) {
-        if (values[i].type == SL_TYPE_FUTURE)
-            return sl_fail(SL_ERR_INVALID,
-                           "argument %zu: a future; over a connection give what is in it instead",
-                           i);
-        if (values[i].type != SL_TYPE_OBJECT)
-            continue;
-        const sl_object *object = values[i].object;
-        if (!sl_object_is_remote(object) || sl_remote_object_of(object)->remote != remote)
-            return sl_fail(SL_ERR_INVALID, "argument %zu: an object that is not of this connection",
-                           i);
-        names[i] = sl_remote_name_of(sl_remote_object_of(object)->number);
-        values[i].data = &names[i];
-        values[i].object = NULL;
-    }
-    return SL_OK;
-}
-
-static sl_err encode_values(const sl_value *values, size_t count, uint8_t **out, size_t *bytes,
-                            sl_blob **apart) {
-    sl_value_size size;
-    sl_blob *blob = NULL;
-    SL_TRY(sl_values_measure(values, count, &size));
-    if (size.apart_bytes)
-        SL_TRY(sl_blob_create(size.apart_bytes, &blob));
-    uint8_t *wire = malloc(size.bytes);
-    if (!wire) {
-        sl_blob_release(blob);
-        return sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    }
-    sl_values_encode(values, count, wire, blob ? blob->data : NULL);
-    *out = wire;
-    *bytes = size.bytes;
-    *apart = blob;
-    return SL_OK;
-}
-
-static bool all_plain(const sl_args *args) {
-    for (size_t i = 0; i < args->count; i++)
-        if (args->values[i].type == SL_TYPE_FUTURE || args->values[i].type == SL_TYPE_OBJECT)
-            return false;
-    return true;
-}
-
-/* Encodes the values of one call: what is apart into a blob. */
-sl_err sl_remote_encode(const sl_remote *remote, const sl_args *args, uint8_t **out, size_t *bytes,
-                        sl_blob **apart) {
-    if (all_plain(args))
-        return encode_values(args->values, args->count, out, bytes, apart);
-    sl_value *values = malloc(args->count * sizeof *values);
-    sl_store_id *names = malloc(args->count * sizeof *names);
-    sl_err err = values && names ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for arguments");
-    if (err == SL_OK) {
-        memcpy(values, args->values, args->count * sizeof *values);
-        err = name_objects(remote, values, args->count, names);
-    }
-    if (err == SL_OK)
-        err = encode_values(values, args->count, out, bytes, apart);
-    free(values);
-    free(names);
     return err;
 }
 
@@ -365,12 +169,14 @@ static sl_err flush(sl_remote *remote, batch *b, sl_future **futures) {
 typedef struct one {
     sealing parts;
     sl_seal_made made;
+    sl_remote_brought brought;
 } one;
 
 static sl_err encode_one(sl_remote *remote, const char *task, const sl_args *args,
                          const sl_task_options *options, one *o) {
     if (!options->sealed)
-        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart);
+        return sl_remote_encode(remote, args, &o->parts.wire, &o->parts.bytes, &o->parts.apart,
+                                &o->brought);
     sl_seal_source source = sl_remote_source(remote);
     return sl_seal_call(options->sealed, &source, task, args, options->retries, place_envelope,
                         &o->parts, &o->made);
@@ -381,12 +187,16 @@ static void drop_one(one *o) {
     sl_blob_release(o->parts.apart);
     free(o->made.among);
     sl_future_seal_drop(o->made.end);
+    sl_remote_let_go(&o->brought);
 }
 
 static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *args,
                   const sl_task_options *options, sl_future **futures, size_t at) {
     one o = {0};
+    uint64_t data_object = 0;
     sl_err err = encode_one(remote, task, args, options, &o);
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
     if (err == SL_OK &&
         (b->count == BATCH_MOST || b->bytes > BATCH_BYTES || o.parts.apart || b->apart))
         err = flush(remote, b, futures + at - b->count);
@@ -400,12 +210,17 @@ static sl_err add(sl_remote *remote, batch *b, const char *task, const sl_args *
     }
     gateway_task *wish = &b->wishes[b->count];
     *wish = wish_of(task, options, o.parts.wire, o.parts.bytes);
+    wish->data_object = data_object;
     if (o.made.end)
         take_seal(futures[at], &o.made, wish);
     b->wires[b->count++] = o.parts.wire;
     b->apart = o.parts.apart;
     b->bytes += o.parts.bytes;
-    return SL_OK;
+    if (o.brought.objects) { /* they are let go of once the task that keeps them has left */
+        err = flush(remote, b, futures + at + 1 - b->count);
+        sl_remote_let_go(&o.brought);
+    }
+    return err;
 }
 
 static const sl_task_options default_options;
@@ -448,8 +263,12 @@ sl_future *sl_remote_submit(sl_remote *remote, const char *task, sl_args args,
 static sl_err send_one(sl_remote *remote, sl_future *future, one *sealed, sl_err err,
                        const sl_task_options *options) {
     one o = *sealed;
+    uint64_t data_object = 0;
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
     if (err == SL_OK) {
         gateway_task wish = wish_of(future->task->name, options, o.parts.wire, o.parts.bytes);
+        wish.data_object = data_object;
         take_seal(future, &o.made, &wish);
         o.made = (sl_seal_made){0};
         err = send_tasks(remote, &wish, &future, 1, o.parts.apart);
@@ -525,6 +344,72 @@ sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const
     sl_future_drop(future);
     return NULL;
 }
+
+/* ---- detached ---- */
+
+static sl_future *send_detached(sl_remote *remote, const char *function, sl_part arguments,
+                                sl_blob *apart, bool raw, const sl_task_options *options) {
+    gateway_task wish = wish_of(function, options, arguments.data, arguments.bytes);
+    sl_future *future = sl_remote_make_future(remote, function, true);
+    wish.detached = true;
+    wish.raw = raw;
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    if (send_tasks(remote, &wish, &future, 1, apart) == SL_OK)
+        return future;
+    sl_future_drop(future);
+    return NULL;
+}
+
+static sl_err check_detached(const char *function, const sl_task_options *options) {
+    SL_TRY(check(function, options));
+    return options->sealed ? sl_fail(SL_ERR_INVALID,
+                                     "a sealed call cannot be detached: only who has submitted it "
+                                     "can open its result")
+                           : SL_OK;
+}
+
+sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
+                                     const sl_task_options *options) {
+    sl_part wire = {NULL, 0};
+    uint8_t *bytes = NULL;
+    sl_blob *apart = NULL;
+    options = options ? options : &default_options;
+    if (check_detached(task, options) != SL_OK ||
+        sl_remote_encode(remote, &args, &bytes, &wire.bytes, &apart, NULL) != SL_OK)
+        return NULL;
+    wire.data = bytes;
+    sl_future *future = send_detached(remote, task, wire, apart, false, options);
+    free(bytes);
+    sl_blob_release(apart);
+    return future;
+}
+
+sl_future *sl_remote_call_detached(sl_remote *remote, const char *function, const void *arguments,
+                                   size_t bytes, const sl_task_options *options) {
+    options = options ? options : &default_options;
+    if (check_detached(function, options) != SL_OK)
+        return NULL;
+    if (bytes > SL_GATEWAY_MESSAGE_BYTES) {
+        (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
+        return NULL;
+    }
+    return send_detached(remote, function, (sl_part){arguments, bytes}, NULL, true, options);
+}
+
+sl_future *sl_remote_collect(sl_remote *remote, uint64_t id) {
+    gateway_collect body = {.id = id};
+    sl_future *future = sl_remote_make_future(remote, "a detached call", false);
+    if (!future) {
+        (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
+        return NULL;
+    }
+    return sl_remote_send_asking(remote, future, SL_GATEWAY_COLLECT, &body, &body.number, NULL);
+}
+
+/* ---- calls by name ---- */
 
 static sl_err send_call(sl_remote *remote, sl_future *future, const void *arguments, size_t bytes,
                         const sl_task_options *options) {

@@ -50,11 +50,11 @@ void sl_task_define(sl_task *task) {
     defined = task;
 }
 
-bool sl_task_is_defined(const char *name) {
+const sl_task *sl_task_defined(const char *name) {
     const sl_task *task = defined;
     while (task && strcmp(task->name, name) != 0)
         task = task->next;
-    return task || strchr(name, '/'); /* all of the family are */
+    return task;
 }
 
 static sl_actor_kind *kinds; /* before main(): one thread */

@@ -18,6 +18,9 @@ sl_err sl_call_sealed_module(const struct sl_module_sealed *sealed, const void *
 struct sl_task;
 const char *sl_task_waiting_name(const struct sl_task *task, char *room, size_t size);
 
+/* The task of that name that SL_TASK() defined here, or NULL. */
+const struct sl_task *sl_task_defined(const char *name);
+
 /* True when `task` is in a table: what a program submits must be. Any thread, after the above. */
 bool sl_task_is_registered(const struct sl_task *task);
 
@@ -25,9 +28,6 @@ bool sl_task_is_registered(const struct sl_task *task);
  * of its own tasks, that one's task of the module, which is borrowed until the body has returned.
  * NULL, with an error. */
 const struct sl_task *sl_task_to_submit(const struct sl_task *task);
-
-/* True when SL_TASK() defined a task of this name, here or in a module. */
-bool sl_task_is_defined(const char *name);
 
 /* One run of an actor's body, or of its start. */
 typedef struct sl_actor_turn {

@@ -27,8 +27,12 @@ typedef enum sl_task_status {
 typedef enum sl_task_keep {
     SL_KEEP_NOTHING,
     SL_KEEP_OBJECTS, /* objects that the function returns */
-    SL_KEEP_RESULTS, /* also any large result, which then stays where it was made */
+    SL_KEEP_LARGEST, /* also a result of SL_KEEP_LARGEST_BYTES, which then stays where it was made
+                      */
+    SL_KEEP_RESULTS, /* also any large result, likewise: of as much as the executor's option says */
 } sl_task_keep;
+
+enum { SL_KEEP_LARGEST_BYTES = 64 << 20 };
 
 #define SL_PROTOCOL "actors/executor/executor_msgs.def"
 #include "runtime/protocol.h"

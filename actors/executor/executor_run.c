@@ -62,6 +62,13 @@ static sl_err decode_payload(sl_executor *executor, sl_attempt *attempt, sl_byte
     return sl_record_decode(record, payload.data, payload.bytes, memory, NULL);
 }
 
+/* From how many bytes on a result stays here. */
+static uint64_t kept_from(const sl_executor *executor, uint8_t keep) {
+    return keep >= SL_KEEP_RESULTS   ? executor->options.keep_bytes
+           : keep >= SL_KEEP_LARGEST ? SL_KEEP_LARGEST_BYTES
+                                     : UINT64_MAX;
+}
+
 sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_task *task,
                          sl_blob *apart, sl_attempt **out) {
     if (task->kind >= SL_TASK_KINDS)
@@ -69,16 +76,16 @@ sl_err sl_attempt_create(sl_executor *executor, sl_addr owner, const executor_ta
     sl_attempt *attempt = sl_slab_take(&executor->slab, sizeof *attempt);
     if (!attempt)
         return sl_fail(SL_ERR_NO_MEMORY, "no memory for an attempt");
-    *attempt = (sl_attempt){
-        .owner = owner,
-        .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
-        .timeout_ns = task->timeout_ns,
-        .arrival = ++executor->arrivals,
-        .kind = task->kind,
-        .apart = sl_blob_retain(apart),
-        .holds_objects = task->keep >= SL_KEEP_OBJECTS,
-        .keep_bytes = task->keep >= SL_KEEP_RESULTS ? executor->options.keep_bytes : UINT64_MAX,
-        .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
+    *attempt =
+        (sl_attempt){.owner = owner,
+                     .request = {task->cpus, task->gpus, task->memory_bytes, task->ucu_milli},
+                     .timeout_ns = task->timeout_ns,
+                     .arrival = ++executor->arrivals,
+                     .kind = task->kind,
+                     .apart = sl_blob_retain(apart),
+                     .holds_objects = task->keep >= SL_KEEP_OBJECTS,
+                     .keep_bytes = kept_from(executor, task->keep),
+                     .result = {.task = task->task, .attempt = task->attempt, .exit_code = -1}};
     sl_err err = decode_payload(executor, attempt, task->payload);
     if (err != SL_OK) {
         sl_attempt_destroy(executor, attempt);

@@ -287,6 +287,8 @@ static void hear_message(gateway *gw, gw_session *session, const uint8_t *bytes,
         gw_take_spawn(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_LETTER)
         gw_take_letter(gw, session, &parts);
+    else if (parts.kind == SL_GATEWAY_COLLECT)
+        gw_take_collect(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_FIND)
         gw_take_find(gw, session, &parts);
     else if (parts.kind == SL_GATEWAY_ORDER)

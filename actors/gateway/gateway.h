@@ -52,8 +52,9 @@ struct sl_visitor {
     void *session;
 };
 
-/* Names the gateway's own object of a client's number; NULL: it has none such. */
-typedef void *(*sl_gateway_naming)(void *context, uint64_t number);
+/* Names the gateway's own object of a client's number; NULL: it has none such. `data`: the argument
+ * is what is in it, which has to be fetched first. */
+typedef void *(*sl_gateway_naming)(void *context, uint64_t number, bool data);
 
 /* What the gateway asks of the network's store. On the loop's thread, and nothing waits, but
  * fetch(), which a pool's thread calls. An object here is a handle, which release() ends. */
@@ -75,12 +76,19 @@ typedef struct sl_gateway_objects {
      * reason: they name what is not its own. */
     sl_err (*arguments)(void *context, uint8_t *arguments, size_t bytes, const sl_blob *data,
                         sl_gateway_naming naming, void *naming_context);
-    /* Takes the object that a task, or with no name of a function an actor, returned out of its
-     * output: the handle, or NULL when that is something else. */
+    /* The name by which `function` is called when it has to wait for arguments: in `room`, or its
+     * own.
+     */
+    const char *(*waiting)(const char *function, char room[256]);
+    /* Takes the object that a task, or with no name of a function an actor, returned, or that a
+     * task's result was kept in, out of its output: the handle, or NULL when that is something
+     * else. Such an output has at most SL_GATEWAY_NAMING_BYTES. */
     void *(*result)(void *context, const char *function, sl_bytes output);
-    /* An output that names an object by a client's number; `out` has room for so many bytes. */
-    size_t (*name)(uint64_t number, uint8_t out[64]);
+    /* Has such an output name the object by a client's number. */
+    void (*name)(uint8_t *output, size_t bytes, uint64_t number);
 } sl_gateway_objects;
+
+enum { SL_GATEWAY_NAMING_BYTES = 128 };
 
 /* An actor's name in the network. Nobody can guess it: life and number are drawn by the gateway. */
 typedef struct sl_gateway_ref {

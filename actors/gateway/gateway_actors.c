@@ -208,8 +208,8 @@ static sl_err make_actor(gateway *gw, gw_session *session, const gateway_spawn *
     sl_blob *data = NULL;
     uint8_t *arguments = (uint8_t *)(uintptr_t)wish->arguments.data; /* the decoded copy */
     SL_TRY(gw_copy_data(parts, &data));
-    sl_err err =
-        gw_name_arguments(gw, session, arguments, wish->arguments.bytes, data, &actor->objects);
+    sl_err err = gw_name_arguments(gw, session, arguments, wish->arguments.bytes, data, false,
+                                   &actor->objects);
     sl_draw(&actor->ref.life, sizeof actor->ref.life);
     sl_draw(&actor->ref.number, sizeof actor->ref.number);
     actor->ref.life |= 1; /* 0 is none's */

@@ -42,20 +42,20 @@ static gw_entry *find_number(gw_session *session, uint64_t number) {
     return entry;
 }
 
-static gw_entry *make_entry(gateway *gw, gw_session *session, const gateway_command *command) {
+gw_entry *gw_make_entry(gateway *gw, gw_session *session, uint64_t number, bool detached) {
     gw_entry *entry = calloc(1, sizeof *entry);
     if (!entry)
         return NULL;
     entry->id = entry->ended.id = ++gw->last_id;
-    entry->ended.number = command->number;
-    entry->detached = command->detached;
+    entry->ended.number = number;
+    entry->detached = detached;
     entry->project = session->project;
     entry->session = session;
     entry->project->entries++;
     entry->next = *of_id(gw, entry->id);
     *of_id(gw, entry->id) = entry;
-    entry->chain = *of_number(session, command->number);
-    *of_number(session, command->number) = entry;
+    entry->chain = *of_number(session, number);
+    *of_number(session, number) = entry;
     return entry;
 }
 
@@ -84,6 +84,7 @@ static void unlist(gateway *gw, gw_entry *entry) {
 }
 
 static void free_entry(gw_entry *entry) {
+    gw_drop_result(entry);
     free(entry->dependents);
     free(entry->message);
     free(entry);
@@ -100,7 +101,7 @@ static void remove_entry(gateway *gw, gw_entry *entry) {
     entry->project->entries--;
     gw_unwatch(gw, entry);
     gw_uncount_output(entry);
-    if (entry->ended.start_s > 0 || entry->begun)
+    if (!entry->ended.call && (entry->ended.start_s > 0 || entry->begun))
         gw_delete_output(gw, entry->id);
     free_entry(entry);
 }
@@ -257,7 +258,7 @@ static sl_err come_after_all(gateway *gw, gw_session *session, gw_task *task,
     return SL_OK;
 }
 
-static void release_dependents(gateway *gw, gw_entry *entry) {
+void gw_release_dependents(gateway *gw, gw_entry *entry) {
     for (uint32_t i = 0; i < entry->dependent_count; i++) {
         gw_entry *other = gw_find_entry(gw, entry->dependents[i]);
         gw_task *task = other ? other->task : NULL;
@@ -326,7 +327,7 @@ static void begin(gateway *gw, gw_session *session, gw_task *task, bool skip) {
 /* The task, in no queue yet; NULL with an error. */
 static gw_task *prepare(gateway *gw, gw_session *session, const gateway_command *command,
                         uint64_t bytes, bool *skip) {
-    gw_entry *entry = make_entry(gw, session, command);
+    gw_entry *entry = gw_make_entry(gw, session, command->number, command->detached);
     if (!entry) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory");
         return NULL;
@@ -431,7 +432,7 @@ static gateway_ended as_it_stands(const gw_entry *entry) {
 
 bool gw_drop_oldest(gateway *gw, const gw_project *project) {
     gw_entry *entry = gw->oldest;
-    while (entry && project && entry->project != project)
+    while (entry && (entry->ended.call || (project && entry->project != project)))
         entry = entry->newer;
     if (entry)
         remove_entry(gw, entry);
@@ -447,7 +448,7 @@ static void make_room(gateway *gw, const gw_project *project) {
     }
 }
 
-static void keep(gateway *gw, gw_entry *entry) {
+void gw_keep_entry(gateway *gw, gw_entry *entry) {
     entry->older = gw->newest;
     if (gw->newest)
         gw->newest->newer = entry;
@@ -464,7 +465,7 @@ void gw_command_over(gateway *gw, gw_entry *entry, gw_heads *heads) {
     gw_unwatch(gw, entry);
     entry->over = true;
     entry->over_ns = sl_now_ns(gw->self);
-    release_dependents(gw, entry);
+    gw_release_dependents(gw, entry);
     if (heads) {
         entry->ended.stdout_bytes = heads->out_bytes;
         entry->ended.stderr_bytes = heads->err_bytes;
@@ -478,7 +479,7 @@ void gw_command_over(gateway *gw, gw_entry *entry, gw_heads *heads) {
         gw_send(gw, entry->session, SL_GATEWAY_ENDED, &ended, NULL);
     }
     if (entry->detached)
-        keep(gw, entry);
+        gw_keep_entry(gw, entry);
     else if (!entry->session)
         remove_entry(gw, entry);
 }

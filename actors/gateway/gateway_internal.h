@@ -52,7 +52,7 @@ typedef struct gw_project {
 
 typedef enum gw_stage { GW_NEW, GW_CHECKING, GW_OPEN, GW_CLOSING } gw_stage;
 
-/* A command, from its submission until nobody may ask for it any more. */
+/* A command, or a detached call, from its submission until nobody may ask for it any more. */
 typedef struct gw_entry {
     struct gw_entry *next;          /* in its bucket, by id */
     struct gw_entry *chain;         /* in its session's, by number */
@@ -65,6 +65,11 @@ typedef struct gw_entry {
     char *message;
     bool detached, begun, over; /* over: ended, and its output looked at */
     uint64_t over_ns;
+    bool raw;        /* of a call: its output, … */
+    uint8_t *output; /* … which is kept here, is bytes rather than a value */
+    size_t output_bytes;
+    sl_blob *data;                                  /* beside it */
+    struct gw_task *collectors;                     /* who wait for it */
     struct gw_entry *next_watched, *before_watched; /* of those whose output grows */
     bool watched;
     bool full;            /* it wrote more than it may: it is ended, and cut to this: */
@@ -88,6 +93,7 @@ typedef struct gw_object {
 typedef struct gw_named {
     gw_object **objects;
     uint32_t count;
+    bool fetches; /* the data of some have to be fetched where they are needed */
 } gw_named;
 
 /* An actor, from its spawn until the network says that it has ended, and some time longer: who asks
@@ -135,7 +141,8 @@ typedef struct gw_task {
     gw_named objects;
     bool asks, watches; /* an actor: its letter is … */
     gw_letter *letter;  /* … this, until the answer, … */
-    gw_actor *watched;  /* … or it waits for this one's end */
+    gw_actor *watched;  /* … or it waits for this one's end, … */
+    gw_entry *collects; /* … or for this call's */
     gw_entry *entry;    /* of a command; NULL for a call */
     uint32_t pending;   /* commands that it comes after and that have not ended */
     uint8_t end_status; /* sl_task_status: it is about to end so, without having run */
@@ -285,6 +292,11 @@ void gw_commands_fini(gateway *gw);
 void gw_take_run(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_look(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_forget(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
+gw_entry *gw_make_entry(gateway *gw, gw_session *session, uint64_t number, bool detached);
+/* Those that come after it may run now, or never will. */
+void gw_release_dependents(gateway *gw, gw_entry *entry);
+/* Kept until its time is over; those that are too much go. */
+void gw_keep_entry(gateway *gw, gw_entry *entry);
 void gw_cancel_by_id(gateway *gw, gw_session *session, uint64_t id);
 void gw_release_entries(gateway *gw, gw_session *session); /* it is over */
 gw_entry *gw_find_entry(const gateway *gw, uint64_t id);
@@ -301,6 +313,13 @@ void gw_command_over(gateway *gw, gw_entry *entry, gw_heads *heads);
 /* Drops the command of the project whose end is the longest ago, of those that are kept. False:
  * there is none. NULL: of any. */
 bool gw_drop_oldest(gateway *gw, const gw_project *project);
+
+/* gateway_calls.c: detached calls. The task has an entry, and its client is told by which id; it is
+ * no part of the session any more. */
+sl_err gw_detach(gateway *gw, gw_session *session, gw_task *task, bool raw) SL_CHECKED;
+void gw_call_ended(gateway *gw, const gw_task *task, const gateway_result *result, sl_blob *data);
+void gw_drop_result(gw_entry *entry);
+void gw_take_collect(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 
 /* gateway_output.c */
 struct gw_heads {
@@ -348,9 +367,11 @@ void gw_take_read(gateway *gw, gw_session *session, const sl_gateway_parts *part
 void gw_take_release(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_release_objects(gateway *gw, gw_session *session); /* it has left */
 /* Names the session's objects among the arguments, and keeps them; dropping is due on an error too.
- */
+ * SL_ERR_REFUSED: also when the data of some are to be fetched, and may not be. */
 sl_err gw_name_arguments(gateway *gw, gw_session *session, uint8_t *arguments, size_t bytes,
-                         const sl_blob *data, gw_named *named) SL_CHECKED;
+                         const sl_blob *data, bool may_fetch, gw_named *named) SL_CHECKED;
+/* Has the content of an object of the session be the task's large data. */
+sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) SL_CHECKED;
 void gw_drop_named(gateway *gw, gw_named *named);
 /* An object that was returned to who does not want it any more. */
 void gw_let_go(gateway *gw, sl_bytes output);

@@ -60,8 +60,8 @@ static sl_err send_letter(gateway *gw, gw_session *session, const gateway_letter
     sl_blob *data = NULL;
     uint8_t *arguments = (uint8_t *)(uintptr_t)body->arguments.data; /* the decoded copy */
     SL_TRY(gw_copy_data(parts, &data));
-    sl_err err =
-        gw_name_arguments(gw, session, arguments, body->arguments.bytes, data, &letter->objects);
+    sl_err err = gw_name_arguments(gw, session, arguments, body->arguments.bytes, data, false,
+                                   &letter->objects);
     if (err == SL_OK)
         err = actors->send(actors->context, &actor->ref, body, data, &letter->word);
     sl_blob_release(data);
@@ -210,17 +210,24 @@ void gw_on_answered(gateway *gw, sl_event *event) {
     gw_free_word(word);
 }
 
+static void take_out(gw_task **at, gw_task *task) {
+    while (*at != task)
+        at = &(*at)->next;
+    *at = task->next;
+    task->next = NULL;
+}
+
 /* It has ended for its client. An answer that is being fetched ends it when it has come. */
 void gw_cancel_ask(gateway *gw, gw_task *task) {
     if (task->letter) {
         task->letter->task = NULL;
         task->letter = NULL;
     } else if (task->watched) {
-        gw_task **at = &task->watched->watchers;
-        while (*at != task)
-            at = &(*at)->next;
-        *at = task->next;
+        take_out(&task->watched->watchers, task);
         task->watched = NULL;
+    } else if (task->collects) {
+        take_out(&task->collects->collectors, task);
+        task->collects = NULL;
     } else {
         return;
     }

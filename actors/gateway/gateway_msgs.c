@@ -21,7 +21,7 @@ static const sl_record *const records[SL_GATEWAY_KINDS] = {
     [SL_GATEWAY_WHO] = &gateway_who_record,         [SL_GATEWAY_NODES] = &gateway_nodes_record,
     [SL_GATEWAY_ORDER] = &gateway_order_record,     [SL_GATEWAY_ORDERED] = &gateway_ordered_record,
     [SL_GATEWAY_SPAWN] = &gateway_spawn_record,     [SL_GATEWAY_LETTER] = &gateway_letter_record,
-    [SL_GATEWAY_FIND] = &gateway_find_record,
+    [SL_GATEWAY_FIND] = &gateway_find_record,       [SL_GATEWAY_COLLECT] = &gateway_collect_record,
 };
 
 const sl_record *sl_gateway_record(sl_gateway_kind kind) {

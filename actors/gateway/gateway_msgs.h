@@ -60,6 +60,7 @@ typedef enum sl_gateway_kind {
     SL_GATEWAY_SPAWN,
     SL_GATEWAY_LETTER,
     SL_GATEWAY_FIND,
+    SL_GATEWAY_COLLECT,
     SL_GATEWAY_KINDS
 } sl_gateway_kind;
 

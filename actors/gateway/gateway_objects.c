@@ -245,7 +245,7 @@ typedef struct naming {
     sl_err err;
 } naming;
 
-static void *name_one(void *context, uint64_t number) {
+static void *name_one(void *context, uint64_t number, bool data) {
     naming *of = context;
     gw_object *object = find(of->session, number);
     if (!object || !object->whole)
@@ -257,24 +257,39 @@ static void *name_one(void *context, uint64_t number) {
         return NULL;
     }
     object->references++;
+    of->named->fetches |= data;
     of->named->objects = all;
     all[of->named->count++] = object;
     return object->object;
 }
 
 sl_err gw_name_arguments(gateway *gw, gw_session *session, uint8_t *arguments, size_t bytes,
-                         const sl_blob *data, gw_named *named) {
+                         const sl_blob *data, bool may_fetch, gw_named *named) {
     const sl_gateway_objects *objects = gw->options.objects;
     naming of = {.session = session, .named = named};
     SL_TRY(objects->arguments(objects->context, arguments, bytes, data, name_one, &of));
+    if (named->fetches && !may_fetch)
+        return sl_fail(SL_ERR_REFUSED, "an argument that is to be fetched: actors are given data");
     return of.err;
+}
+
+sl_err gw_take_data(gateway *gw, gw_session *session, gw_task *task, uint64_t number) {
+    naming of = {.session = session, .named = &task->objects};
+    void *object = name_one(&of, number, false);
+    SL_TRY(of.err);
+    if (!object)
+        return sl_fail(SL_ERR_REFUSED, "its large data: there is no such object here");
+    const gw_object *found = task->objects.objects[task->objects.count - 1];
+    if (!found->bytes)
+        return sl_fail(SL_ERR_REFUSED, "its large data: the object is empty");
+    return gw->options.objects->part(object, 0, found->bytes, &task->data);
 }
 
 void gw_drop_named(gateway *gw, gw_named *named) {
     for (uint32_t i = 0; i < named->count; i++)
         drop(gw, named->objects[i]);
     free(named->objects);
-    *named = (gw_named){NULL, 0};
+    *named = (gw_named){};
 }
 
 void gw_let_go(gateway *gw, sl_bytes output) {
@@ -291,6 +306,7 @@ struct gw_fetch {
     void *object;
     gw_task *task;
     gateway_result result;
+    uint8_t output[SL_GATEWAY_NAMING_BYTES];
     sl_err err;
     char why[300];
 };
@@ -353,7 +369,8 @@ bool gw_fetch_result(gateway *gw, gw_task *task, const gateway_result *result) {
     fetch->task = task;
     fetch->result = *result;
     fetch->result.message = (sl_text){};
-    fetch->result.output = (sl_bytes){};
+    memcpy(fetch->output, result->output.data, result->output.bytes);
+    fetch->result.output = (sl_bytes){fetch->output, result->output.bytes};
     fetch->next = gw->fetches;
     if (fetch->next)
         fetch->next->before = fetch;
@@ -385,7 +402,6 @@ static const char *adopt(struct gw_fetch *fetch, uint64_t *number) {
 
 void gw_on_fetched(gateway *gw, sl_event *event) {
     struct gw_fetch *fetch = (struct gw_fetch *)(void *)event;
-    uint8_t name[64];
     uint64_t number = 0;
     unlink_fetch(gw, fetch);
     if (fetch->task->session && !fetch->task->cancelled) {
@@ -393,7 +409,7 @@ void gw_on_fetched(gateway *gw, sl_event *event) {
         if (why)
             fail_result(&fetch->result, why);
         else
-            fetch->result.output = (sl_bytes){name, (uint32_t)fetch->objects->name(number, name)};
+            fetch->objects->name(fetch->output, fetch->result.output.bytes, number);
     }
     gw_end_fetched(gw, fetch->task, &fetch->result);
     drop_fetch(event);

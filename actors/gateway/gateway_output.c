@@ -193,6 +193,9 @@ static sl_err begin_part(gateway *gw, gw_session *session, const gateway_logs *l
     if (!gw_may_see(session, entry))
         return sl_fail(SL_ERR_NOT_FOUND, "there is no command %llx of the project, or not any more",
                        (unsigned long long)logs->id);
+    if (entry->ended.call)
+        return sl_fail(SL_ERR_INVALID, "%llx is a call, which has a result: collect that",
+                       (unsigned long long)logs->id);
     if (logs->stream > 1 || !logs->bytes || logs->bytes > SL_GATEWAY_LOG_BYTES ||
         logs->offset > INT64_MAX / 2)
         return sl_fail(SL_ERR_INVALID, "no part of an output");

@@ -58,7 +58,8 @@ void gw_free_task(gateway *gw, gw_task *task) {
     free(task);
 }
 
-/* Data so large would stand in the way of all else; an object comes in pieces. */
+/* Data so large would stand in the way of all else; an object comes in pieces, and as such come
+ * large results of tasks of the API. */
 static void bound_result(gateway_result *result, sl_blob **data, char why[200]) {
     if (!*data || (*data)->bytes <= RESULT_MOST_BYTES)
         return;
@@ -85,7 +86,9 @@ void gw_end_task(gateway *gw, gw_task *task, gateway_result *result, sl_blob *da
     project->held_bytes -= task->held_bytes;
     gw_drop_named(gw, &task->objects);
     leave_session(task);
-    if (task->entry)
+    if (task->entry && task->entry->ended.call)
+        gw_call_ended(gw, task, result, data);
+    else if (task->entry)
         gw_command_ended(gw, task->entry, result);
     else if (session)
         gw_add_result(gw, session, result, data);
@@ -177,6 +180,23 @@ static sl_err copy_among(gw_task *task, sl_bytes among) {
     return SL_OK;
 }
 
+/* Its arguments are to be fetched: a function that runs where messages are handled may not do that.
+ */
+static sl_err let_wait(const gateway *gw, const gateway_task *wish, gw_task *task) {
+    char room[256];
+    uint32_t bytes = wish->arguments.bytes;
+    gateway_task named = *wish;
+    named.function = sl_text_of(gw->options.objects->waiting(wish->function.data, room));
+    named.arguments = (sl_bytes){task->payload + task->payload_bytes - bytes, bytes};
+    uint8_t *payload = make_payload(&named, &bytes);
+    if (!payload)
+        return sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
+    free(task->payload);
+    task->payload = payload;
+    task->payload_bytes = bytes;
+    return SL_OK;
+}
+
 static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wish, uint64_t bytes,
                         const sl_gateway_parts *parts, gw_task **out) {
     gw_task *task = calloc(1, sizeof *task);
@@ -187,12 +207,16 @@ static sl_err make_task(gateway *gw, gw_session *session, const gateway_task *wi
         err = sl_fail(SL_ERR_NO_MEMORY, "the gateway is out of memory for tasks");
     if (err == SL_OK && parts->data_bytes)
         err = sl_blob_copy(parts->data, parts->data_bytes, &task->data);
+    else if (err == SL_OK && wish->data_object)
+        err = gw_take_data(gw, session, task, wish->data_object);
     if (err == SL_OK)
         err = copy_among(task, wish->among);
     if (err == SL_OK) /* they end the payload */
         err = gw_name_arguments(gw, session,
                                 task->payload + task->payload_bytes - wish->arguments.bytes,
-                                wish->arguments.bytes, task->data, &task->objects);
+                                wish->arguments.bytes, task->data, true, &task->objects);
+    if (err == SL_OK && task->objects.fetches)
+        err = let_wait(gw, wish, task);
     if (err != SL_OK) {
         if (task)
             gw_free_task(gw, task);
@@ -245,6 +269,12 @@ static void take_task(gateway *gw, gw_session *session, const gateway_task *wish
         return;
     }
     gw_enter_task(session, task);
+    if (wish->detached && gw_detach(gw, session, task, wish->raw) != SL_OK) {
+        gw_leave_task(task);
+        gw_free_task(gw, task);
+        refuse_number(gw, session, wish->number, sl_err_detail());
+        return;
+    }
     gw_queue_task(gw, task);
 }
 
@@ -294,11 +324,12 @@ static bool slots_grow(gateway *gw) {
 
 static scheduler_task described(const gw_task *task) {
     const gateway_task *wish = &task->wish;
+    bool is_command = task->entry && !task->entry->ended.call;
     return (scheduler_task){.tag = task->slot,
-                            .kind = task->entry ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
+                            .kind = is_command ? SL_TASK_COMMAND : SL_TASK_FUNCTION,
                             .forget = true,
-                            .tell = task->entry != NULL,
-                            .keep = SL_KEEP_OBJECTS,
+                            .tell = is_command,
+                            .keep = task->entry ? SL_KEEP_OBJECTS : SL_KEEP_LARGEST,
                             .cpus = wish->cpus,
                             .gpus = wish->gpus,
                             .memory_bytes = wish->memory_bytes,

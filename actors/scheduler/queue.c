@@ -167,8 +167,11 @@ sl_err sl_queue_put(sl_queue_order *queue, sl_task_table *tasks, sl_task *task, 
     bool first = to_front || level->head == SL_TASK_NONE;
     task->shape = index;
     task->next = first ? level->head : SL_TASK_NONE;
+    task->before = first ? SL_TASK_NONE : level->tail;
     if (level->head == SL_TASK_NONE)
         level->tail = task->slot;
+    else if (first)
+        sl_task_at(tasks, level->head)->before = task->slot;
     if (first) {
         level->head = task->slot;
         head_changed(queue, tasks, index, at);
@@ -202,19 +205,14 @@ void sl_queue_take(sl_queue_order *queue, sl_task_table *tasks, sl_task *task) {
     sl_shape *shape = &queue->shapes[task->shape];
     uint32_t at = sl_levels_find(&shape->levels, task->priority);
     sl_level *level = &shape->levels.all[at];
-    sl_task *before = NULL;
-    for (uint32_t slot = level->head; slot != task->slot; slot = before->next)
-        before = sl_task_at(tasks, slot);
-    if (level->tail == task->slot)
-        level->tail = before ? before->slot : SL_TASK_NONE;
-    if (before)
-        before->next = task->next;
-    else
-        level->head = task->next;
-    task->next = SL_TASK_NONE;
+    bool first = task->before == SL_TASK_NONE;
+    *(first ? &level->head : &sl_task_at(tasks, task->before)->next) = task->next;
+    *(task->next == SL_TASK_NONE ? &level->tail : &sl_task_at(tasks, task->next)->before) =
+        task->before;
+    task->next = task->before = SL_TASK_NONE;
     if (level->head == SL_TASK_NONE)
         level_emptied(queue, task->shape, at);
-    else if (!before) {
+    else if (first) {
         head_changed(queue, tasks, task->shape, at);
         fetch_ahead(tasks, sl_task_at(tasks, level->head));
     }

@@ -50,7 +50,7 @@ sl_err sl_queue_put(sl_queue_order *queue, sl_task_table *tasks, sl_task *task,
 /* The task of a shape that goes first, NULL when none waits. */
 sl_task *sl_queue_first(const sl_queue_order *queue, const sl_task_table *tasks, uint32_t shape);
 
-/* Takes a task out: cheap for the first of its level, linear in the level otherwise. */
+/* Takes a task out, wherever it waits. */
 void sl_queue_take(sl_queue_order *queue, sl_task_table *tasks, sl_task *task);
 
 /* ---- a pass ---- */

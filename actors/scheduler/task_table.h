@@ -65,6 +65,7 @@ typedef struct sl_task {
     /* owned copies */
     uint8_t *payload;
     uint32_t payload_bytes;
+    uint32_t before;             /* in its queue: the one of which it is next */
     sl_blob *apart;              /* large data of the payload; once it has ended, of its output */
     struct sl_task_texts *texts; /* name and ledger record; NULL without a ledger */
     struct sl_task_end *end;     /* the result while it is recorded */

@@ -166,22 +166,32 @@ void sl_store_unpin(sl_store_object *object) {
     sl_store_bury(gone);
 }
 
+static bool make_hold(sl_store_object *object, uint32_t node) {
+    if (node == object->id.node)
+        return sl_store_comes(object, node);
+    sl_holder *holder = sl_store_holder(object, node, true);
+    if (holder && !SL_PLANT(object_unheld))
+        holder->holds++;
+    return holder;
+}
+
 static sl_err hold_own(sl_store_object *object, uint32_t node) {
     pthread_mutex_lock(&object->store->lock);
     bool lost = node >= object->store->options.nodes || object->store->lost[node];
-    sl_holder *holder = lost ? NULL : sl_store_holder(object, node, true);
-    if (holder && !SL_PLANT(object_unheld))
-        holder->holds++;
+    bool made = !lost && make_hold(object, node);
     pthread_mutex_unlock(&object->store->lock);
     if (lost)
         return sl_fail(SL_ERR_DEAD, "node %u, which was to hold the object, is lost", node);
-    return holder ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a hold");
+    return made ? SL_OK : sl_fail(SL_ERR_NO_MEMORY, "no memory for a hold");
 }
 
 static void unhold_own(sl_store_object *object, uint32_t node) {
     pthread_mutex_lock(&object->store->lock);
-    sl_holder *holder = sl_store_holder(object, node, false);
-    if (holder && holder->holds)
+    bool own = node == object->id.node;
+    sl_holder *holder = own ? NULL : sl_store_holder(object, node, false);
+    if (own)
+        (void)sl_store_comes_not(object, node);
+    else if (holder && holder->holds)
         holder->holds--;
     pthread_mutex_unlock(&object->store->lock);
 }

@@ -137,6 +137,7 @@ void sl_store_bury(sl_store_object *gone) {
             sl_spill_free(gone->store->spill, &gone->place);
         sl_shared_map_release(gone->map);
         free(gone->holders);
+        free(gone->coming);
         free(gone->giving);
         free(gone);
     }
@@ -340,10 +341,9 @@ static sl_err open_own(sl_store *store, sl_store_id id, bool held, sl_store_obje
     if (!object)
         return sl_fail(SL_ERR_NOT_FOUND, "object %u.%llu is no more", id.node,
                        (unsigned long long)id.sequence);
-    sl_holder *own = held ? sl_store_holder(object, id.node, false) : NULL;
     sl_store_retain(object);
-    if (own && own->holds)
-        own->holds--;
+    if (held)
+        sl_store_has_come(object);
     holders_sweep(object);
     *out = object;
     return SL_OK;

@@ -344,12 +344,15 @@ static void forget_holder(sl_store_object *object, uint32_t node, bool gone_for_
 static void on_lost(sl_store_state *s, const node_peer_lost *lost) {
     sl_store *store = s->store;
     sl_store_object *gone = NULL;
+    bool coming = false;
     pthread_mutex_lock(&store->lock);
     if (lost->node < store->options.nodes)
         store->lost[lost->node] = true;
     for (uint32_t i = 0; i < store->bucket_count; i++)
         for (sl_store_object *object = store->buckets[i], *next; object; object = next) {
             next = object->next;
+            if (object->coming_count)
+                coming |= sl_store_coming_lost(object, lost->node);
             if (object->id.node == lost->node)
                 object->held = 0;
             else if (object->holder_count)
@@ -357,6 +360,8 @@ static void on_lost(sl_store_state *s, const node_peer_lost *lost) {
         }
     pthread_mutex_unlock(&store->lock);
     sl_store_bury(gone);
+    if (coming)
+        sl_store_await_coming(s, lost->node);
     for (sl_asking **at = &s->waiting, *asking; (asking = *at);) {
         if (asking->object->id.node != lost->node) {
             at = &asking->next;
@@ -377,8 +382,22 @@ static void on_back(sl_store_state *s, uint32_t node) {
     give_again(s);
 }
 
-static void on_given(sl_store_state *s, const store_given *given) {
-    let_go_of(s->store, (sl_store_id){given->node, given->incarnation, given->sequence});
+/* A hold on an own object is one of who says that its name will not come: or it has been given up
+ * already. */
+static void on_given(sl_store_state *s, uint32_t from, const store_given *given) {
+    sl_store *store = s->store;
+    sl_store_id id = {given->node, given->incarnation, given->sequence};
+    sl_store_object *gone = NULL;
+    if (id.node != store->options.node) {
+        let_go_of(store, id);
+        return;
+    }
+    pthread_mutex_lock(&store->lock);
+    sl_store_object *object = sl_store_find(store, id);
+    if (object && sl_store_comes_not(object, from))
+        sl_store_look_over(object, &gone);
+    pthread_mutex_unlock(&store->lock);
+    sl_store_bury(gone);
 }
 
 /* ---- the actor ---- */
@@ -425,6 +444,9 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
     case store_release_id:
         sl_store_on_release(s, node, message->body);
         break;
+    case node_timer_id:
+        sl_store_coming_over(s, (uint32_t)((const node_timer *)message->body)->cookie);
+        break;
     case node_room_id:
         sl_store_pay(s);
         break;
@@ -432,7 +454,7 @@ static sl_err store_receive(sl_actor *self, void *memory, const sl_message *mess
         on_lost(s, message->body);
         break;
     case store_given_id:
-        on_given(s, message->body);
+        on_given(s, node, message->body);
         break;
     case node_peer_back_id:
         on_back(s, ((const node_peer_back *)message->body)->node);

@@ -44,6 +44,7 @@ typedef struct sl_store_options {
     bool shares;                 /* other nodes are other processes, some perhaps of this host */
     const char *spill_directory; /* for objects beyond the limit; NULL: there are none */
     const sl_spill_disk *disk;   /* NULL: the system's */
+    uint64_t coming_ns;          /* what a lost node had sent is opened within that; 0: 10 s */
 } sl_store_options;
 
 /* The caller's reference; handles keep a store too. SL_ERR_IO: objects cannot be spilled there. */

@@ -17,6 +17,13 @@ typedef struct sl_holder {
     uint32_t leases; /* it was told the place */
 } sl_holder;
 
+/* Names of an own object that are on their way here, with a hold for this node: coming.c. */
+typedef struct sl_coming {
+    uint32_t from;  /* who asked for the holds */
+    uint32_t holds; /* in this life of the link to it … */
+    uint32_t lost;  /* … and in one that has ended */
+} sl_coming;
+
 /* What is to be told an owner. */
 typedef struct sl_giving {
     struct sl_giving *next;
@@ -39,6 +46,8 @@ struct sl_store_object {
     sl_shared_map *map;
     sl_holder *holders; /* own */
     uint32_t holder_count;
+    sl_coming *coming; /* own */
+    uint32_t coming_count;
     uint32_t held, leased;          /* foreign: at its owner */
     sl_giving *giving;              /* foreign: made before there is anything to give back */
     sl_store_object *newer, *older; /* in one of the lists: */
@@ -162,6 +171,19 @@ void sl_store_relist_copy(sl_store_object *object);
 void sl_store_leave_place(sl_store_object *object, sl_store_object **gone);
 /* One more handle; the first keeps the store. */
 void sl_store_retain(sl_store_object *object);
+
+/* coming.c: under the lock. Makes a hold for this node on an own object, for who sends its name
+ * here; false without memory. */
+bool sl_store_comes(sl_store_object *object, uint32_t from);
+/* It has come: a handle has taken it over. */
+void sl_store_has_come(sl_store_object *object);
+/* It will not; false: there is none of that node's. */
+bool sl_store_comes_not(sl_store_object *object, uint32_t from);
+/* The node is lost: true if something of its may never come. */
+bool sl_store_coming_lost(sl_store_object *object, uint32_t from);
+/* Without it: what may never come is given up after a while, and now. */
+void sl_store_await_coming(sl_store_state *s, uint32_t from);
+void sl_store_coming_over(sl_store_state *s, uint32_t from);
 
 /* Without it. */
 void sl_store_bury(sl_store_object *gone);

@@ -150,6 +150,16 @@ void sl_store_on_read(sl_store_state *s, sl_reading *reading) {
     sl_reading_free(reading);
 }
 
+/* `from`: who asks for it, to send the holder the object's name. */
+static bool make_hold(sl_store_object *object, uint32_t node, uint32_t from) {
+    if (node == object->id.node)
+        return sl_store_comes(object, from);
+    sl_holder *holder = sl_store_holder(object, node, true);
+    if (holder)
+        holder->holds++;
+    return holder;
+}
+
 void sl_store_on_hold(sl_store_state *s, uint32_t node, const store_hold *hold) {
     sl_store *store = s->store;
     sl_err err = SL_ERR_NOT_FOUND;
@@ -159,9 +169,7 @@ void sl_store_on_hold(sl_store_state *s, uint32_t node, const store_hold *hold) 
         (hold->holder < store->options.nodes && sl_node_peer_alive(store->node, hold->holder));
     pthread_mutex_lock(&store->lock);
     sl_store_object *object = find_own(store, hold->incarnation, hold->sequence);
-    sl_holder *holder = object && alive ? sl_store_holder(object, hold->holder, true) : NULL;
-    if (holder) {
-        holder->holds++;
+    if (object && alive && make_hold(object, hold->holder, node)) {
         err = SL_OK;
         why = NULL;
     } else if (object) {

@@ -91,7 +91,26 @@ code 137 starlane submit "${outside[@]}" -- sh -c 'kill -9 $$' && says "signal 9
 code 127 starlane submit "${outside[@]}" -- /nosuch/program && says "/nosuch/program"
 code 3 starlane submit "${outside[@]}" --shell --cwd / -- 'pwd; exit 3' && shows "/"
 code 2 starlane submit "${outside[@]}" --shell -- two words && says "one word"
-code 2 starlane submit "${outside[@]}" --detach starlane.echo x && says "for commands"
+code 2 starlane submit "${outside[@]}" --detach --module nosuch.so f && says "not for tasks of modules"
+
+# --- detached calls ---
+code 0 starlane submit "${outside[@]}" --detach starlane.crc32 hello
+call=$(cat "$out")
+code 0 starlane wait "${outside[@]}" "$call" && shows "$call done 0"
+code 0 starlane logs "${outside[@]}" "$call" && shows 3610a686
+code 0 starlane logs "${outside[@]}" "$call" && shows 3610a686 # it is kept
+code 0 starlane submit "${outside[@]}" --detach starlane.fail because
+call=$(cat "$out")
+code 1 starlane logs "${outside[@]}" --follow "$call" && says because
+code 1 starlane wait "${outside[@]}" "$call" && shows "$call failed"
+code 0 starlane submit "${outside[@]}" --detach starlane.sleep 2
+call=$(cat "$out")
+code 0 starlane logs "${outside[@]}" "$call"
+holds "no result yet" ! -s "$out"
+code 0 starlane cancel "${outside[@]}" "$call"
+code 1 starlane wait "${outside[@]}" "$call" && shows "$call cancelled"
+
+# --- detached commands ---
 code 0 starlane submit "${outside[@]}" --detach -- sh -c 'seq 1 3; while [ ! -e '"$PWD"'/go ]; do sleep 0.05; done; echo four'
 first=$(cat "$out")
 code 0 starlane submit "${outside[@]}" --detach --after "$first" -- echo after

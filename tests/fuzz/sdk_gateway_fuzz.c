@@ -109,9 +109,11 @@ static bool known(maker *m, const sl_record *record, const sl_field *field, void
         *(uint32_t *)at = SL_GATEWAY_VERSION;
     else if ((record == &gateway_task_record || record == &gateway_command_record ||
               record == &gateway_spawn_record || record == &gateway_letter_record ||
-              record == &gateway_find_record) &&
+              record == &gateway_find_record || record == &gateway_collect_record) &&
              strcmp(field->name, "number") == 0)
         *(uint64_t *)at = c->last += 1 + first % 2;
+    else if (record == &gateway_collect_record)
+        *(uint64_t *)at = the_stage.named - first % 2;
     else if (record == &gateway_letter_record)
         return known_of_letter(c, field, at, first);
     else

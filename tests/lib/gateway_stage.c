@@ -202,6 +202,8 @@ static sl_err door_send(sl_visitor *visitor, const void *head, size_t bytes, sl_
         snprintf(the_stage.session, sizeof the_stage.session, "%s",
                  ((gateway_welcome *)record)->session.data);
     }
+    if (parts.kind == SL_GATEWAY_NAMED)
+        the_stage.named = ((gateway_named *)record)->id;
     if (parts.kind == SL_GATEWAY_RESULTS)
         take_results(c, record);
     free(record);
@@ -275,15 +277,21 @@ static void note_actors(client *c, const sl_gateway_parts *parts) {
     gateway_spawn *spawn = sl_gateway_decode(parts, SL_GATEWAY_SPAWN);
     gateway_find *find = sl_gateway_decode(parts, SL_GATEWAY_FIND);
     gateway_letter *letter = sl_gateway_decode(parts, SL_GATEWAY_LETTER);
-    uint64_t value = spawn ? spawn->number : find ? find->number : letter ? letter->number : 0;
-    number *n = spawn || find || letter ? number_of(c, value) : NULL;
+    gateway_collect *collect = sl_gateway_decode(parts, SL_GATEWAY_COLLECT);
+    bool any = spawn || find || letter || collect;
+    uint64_t value = spawn     ? spawn->number
+                     : find    ? find->number
+                     : letter  ? letter->number
+                     : collect ? collect->number
+                               : 0;
+    number *n = any ? number_of(c, value) : NULL;
     if (n && letter)
         n->letter = true, n->may += !letter->asks;
     if (n)
         n->submitted += !letter || letter->asks;
     else
-        c->lossy |= spawn || find || letter;
-    free(spawn), free(find), free(letter);
+        c->lossy |= any;
+    free(spawn), free(find), free(letter), free(collect);
 }
 
 /* What the client may hope for: the gateway will have read the same. */
@@ -300,8 +308,8 @@ static void note(client *c, const uint8_t *data, size_t bytes) {
     const gateway_task *tasks = submit ? submit->tasks.items : NULL;
     for (uint32_t i = 0; submit && i < submit->tasks.count; i++) {
         number *n = number_of(c, tasks[i].number);
-        if (n)
-            n->submitted++;
+        if (n) /* of one that is detached the client hears only when it is refused */
+            n->submitted += !tasks[i].detached, n->may += tasks[i].detached;
         else
             c->lossy = true;
     }

@@ -60,6 +60,7 @@ typedef struct stage {
     uint8_t status; /* of ORDER_END */
     bool with_data, with_object, is_slow;
     char session[SL_GATEWAY_SESSION_BYTES]; /* the last that was opened */
+    uint64_t named;                         /* id of what was detached last */
 } stage;
 
 extern stage the_stage;

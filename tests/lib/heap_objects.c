@@ -94,7 +94,7 @@ static sl_err object_arguments(void *context, uint8_t *arguments, size_t bytes, 
                                sl_gateway_naming naming, void *naming_context) {
     (void)context, (void)data;
     for (size_t i = 0; i + 1 < bytes && arguments[i] == HEAP_OBJECTS_NAME; i += 2) {
-        const object *o = naming(naming_context, arguments[i + 1]);
+        const object *o = naming(naming_context, arguments[i + 1], bytes % 4 == 0);
         if (!o)
             return sl_fail(SL_ERR_REFUSED, "no such object");
         require(o->references);
@@ -103,14 +103,20 @@ static sl_err object_arguments(void *context, uint8_t *arguments, size_t bytes, 
     return SL_OK;
 }
 
-static void *object_result(void *context, const char *function, sl_bytes output) {
-    (void)context;
-    return output.bytes && output.data[0] == 'O' ? make_object(function ? strlen(function) * 10 : 20, 1) : NULL;
+static const char *object_waiting(const char *function, char room[256]) {
+    return memcpy(room, function, strlen(function) + 1);
 }
 
-static size_t object_name(uint64_t number, uint8_t out[64]) {
-    memcpy(out, &number, sizeof number);
-    return sizeof number;
+static void *object_result(void *context, const char *function, sl_bytes output) {
+    (void)context;
+    return output.bytes && output.data[0] == 'O'
+               ? make_object(function ? strlen(function) * 10 : 20, 1)
+               : NULL;
+}
+
+static void object_name(uint8_t *output, size_t bytes, uint64_t number) {
+    require(bytes >= 6 && output[0] == 'O' && number >= SL_GATEWAY_OBJECT_OWN);
+    memcpy(output, &number, bytes < sizeof number ? bytes : sizeof number);
 }
 
 const sl_gateway_objects heap_objects = {.make = object_make,
@@ -121,5 +127,6 @@ const sl_gateway_objects heap_objects = {.make = object_make,
                                          .describe = object_describe,
                                          .part = object_part,
                                          .arguments = object_arguments,
+                                         .waiting = object_waiting,
                                          .result = object_result,
                                          .name = object_name};

@@ -269,7 +269,7 @@ static void apart(void) {
     sl_values_encode(&value, 1, wire, NULL);
     no = sl_remote_call(two, "sum_of", wire, size.bytes, NULL);
     CHECK_INT(sl_wait(no, SL_FOREVER), SL_ERROR_FAILED);
-    CHECK_CONTAINS(sl_error_text(), "data that are not there");
+    CHECK_CONTAINS(sl_error_text(), "no such object");
     sl_release(no);
     sl_object_release(theirs);
     CHECK_INT(outside_field(two, "held_bytes"), 0);

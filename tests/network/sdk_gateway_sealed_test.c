@@ -33,6 +33,13 @@ SL_TASK(give_back) {
     return sl_return_bytes(call, data, bytes);
 }
 
+SL_TASK(look_at_end) {
+    size_t bytes;
+    const char *data = sl_arg_bytes(call, 0, &bytes);
+    const char *end = data && bytes > sizeof secret ? data + bytes - sizeof secret : "";
+    return sl_return_string(call, strcmp(end, secret) == 0 ? answer : "something else");
+}
+
 SL_TASK(look_inside) {
     return sl_return_string(call, sl_arg_object(call, 0) ? "it has an object" : "it has none");
 }
@@ -236,6 +243,30 @@ TEST(commands_take_a_scope) {
     CHECK_INT(sl_wait(future, 30), 0);
     sl_release(future);
     sl_disconnect(mere);
+    end();
+}
+
+/* More than a message takes: the envelope goes as an object, of which nobody knows more either. */
+TEST(what_is_too_large_for_a_message) {
+    enum { MUCH = 70 << 20 };
+    begin(sl_test_keys_make()->node);
+    char *data = calloc(1, MUCH);
+    for (size_t at = 0; data && at + 4096 < MUCH; at += 4096)
+        memcpy(data + at, secret, sizeof secret);
+    memcpy(data + MUCH - sizeof secret, secret, sizeof secret);
+    sl_future *future =
+        sl_remote_submit(remote, "look_at_end", SL_ARGS(sl_value_bytes(data, MUCH)), sealed());
+    CHECK_INT(sl_wait(future, 60), 0);
+    CHECK_STR(sl_result_string(future), answer);
+    sl_release(future);
+    CHECK(!seen(secret));
+    while (outside_field(remote, "held_bytes"))
+        usleep(1000);
+    /* What comes back has to fit. */
+    future = sl_remote_submit(remote, "give_back", SL_ARGS(sl_value_bytes(data, MUCH)), sealed());
+    CHECK_INT(sl_wait(future, 60), SL_ERROR_FAILED);
+    sl_release(future);
+    free(data);
     end();
 }
 

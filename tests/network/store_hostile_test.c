@@ -144,8 +144,11 @@ static void begin(uint64_t limit_bytes) {
     if (!nowhere)
         nowhere = fopen("/dev/null", "w");
     world_options options = {.count = NODES, .node.close_timeout_ns = SL_NS_PER_S / 10};
-    sl_store_options store = {
-        .nodes = NODES, .incarnation = 1, .limit_bytes = limit_bytes, .shares = true};
+    sl_store_options store = {.nodes = NODES,
+                              .incarnation = 1,
+                              .limit_bytes = limit_bytes,
+                              .shares = true,
+                              .coming_ns = SL_NS_PER_MS};
     sl_log_configure(&(sl_log_options){.stream = nowhere, .level = SL_LOG_WARN});
     memset(&here, 0, sizeof here);
     if (!world_open(&here.w, &options) || sl_store_create(&store, &here.store) != SL_OK)
@@ -337,6 +340,60 @@ TEST(a_lost_node_holds_nothing_but_what_it_reads) {
     give_order(0, &(order){.lose = sl_node_peer_gone});
     while (sl_store_loads(here.store).objects)
         usleep(100);
+    end();
+}
+
+/* Who returns an object of ours to us is lost: what is on its way may come yet, or never. */
+TEST(what_a_lost_node_was_sending_back_is_given_up) {
+    begin(1 << 24);
+    sl_store_object *never = object_of(5000), *came = object_of(5000), *again = NULL;
+    sl_store_id never_id = sl_store_id_of(never), came_id = sl_store_id_of(came);
+    store_hold hold_never = {1, never_id.incarnation, never_id.sequence, 0};
+    store_hold hold_came = {2, came_id.incarnation, came_id.sequence, 0};
+    CHECK_INT(ask(1, &store_hold_type, &hold_never), SL_OK);
+    CHECK_INT(ask(1, &store_hold_type, &hold_never), SL_OK);
+    CHECK_INT(ask(1, &store_hold_type, &hold_came), SL_OK);
+    CHECK_INT(sl_store_open(here.store, came_id, true, &again), SL_OK);
+    sl_store_object_release(never);
+    sl_store_object_release(came);
+    CHECK_INT(sl_store_loads(here.store).objects, 2);
+    CHECK_INT(sl_store_loads(here.store).holds, 2);
+    give_order(0, &(order){.lose = sl_node_peer_lost});
+    while (sl_store_loads(here.store).holds)
+        usleep(100);
+    CHECK_INT(sl_store_loads(here.store).objects, 1); /* the one that somebody has */
+    sl_store_object_release(again);
+    CHECK_INT(sl_store_loads(here.store).objects, 0);
+    end();
+}
+
+/* What another one is sending back is never taken for the lost one's. */
+TEST(what_others_are_sending_back_stays) {
+    begin(1 << 24);
+    sl_store_object *object = object_of(5000), *here_again = NULL;
+    sl_store_id id = sl_store_id_of(object);
+    store_hold hold = {1, id.incarnation, id.sequence, 0};
+    store_given given = {0, id.incarnation, id.sequence};
+    store_hold none = {3, id.incarnation, UINT64_MAX, 1};
+    CHECK_INT(ask(1, &store_hold_type, &hold), SL_OK);
+    CHECK_INT(ask(2, &store_hold_type, &hold), SL_OK);
+    CHECK_INT(sl_store_hold(object, 0, 0), SL_OK); /* and a task of this node */
+    sl_store_object_release(object);
+    CHECK_INT(sl_store_loads(here.store).holds, 3);
+    CHECK_INT(sl_store_open(here.store, id, true, &object), SL_OK); /* of one of the three */
+    give_order(0, &(order){.lose = sl_node_peer_lost});
+    usleep(20000);
+    CHECK_INT(sl_store_loads(here.store).holds, 2);
+    CHECK_INT(sl_store_open(here.store, id, true, &here_again), SL_OK);
+    sl_store_object_release(here_again);
+    tell(2, &store_given_type, &given); /* it says that it will not send it */
+    CHECK_INT(ask(2, &store_hold_type, &none), SL_ERR_NOT_FOUND);
+    CHECK_INT(sl_store_loads(here.store).holds, 0);
+    tell(2, &store_given_type, &given); /* there is none */
+    CHECK_INT(ask(2, &store_hold_type, &none), SL_ERR_NOT_FOUND);
+    CHECK_INT(sl_store_loads(here.store).objects, 1);
+    sl_store_object_release(object);
+    CHECK_INT(sl_store_loads(here.store).objects, 0);
     end();
 }
 

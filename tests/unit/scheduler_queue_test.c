@@ -221,6 +221,24 @@ TEST(thousands_of_priorities_and_shapes_cost_little_a_task) {
     }
 }
 
+/* As when a program cancels what it has submitted, the last first: were each looked for from the
+ * front, it would take minutes. */
+TEST(any_task_of_many_is_taken_out_at_once) {
+    enum { MANY = 400000 };
+    fixture f;
+    setup(&f);
+    sl_task **tasks = malloc(MANY * sizeof *tasks);
+    REQUIRE(tasks);
+    for (uint32_t i = 0; i < MANY; i++)
+        tasks[i] = add(&f, 0, 1, i);
+    for (uint32_t i = MANY; i-- > 1;)
+        sl_queue_take(&f.queue, &f.tasks, tasks[i]);
+    CHECK(take(&f) == tasks[0]);
+    CHECK(take(&f) == NULL);
+    free(tasks);
+    teardown(&f);
+}
+
 TEST(an_extreme_priority_has_its_place) {
     fixture f;
     setup(&f);
