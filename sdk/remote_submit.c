@@ -347,17 +347,15 @@ sl_future *sl_remote_submit_sealed(sl_remote *remote, const sl_task *task, const
 
 /* ---- detached ---- */
 
-static sl_future *send_detached(sl_remote *remote, const char *function, sl_part arguments,
-                                sl_blob *apart, bool raw, const sl_task_options *options) {
-    gateway_task wish = wish_of(function, options, arguments.data, arguments.bytes);
+static sl_future *send_detached(sl_remote *remote, const char *function, gateway_task *wish,
+                                sl_blob *apart) {
     sl_future *future = sl_remote_make_future(remote, function, true);
-    wish.detached = true;
-    wish.raw = raw;
+    wish->detached = true;
     if (!future) {
         (void)sl_fail(SL_ERR_NO_MEMORY, "no memory for a future");
         return NULL;
     }
-    if (send_tasks(remote, &wish, &future, 1, apart) == SL_OK)
+    if (send_tasks(remote, wish, &future, 1, apart) == SL_OK)
         return future;
     sl_future_drop(future);
     return NULL;
@@ -373,17 +371,22 @@ static sl_err check_detached(const char *function, const sl_task_options *option
 
 sl_future *sl_remote_submit_detached(sl_remote *remote, const char *task, sl_args args,
                                      const sl_task_options *options) {
-    sl_part wire = {NULL, 0};
-    uint8_t *bytes = NULL;
-    sl_blob *apart = NULL;
+    one o = {0};
+    sl_future *future = NULL;
+    uint64_t data_object = 0;
     options = options ? options : &default_options;
-    if (check_detached(task, options) != SL_OK ||
-        sl_remote_encode(remote, &args, &bytes, &wire.bytes, &apart, NULL) != SL_OK)
-        return NULL;
-    wire.data = bytes;
-    sl_future *future = send_detached(remote, task, wire, apart, false, options);
-    free(bytes);
-    sl_blob_release(apart);
+    sl_err err = check_detached(task, options);
+    if (err == SL_OK)
+        err = sl_remote_encode(remote, &args, &o.parts.wire, &o.parts.bytes, &o.parts.apart,
+                               &o.brought);
+    if (err == SL_OK)
+        err = sl_remote_bring_apart(remote, &o.parts.apart, &o.brought, &data_object);
+    if (err == SL_OK) {
+        gateway_task wish = wish_of(task, options, o.parts.wire, o.parts.bytes);
+        wish.data_object = data_object;
+        future = send_detached(remote, task, &wish, o.parts.apart);
+    }
+    drop_one(&o);
     return future;
 }
 
@@ -396,7 +399,9 @@ sl_future *sl_remote_call_detached(sl_remote *remote, const char *function, cons
         (void)sl_fail(SL_ERR_TOO_LARGE, "arguments of %zu bytes; at most 64 MiB", bytes);
         return NULL;
     }
-    return send_detached(remote, function, (sl_part){arguments, bytes}, NULL, true, options);
+    gateway_task wish = wish_of(function, options, arguments, bytes);
+    wish.raw = true;
+    return send_detached(remote, function, &wish, NULL);
 }
 
 sl_future *sl_remote_collect(sl_remote *remote, uint64_t id) {

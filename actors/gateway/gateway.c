@@ -330,6 +330,12 @@ static void forget_members(gateway *gw) {
     gw->member_count = 0;
 }
 
+void gw_copy_text(char *to, size_t room, sl_text text) {
+    size_t bytes = text.bytes < room ? text.bytes : room - 1;
+    memcpy(to, text.data, bytes);
+    to[bytes] = '\0';
+}
+
 static void keep_text(sl_text *to, sl_text from) {
     if (to->data && to->bytes == from.bytes && memcmp(to->data, from.data, from.bytes) == 0)
         return;
