@@ -20,8 +20,10 @@ sl_err sl_gateway_open(const sl_config *config, sl_node *node, sl_store *store, 
 /* How clients get there: starlane://HOST:PORT#FINGERPRINT. */
 const char *sl_gateway_place_url(const sl_gateway_place *place);
 
-/* Closes all links; after the loop, before the node is destroyed, which still knows events of it:
- * then sl_gateway_free(). NULL is fine in both. */
+/* Closes all links, and the pools that the gateway posts to; before the node is destroyed, which
+ * still knows events of it: then sl_gateway_free(). After the loop, which has ended the actor, or
+ * without one: then the actor has had no visitor, and posts nothing as it ends with the node. NULL
+ * is fine in both. */
 void sl_gateway_close(sl_gateway_place *place);
 void sl_gateway_free(sl_gateway_place *place);
 

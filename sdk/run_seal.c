@@ -218,14 +218,17 @@ static sl_err seal_module(sl_run_seal *seal, const sl_task_spec *spec, uint32_t 
     SL_TRY(sl_run_module_task(seal->run, spec, &task));
     const sl_module_entry *entry = sl_module_entry_of(task);
     const sl_value object = sl_object_value(entry->module->object);
-    where->function = SL_SEALED_MODULE;
-    where->object = &object;
+    placing own = *where;
+    own.function = SL_SEALED_MODULE;
+    own.object = &object;
     sl_err err = sl_run_module_args(spec, &args);
     const sl_seal_module_asked asked = {.entry = entry, .json = args.data};
     if (err == SL_OK)
-        err = sl_seal_module_call(&seal->how, &seal->source, &asked, retries, place, where, made);
-    where->object = NULL;
+        err = sl_seal_module_call(&seal->how, &seal->source, &asked, retries, place, &own, made);
     sl_strbuf_fini(&args);
+    where->payload = own.payload;
+    where->apart = own.apart;
+    where->bytes = own.bytes;
     return err;
 }
 

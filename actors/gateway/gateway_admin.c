@@ -170,13 +170,32 @@ static sl_err list_keys(const sl_key_list *keys, gateway_ordered *answer) {
 
 /* ---- what the loop does of it ---- */
 
+static uint64_t cancel_one(gateway *gw, gw_task *task) {
+    bool before = task->cancelled;
+    gw_cancel_task(gw, task);
+    return !before;
+}
+
+static uint64_t cancel_project(gateway *gw, const gw_project *project) {
+    uint64_t count = 0;
+    for (const gw_session *session = gw->sessions; session; session = session->next)
+        for (uint32_t i = 0; session->project == project && session->buckets && i < BUCKETS; i++)
+            for (gw_task *task = session->buckets[i]; task; task = task->chain)
+                count += cancel_one(gw, task);
+    for (uint32_t i = 0; i < ENTRY_BUCKETS; i++) /* also those whose session is over */
+        for (const gw_entry *entry = gw->entries[i]; entry; entry = entry->next)
+            if (entry->project == project && entry->task)
+                count += cancel_one(gw, entry->task);
+    return count + gw_end_actors(gw, project);
+}
+
 static sl_err cancel_all(gateway *gw, gw_order *order) {
     const gw_project *project = gw->projects;
     while (project && strcmp(project->name, order->name) != 0)
         project = project->next;
     if (!project)
         return sl_fail(SL_ERR_NOT_FOUND, "no project '%.64s' has been here", order->name);
-    order->count = gw_cancel_project(gw, project);
+    order->count = cancel_project(gw, project);
     return SL_OK;
 }
 

@@ -63,7 +63,8 @@ const char *gw_no_room(const gateway *gw, const gw_project *project) {
     uint64_t most = project->quota.output_bytes;
     if (gw->disk_is_full)
         return "the disk for what commands write is nearly full: ask who runs the network";
-    if (most && project->written_bytes - project->output_bytes >= most) /* the rest can go */
+    uint64_t kept = project->output_bytes; /* it can go */
+    if (most && project->written_bytes >= kept && project->written_bytes - kept >= most)
         return "the project's commands have written as much as its quota allows: wait for some, or "
                "let go of some that have ended";
     return NULL;

@@ -58,8 +58,8 @@ static void keep_result(gateway *gw, const gw_task *task, const gateway_result *
     uint64_t bytes = result->output.bytes + (data ? data->bytes : 0);
     uint64_t most = project->quota.payload_bytes;
     if (is_object(gw, task, result->output)) {
-        fail(entry, "a detached call cannot return an object, which is a connection's: return what "
-                    "is in it");
+        fail(entry, "a detached call cannot return an object, or a result of more than 64 MiB: "
+                    "both are a connection's");
         return;
     }
     if (most && (bytes > most || project->held_bytes > most - bytes)) {

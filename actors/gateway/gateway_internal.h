@@ -259,14 +259,14 @@ void gw_tasks_fini(gateway *gw);
 void gw_take_submit(gateway *gw, gw_session *session, const sl_gateway_parts *parts);
 void gw_take_cancel(gateway *gw, gw_session *session, const gateway_cancel *cancel);
 void gw_cancel_all(gateway *gw, gw_session *session); /* it has left */
-/* All of a project; how many. */
-uint64_t gw_cancel_project(gateway *gw, const gw_project *project);
 void gw_submit_queue(gateway *gw);
 struct scheduler_accepted;
 struct scheduler_done;
 void gw_on_accepted(gateway *gw, const void *accepted);
 void gw_on_done(gateway *gw, const void *done);
 
+/* gateway_may.c. NULL: it may call that function. */
+const char *gw_may_call(gateway *gw, gw_session *session, const gateway_task *wish);
 /* NULL: it may have one more task, of so many bytes; `scope` is that it takes. And the same for
  * what is no task, and counts by its bytes alone. */
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes);

@@ -11,6 +11,15 @@ SL_TASK(keen_echo) {
     return sl_return_bytes(call, data, bytes);
 }
 
+SL_TASK(keen_count) {
+    size_t bytes;
+    const unsigned char *data = sl_arg_bytes(call, 0, &bytes);
+    int64_t sum = 0;
+    for (size_t i = 0; data && i < bytes; i++)
+        sum += data[i];
+    return sl_return_i64(call, sum);
+}
+
 SL_TASK(keen_word) {
     return sl_return_string(call, sl_arg_string(call, 0));
 }

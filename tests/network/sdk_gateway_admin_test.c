@@ -324,7 +324,7 @@ static void *submit_meanwhile(void *remote) {
 TEST(the_end_waits_for_tasks) {
     char text[700];
     size_t bytes;
-    upped up;
+    upped up = {};
     pthread_t thread;
     begin_up(&up);
     sl_remote *admin = outside_join("ops", "admin"), *remote = outside_join("alpha", ALL);
@@ -353,7 +353,7 @@ TEST(the_end_waits_for_tasks) {
 }
 
 TEST(the_end_does_not_wait_for_ever) {
-    upped up;
+    upped up = {};
     begin_up(&up);
     sl_remote *admin = outside_join("ops", "admin"), *remote = outside_join("alpha", ALL);
     sl_future *task = sl_remote_submit(remote, "wait_long", SL_NO_ARGS, NULL),

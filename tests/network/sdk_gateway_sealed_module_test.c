@@ -208,6 +208,28 @@ TEST(large_data_and_errors) {
     end();
 }
 
+/* More than a message holds: it goes ahead, as an object, and so does the module's file. */
+TEST(very_large_data) {
+    const size_t bytes = (size_t)70 << 20;
+    begin("on");
+    sl_module *module = bring(true);
+    char *text = malloc(bytes);
+    int64_t sum = 0;
+    for (size_t i = 0; i < bytes; i++)
+        sum += text[i] = secret[i % sizeof secret];
+    for (int i = 0; i < 2; i++) {
+        sl_future *future = sl_remote_submit_task(remote, sl_module_task(module, "keen_count"),
+                                                  SL_ARGS(sl_bytes(text, bytes)), sealed());
+        CHECK_INT(sl_wait(future, 60), 0);
+        CHECK_INT(sl_result_i64(future), sum);
+        sl_release(future);
+    }
+    CHECK(!seen(secret));
+    free(text);
+    sl_module_release(module);
+    end();
+}
+
 /* A call as no client of ours makes it: by the name `function`, an envelope and the object. */
 static sl_future *forge(sl_remote *by, const char *function, uint64_t number, const void *envelope,
                         size_t bytes) {
