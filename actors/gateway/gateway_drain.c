@@ -9,7 +9,7 @@ static bool is_idle(const gateway *gw) {
     for (const gw_project *project = gw->projects; project; project = project->next)
         if (project->running > project->resting)
             return false;
-    return true;
+    return gw->looks == 0; /* of a command that ended, its client is not told yet */
 }
 
 static bool is_alone(const gateway *gw) {

@@ -221,6 +221,7 @@ typedef struct gateway {
     gw_entry *watched;
     bool looking, will_look; /* at what they wrote; a timer of that runs */
     bool disk_is_full;       /* nearly */
+    uint32_t looks;          /* at the output of commands that have ended, under way */
     bool draining, hanging_up;
     uint64_t drain_ns, hang_up_ns; /* until when */
     uint64_t last_id, last_serial;
@@ -265,6 +266,8 @@ struct scheduler_done;
 void gw_on_accepted(gateway *gw, const void *accepted);
 void gw_on_done(gateway *gw, const void *done);
 
+/* gateway_may.c. NULL: it may call that function. */
+const char *gw_may_call(gateway *gw, gw_session *session, const gateway_task *wish);
 /* NULL: it may have one more task, of so many bytes; `scope` is that it takes. And the same for
  * what is no task, and counts by its bytes alone. */
 const char *gw_over_quota(const gw_session *session, uint32_t scope, uint64_t bytes);

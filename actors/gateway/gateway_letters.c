@@ -189,11 +189,16 @@ void gw_audit_letters(gateway *gw, gw_session *session) {
 
 /* ---- what comes of them ---- */
 
+/* An actor may answer with any error: but that a letter was refused is for the gateway to say. */
+static sl_err error_of(const sl_gateway_word *word) {
+    return word->err == SL_ERR_REFUSED ? SL_ERR_FAILED : word->err;
+}
+
 void gw_on_answered(gateway *gw, sl_event *event) {
     gw_letter *letter = (gw_letter *)(void *)event;
     sl_gateway_word *word = &letter->word;
     gw_task *task = letter->task;
-    gateway_result result = {.error = (uint32_t)word->err,
+    gateway_result result = {.error = (uint32_t)error_of(word),
                              .status = word->err == SL_OK ? SL_TASK_DONE : SL_TASK_FAILED,
                              .message = sl_text_of(word->message),
                              .output = {word->output, (uint32_t)word->output_bytes}};

@@ -127,10 +127,12 @@ static gw_output_job *make_job(const gateway *gw, gw_aim aim, uint64_t id) {
 
 void gw_look_at_output(gateway *gw, gw_entry *entry) {
     gw_output_job *of = make_job(gw, GW_HEADS, entry->id);
-    if (of)
-        sl_pool_post(gw->options.fetchers, &of->job);
-    else
+    if (!of) {
         gw_command_over(gw, entry, NULL);
+        return;
+    }
+    gw->looks++;
+    sl_pool_post(gw->options.fetchers, &of->job);
 }
 
 /* Without memory it stays until the gateway's end, when all that is left goes. */
@@ -170,6 +172,7 @@ static void answer_part(gateway *gw, const gw_output_job *of) {
 void gw_on_output(gateway *gw, sl_event *event) {
     gw_output_job *of = (gw_output_job *)(void *)event;
     gw_entry *entry = of->aim == GW_HEADS ? gw_find_entry(gw, of->id) : NULL;
+    gw->looks -= of->aim == GW_HEADS;
     if (entry)
         gw_command_over(gw, entry, &of->heads);
     else if (of->aim == GW_PART)

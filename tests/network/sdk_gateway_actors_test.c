@@ -59,7 +59,9 @@ SL_ACTOR(tally, .state_bytes = sizeof(counter), .start = counter_start, .stop = 
         sl_actor_ref self = sl_call_self(call);
         sl_value value = sl_actor_value(&self);
         return sl_return_value(call, &value);
-    } else if (!sl_call_is(call, "sum"))
+    } else if (sl_call_is(call, "odd"))
+        return 13; /* what the gateway says of a message that it refuses */
+    else if (!sl_call_is(call, "sum"))
         return sl_call_fail(call, "a counter cannot %s", sl_call_method(call));
     return sl_return_i64(call, c->sum);
 }
@@ -147,6 +149,7 @@ static void messages_and_answers(void) {
         CHECK_INT(ask(remote, &actor, "where"), node);
         CHECK_INT(wait_and_release(ask_of(remote, &actor, "dance")), SL_ERROR_FAILED);
         CHECK_CONTAINS(sl_error_text(), "a counter cannot dance");
+        CHECK(wait_and_release(ask_of(remote, &actor, "odd")) != 0);
         CHECK_INT(wait_and_release(sl_remote_actor_migrate(remote, &actor, 1 - node)), 0);
         CHECK_INT(ask(remote, &actor, "where"), 1 - node);
         CHECK_INT(ask(remote, &actor, "sum"), 499505);

@@ -28,6 +28,12 @@ SL_TASK(give) {
     return 0;
 }
 
+SL_TASK(bytes_of) {
+    size_t bytes = 0;
+    (void)sl_arg_bytes(call, 0, &bytes);
+    return sl_return_i64(call, (int64_t)bytes);
+}
+
 SL_TASK(length_of) {
     sl_view view;
     if (sl_get(sl_arg_object(call, 0), 30, &view) != 0)
@@ -127,7 +133,7 @@ static void without_its_client(void) {
 }
 
 static void results_of_all_kinds(void) {
-    enum { LARGE = 300000 };
+    enum { LARGE = 300000, MUCH = 65 << 20 };
     sl_remote *remote = outside_join("physics", "submit,read");
     size_t bytes;
     let_go();
@@ -148,6 +154,12 @@ static void results_of_all_kinds(void) {
         sl_release(array);
     }
     int64_t result = 0;
+    uint8_t *much = calloc(MUCH, 1); /* more than a message takes */
+    uint64_t id =
+        id_of(sl_remote_submit_detached(remote, "bytes_of", SL_ARGS(sl_bytes(much, MUCH)), NULL));
+    CHECK_INT(collect(remote, id, &result), 0);
+    CHECK_INT(result, MUCH);
+    free(much);
     CHECK_INT(collect(remote, none, &result), SL_ERROR_FAILED);
     CHECK_CONTAINS(sl_error_text(), "nosuch");
     CHECK_INT(collect(remote, bad, &result), SL_ERROR_FAILED);
