@@ -217,11 +217,11 @@ static void note_name(sl_simulation *simulation, sl_sim_counter *counter) {
 static sl_spawn_options draw_options(sl_sim_program *program) {
     uint32_t nodes = program->host->simulation->options.nodes;
     static const uint32_t every[] = {0, 1, 1, 3};
-    sl_spawn_options options = {.on_node = sl_sim_draw(program, 2) == 0,
-                                .node = (uint32_t)sl_sim_draw(program, nodes),
-                                .restart_on_loss = sl_sim_draw(program, 3) != 0,
-                                .restart_on_error = sl_sim_draw(program, 4) == 0,
-                                .restarts_most = 1000};
+    sl_spawn_options options = {.restarts_most = 1000};
+    options.on_node = sl_sim_draw(program, 2) == 0;
+    options.node = (uint32_t)sl_sim_draw(program, nodes);
+    options.restart_on_loss = sl_sim_draw(program, 3) != 0;
+    options.restart_on_error = sl_sim_draw(program, 4) == 0;
     if (options.restart_on_error || options.restart_on_loss)
         options.save_every = every[sl_sim_draw(program, 4)];
     return options;
@@ -263,9 +263,8 @@ static uint32_t choose(sl_sim_program *program) {
     return UINT32_MAX;
 }
 
-static int64_t draw_wants(sl_sim_program *program, const sl_sim_counter *counter) {
+static int64_t draw_wants(sl_sim_program *program) {
     int64_t wants = 0;
-    (void)counter;
     if (sl_sim_draw(program, 24) == 0)
         wants |= FAILS;
     if (sl_sim_draw(program, 8) == 0)
@@ -300,9 +299,10 @@ static void send_number(sl_sim_program *program, uint32_t index, bool asks, int6
 
 static void send_some(sl_sim_program *program, uint32_t index) {
     uint64_t count = 1 + sl_sim_draw(program, BURST_MOST);
-    for (uint64_t i = 0; i < count && !sl_sim_program_is_over(program); i++)
-        send_number(program, index, sl_sim_draw(program, 3) == 0,
-                    draw_wants(program, &program->host->simulation->counters[index]));
+    for (uint64_t i = 0; i < count && !sl_sim_program_is_over(program); i++) {
+        bool asks = sl_sim_draw(program, 3) == 0; /* one draw a statement: their order counts */
+        send_number(program, index, asks, draw_wants(program));
+    }
 }
 
 static void move(sl_sim_program *program, uint32_t index) {
