@@ -521,6 +521,7 @@ static void gateway_stop(sl_actor *self, void *state) {
     gw_commands_fini(gw);
     gw_tasks_fini(gw);
     gw_check_fini(gw);
+    gw_audit_fini(gw);
     free(gw->known);
     for (gw_project *next; gw->projects; gw->projects = next) {
         next = gw->projects->next;

@@ -1,7 +1,7 @@
 /* Design notes
- * The disk is the pool's: a job reads the keys again if they have changed, and checks one, or
- * writes what the audit log has gathered. A job owns all it needs, because the actor may be gone
- * when it ends. Of checks one is under way at a time, as a store is one thread's. */
+ * The disk is the pool's: a job reads the keys again if they have changed, and checks one. A job
+ * owns all it needs, because the actor may be gone when it ends. One is under way at a time, as a
+ * store is one thread's. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,8 +9,6 @@
 
 #include "actors/gateway/gateway_internal.h"
 #include "runtime/log.h"
-
-enum { AUDIT_MOST_BYTES = 4 << 20 };
 
 /* ---- keys ---- */
 
@@ -289,110 +287,4 @@ void gw_check_fini(gateway *gw) {
         next = gw->checks->next;
         forget(gw->checks);
     }
-    if (gw->options.audit_fd >= 0 && gw->audit.length) /* the last lines: nothing follows them */
-        if (write(gw->options.audit_fd, gw->audit.data, gw->audit.length) < 0)
-            sl_error("gateway", "the end of the audit log cannot be written");
-    sl_strbuf_fini(&gw->audit);
-}
-
-/* ---- the audit log ---- */
-
-typedef struct gw_lines {
-    sl_job job; /* first */
-    int fd;
-    bool failed;
-    char *text;
-    size_t bytes;
-} gw_lines;
-
-static void drop_lines(sl_event *event) {
-    gw_lines *lines = (gw_lines *)(void *)event;
-    free(lines->text);
-    free(lines);
-}
-
-static void write_lines(sl_job *job) {
-    gw_lines *lines = (gw_lines *)(void *)job;
-    size_t written = 0;
-    while (written < lines->bytes && !lines->failed) {
-        ssize_t some = write(lines->fd, lines->text + written, lines->bytes - written);
-        lines->failed = some < 0;
-        written += some > 0 ? (size_t)some : 0;
-    }
-}
-
-static void post_lines(gateway *gw) {
-    if (gw->audit_busy || !gw->audit.length)
-        return;
-    gw_lines *lines = malloc(sizeof *lines);
-    if (!lines)
-        return; /* with the next line */
-    *lines = (gw_lines){
-        .job = {.event = {.to = sl_self(gw->self), .kind = GW_EVENT_WRITTEN, .drop = drop_lines},
-                .run = write_lines},
-        .fd = gw->options.audit_fd,
-        .bytes = gw->audit.length};
-    lines->text = sl_strbuf_take(&gw->audit);
-    gw->audit_busy = true;
-    sl_pool_post(gw->options.pool, &lines->job);
-}
-
-void gw_on_written(gateway *gw, sl_event *event) {
-    gw_lines *lines = (gw_lines *)(void *)event;
-    if (lines->failed)
-        sl_error("gateway", "lines of the audit log cannot be written: is the disk full?");
-    gw->audit_busy = false;
-    drop_lines(event);
-    post_lines(gw);
-}
-
-static void put_line(gateway *gw, const gw_session *session, const char *what, const char *result,
-                     const char *detail) {
-    sl_strbuf *to = &gw->audit;
-    sl_strbuf_append(to, "{\"time\":");
-    sl_strbuf_json_double(to, sl_wall_s(gw->self));
-    sl_strbuf_append(to, ",\"from\":");
-    sl_strbuf_json(to, session->address);
-    sl_strbuf_append(to, ",\"key\":");
-    sl_strbuf_json(to, session->key_id[0] ? session->key_id : NULL);
-    sl_strbuf_append(to, ",\"project\":");
-    sl_strbuf_json(to, session->project ? session->project->name : NULL);
-    sl_strbuf_printf(to, ",\"what\":\"%s\",\"result\":\"%s\",\"detail\":", what, result);
-    sl_strbuf_json(to, detail);
-    sl_strbuf_append(to, "}\n");
-}
-
-SL_PRINTF(5, 0)
-static void note(gateway *gw, const gw_session *session, const char *what, const char *result,
-                 const char *format, va_list arguments) {
-    char detail[512];
-    if (gw->options.audit_fd < 0)
-        return;
-    vsnprintf(detail, sizeof detail, format, arguments);
-    if (gw->audit.length > AUDIT_MOST_BYTES) {
-        gw->audit_lost++; /* the disk does not keep up */
-        return;
-    }
-    if (gw->audit_lost)
-        sl_strbuf_printf(&gw->audit, "{\"lost\":%llu}\n", (unsigned long long)gw->audit_lost);
-    gw->audit_lost = 0;
-    put_line(gw, session, what, result, detail);
-    post_lines(gw);
-}
-
-void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
-              const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    note(gw, session, what, result, format, arguments);
-    va_end(arguments);
-}
-
-void gw_audit_of(gateway *gw, const gw_project *project, const char *what, const char *result,
-                 const char *format, ...) {
-    const gw_session nobody = {.project = (gw_project *)(uintptr_t)project};
-    va_list arguments;
-    va_start(arguments, format);
-    note(gw, &nobody, what, result, format, arguments);
-    va_end(arguments);
 }

@@ -451,8 +451,11 @@ void gw_check_again(gateway *gw); /* do the keys of those that are here still ho
  * returned. Takes the order if all is well. */
 sl_err gw_check_order(gateway *gw, gw_order *order) SL_CHECKED;
 void gw_on_checked(gateway *gw, sl_event *event);
-void gw_on_written(gateway *gw, sl_event *event);
 void gw_check_fini(gateway *gw);
+
+/* gateway_audit.c */
+void gw_on_written(gateway *gw, sl_event *event);
+void gw_audit_fini(gateway *gw);
 /* A line of the audit log: who, what, and whether it went well. */
 void gw_audit(gateway *gw, const gw_session *session, const char *what, const char *result,
               const char *format, ...) SL_PRINTF(5, 6);
