@@ -191,7 +191,8 @@ static void thread_main(uint32_t upper, uint32_t lower) {
     have_entered(thread);
     for (;;) {
         sl_log_set_node((int)thread->node);
-        thread->body(thread->context);
+        if (thread->body)
+            thread->body(thread->context);
         thread->body = NULL;
         leave(thread);
     }

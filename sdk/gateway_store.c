@@ -223,8 +223,7 @@ static void *result(void *context, const char *function, sl_bytes output) {
     memcpy(wire, output.data, output.bytes);
     if (sl_values_count(wire, output.bytes, &count) != SL_OK || count != 1 ||
         sl_values_decode(wire, output.bytes, NULL, false, &value) != SL_OK ||
-        (value.type != SL_TYPE_OBJECT && !value.kept_) ||
-        (function && !is_task(function)))
+        (value.type != SL_TYPE_OBJECT && !value.kept_) || (function && !is_task(function)))
         return NULL;
     memcpy(&id, value.kept_ ? value.kept_ : value.data, sizeof id);
     if (sl_store_open(context, id, true, &object) != SL_OK)

@@ -122,9 +122,10 @@ static void keep_gone(gateway *gw, gw_session *session, gw_actor *actor) {
     session->gone = actor;
     if (++session->gone_count <= GONE_MOST)
         return;
-    gw_actor *oldest = session->gone_last;
-    session->gone_last = oldest->before;
-    session->gone_last->next = NULL;
+    gw_actor *oldest = session->gone_last, *last = oldest->before;
+    session->gone_last = last;
+    if (last) /* there are more than one */
+        last->next = NULL;
     session->gone_count--;
     remove_actor(gw, oldest);
 }

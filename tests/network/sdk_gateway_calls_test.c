@@ -306,7 +306,7 @@ TEST(detached_calls_are_forgotten) {
     await_stands(remote, id, SL_COMMAND_UNKNOWN);
     CHECK_INT(collect(remote, id, &result), SL_ERROR_NOT_FOUND);
     CHECK_INT(outside_field(remote, "held_bytes"), 0);
-    id = id_of(sl_remote_submit_detached(remote, "give", SL_ARGS(sl_i64(100)), NULL));
+    (void)id_of(sl_remote_submit_detached(remote, "give", SL_ARGS(sl_i64(100)), NULL));
     hold();
     id = detach_hold(remote, 4);
     await_begun();

@@ -251,7 +251,8 @@ TEST(what_is_too_large_for_a_message) {
     enum { MUCH = 70 << 20 };
     begin(sl_test_keys_make()->node);
     char *data = calloc(1, MUCH);
-    for (size_t at = 0; data && at + 4096 < MUCH; at += 4096)
+    REQUIRE(data);
+    for (size_t at = 0; at + 4096 < MUCH; at += 4096)
         memcpy(data + at, secret, sizeof secret);
     memcpy(data + MUCH - sizeof secret, secret, sizeof secret);
     sl_future *future =

@@ -92,7 +92,7 @@ static void assign(uint32_t attempt) {
 
 /* It may have given this node up, and run the command elsewhere. */
 TEST(nothing_of_a_silent_owner_begins_but_is_given_back) {
-    sl_node *nodes[NODES];
+    sl_node *nodes[NODES] = {NULL};
     network_open(nodes);
     settle(nodes);
     sl_node_peer_hold(nodes[EXECUTOR], OWNER, true);
@@ -112,7 +112,7 @@ TEST(nothing_of_a_silent_owner_begins_but_is_given_back) {
 }
 
 TEST(of_an_owner_that_is_given_up_nothing_is_left) {
-    sl_node *nodes[NODES];
+    sl_node *nodes[NODES] = {NULL};
     network_open(nodes);
     settle(nodes);
     sl_node_peer_hold(nodes[EXECUTOR], OWNER, true);
