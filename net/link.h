@@ -60,8 +60,9 @@ typedef struct sl_net_options {
 
 sl_err sl_net_create(const sl_net_options *options, sl_net **net) SL_CHECKED;
 
-/* Closes every link at once (each is told by `closed`), ends the thread, and frees. NULL is fine.
- * Any thread but its own. */
+/* Closes every link at once (each is told by `closed`), gives peers up to two seconds to read what
+ * was said to them and to close too, ends the thread, and frees. NULL is fine. Any thread but its
+ * own. */
 void sl_net_destroy(sl_net *net);
 
 /* Listens at every address that `address` means, and says in `*port` which port it is (that of the

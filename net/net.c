@@ -19,6 +19,7 @@
 #include "runtime/thread.h"
 
 #define SWEEP_NS (100 * SL_NS_PER_MS)
+#define LEAVE_NS (2 * SL_NS_PER_S)
 
 enum { EVENTS_MOST = 64, ACCEPTS_MOST = 64, BACKLOG = 256 };
 
@@ -225,18 +226,41 @@ static bool must_end(sl_net *net) {
     return ending;
 }
 
-static void end_links(sl_net *net) {
-    step_marked(net, sl_clock_now_ns()); /* also those that have just begun to connect */
-    while (net->links) {
-        sl_link *link = sl_link_retain(net->links);
-        sl_link_step(link, false, false, sl_clock_now_ns()); /* what waits may leave */
+/* What waits may leave, then each is told, and nothing more is taken. */
+static void refuse_links(sl_net *net) {
+    for (sl_link *link = net->links, *next; link; link = next) {
+        next = link->next;
+        sl_link_retain(link);
+        sl_link_step(link, false, false, sl_clock_now_ns());
         if (link->fd >= 0) {
             sl_link_refuse(link, SL_ERR_CLOSED, "the network is being left");
-            shutdown(link->fd, SHUT_WR);
-            sl_net_drop(link);
+            sl_link_step(link, false, false, sl_clock_now_ns());
         }
         sl_link_release(link);
     }
+}
+
+/* Peers have for a moment to read what was said to them last, and to close: closed here with bytes
+ * of theirs unread, TCP would throw it away. */
+static void await_peers(sl_net *net) {
+    struct epoll_event events[EVENTS_MOST];
+    uint64_t now_ns = sl_clock_now_ns(), end_ns = now_ns + LEAVE_NS;
+    watch_listeners(net, false);
+    while (net->links && now_ns < end_ns) {
+        int count = epoll_wait(net->epoll_fd, events, EVENTS_MOST,
+                               (int)((end_ns - now_ns) / SL_NS_PER_MS) + 1);
+        now_ns = sl_clock_now_ns();
+        for (int i = 0; i < count; i++)
+            take_event(net, &events[i], now_ns);
+    }
+}
+
+static void end_links(sl_net *net) {
+    step_marked(net, sl_clock_now_ns()); /* also those that have just begun to connect */
+    refuse_links(net);
+    await_peers(net);
+    while (net->links)
+        sl_net_drop(net->links);
     for (sl_link *next; net->marked; net->marked = next) {
         next = net->marked->next_marked;
         sl_link_release(net->marked);

@@ -20,7 +20,7 @@ typedef struct side {
     sl_link *link; /* the newest that opened */
     uint32_t opened, closed, messages, room;
     uint64_t bytes;
-    bool echoes, trusts, pauses;
+    bool echoes, trusts, pauses, is_slow;
     sl_err err; /* of the last that closed */
     char why[800];
     uint8_t last[64];
@@ -47,6 +47,8 @@ static sl_err on_message(void *context, sl_link *link, const uint8_t *data, size
                          sl_blob *blob) {
     side *of = context;
     sl_err err = SL_OK;
+    if (of->is_slow)
+        usleep(100);
     pthread_mutex_lock(&of->lock);
     of->messages++;
     of->bytes += bytes;
@@ -487,6 +489,26 @@ static void *send_many(void *argument) {
         while (sl_link_send(argument, bytes, sizeof bytes, NULL) == SL_ERR_AGAIN)
             sched_yield();
     return NULL;
+}
+
+/* Answers that it has not read must not cost what it has said. */
+TEST(what_was_said_before_leaving_arrives) {
+    enum { COUNT = 2000 };
+    static const uint8_t kilobyte[1024];
+    pair *p = fresh(true, true);
+    p->client.pauses = p->server.is_slow = true;
+    begin(p, NULL);
+    join(p);
+    for (uint32_t i = 0; i < COUNT; i++)
+        REQUIRE(sl_link_send(p->link, kilobyte, sizeof kilobyte, NULL) == SL_OK);
+    sl_link_close(p->link, NULL);
+    await(&p->client, &p->client.closed, 1);
+    sl_link_release(p->link);
+    stop(&p->client);
+    await(&p->server, &p->server.closed, 1);
+    CHECK_INT(p->server.messages, COUNT);
+    CHECK_CONTAINS(p->server.why, "has left");
+    stop(&p->server);
 }
 
 TEST(many_threads_send_on_one_link) {
