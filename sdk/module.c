@@ -130,12 +130,9 @@ void sl_module_release(sl_module *module) {
     free(module);
 }
 
-/* As the module of what was put; all but the bytes is its own, or let go of. */
-static sl_err finish_load(const sl_module_key *key, sl_module_file *file, sl_object *object,
-                          uint8_t *data_key, sl_module **module) {
-    sl_err err = sl_network_here() ? SL_ERR_NO_MEMORY : SL_ERR_CLOSED; /* as sl_put() says */
-    if (object)
-        err = sl_module_make(key, file, object, module);
+sl_err sl_module_finish(sl_err failure, const sl_module_key *key, sl_module_file *file,
+                        sl_object *object, uint8_t *data_key, sl_module **module) {
+    sl_err err = object ? sl_module_make(key, file, object, module) : failure;
     if (err == SL_OK) {
         (*module)->data_key = data_key;
         return SL_OK;
@@ -146,6 +143,11 @@ static sl_err finish_load(const sl_module_key *key, sl_module_file *file, sl_obj
     return err;
 }
 
+/* Of sl_put(). */
+static sl_err failure(void) {
+    return sl_network_here() ? SL_ERR_NO_MEMORY : SL_ERR_CLOSED;
+}
+
 int sl_module_load(const char *path, sl_module **module) {
     uint8_t *bytes;
     sl_module_key key;
@@ -153,7 +155,7 @@ int sl_module_load(const char *path, sl_module **module) {
     SL_TRY(sl_module_read(path, &bytes, &key, &file));
     sl_object *object = sl_put(sl_bytes(bytes, key.bytes));
     free(bytes);
-    return finish_load(&key, &file, object, NULL, module);
+    return sl_module_finish(failure(), &key, &file, object, NULL, module);
 }
 
 /* ---- sealed ---- */
@@ -198,7 +200,7 @@ int sl_module_load_sealed(const char *path, sl_module **module) {
     SL_TRY(sl_module_read_sealed(path, &parcel, &bytes, &data_key, &key, &file));
     sl_object *object = sl_put(sl_bytes(parcel, bytes));
     free(parcel);
-    return finish_load(&key, &file, object, data_key, module);
+    return sl_module_finish(failure(), &key, &file, object, data_key, module);
 }
 
 sl_err sl_module_check_seal(const sl_task *task, const sl_task_options *options) {

@@ -60,6 +60,10 @@ struct sl_module {
  */
 sl_err sl_module_make(const sl_module_key *key, const sl_module_file *file, sl_object *object,
                       sl_module **module) SL_CHECKED;
+/* The same of what was put as `object`; NULL: it was not, which is `failure`. All three are the
+ * module's own, or let go of; `data_key` NULL: it is not sealed. */
+sl_err sl_module_finish(sl_err failure, const sl_module_key *key, sl_module_file *file,
+                        sl_object *object, uint8_t *data_key, sl_module **module) SL_CHECKED;
 sl_module *sl_module_retain(sl_module *module);
 
 /* Reads the file at `path` into `bytes`, to be freed, as a module. */

@@ -3,25 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "actors/secure/secret.h"
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/remote_name.h"
 #include "sdk/value.h"
-
-/* As the module of what was put; all but the bytes is its own, or let go of. */
-static sl_err finish_load(const sl_module_key *key, sl_module_file *file, sl_object *object,
-                          uint8_t *data_key, sl_module **module) {
-    sl_err err = object ? sl_module_make(key, file, object, module) : SL_ERR_REFUSED;
-    if (err == SL_OK) {
-        (*module)->data_key = data_key;
-        return SL_OK;
-    }
-    sl_object_release(object);
-    sl_secret_destroy(data_key);
-    sl_module_file_fini(file);
-    return err;
-}
 
 int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **module) {
     uint8_t *bytes;
@@ -30,7 +15,7 @@ int sl_remote_module_load(sl_remote *remote, const char *path, sl_module **modul
     SL_TRY(sl_module_read(path, &bytes, &key, &file));
     sl_object *object = sl_remote_put(remote, sl_bytes(bytes, key.bytes));
     free(bytes);
-    return finish_load(&key, &file, object, NULL, module);
+    return sl_module_finish(SL_ERR_REFUSED, &key, &file, object, NULL, module);
 }
 
 int sl_remote_module_load_sealed(sl_remote *remote, const char *path, sl_module **module) {
@@ -41,7 +26,7 @@ int sl_remote_module_load_sealed(sl_remote *remote, const char *path, sl_module 
     SL_TRY(sl_module_read_sealed(path, &parcel, &bytes, &data_key, &key, &file));
     sl_object *object = sl_remote_put(remote, sl_bytes(parcel, bytes));
     free(parcel);
-    return finish_load(&key, &file, object, data_key, module);
+    return sl_module_finish(SL_ERR_REFUSED, &key, &file, object, data_key, module);
 }
 
 sl_future *sl_remote_submit_task(sl_remote *remote, const sl_task *task, sl_args args,

@@ -1,19 +1,14 @@
 /* Sealed modules from outside: all that client and gateway say to each other (before TLS), all that
  * goes between the nodes, and all that the gateway writes to its disk is searched for what was
  * sealed, the module's own bytes among it; and clients that may not, or forge. */
-#include <dirent.h>
-
 #include "actors/gateway/gateway_msgs.h"
 #include "actors/secure/parcel.h"
-#include "net/link.h"
-#include "runtime/transport_thread.h"
 #include "sdk/module.h"
 #include "sdk/remote.h"
 #include "sdk/seal.h"
 #include "sdk/value.h"
 #include "tests/lib/module_files.h"
-#include "tests/lib/outside.h"
-#include "tests/lib/recorder.h"
+#include "tests/lib/sealed_outside.h"
 #include "tests/lib/sealing_keys.h"
 
 enum { TIMES = 50, LARGE = 1 << 20 };
@@ -24,60 +19,6 @@ static const char code[] = "what stands in the module's file and is nobody's to 
 
 SL_TASK(own) {
     return sl_return_string(call, "the program");
-}
-
-/* ---- who listens ---- */
-
-static sl_recording between = {.lock = PTHREAD_MUTEX_INITIALIZER};
-static sl_recording outside = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports) {
-    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
-    for (uint32_t i = 0; err == SL_OK && i < count; i++)
-        transports[i] = sl_recorder_create(transports[i], &between);
-    return err;
-}
-
-/* Both ends are in this process: every message of the links goes through here. */
-sl_err __real_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
-sl_err __wrap_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
-sl_err __wrap_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data) {
-    sl_recording_add(&outside, message, bytes);
-    if (data)
-        sl_recording_add(&outside, data->data, data->bytes);
-    return __real_sl_link_send(link, message, bytes, data);
-}
-
-static bool disk_has(const char *what) {
-    static uint8_t bytes[4 << 20];
-    bool has = false;
-    DIR *entries = opendir(outside_directory);
-    for (struct dirent *e; entries && (e = readdir(entries));) {
-        char path[900];
-        snprintf(path, sizeof path, "%s/%s", outside_directory, e->d_name);
-        FILE *file = e->d_name[0] == '.' ? NULL : fopen(path, "r");
-        size_t got = file ? fread(bytes, 1, sizeof bytes, file) : 0;
-        has |= got && memmem(bytes, got, what, strlen(what)) != NULL;
-        if (file)
-            fclose(file);
-    }
-    if (entries)
-        closedir(entries);
-    return has;
-}
-
-/* Any 16 bytes of it: it might have been cut on its way. */
-static bool seen(const char *what) {
-    size_t size = strlen(what);
-    for (size_t at = 0; at + 16 <= size; at += 4)
-        if (sl_recording_has(&between, what + at, 16) || sl_recording_has(&outside, what + at, 16))
-            return true;
-    return disk_has(what);
 }
 
 /* ---- the network, and a client of it ---- */

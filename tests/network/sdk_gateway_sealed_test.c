@@ -1,14 +1,10 @@
 /* Sealed tasks from outside: all that client and gateway say to each other (before TLS), all that
  * goes between the nodes, and all that the gateway writes to its disk is searched for what was
  * sealed. */
-#include <dirent.h>
 #include <unistd.h>
 
 #include "actors/gateway/gateway_msgs.h"
-#include "net/link.h"
-#include "runtime/transport_thread.h"
-#include "tests/lib/outside.h"
-#include "tests/lib/recorder.h"
+#include "tests/lib/sealed_outside.h"
 #include "tests/lib/sealing_keys.h"
 
 enum { TIMES = 50, LARGE = 2 << 20 };
@@ -42,63 +38,6 @@ SL_TASK(look_at_end) {
 
 SL_TASK(look_inside) {
     return sl_return_string(call, sl_arg_object(call, 0) ? "it has an object" : "it has none");
-}
-
-/* ---- who listens ---- */
-
-static sl_recording between = {.lock = PTHREAD_MUTEX_INITIALIZER};
-static sl_recording outside = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports) {
-    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
-    for (uint32_t i = 0; err == SL_OK && i < count; i++)
-        transports[i] = sl_recorder_create(transports[i], &between);
-    return err;
-}
-
-/* Both ends are in this process: every message of the links goes through here. */
-sl_err __real_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
-sl_err __wrap_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
-sl_err __wrap_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data) {
-    sl_recording_add(&outside, message, bytes);
-    if (data)
-        sl_recording_add(&outside, data->data, data->bytes);
-    return __real_sl_link_send(link, message, bytes, data);
-}
-
-static bool disk_has(const char *what) {
-    static uint8_t bytes[4 << 20];
-    bool has = false;
-    int files = 0;
-    DIR *entries = opendir(outside_directory);
-    for (struct dirent *e; entries && (e = readdir(entries));) {
-        char path[900];
-        snprintf(path, sizeof path, "%s/%s", outside_directory, e->d_name);
-        FILE *file = e->d_name[0] == '.' ? NULL : fopen(path, "r");
-        size_t got = file ? fread(bytes, 1, sizeof bytes, file) : 0;
-        files += file != NULL;
-        has |= got && memmem(bytes, got, what, strlen(what)) != NULL;
-        if (file)
-            fclose(file);
-    }
-    if (entries)
-        closedir(entries);
-    CHECK(files > 0);
-    return has;
-}
-
-/* Any 16 bytes of it: it might have been cut on its way. */
-static bool seen(const char *what) {
-    size_t size = strlen(what);
-    for (size_t at = 0; at + 16 <= size; at += 4)
-        if (sl_recording_has(&between, what + at, 16) || sl_recording_has(&outside, what + at, 16))
-            return true;
-    return disk_has(what);
 }
 
 /* ---- the network, and a client of it ---- */
