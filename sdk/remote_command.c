@@ -47,18 +47,7 @@ sl_future *sl_remote_send_command(sl_remote *remote, gateway_command *command, c
     sl_remote_will_tell(future, teller);
     future->keeps_remote = true;
     atomic_fetch_add(&remote->references, 1);
-    pthread_mutex_lock(&remote->lock);
-    sl_err err = sl_remote_enter(remote, future, &command->number);
-    if (err == SL_OK) {
-        err = sl_remote_send(remote, SL_GATEWAY_RUN, &run, NULL);
-        if (err != SL_OK)
-            sl_remote_take_back(remote, future);
-    }
-    pthread_mutex_unlock(&remote->lock);
-    if (err == SL_OK)
-        return future;
-    sl_future_drop(future);
-    return NULL;
+    return sl_remote_send_asking(remote, future, SL_GATEWAY_RUN, &run, &command->number, NULL);
 }
 
 static sl_future *send(sl_remote *remote, const sl_command *command, const sl_task_options *options,
