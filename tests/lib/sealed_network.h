@@ -4,40 +4,14 @@
 #ifndef SL_TESTS_SEALED_NETWORK_H
 #define SL_TESTS_SEALED_NETWORK_H
 
-#include <pthread.h>
-
-#include "runtime/transport_thread.h"
-#include "tests/lib/recorder.h"
+#include "tests/lib/recorded_nodes.h"
 #include "tests/lib/sealing_keys.h"
 
 enum { NODES = 3 };
 
-/* ---- who listens between the nodes ---- */
-
-static sl_recording recording = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports) {
-    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
-    for (uint32_t i = 0; err == SL_OK && i < count; i++)
-        transports[i] = sl_recorder_create(transports[i], &recording);
-    return err;
-}
-
-/* Any 16 bytes of it: it might have been cut on its way. */
 static inline bool heard(const char *what) {
-    size_t size = strlen(what);
-    for (size_t at = 0; at + 16 <= size; at += 4)
-        if (sl_recording_has(&recording, what + at, 16))
-            return true;
-    return false;
+    return sl_recording_has_some(&between, what);
 }
-
-/* ---- the network ---- */
 
 static sl_options *options;
 static sl_keys *keys;
@@ -58,7 +32,7 @@ static inline void join_with(const char *identity, const char *const *more) {
     sl_test_keys_need(sl_init(NULL, NULL, &init), "init");
     sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
     seal = (sl_seal){.keys = keys};
-    sl_recording_clear(&recording);
+    sl_recording_clear(&between);
 }
 
 static inline void join(const char *identity) {

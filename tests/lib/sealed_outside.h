@@ -10,25 +10,12 @@
 #include <string.h>
 
 #include "net/link.h"
-#include "runtime/transport_thread.h"
 #include "tests/lib/outside.h"
-#include "tests/lib/recorder.h"
+#include "tests/lib/recorded_nodes.h"
+#include "tests/lib/sealing_keys.h"
 #include "tests/lib/test.h"
 
-static sl_recording between = {.lock = PTHREAD_MUTEX_INITIALIZER};
 static sl_recording outside = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-sl_err __real_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports);
-sl_err __wrap_sl_thread_network_create(uint32_t count, size_t frame_bytes,
-                                       sl_transport **transports) {
-    sl_err err = __real_sl_thread_network_create(count, frame_bytes, transports);
-    for (uint32_t i = 0; err == SL_OK && i < count; i++)
-        transports[i] = sl_recorder_create(transports[i], &between);
-    return err;
-}
 
 /* Every message of the links goes through here, before TLS. */
 sl_err __real_sl_link_send(sl_link *link, const void *message, size_t bytes, sl_blob *data);
@@ -61,13 +48,36 @@ static inline bool disk_has(const char *what) {
     return has;
 }
 
-/* Any 16 bytes of it: it might have been cut on its way. */
 static inline bool seen(const char *what) {
-    size_t size = strlen(what);
-    for (size_t at = 0; at + 16 <= size; at += 4)
-        if (sl_recording_has(&between, what + at, 16) || sl_recording_has(&outside, what + at, 16))
-            return true;
-    return disk_has(what);
+    return sl_recording_has_some(&between, what) || sl_recording_has_some(&outside, what) ||
+           disk_has(what);
+}
+
+/* ---- the network, and a client of it ---- */
+
+static sl_remote *remote;
+static sl_keys *keys;
+static sl_seal seal;
+
+static inline void begin_with(const char *const *options, const char *scopes) {
+    const sl_test_keys *k = sl_test_keys_make();
+    sl_test_keys_need(outside_begin_with(options), "network");
+    remote = outside_join("physics", scopes);
+    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
+    seal = (sl_seal){.keys = keys};
+    sl_recording_clear(&between), sl_recording_clear(&outside);
+}
+
+static inline void end(void) {
+    sl_disconnect(remote);
+    sl_keys_close(keys);
+    CHECK_INT(sl_shutdown(), 0);
+}
+
+static inline const sl_task_options *sealed(void) {
+    static sl_task_options how;
+    how = (sl_task_options){.sealed = &seal};
+    return &how;
 }
 
 #endif

@@ -80,9 +80,9 @@ TEST(nobody_between_sees_a_sealed_map) {
     join(sl_test_keys_make()->node);
     sl_task_options how = sealed(&same_rows);
     check_mapped(&how);
-    CHECK(sl_recording_size(&recording) > 0);
+    CHECK(sl_recording_size(&between) > 0);
     CHECK(!heard(secret));
-    CHECK(!sl_recording_has(&recording, "same_rows", 9));
+    CHECK(!sl_recording_has(&between, "same_rows", 9));
     leave();
 }
 
@@ -90,7 +90,7 @@ TEST(everybody_between_sees_a_map_that_is_not) {
     join(sl_test_keys_make()->node);
     check_mapped(NULL);
     CHECK(heard(secret));
-    CHECK(sl_recording_has(&recording, "same_rows", 9));
+    CHECK(sl_recording_has(&between, "same_rows", 9));
     leave();
 }
 

@@ -139,12 +139,12 @@ TEST(nobody_between_sees_a_sealed_module) {
     begin(NULL, NULL, NULL, NULL);
     sl_module *module = load(true);
     use(module, true);
-    CHECK(sl_recording_size(&recording) > 0);
+    CHECK(sl_recording_size(&between) > 0);
     CHECK(!heard(code) && !stores(module, code));
     CHECK(!heard(secret));
-    CHECK(!sl_recording_has(&recording, "keen_", 5) && !stores(module, "keen_"));
-    CHECK(!sl_recording_has(&recording, sl_module_id(module), 16));
-    CHECK(sl_recording_has(&recording, SL_SEALED_MODULE, sizeof SL_SEALED_MODULE - 1));
+    CHECK(!sl_recording_has(&between, "keen_", 5) && !stores(module, "keen_"));
+    CHECK(!sl_recording_has(&between, sl_module_id(module), 16));
+    CHECK(sl_recording_has(&between, SL_SEALED_MODULE, sizeof SL_SEALED_MODULE - 1));
     CHECK_INT(strlen(sl_module_id(module)), 64);
     sl_module_release(module);
     leave();
@@ -156,8 +156,8 @@ TEST(everybody_between_sees_one_that_is_not) {
     use(module, false);
     CHECK(stores(module, code));
     CHECK(heard(secret));
-    CHECK(sl_recording_has(&recording, "keen_word", 9));
-    CHECK(sl_recording_has(&recording, sl_module_id(module), 16));
+    CHECK(sl_recording_has(&between, "keen_word", 9));
+    CHECK(sl_recording_has(&between, sl_module_id(module), 16));
     /* Nodes of one process have a module once: whoever loads it may be the one that has its file.
      */
     for (int i = 0; i < 20 && !heard(code); i++) {
@@ -232,7 +232,7 @@ TEST(large_data_go_with_it) {
         CHECK(bytes == LARGE && memcmp(got, text, LARGE) == 0);
         sl_release(future);
     }
-    CHECK(sl_recording_blobs(&recording) > 0);
+    CHECK(sl_recording_blobs(&between) > 0);
     CHECK(!heard(secret));
     free(text);
     sl_module_release(module);
@@ -257,7 +257,7 @@ TEST(a_map_by_a_sealed_module) {
     for (size_t i = 0; i < count; i++)
         if (out[i] != in[i] / 2)
             REQUIRE(!"a wrong element");
-    CHECK(!heard(code) && !sl_recording_has(&recording, "keen_", 5));
+    CHECK(!heard(code) && !sl_recording_has(&between, "keen_", 5));
     sl_release(future);
     leave();
     free(in);

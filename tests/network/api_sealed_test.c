@@ -97,11 +97,11 @@ TEST(nobody_between_sees_a_sealed_task) {
     join(sl_test_keys_make()->node);
     sl_task_options how = sealed(&tell_back);
     tell_secret(&how);
-    CHECK(sl_recording_size(&recording) > 0);
+    CHECK(sl_recording_size(&between) > 0);
     CHECK(!heard(secret));
     CHECK(!heard(answer));
-    CHECK(!sl_recording_has(&recording, "tell_back", 9));
-    CHECK(sl_recording_has(&recording, "starlane.sealed", 15));
+    CHECK(!sl_recording_has(&between, "tell_back", 9));
+    CHECK(sl_recording_has(&between, "starlane.sealed", 15));
     leave();
 }
 
@@ -110,7 +110,7 @@ TEST(everybody_between_sees_one_that_is_not) {
     tell_secret(NULL);
     CHECK(heard(secret));
     CHECK(heard(answer));
-    CHECK(sl_recording_has(&recording, "tell_back", 9));
+    CHECK(sl_recording_has(&between, "tell_back", 9));
     leave();
 }
 
@@ -131,7 +131,7 @@ TEST(large_arguments_and_results_are_sealed_too) {
         CHECK(got && memcmp(got, text, LARGE) == 0);
         sl_release(futures[i]);
     }
-    CHECK(sl_recording_blobs(&recording) > 0);
+    CHECK(sl_recording_blobs(&between) > 0);
     CHECK(!heard(secret));
     free(text);
     leave();
@@ -318,7 +318,7 @@ TEST(nobody_between_sees_a_sealed_command) {
     }
     CHECK(!heard(secret));
     CHECK(!heard(answer));
-    CHECK(!sl_recording_has(&recording, "printf", 6));
+    CHECK(!sl_recording_has(&between, "printf", 6));
     leave();
 }
 

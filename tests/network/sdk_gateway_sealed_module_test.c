@@ -21,34 +21,12 @@ SL_TASK(own) {
     return sl_return_string(call, "the program");
 }
 
-/* ---- the network, and a client of it ---- */
-
-static sl_remote *remote;
-static sl_keys *keys;
-static sl_seal seal;
-
 static void begin(const char *modules) {
     const sl_test_keys *k = sl_test_keys_make();
     const char *const options[] = {"keys",        k->node, "authority", k->fingerprint,
                                    "store-share", "false", "policy",    "random",
                                    "modules",     modules, NULL};
-    sl_test_keys_need(outside_begin_with(options), "network");
-    remote = outside_join("physics", "submit,read,module");
-    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
-    seal = (sl_seal){.keys = keys};
-    sl_recording_clear(&between), sl_recording_clear(&outside);
-}
-
-static void end(void) {
-    sl_disconnect(remote);
-    sl_keys_close(keys);
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-static const sl_task_options *sealed(void) {
-    static sl_task_options how;
-    how = (sl_task_options){.sealed = &seal};
-    return &how;
+    begin_with(options, "submit,read,module");
 }
 
 /* Each is another module, and is loaded anew. */

@@ -40,32 +40,10 @@ SL_TASK(look_inside) {
     return sl_return_string(call, sl_arg_object(call, 0) ? "it has an object" : "it has none");
 }
 
-/* ---- the network, and a client of it ---- */
-
-static sl_remote *remote;
-static sl_keys *keys;
-static sl_seal seal;
-
 static void begin(const char *identity) {
     const sl_test_keys *k = sl_test_keys_make();
     const char *const options[] = {"keys", identity, "authority", k->fingerprint, NULL};
-    sl_test_keys_need(outside_begin_with(identity ? options : NULL), "network");
-    remote = outside_join("physics", "submit,read,command");
-    sl_test_keys_need(sl_keys_open(k->client, k->fingerprint, NULL, &keys), "keys");
-    seal = (sl_seal){.keys = keys};
-    sl_recording_clear(&between), sl_recording_clear(&outside);
-}
-
-static void end(void) {
-    sl_disconnect(remote);
-    sl_keys_close(keys);
-    CHECK_INT(sl_shutdown(), 0);
-}
-
-static const sl_task_options *sealed(void) {
-    static sl_task_options how;
-    how = (sl_task_options){.sealed = &seal};
-    return &how;
+    begin_with(identity ? options : NULL, "submit,read,command");
 }
 
 static void tell_secret(const sl_task_options *how) {
