@@ -221,26 +221,32 @@ static bool may_restart(sl_host *host, sl_record_of *record) {
     return record->start && record->restarts++ < record->restarts_most;
 }
 
+/* What a node is told of an actor that shall begin a life there. */
+static actor_come begins(const sl_host *host, const sl_record_of *record, const char *kind,
+                         const sl_letter *start) {
+    sl_actor_id id = record->node.id;
+    return (actor_come){.home = id.home,
+                        .life = id.life,
+                        .number = id.number,
+                        .epoch = record->epoch,
+                        .answer_node = host->rank,
+                        .kind = sl_text_of(kind),
+                        .arguments = {start->arguments, (uint32_t)start->argument_bytes},
+                        .apart = start->apart};
+}
+
 static sl_err restart(sl_host *host, sl_record_of *record, uint32_t place, const void *passed,
                       uint32_t passed_count) {
-    sl_actor_id id = record->node.id;
     record->place = record->from = place;
     record->epoch = ((record->epoch >> SL_EPOCH_LIFE) + 1) << SL_EPOCH_LIFE;
-    actor_come body = {
-        .home = id.home,
-        .life = id.life,
-        .number = id.number,
-        .epoch = record->epoch,
-        .answer_node = host->rank,
-        .kind = sl_text_of(record->actor_kind->name),
-        .supervised = record->restart_on_error,
-        .saves = true,
-        .save_every = record->save_every,
-        .moves = record->saved && !SL_PLANT(state_forgotten),
-        .state = SL_PLANT(state_forgotten) ? NULL : record->saved,
-        .passed = {passed, passed_count},
-        .arguments = {record->start->arguments, (uint32_t)record->start->argument_bytes},
-        .apart = record->start->apart};
+    actor_come body = begins(host, record, record->actor_kind->name, record->start);
+    body.supervised = record->restart_on_error;
+    body.saves = true;
+    body.save_every = record->save_every;
+    body.moves = record->saved && !SL_PLANT(state_forgotten);
+    body.state = SL_PLANT(state_forgotten) ? NULL : record->saved;
+    body.passed.items = passed;
+    body.passed.count = passed_count;
     return sl_host_post(host, place, &actor_come_type, &body);
 }
 
@@ -275,19 +281,10 @@ static bool lose(sl_host *host, sl_record_of *record) {
 /* ---- spawning ---- */
 
 static void launch(sl_host *host, sl_record_of *record, sl_order *order) {
-    sl_actor_id id = record->node.id;
-    actor_come body = {
-        .home = id.home,
-        .life = id.life,
-        .number = id.number,
-        .epoch = record->epoch,
-        .answer_node = host->rank,
-        .kind = sl_text_of(order->actor_kind->name),
-        .supervised = order->restart_on_error,
-        .saves = order->restart_on_error || order->restart_on_loss,
-        .save_every = order->save_every,
-        .arguments = {order->letter->arguments, (uint32_t)order->letter->argument_bytes},
-        .apart = order->letter->apart};
+    actor_come body = begins(host, record, order->actor_kind->name, order->letter);
+    body.supervised = order->restart_on_error;
+    body.saves = order->restart_on_error || order->restart_on_loss;
+    body.save_every = order->save_every;
     sl_err err = sl_host_post(host, record->place, &actor_come_type, &body);
     keep_start(record, order);
     sl_order_end(host, order, SL_OK, NULL);
