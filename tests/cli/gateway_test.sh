@@ -31,10 +31,7 @@ holds "a quota" "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1
 code 1 starlane up --listen 'no host' && says "is no host"
 "$command_path" up --nodes 2 --listen 127.0.0.1:0 2>up.log &
 up=$!
-for _ in $(seq 200); do
-    url=$(grep -s '^starlane://' up.log) && break
-    sleep 0.1
-done
+url=$(url_in up.log)
 holds "a URL" -n "$url"
 export STARLANE_API_KEY=$key
 code 0 starlane submit --connect "$url" --project physics starlane.crc32 hello && shows 3610a686
@@ -46,19 +43,10 @@ code 2 starlane submit --connect "${url%#*}" --project physics starlane.echo x &
 code 2 starlane submit starlane.echo x && says "takes --connect URL"
 
 # --- sealed ---
-code 0 starlane identity create authority authority
-for who in node client; do
-    code 0 starlane identity create "$who" "$who" "$who"
-    code 0 starlane identity sign authority "$who/certificate" signed
-    mv signed "$who/certificate"
-done
-pin=$(starlane identity show authority | awk '$1 == "fingerprint" { print $2 }')
+identities node client
 "$command_path" up --nodes 2 --listen 127.0.0.1:0 --gateway sealed-gateway --keys node --authority "$pin" 2>sealed.log &
 sealed_up=$!
-for _ in $(seq 200); do
-    sealed_url=$(grep -s '^starlane://' sealed.log) && break
-    sleep 0.1
-done
+sealed_url=$(url_in sealed.log)
 sealed_key=$(starlane key create --gateway sealed-gateway --project physics 2>/dev/null)
 at=(--connect "$sealed_url" --project physics --sealed client --authority "$pin")
 STARLANE_API_KEY=$sealed_key code 0 starlane submit "${at[@]}" starlane.crc32 hello && shows 3610a686

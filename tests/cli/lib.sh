@@ -7,6 +7,8 @@
 #   says TEXT, shows TEXT       $err, $out hold TEXT
 #   holds WHAT CONDITION…       [ CONDITION… ]
 #   result DIR NAME FIELD       one field of a task's line in results.jsonl
+#   identities WHO…             an authority, whose fingerprint is $pin, and those of the names that it certifies; `node` is a node's
+#   url_in LOG                  the URL that `starlane up` writes there, once it has
 set -uo pipefail
 
 command_path=$(readlink -f "${1:?usage: TEST STARLANE [LAUNCHER]}")
@@ -92,4 +94,25 @@ once_each() {
     local what=$1 trail=$2 count=$3
     holds "$what: tasks that ran" "$(sort -u "$trail" | wc -l)" = "$count"
     holds "$what: runs of tasks" "$(wc -l <"$trail")" = "$count"
+}
+
+identities() {
+    local who role
+    code 0 starlane identity create authority authority
+    for who in "$@"; do
+        role=client
+        [ "$who" != node ] || role=node
+        code 0 starlane identity create "$who" "$role" "$who"
+        code 0 starlane identity sign authority "$who/certificate" signed
+        mv signed "$who/certificate"
+    done
+    pin=$(starlane identity show authority | awk '$1 == "fingerprint" { print $2 }')
+}
+
+url_in() {
+    for _ in $(seq 200); do
+        grep -s '^starlane://' "$1" && return 0
+        sleep 0.1
+    done
+    return 1
 }

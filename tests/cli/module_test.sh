@@ -8,10 +8,7 @@ modules=$(dirname "$command_path")/../tests/modules
 start_up() { # URL and `up`, with these options
     "$command_path" up --listen 127.0.0.1:0 "$@" 2>up.log &
     up=$!
-    for _ in $(seq 200); do
-        url=$(grep -s '^starlane://' up.log) && break
-        sleep 0.1
-    done
+    url=$(url_in up.log)
     holds "a URL" -n "$url"
 }
 

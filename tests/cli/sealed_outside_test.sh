@@ -6,13 +6,7 @@ source "$(dirname "$0")/lib.sh" "$@"
 modules=$(dirname "$command_path")/../tests/modules
 
 # --- keys, and a network ---
-code 0 starlane identity create authority authority
-for who in node client; do
-    code 0 starlane identity create "$who" "$who" "$who"
-    code 0 starlane identity sign authority "$who/certificate" signed
-    mv signed "$who/certificate"
-done
-pin=$(starlane identity show authority | awk '$1 == "fingerprint" { print $2 }')
+identities node client
 key_for() { starlane key create --project physics --scope "$1" 2>/dev/null; }
 STARLANE_API_KEY=$(key_for submit,read,command,module)
 export STARLANE_API_KEY
@@ -21,10 +15,7 @@ start_up() {
     (cd network && exec "$command_path" up --nodes 2 --listen 127.0.0.1:0 --gateway ../starlane-gateway \
         --keys ../node --authority "$pin" --log-level debug --store-spill ../spilled "$@" 2>../up.log) &
     up=$!
-    for _ in $(seq 200); do
-        url=$(grep -s '^starlane://' up.log) && break
-        sleep 0.1
-    done
+    url=$(url_in up.log)
     holds "a URL" -n "$url"
     outside=(--connect "$url" --project physics)
     at=("${outside[@]}" --sealed client --authority "$pin")

@@ -5,15 +5,7 @@
 source "$(dirname "$0")/lib.sh" "$@"
 
 # --- keys: one identity of the hosts' nodes, one client ---
-code 0 starlane identity create authority authority
-for who in node client other; do
-    role=client
-    [ "$who" != node ] || role=node
-    code 0 starlane identity create "$who" "$role" "$who"
-    code 0 starlane identity sign authority "$who/certificate" signed
-    mv signed "$who/certificate"
-done
-pin=$(starlane identity show authority | awk '$1 == "fingerprint" { print $2 }')
+identities node client other
 keys=(--keys node --authority "$pin")
 printf 'secret of a file' >input
 cat >tasks.jsonl <<'END'
