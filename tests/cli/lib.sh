@@ -106,6 +106,7 @@ identities() {
         code 0 starlane identity sign authority "$who/certificate" signed
         mv signed "$who/certificate"
     done
+    # shellcheck disable=SC2034 # for who calls
     pin=$(starlane identity show authority | awk '$1 == "fingerprint" { print $2 }')
 }
 
