@@ -40,16 +40,9 @@ void gw_order_free(gw_order *order) {
 
 /* ---- on a thread of the pool ---- */
 
-static const sl_api_key *key_of(const sl_key_list *list, const char *id) {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->keys[i].id, id) == 0)
-            return &list->keys[i];
-    return NULL;
-}
-
 static sl_err still_holds(const gw_order *order, sl_key_store *keys, uint64_t now_s) {
     SL_TRY(sl_key_store_refresh(keys));
-    const sl_api_key *key = key_of(sl_key_store_list(keys), order->key_id);
+    const sl_api_key *key = sl_key_list_find(sl_key_store_list(keys), order->key_id);
     if (!key || key->revoked_s || (key->expires_s && now_s >= key->expires_s) ||
         !(key->scopes & SL_SCOPE_ADMIN))
         return sl_fail(SL_ERR_REFUSED, "API key %s holds no more", order->key_id);

@@ -243,13 +243,6 @@ static void answer_hello(gateway *gw, gw_check *check) {
     gw_refuse(gw, session, "%s", check->why);
 }
 
-static const sl_api_key *key_of(const sl_key_list *list, const char *id) {
-    for (size_t i = 0; i < list->count; i++)
-        if (strcmp(list->keys[i].id, id) == 0)
-            return &list->keys[i];
-    return NULL;
-}
-
 /* No job is under way: the store is ours to read. */
 static void look_again(gateway *gw, const gw_check *check) {
     const sl_key_list *list = sl_key_store_list(gw->options.keys);
@@ -260,7 +253,7 @@ static void look_again(gateway *gw, const gw_check *check) {
     for (gw_session *session = gw->sessions; session; session = session->next) {
         if (session->stage != GW_OPEN)
             continue;
-        const sl_api_key *key = key_of(list, session->key_id);
+        const sl_api_key *key = sl_key_list_find(list, session->key_id);
         session->project->quota = sl_key_store_quota(gw->options.keys, session->project->name);
         if (!key || key->revoked_s)
             gw_refuse(gw, session, "API key %s was revoked", session->key_id);

@@ -255,6 +255,13 @@ const sl_key_list *sl_key_store_list(const sl_key_store *store) {
     return &store->list;
 }
 
+const sl_api_key *sl_key_list_find(const sl_key_list *list, const char *id) {
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->keys[i].id, id) == 0)
+            return &list->keys[i];
+    return NULL;
+}
+
 /* ---- changing ---- */
 
 /* The list as it is now, with room for one more of each; nobody else changes it meanwhile. */

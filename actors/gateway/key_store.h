@@ -78,6 +78,9 @@ sl_err sl_key_store_refresh(sl_key_store *store) SL_CHECKED;
 /* What it holds; until the store is next called. */
 const sl_key_list *sl_key_store_list(const sl_key_store *store);
 
+/* The one of that id; NULL: there is none. */
+const sl_api_key *sl_key_list_find(const sl_key_list *list, const char *id);
+
 /* A new key, whose text (SL_KEY_TEXT_BYTES) is nowhere else. `expires_s` 0: never. SL_ERR_INVALID:
  * no project's name, no scope. */
 sl_err sl_key_store_create(sl_key_store *store, const char *project, uint32_t scopes,
